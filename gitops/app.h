@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Applications in the shape of Argo CD (spec argo-cd section 1). An application is parsed from an
+// Application document, or made for the root. Structural faults are INVALID with Argo CD's words.
+// Features that are not built are refused by name, never ignored.
+#ifndef GITOPS_APP_H
+#define GITOPS_APP_H
+
+#include "base/vec.h"
+#include "gitops/object.h"
+
+enum app_source_kind { APP_SOURCE_GIT, APP_SOURCE_HELM_REPO, APP_SOURCE_OCI };
+
+struct app_source {
+    enum app_source_kind kind;
+    char *repo_url;
+    char *path;              // "" when absent
+    char *chart;             // NULL when absent
+    char *target_revision;   // "" when absent (HEAD)
+    char *tag_prefix;        // NULL when absent
+    char *ref;               // NULL when absent
+    const json_t *directory; // blocks borrowed from the application's doc; NULL when absent or zero
+    const json_t *kustomize;
+    const json_t *helm;
+    const json_t *plugin;
+};
+
+// Tri-state of the source's ability to be read; a source that cannot be read makes its
+// application unknown: it is neither pruned nor taken as empty.
+enum app_state { APP_KNOWN, APP_UNKNOWN, APP_OTHER_CLUSTER };
+
+struct application {
+    char *name;
+    char *namespace;     // of the Application object; "argocd" when absent
+    char *project;       // "default" when empty
+    char *tracking_name; // name, or <namespace>_<name> outside the control-plane namespace
+    char *dest_server, *dest_name, *dest_namespace; // NULL when absent
+    VEC(struct app_source) sources;
+    json_t *doc; // the Application document; NULL only for the root
+    struct origin origin;
+    int parent;             // index into desired.apps, -1 for the root
+    int wave;               // of the Application object in its parent; generated ones have 0
+    struct strv depends_on; // names from regrow.dev/depends-on
+    bool has_automated, prune, self_heal, allow_empty;
+    bool create_namespace, server_side_apply, replace, force, prune_last, validate;
+    bool prune_confirm, prune_never; // Prune=confirm / Prune=false at application level
+    bool fail_on_shared, respect_ignore_differences, skip_dry_run_on_missing;
+    const json_t *managed_namespace_metadata; // borrowed from doc; NULL when absent
+    const json_t *ignore_differences;         // borrowed from doc; NULL when absent
+    char *set_name;                           // ApplicationSet that made it, or NULL
+    // Filled by the loader:
+    enum app_state state;
+    struct err problem;    // why it is unknown
+    char *revision_text;   // what people read: "3f9c2e1", "helm v1.21.2"
+    struct strv revisions; // exact, one per source: commit id, chart version, digest
+    struct strv warnings;
+};
+
+// Parses an Application. The document is referenced, not copied. On failure *out stays NULL.
+MUST_CHECK bool application_parse(json_t *doc, const struct origin *where, struct application **out,
+                                  struct err *err);
+// An application with a name and nothing else, for the root.
+struct application *application_new_root(const char *name);
+void application_free(struct application *a);
+CLEANUP_FN(struct application, application_free, application_freep);
+
+// Is `doc` an Application, ApplicationSet, AppProject of argoproj.io?
+bool argo_is(const json_t *doc, const char *kind);
+
+// Sync phase, wave, hook and delete policies of a rendered object, with Helm's mapping (spec
+// 2.5, 2.6). *skip is set for objects that are never applied (Skip, Helm tests). PreDelete and
+// PostDelete hooks are refused by name (INVALID).
+MUST_CHECK bool object_sync_marks(const json_t *doc, struct object *o, bool *skip, struct err *err);
+// The value of option "Prune", "Replace", ... in the resource's sync-options annotation, borrowed
+// from a copy in *store (owned by the caller); NULL when absent.
+const char *object_sync_option(const json_t *doc, const char *option, char **store);
+
+#endif

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Canonical JSON: keys sorted bytewise, no blanks, numbers as Go prints them, and the escapes that
+// the API server's YAML reader of apply bodies accepts (spec c-libraries 1.9): raw UTF-8, \uXXXX
+// for < 0x20, 0x7F-0x9F, U+2028/2029, U+FEFF, U+FFFE/FFFF; never surrogates, never "\/".
+#ifndef GITOPS_CANON_H
+#define GITOPS_CANON_H
+
+#include <jansson.h>
+
+#include "base/err.h"
+#include "base/str.h"
+
+void canon_write(const json_t *v, struct buf *out);
+// Reads one JSON value. Integers outside int64 become reals instead of failing; NUL is allowed;
+// integral reals below 2^63 become integers; depth at most 512. Malformed: INVALID.
+MUST_CHECK bool canon_read(const char *p, size_t len, json_t **out, struct err *err);
+
+#endif

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The desired state as a whole: applications (the root first), their objects, projects. Filled by
+// the source room, read by everybody below it. Objects are unique by identity; `desired_finish`
+// sorts them and reports objects owned twice.
+#ifndef GITOPS_DESIRED_H
+#define GITOPS_DESIRED_H
+
+#include "gitops/app.h"
+#include "gitops/kinds.h"
+
+struct desired {
+    char *root_name;          // display: "platform"
+    char *root_revision;      // display: "3f9c2e1", or NULL for a folder
+    char *root_commit;        // full id, or NULL
+    int64_t root_time_unix_s; // commit time; 0 unknown
+    char *root_ref;           // "main", or NULL
+    VEC(struct application *) apps;
+    VEC(struct object) objects;
+    VEC(json_t *) projects; // AppProject documents
+    struct kinds *kinds;    // built-in, CRDs of this state, and what discovery said
+    struct strv warnings;
+    size_t index_len; // private: sorted index over objects
+    unsigned *index;
+};
+
+struct desired *desired_new(void);
+void desired_free(struct desired *d);
+CLEANUP_FN(struct desired, desired_free, desired_freep);
+
+// Takes the application; returns its index.
+unsigned desired_add_app_take(struct desired *d, struct application *a);
+// Takes the content of *o.
+void desired_add_object_take(struct desired *d, struct object *o);
+// Builds the index. One object owned by two applications is INVALID, naming both places.
+MUST_CHECK bool desired_finish(struct desired *d, struct err *err);
+// The object of that identity, or NULL; after desired_finish only. Borrowed.
+struct object *desired_find(const struct desired *d, const struct object_id *id);
+int desired_find_app(const struct desired *d, const char *name); // -1 when there is none
+// "root / cert-manager" style path is not needed: names are unique. Children of an application:
+size_t desired_app_objects(const struct desired *d, unsigned app); // how many objects it owns
+
+#endif

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One desired Kubernetes object: identity (group, kind, namespace, name), where it was written,
+// and its canonical bytes as they will be sent. The parsed tree is made when needed and dropped
+// again: bytes cost a tenth of a jansson tree.
+#ifndef GITOPS_OBJECT_H
+#define GITOPS_OBJECT_H
+
+#include <jansson.h>
+
+#include "base/err.h"
+#include "base/hash.h"
+#include "base/str.h"
+
+struct object_id {
+    char *group; // "" for core
+    char *kind;
+    char *namespace; // NULL for cluster-scoped
+    char *name;
+};
+
+// Where something was written. All strings owned by the origin.
+struct origin {
+    char *repo;     // display form of repository or chart: "platform", "cert-manager v1.21.2"
+    char *revision; // short display revision, or NULL
+    char *file;     // path inside it, or chart template; NULL when unknown
+    unsigned line;  // 1-based; 0 unknown
+};
+
+// Sync phase of an object; order is the order of execution.
+enum phase { PHASE_PRESYNC, PHASE_SYNC, PHASE_POSTSYNC, PHASE_SYNCFAIL };
+
+// When a hook's earlier instance is deleted; bits.
+enum { HOOK_BEFORE_CREATION = 1, HOOK_SUCCEEDED = 2, HOOK_FAILED = 4 };
+
+struct object {
+    struct object_id id;
+    char *version; // API version without the group: "v1"
+    struct origin origin;
+    unsigned app; // index into desired.apps: its owner
+    enum phase phase;
+    bool is_hook;
+    unsigned hook_delete; // HOOK_* bits
+    int wave;
+    bool is_namespaced;
+    bool is_virtual; // Argo CD or Flux kind that this cluster does not serve: read, never sent
+    char *body;      // canonical JSON as sent
+    size_t body_len;
+    struct sha256 hash; // of body
+};
+
+void object_id_clear(struct object_id *id);
+struct object_id object_id_dup(const struct object_id *id);
+int object_id_cmp(const struct object_id *a, const struct object_id *b);
+bool object_id_eq(const struct object_id *a, const struct object_id *b);
+// Reads apiVersion, kind, metadata.{namespace,name}. Missing or malformed: INVALID.
+MUST_CHECK bool object_id_of(const json_t *doc, struct object_id *out, char **version,
+                             struct err *err);
+// "Deployment web/api", "ClusterIssuer le"; owned. What people read.
+char *object_name(const struct object_id *id);
+// "apps/Deployment/web/api" with "" for what is absent; owned. What machines read.
+char *object_key(const struct object_id *id);
+// "store.yaml:3 in platform @ 3f9c2e1"; owned.
+char *origin_text(const struct origin *o);
+struct origin origin_dup(const struct origin *o);
+void origin_clear(struct origin *o);
+
+// Takes out what must not be sent (spec kubernetes-api 3.2): status, server-made metadata, nulls,
+// empty annotation and label maps, stringData (folded into data), rules beside aggregationRule,
+// empty caBundle, ownerReferences. Changes doc in place. INVALID when it cannot be an object, when
+// a map key is longer than 1024 bytes, or when a keyed list holds duplicates SSA would refuse
+// (env names, Service ports).
+MUST_CHECK bool object_normalize(json_t *doc, struct err *err);
+// Sets body, body_len and hash from doc (canonical).
+void object_set_body(struct object *o, const json_t *doc);
+// Parses the body again; never fails on what object_set_body wrote. Owned.
+json_t *object_doc(const struct object *o);
+void object_clear(struct object *o);
+
+#endif

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The plan, pure: f(desired, live, policy) with no I/O and no clock. For each object one action;
+// the case table is docs/plan-cases.md, and plan.c cites its rows. plan.c includes nothing from
+// kube or source.
+#ifndef RECONCILE_PLAN_H
+#define RECONCILE_PLAN_H
+
+#include "gitops/gitops.h"
+
+enum action {
+    ACTION_NONE, // live is what is wanted, by record
+    ACTION_CREATE,
+    ACTION_CHANGE,
+    ACTION_CHECK,       // no record: a dry run decides between NONE and CHANGE
+    ACTION_PRUNE,       // ours, no longer desired
+    ACTION_KEEP,        // ours, no longer desired, but must stay (policy, unknown application, ...)
+    ACTION_REPLACE,     // Replace=true: PUT or create
+    ACTION_RECREATE,    // Force=true, or a hook that is to run again: delete, then create
+    ACTION_VIRTUAL,     // never sent
+    ACTION_HOOK_DONE,   // hook already completed for this content
+    ACTION_TERMINATING, // live object is being deleted: wait until it is gone, then create
+};
+
+// What is known about one live object that is desired, or recorded as ours.
+struct live_fact {
+    struct object_id id; // borrowed keys are not allowed: owned
+    bool exists;
+    bool is_terminating;
+    char *uid, *resource_version;
+    char *tracking_app;       // application of its tracking-id when that id names this object
+    struct sha256 projection; // of the live object on the fields our manager owns; zero: none
+    bool has_projection;
+};
+
+// One line of the inventory: what was sent, and what the reply looked like on our fields.
+struct record {
+    struct object_id id;
+    char *version; // API version it was sent in
+    char *app;     // tracking name
+    char *uid;
+    struct sha256 sent, projection;
+    bool is_hook;
+    bool is_intent; // planned by a run that did not record its end
+};
+
+struct plan_policy {
+    bool prune;                 // false: report, never delete
+    bool force_all;             // send everything again
+    unsigned max_prune_percent; // breaker: more than this share of the records trips it
+    unsigned min_prune_count;   // ... but only above this many
+    bool allow_mass_prune;
+};
+
+struct plan_item {
+    enum action action;
+    int object;      // index in desired.objects, -1 for prune and keep
+    int record;      // index in the records, -1 when there is none
+    int live;        // index in the facts, -1 when absent or unknown
+    const char *row; // row of the case table: "C1", "P4" (static)
+    char *reason;    // for KEEP and for what a person wonders about; may be NULL
+};
+
+struct plan {
+    VEC(struct plan_item) items; // desired objects in their order, then records no longer desired
+    size_t counts[ACTION_TERMINATING + 1];
+};
+
+// facts and records sorted by id. A tripped breaker is CONFLICT and says what to do.
+MUST_CHECK bool plan_make(const struct desired *d, const struct live_fact *facts, size_t n_facts,
+                          const struct record *records, size_t n_records,
+                          const struct plan_policy *policy, struct plan **out, struct err *err);
+void plan_free(struct plan *p);
+CLEANUP_FN(struct plan, plan_free, plan_freep);
+const char *action_name(enum action a);
+
+// Projection of a live document on one fieldsV1 set (managed fields): only the owned fields, as a
+// new tree. NULL when fields is not an object. K section 5.4.
+json_t *project_fields(const json_t *live, const json_t *fields_v1);
+// fieldsV1 of the Apply entry of `manager` without subresource; borrowed; NULL when there is none.
+const json_t *managed_fields_of(const json_t *live, const char *manager);
+
+#endif

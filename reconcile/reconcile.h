@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From desired state and live cluster to a healthy cluster: what differs (plan, pure), carrying it
+// out in graph order (run), health of objects (pure), the inventory of what is ours, the one-writer
+// Lease, pruning, and the explanation of everything that waits.
+//
+// `struct run` is the one executor: bootstrap, restore and the controller all use it. Life:
+// run_new(desired, kube, options), run_prepare (Lease, LIST, inventory, graph, plan), optionally
+// print the plan, run_execute (drives the loop to the end or the deadline), read run_state, then
+// run_free. It emits events for every step and never prints.
+#ifndef RECONCILE_RECONCILE_H
+#define RECONCILE_RECONCILE_H
+
+#include "gitops/gitops.h"
+#include "kube/kube.h"
+#include "reconcile/health.h"
+#include "reconcile/plan.h"
+#include "reconcile/run.h"
+
+#endif

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The executor (design section 5, spec/order-corrections.md). See reconcile.h for its life.
+#ifndef RECONCILE_RUN_H
+#define RECONCILE_RUN_H
+
+#include "gitops/gitops.h"
+#include "kube/kube.h"
+#include "reconcile/plan.h"
+
+struct ready_override { // --ready=Kind[.group]=applied
+    char *group, *kind; // group NULL: any
+};
+
+struct run_opts {
+    struct graph_opts graph;
+    struct plan_policy policy;
+    const char *const *only_apps; // --app: these, and what they depend on; NULL: all
+    size_t n_only_apps;
+    const struct ready_override *ready;
+    size_t n_ready;
+    int64_t timeout_ms;         // 0: none
+    const char *expect_cluster; // uid the target must have, or NULL
+    bool force_conflicts;
+    bool read_only;     // plan, diff, status, why: no Lease, no write
+    const char *holder; // who we are in the Lease: "host/pid"
+    const char *root;   // what is reconciled, kept in the inventory: the root's URL
+    const struct event_sink *events;
+};
+
+enum node_state {
+    NODE_WAITING,   // something it needs is not there
+    NODE_QUEUED,    // may be sent; the window is full
+    NODE_IN_FLIGHT, // request under way
+    NODE_APPLIED,   // accepted, not ready yet
+    NODE_READY,
+    NODE_FAILED,  // refused, or its application is unknown
+    NODE_BLOCKED, // needs something that failed
+    NODE_SKIPPED, // not selected, other cluster, hook done, nothing to do
+};
+
+struct run;
+struct run *run_new(struct loop *l, struct kube *k, struct desired *d, const struct run_opts *o);
+void run_free(struct run *r);
+CLEANUP_FN(struct run, run_free, run_freep);
+
+// Everything before the first write of a desired object: Lease (unless read_only), inventory, LIST
+// of each kind once, graph, plan, breaker.
+MUST_CHECK bool run_prepare(struct run *r, struct err *err);
+// Carries the plan out. False only for what ends the run as a whole (cancelled, lost Lease, server
+// gone past the deadline); failures of single objects are in the result.
+MUST_CHECK bool run_execute(struct run *r, struct err *err);
+
+const struct plan *run_plan(const struct run *r);
+const struct graph *run_graph(const struct run *r);
+const struct desired *run_desired(const struct run *r);
+
+struct node_view {
+    enum node_state state;
+    enum health health;           // objects only
+    const char *message;          // the object's own message or the error's; "" when none; borrowed
+    enum err_kind error;          // for NODE_FAILED
+    int64_t since_ms;             // monotonic: in this state since
+    int64_t applied_ms, ready_ms; // monotonic; 0 not yet
+    unsigned tries;               // probes of a gate
+    const char *action;           // action_name of its plan item, "" for non-objects
+};
+void run_node(const struct run *r, unsigned node, struct node_view *out);
+
+struct app_view {
+    enum node_state state; // of the application as a whole
+    enum health health;
+    size_t total, applied, ready, failed;
+    int64_t started_ms, ready_ms; // monotonic; 0 not yet
+    char *waits_for;              // owned; one line: what it waits for now, "" when nothing
+    char *problem;                // owned; one line, "" when nothing is wrong
+};
+void run_app(const struct run *r, unsigned app, struct app_view *out);
+void app_view_clear(struct app_view *v);
+
+// The chain from a node down to its root cause: node indices, and the edge between neighbours.
+struct chain_link {
+    unsigned node;
+    const struct edge *edge; // NULL for the first
+};
+// Fills out (owned array); at least the node itself.
+size_t run_why(const struct run *r, unsigned node, struct chain_link **out);
+
+struct run_summary {
+    size_t apps, apps_healthy, apps_failed, apps_blocked, apps_unknown, apps_waiting;
+    size_t written, unchanged, pruned, kept, rejected, throttled, lost, probes, overtaken;
+    int64_t ms; // of run_execute
+    bool is_timed_out;
+};
+void run_summary(const struct run *r, struct run_summary *out);
+// The critical path of the run that ended: nodes from first to last with the time each took.
+struct path_step {
+    unsigned node;
+    int64_t ms;
+};
+size_t run_critical_path(const struct run *r, struct path_step **out);
+
+#endif
