@@ -6,6 +6,7 @@
 
 #include "gitops/gitops.h"
 #include "kube/kube.h"
+#include "reconcile/health.h"
 #include "reconcile/plan.h"
 
 struct ready_override { // --ready=Kind[.group]=applied
