@@ -42,6 +42,7 @@ struct record {
     struct sha256 sent, projection;
     bool is_hook;
     bool is_intent; // planned by a run that did not record its end
+    bool app_prune; // pruning was on for its application when the record was written
 };
 
 struct plan_policy {
@@ -70,6 +71,11 @@ struct plan {
 MUST_CHECK bool plan_make(const struct desired *d, const struct live_fact *facts, size_t n_facts,
                           const struct record *records, size_t n_records,
                           const struct plan_policy *policy, struct plan **out, struct err *err);
+// What a completed hook is remembered by: a hash over the content of its application, so that hooks
+// run again exactly when something of it changed.
+struct sha256 plan_hook_token(const struct desired *d, unsigned object);
+void record_clear(struct record *r);
+void live_fact_clear(struct live_fact *f);
 void plan_free(struct plan *p);
 CLEANUP_FN(struct plan, plan_free, plan_freep);
 const char *action_name(enum action a);
@@ -77,6 +83,9 @@ const char *action_name(enum action a);
 // Projection of a live document on one fieldsV1 set (managed fields): only the owned fields, as a
 // new tree. NULL when fields is not an object. K section 5.4.
 json_t *project_fields(const json_t *live, const json_t *fields_v1);
+// Hash of what `manager` owns in a live document, values and field set together; false (and *out
+// zero) when it owns nothing there.
+bool projection_of(const json_t *live, const char *manager, struct sha256 *out);
 // fieldsV1 of the Apply entry of `manager` without subresource; borrowed; NULL when there is none.
 const json_t *managed_fields_of(const json_t *live, const char *manager);
 

@@ -48,6 +48,12 @@ CLEANUP_FN(struct run, run_free, run_freep);
 // Everything before the first write of a desired object: Lease (unless read_only), inventory, LIST
 // of each kind once, graph, plan, breaker.
 MUST_CHECK bool run_prepare(struct run *r, struct err *err);
+// Decides every ACTION_CHECK by a dry run, without writing anything: what `plan` and `diff` show.
+MUST_CHECK bool run_resolve_checks(struct run *r, struct err *err);
+// What one object is and would become: the live document and the answer of a dry run, both without
+// managedFields. *live is NULL when absent.
+MUST_CHECK bool run_preview(struct run *r, unsigned object, json_t **live, json_t **would_be,
+                            struct err *err);
 // Carries the plan out. False only for what ends the run as a whole (cancelled, lost Lease, server
 // gone past the deadline); failures of single objects are in the result.
 MUST_CHECK bool run_execute(struct run *r, struct err *err);
