@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the cluster holds: every kind is listed once; kinds whose health somebody waits for are
+// watched from then on. Documents are reduced to facts as they arrive and dropped.
+#include <stdlib.h>
+#include <string.h>
+
+#include "reconcile/run_int.h"
+
+// Kinds that objects refer to by name: listed even when nothing of them is desired, so that a
+// reference to something that exists is not reported as missing.
+static const struct {
+    const char *group, *kind;
+} referenced_kinds[] = {
+    {"", "Namespace"},
+    {"", "Secret"},
+    {"", "ServiceAccount"},
+    {"", "Service"},
+    {"rbac.authorization.k8s.io", "Role"},
+    {"rbac.authorization.k8s.io", "ClusterRole"},
+    {"storage.k8s.io", "StorageClass"},
+    {"scheduling.k8s.io", "PriorityClass"},
+    {"networking.k8s.io", "IngressClass"},
+    {"apiextensions.k8s.io", "CustomResourceDefinition"},
+    {"admissionregistration.k8s.io", "ValidatingWebhookConfiguration"},
+    {"admissionregistration.k8s.io", "MutatingWebhookConfiguration"},
+};
+
+static bool is_webhook_config(const char *kind)
+{
+    return !strcmp(kind, "ValidatingWebhookConfiguration") ||
+           !strcmp(kind, "MutatingWebhookConfiguration");
+}
+
+struct kind_watch *observe_find(const struct run *r, const char *group, const char *kind)
+{
+    for (size_t i = 0; i < r->watches.len; i++)
+        if (!strcmp(r->watches.v[i]->kind, kind) && !strcmp(r->watches.v[i]->group, group))
+            return r->watches.v[i];
+    return NULL;
+}
+
+static int cmp_fact(const void *a, const void *b)
+{
+    return object_id_cmp(&((const struct live_fact *)a)->id, &((const struct live_fact *)b)->id);
+}
+
+struct live_fact *observe_fact(const struct run *r, const struct object_id *id)
+{
+    struct live_fact key = {.id = *id};
+    if (!r->facts.len)
+        return NULL;
+    return bsearch(&key, r->facts.v, r->facts.len, sizeof(key), cmp_fact);
+}
+
+void observe_sort(struct run *r)
+{
+    if (r->facts.len)
+        qsort(r->facts.v, r->facts.len, sizeof(*r->facts.v), cmp_fact);
+}
+
+static const struct record *find_record(const struct run *r, const struct object_id *id)
+{
+    size_t lo = 0;
+    size_t hi = r->records.len;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        int c = object_id_cmp(&r->records.v[mid].id, id);
+        if (c == 0)
+            return &r->records.v[mid];
+        if (c < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return NULL;
+}
+
+// The application of a tracking-id, when that id names this very object (a copied annotation does
+// not make a copy ours).
+static char *tracking_app(const json_t *doc, const struct object_id *id)
+{
+    const char *t = json_annotation(doc, "argocd.argoproj.io/tracking-id");
+    const char *colon = t ? strchr(t, ':') : NULL;
+    if (!colon)
+        return NULL;
+    CLEANUP(str_freep) char *want = str_printf("%s/%s:", id->group, id->kind);
+    if (!str_starts(colon + 1, want))
+        return NULL;
+    const char *rest = colon + 1 + strlen(want);
+    const char *slash = strchr(rest, '/');
+    if (!slash || strcmp(slash + 1, id->name))
+        return NULL;
+    if (id->namespace && (strncmp(rest, id->namespace, (size_t)(slash - rest)) ||
+                          id->namespace[slash - rest]))
+        return NULL;
+    return str_ndup(t, (size_t)(colon - t));
+}
+
+static void add_fact(struct run *r, const struct object_id *id, json_t *doc)
+{
+    struct object *o = desired_find(r->desired, id);
+    const struct record *rec = find_record(r, id);
+    struct live_fact *f = vec_push(&r->facts);
+    f->id = object_id_dup(id);
+    f->exists = true;
+    f->is_terminating = json_dot(doc, "metadata.deletionTimestamp") != NULL;
+    if (!o && !rec)
+        return; // only its existence matters
+    f->uid = str_dup_or_null(json_dot_str(doc, "metadata.uid"));
+    f->resource_version = str_dup_or_null(json_dot_str(doc, "metadata.resourceVersion"));
+    f->tracking_app = tracking_app(doc, id);
+    f->has_projection = projection_of(doc, "regrow", &f->projection);
+    if (!o) {
+        CLEANUP(str_freep) char *key = object_key(id);
+        json_object_set(r->old_docs, key, doc);
+    }
+}
+
+static void note_namespace(struct run *r, const json_t *doc)
+{
+    struct live_namespace *n = vec_push(&r->namespaces);
+    n->name = str_dup_or_null(json_dot_str(doc, "metadata.name"));
+    json_t *labels = json_dot(doc, "metadata.labels");
+    n->labels = labels ? json_deep_copy(labels) : json_object();
+}
+
+static bool same_config(const json_t *a, const json_t *b)
+{
+    return str_eq(json_dot_str(a, "kind"), json_dot_str(b, "kind")) &&
+           str_eq(json_dot_str(a, "metadata.name"), json_dot_str(b, "metadata.name"));
+}
+
+// Does a configuration hold a webhook that can stop writes?
+static bool has_fail_policy(const json_t *config)
+{
+    size_t i;
+    json_t *w;
+    json_array_foreach(json_object_get(config, "webhooks"), i, w)
+    {
+        const char *p = json_dot_str(w, "failurePolicy");
+        if (!p || !strcmp(p, "Fail"))
+            return true;
+    }
+    return false;
+}
+
+static void note_webhook_config(struct run *r, const struct object_id *id, json_t *doc,
+                                bool is_gone)
+{
+    for (size_t i = 0; i < r->webhook_configs.len; i++) {
+        if (!same_config(r->webhook_configs.v[i], doc))
+            continue;
+        json_decref(r->webhook_configs.v[i]);
+        if (is_gone)
+            r->webhook_configs.v[i] = r->webhook_configs.v[--r->webhook_configs.len];
+        else
+            r->webhook_configs.v[i] = json_incref(doc);
+        gates_recheck(r);
+        return;
+    }
+    if (is_gone)
+        return;
+    *vec_push(&r->webhook_configs) = json_incref(doc);
+    // One that no manifest announced: what it judges must be held back from now on.
+    if (!r->is_listing && !desired_find(r->desired, id) && has_fail_policy(doc))
+        r->has_new_webhook = true;
+    gates_recheck(r);
+}
+
+static void note_slice(struct run *r, const json_t *doc, bool is_gone)
+{
+    const char *svc = json_label(doc, "kubernetes.io/service-name");
+    const char *ns = json_dot_str(doc, "metadata.namespace");
+    if (!svc || !ns)
+        return;
+    bool is_ready = false;
+    size_t i;
+    json_t *e;
+    json_array_foreach(json_object_get(doc, "endpoints"), i, e)
+    {
+        is_ready |= json_dot_bool(e, "conditions.ready", true);
+    }
+    CLEANUP(str_freep) char *key = str_printf("%s/%s", ns, svc);
+    // A Service with several slices: one that is ready suffices, so only readiness is remembered
+    // and an empty slice does not take it back.
+    if (is_ready && !is_gone)
+        json_object_set_new(r->slices, key, json_true());
+    gates_recheck(r);
+}
+
+// An external thing that is waited for has appeared.
+static void note_external(struct run *r, const struct object_id *id, json_t *doc)
+{
+    bool is_crd = !strcmp(id->kind, "CustomResourceDefinition");
+    CLEANUP(str_freep) char *served = NULL;
+    if (is_crd) {
+        struct health_result h = {0};
+        health_of(doc, &h);
+        bool ready = health_is_ready(doc, &h);
+        health_result_clear(&h);
+        if (!ready)
+            return;
+        if (!desired_find(r->desired, id))
+            kinds_add_crd(r->desired->kinds, doc);
+        kinds_set_served(r->desired->kinds, json_dot_str(doc, "spec.group"),
+                         json_dot_str(doc, "spec.names.kind"), true);
+        served = str_printf("%s/%s", json_dot_str(doc, "spec.group"),
+                            json_dot_str(doc, "spec.names.kind"));
+    }
+    if (!r->graph || !r->nodes)
+        return;
+    for (size_t n = r->desired->objects.len; n < r->graph->nodes.len; n++) {
+        const struct node *x = &r->graph->nodes.v[n];
+        if (x->kind != NODE_EXTERNAL || r->nodes[n].is_ready || strcmp(x->ext.kind, id->kind))
+            continue;
+        if (is_crd ? str_eq(x->ext.name, served) || str_eq(x->ext.name, id->name)
+                   : object_id_eq(&x->ext, id)) {
+            state_applied(r, (unsigned)n);
+            state_ready(r, (unsigned)n);
+        }
+    }
+}
+
+static void note_live(struct run *r, const struct object_id *id, enum kube_event ev, json_t *doc)
+{
+    struct object *o = desired_find(r->desired, id);
+    if (!o || !r->nodes)
+        return;
+    unsigned n = (unsigned)(o - r->desired->objects.v);
+    struct node_rt *x = &r->nodes[n];
+    if (ev == KUBE_DELETED) {
+        // Somebody else deleted it while this run is on: say so; the next run puts it back.
+        if (x->is_applied && !x->is_ready)
+            state_message(r, n, "deleted by somebody else");
+        return;
+    }
+    if (!x->is_applied || x->state == NODE_FAILED)
+        return;
+    if (json_dot_int(doc, "metadata.generation", 0) < x->generation)
+        return; // from before our write
+    if (x->uid && !str_eq(x->uid, json_dot_str(doc, "metadata.uid")))
+        return;
+    state_health(r, n, doc);
+}
+
+static void on_event(void *ctx, enum kube_event ev, json_t *doc)
+{
+    struct kind_watch *w = ctx;
+    struct run *r = w->run;
+    if (ev == KUBE_SYNCED || ev == KUBE_GONE) {
+        w->is_synced = true;
+        w->is_gone = ev == KUBE_GONE;
+        if (w->is_gone)
+            w->watch = NULL;
+        return;
+    }
+    struct err err = {0};
+    struct object_id id = {0};
+    CLEANUP(str_freep) char *version = NULL;
+    if (!object_id_of(doc, &id, &version, &err)) {
+        err_clear(&err); // a live object without identity cannot be ours
+        return;
+    }
+    bool is_gone = ev == KUBE_DELETED;
+    if (r->is_listing && ev == KUBE_ITEM) {
+        if (!strcmp(w->kind, "ConfigMap") && str_eq(id.namespace, REGROW_NAMESPACE))
+            inventory_note(r, doc);
+        else
+            add_fact(r, &id, doc);
+        if (!strcmp(w->kind, "Namespace"))
+            note_namespace(r, doc);
+    }
+    if (is_webhook_config(w->kind))
+        note_webhook_config(r, &id, doc, is_gone);
+    else if (!strcmp(w->kind, "EndpointSlice"))
+        note_slice(r, doc, is_gone);
+    if (!is_gone)
+        note_external(r, &id, doc);
+    if (!r->is_listing)
+        note_live(r, &id, ev, doc);
+    object_id_clear(&id);
+}
+
+static void on_failed(void *ctx, const struct kube_reply *reply)
+{
+    struct kind_watch *w = ctx;
+    w->is_synced = true;
+    w->watch = NULL;
+    if (reply->cls == KUBE_NO_KIND || reply->cls == KUBE_ABSENT) {
+        w->is_gone = true;
+        return;
+    }
+    CLEANUP(str_freep) char *what = str_printf("list %s", w->kind);
+    kube_reply_err(reply, &w->problem, what);
+}
+
+struct kind_watch *observe_kind(struct run *r, const char *group, const char *version,
+                                const char *kind, bool watch)
+{
+    struct kind_watch *known = observe_find(r, group, kind);
+    if (known)
+        return known;
+    const struct kind_info *k = kinds_find(r->desired->kinds, group, version, kind);
+    if (!k || !k->can_list)
+        return NULL;
+    struct kind_watch *w = mem_alloc(sizeof(*w));
+    w->run = r;
+    w->group = str_dup(group);
+    w->version = str_dup(k->version);
+    w->kind = str_dup(kind);
+    *vec_push(&r->watches) = w;
+    struct kube_watch_opts o = {
+        .kind = k,
+        .with_managed_fields = true,
+        .list_only = !watch || r->opts.read_only,
+        .event = on_event,
+        .failed = on_failed,
+        .ctx = w,
+    };
+    w->watch = kube_watch(r->kube, &o);
+    return w;
+}
+
+bool observe_wait(struct run *r, struct err *err)
+{
+    for (;;) {
+        bool all = true;
+        for (size_t i = 0; i < r->watches.len; i++)
+            all &= r->watches.v[i]->is_synced;
+        if (all)
+            return true;
+        if (loop_stopping(r->loop))
+            return err_set(err, ERR_CANCELLED, "interrupted while reading the cluster");
+        if (r->opts.timeout_ms && clock_mono_ms() - r->started_ms > r->opts.timeout_ms)
+            return err_set(err, ERR_TIMEOUT, "the cluster was not read in time");
+        loop_run_once(r->loop, 200);
+    }
+}
+
+// Is the health of this kind, or its coming and going, something a run waits for?
+static bool is_waited_for(const char *group, const char *kind)
+{
+    return health_has_check(group, kind) || is_webhook_config(kind) ||
+           !strcmp(kind, "CustomResourceDefinition") || !strcmp(kind, "Namespace");
+}
+
+static void observe_id(struct run *r, const struct object_id *id, const char *version)
+{
+    const struct kind_info *k = kinds_find(r->desired->kinds, id->group, version, id->kind);
+    if (!k)
+        k = kinds_find(r->desired->kinds, id->group, NULL, id->kind);
+    if (k && k->is_served)
+        observe_kind(r, id->group, k->version, id->kind, is_waited_for(id->group, id->kind));
+}
+
+bool observe_desired_kinds(struct run *r, struct err *err)
+{
+    for (size_t i = 0; i < r->desired->objects.len; i++) {
+        const struct object *o = &r->desired->objects.v[i];
+        if (!o->is_virtual)
+            observe_id(r, &o->id, o->version);
+    }
+    for (size_t i = 0; i < r->records.len; i++)
+        observe_id(r, &r->records.v[i].id, r->records.v[i].version);
+    for (size_t i = 0; i < ARRAY_LEN(referenced_kinds); i++) {
+        struct object_id id = {(char *)referenced_kinds[i].group, (char *)referenced_kinds[i].kind,
+                               NULL, NULL};
+        observe_id(r, &id, NULL);
+    }
+    return observe_wait(r, err);
+}
+
+void observe_slices(struct run *r)
+{
+    if (r->is_watching_slices)
+        return;
+    r->is_watching_slices = true;
+    observe_kind(r, "discovery.k8s.io", "v1", "EndpointSlice", true);
+}
+
+void observe_free(struct run *r)
+{
+    for (size_t i = 0; i < r->watches.len; i++) {
+        struct kind_watch *w = r->watches.v[i];
+        if (w->watch)
+            kube_watch_stop(w->watch);
+        free(w->group);
+        free(w->version);
+        free(w->kind);
+        err_clear(&w->problem);
+        free(w);
+    }
+    vec_clear(&r->watches);
+}

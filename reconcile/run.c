@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reconcile/run.h"
+
+#include <stdlib.h>
+
+#include "reconcile/run_int.h"
+
+struct run *run_new(struct loop *l, struct kube *k, struct desired *d, const struct run_opts *o)
+{
+    struct run *r = mem_alloc(sizeof(*r));
+    r->loop = l;
+    r->kube = k;
+    r->desired = d;
+    r->opts = *o;
+    r->old_docs = json_object();
+    r->slices = json_object();
+    r->app_recorded = mem_alloc(d->apps.len + 1);
+    r->window = (struct window){.size = 8};
+    return r;
+}
+
+void run_free(struct run *r)
+{
+    if (!r)
+        return;
+    lease_release(r);
+    observe_free(r);
+    // Callbacks still out there point into this run; the loop is driven until they have come back.
+    for (int i = 0; r->pending_calls && i < 600; i++)
+        loop_run_once(r->loop, 100);
+    loop_timer_free(r->timer);
+    inventory_free(r);
+    for (size_t i = 0; r->graph && i < r->graph->nodes.len; i++) {
+        free(r->nodes[i].message);
+        free(r->nodes[i].uid);
+    }
+    free(r->nodes);
+    graph_free(r->graph);
+    plan_free(r->plan);
+    for (size_t i = 0; i < r->facts.len; i++)
+        live_fact_clear(&r->facts.v[i]);
+    vec_clear(&r->facts);
+    for (size_t i = 0; i < r->records.len; i++)
+        record_clear(&r->records.v[i]);
+    vec_clear(&r->records);
+    for (size_t i = 0; i < r->webhook_configs.len; i++)
+        json_decref(r->webhook_configs.v[i]);
+    vec_clear(&r->webhook_configs);
+    for (size_t i = 0; i < r->namespaces.len; i++) {
+        free(r->namespaces.v[i].name);
+        json_decref(r->namespaces.v[i].labels);
+    }
+    vec_clear(&r->namespaces);
+    for (size_t i = 0; i < r->prunings.len; i++)
+        json_decref(r->prunings.v[i].doc);
+    vec_clear(&r->prunings);
+    json_decref(r->old_docs);
+    json_decref(r->slices);
+    vec_clear(&r->gates);
+    vec_clear(&r->queue);
+    vec_clear(&r->crd_queue);
+    free(r->app_recorded);
+    err_clear(&r->fatal);
+    free(r);
+}
+
+const struct plan *run_plan(const struct run *r)
+{
+    return r->plan;
+}
+
+const struct graph *run_graph(const struct run *r)
+{
+    return r->graph;
+}
+
+const struct desired *run_desired(const struct run *r)
+{
+    return r->desired;
+}
