@@ -7,6 +7,7 @@
 #define RECONCILE_PLAN_H
 
 #include "gitops/gitops.h"
+#include "reconcile/health.h"
 
 enum action {
     ACTION_NONE, // live is what is wanted, by record
@@ -31,6 +32,10 @@ struct live_fact {
     char *tracking_app;       // application of its tracking-id when that id names this object
     struct sha256 projection; // of the live object on the fields our manager owns; zero: none
     bool has_projection;
+    // For the executor; the plan does not look at them.
+    struct health_result health;
+    bool is_ready; // health_is_ready of the document
+    long long generation;
 };
 
 // One line of the inventory: what was sent, and what the reply looked like on our fields.

@@ -14,7 +14,8 @@ struct run *run_new(struct loop *l, struct kube *k, struct desired *d, const str
     r->opts = *o;
     r->old_docs = json_object();
     r->slices = json_object();
-    r->app_recorded = mem_alloc(d->apps.len + 1);
+    r->stored = json_object();
+    r->apps = mem_alloc((d->apps.len + 1) * sizeof(*r->apps));
     r->window = (struct window){.size = 8};
     return r;
 }
@@ -29,7 +30,7 @@ void run_free(struct run *r)
     for (int i = 0; r->pending_calls && i < 600; i++)
         loop_run_once(r->loop, 100);
     loop_timer_free(r->timer);
-    inventory_free(r);
+    json_decref(r->stored);
     for (size_t i = 0; r->graph && i < r->graph->nodes.len; i++) {
         free(r->nodes[i].message);
         free(r->nodes[i].uid);
@@ -59,7 +60,8 @@ void run_free(struct run *r)
     vec_clear(&r->gates);
     vec_clear(&r->queue);
     vec_clear(&r->crd_queue);
-    free(r->app_recorded);
+    free(r->apps);
+    vec_clear(&r->delayed);
     err_clear(&r->fatal);
     free(r);
 }

@@ -25,7 +25,7 @@ struct run_opts {
     bool force_conflicts;
     bool read_only;     // plan, diff, status, why: no Lease, no write
     const char *holder; // who we are in the Lease: "host/pid"
-    const char *root;   // what is reconciled, kept in the inventory: the root's URL
+    const char *root; // what is reconciled, kept in the inventory: the root's URL
     const struct event_sink *events;
 };
 

@@ -33,6 +33,7 @@ struct node_rt {
     int item; // its plan item; -1 for everything but objects
     bool is_selected, is_applied, is_ready;
     bool was_sent;           // this run wrote it
+    int64_t backoff_ms;
     bool needs_proof;        // custom resource of a CRD this run changed: a dry run goes first
     bool is_probing;
     long long generation;    // of the last reply; older watch events are stale
@@ -71,8 +72,15 @@ struct lease {
     char *holder;
     char *resource_version;
     struct loop_timer *timer;
-    bool is_held, is_lost;
-    char *lost_to;
+    bool is_held;
+};
+
+// Counters of one application, kept up by state.c.
+struct app_rt {
+    size_t total, applied, ready, failed, blocked;
+    int64_t started_ms;
+    bool is_recorded;    // its inventory is what it should be
+    bool has_prunings;   // written only after them
 };
 
 // In-flight window: grows until latency or 429 says stop.
@@ -80,6 +88,8 @@ struct window {
     double size;
     unsigned in_flight, crds_in_flight;
     double best_ms, recent_ms; // smoothed latencies
+    int64_t halved_ms;
+    bool has_been_full;
 };
 
 struct run {
@@ -97,13 +107,13 @@ struct run {
     VEC(json_t *) webhook_configs;
     VEC(struct live_namespace) namespaces;
     VEC(struct pruning) prunings;
-    VEC(char *) stored_names;  // inventory ConfigMaps as found: names and texts, pairwise
-    VEC(char *) stored_texts;
+    json_t *stored;            // inventory ConfigMaps as found: name -> text
     json_t *old_docs;          // key -> live document of a record that is not desired
     json_t *slices;            // "namespace/service" -> true when an endpoint is ready
-    bool is_watching_slices, is_listing, has_new_webhook, is_rediscovering;
-    bool *app_recorded;
-    VEC(unsigned) queue, crd_queue; // heaps: see execute.c
+    bool is_watching_slices, is_listing, is_reading_records, has_new_webhook, is_rediscovering;
+    struct app_rt *apps;
+    size_t open;                             // objects and application nodes that have not ended
+    VEC(unsigned) queue, crd_queue, delayed; // two heaps, and what must wait for a time
     struct window window;
     struct lease lease;
     struct loop_timer *timer;
@@ -117,7 +127,7 @@ struct run {
 struct call_ctx {
     struct run *run;
     unsigned node;
-    bool is_pod_probe, is_crd;
+    bool is_pod_probe, is_crd, is_dry_run, is_quiet;
 };
 
 // ---- observe.c ----
@@ -133,12 +143,11 @@ void observe_slices(struct run *r); // begins to watch EndpointSlices
 void observe_free(struct run *r);
 
 // ---- inventory.c ----
-bool inventory_read(struct run *r, struct err *err); // from the listed ConfigMaps
-void inventory_note(struct run *r, const json_t *config_map);
+void inventory_note(struct run *r, const json_t *config_map); // one ConfigMap of the LIST
+void inventory_sort(struct run *r);                           // after the LIST
 bool inventory_write_intent(struct run *r, struct err *err);
 void inventory_write_app(struct run *r, unsigned app); // asynchronous; nothing when unchanged
 void inventory_write_rest(struct run *r);              // whatever is left, at the end
-void inventory_free(struct run *r);
 
 // ---- lease.c ----
 bool lease_take(struct run *r, struct err *err);
@@ -146,35 +155,48 @@ void lease_release(struct run *r);
 
 // ---- state.c ----
 void state_init(struct run *r);
-void state_rebuild(struct run *r); // after the graph was built again: object nodes keep their state
+void state_start(struct run *r);   // releases what waits for nothing
+void state_rebuild(struct run *r, struct graph *next); // takes it; object nodes keep their state
 void state_set(struct run *r, unsigned node, enum node_state s);
 void state_message(struct run *r, unsigned node, const char *msg);
 void state_applied(struct run *r, unsigned node);
 void state_ready(struct run *r, unsigned node);
 void state_fail(struct run *r, unsigned node, enum err_kind kind, const char *msg);
 void state_health(struct run *r, unsigned node, const json_t *doc);
-bool state_is_end(enum node_state s); // nothing more will happen to it
+size_t state_release_sync_fail(struct run *r); // SyncFail hooks of applications that failed
+bool state_is_end(enum node_state s);          // nothing more will happen to it
 bool edge_counts(const struct run *r, const struct edge *e);
 bool edge_holds(const struct run *r, const struct edge *e);
 
+bool is_object(const struct run *r, unsigned node);
+enum action node_action(const struct run *r, unsigned node);
+
+// ---- prepare.c ----
+bool graph_of_live(struct run *r, struct graph **out, struct err *err);
+
 // ---- execute.c ----
 void queue_push(struct run *r, unsigned node);
-void run_wake(struct run *r, int64_t at_ms); // look again at that time
+void queue_later(struct run *r, unsigned node, int64_t delay_ms);
+void window_reply(struct run *r, const struct call_ctx *c, const struct kube_reply *reply);
 
 // ---- send.c ----
 void send_object(struct run *r, unsigned node);
 char *send_path(const struct run *r, const struct object *o); // owned; NULL: kind not known (yet)
+const char *run_manager(const struct run *r);
 struct call_ctx *call_new(struct run *r, unsigned node);
 void call_end(struct call_ctx *c);
 
 // ---- gate.c ----
 void gates_init(struct run *r);
-void gates_step(struct run *r); // sends the dry runs that are due
-struct gate_rt *gate_of(struct run *r, unsigned node);
+void gates_step(struct run *r);    // sends the dry runs that are due
 void gates_recheck(struct run *r); // endpoints or configurations changed: try soon
+// Is a webhook that judges this write still closed?
+bool gates_hold_back(struct run *r, const struct kind_info *kind, const json_t *doc,
+                     const char *operation);
 
 // ---- prune.c ----
 void prune_init(struct run *r);
 bool prune_execute(struct run *r, struct err *err);
+void hooks_cleanup(struct run *r, unsigned app); // HookSucceeded and HookFailed
 
 #endif

@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One object's way to the server: apply, replace, recreate; what each class of answer leads to
+// (spec kubernetes-api section 4).
+#include <stdlib.h>
+#include <string.h>
+
+#include "gitops/canon.h"
+#include "reconcile/run_int.h"
+
+#define BACKOFF_MIN_MS 100
+#define BACKOFF_MAX_MS 5000
+// A CRD's new schema is loaded within half a second; longer means the object really does not fit.
+#define PROOF_MS 8000
+
+const char *run_manager(const struct run *r)
+{
+    return r->opts.manager ? r->opts.manager : "regrow";
+}
+
+char *send_path(const struct run *r, const struct object *o)
+{
+    const struct kind_info *k = kinds_find(r->desired->kinds, o->id.group, o->version, o->id.kind);
+    return k ? kind_path(k, o->id.namespace, o->id.name) : NULL;
+}
+
+struct call_ctx *call_new(struct run *r, unsigned node)
+{
+    struct call_ctx *c = mem_alloc(sizeof(*c));
+    c->run = r;
+    c->node = node;
+    r->pending_calls++;
+    return c;
+}
+
+void call_end(struct call_ctx *c)
+{
+    c->run->pending_calls--;
+    free(c);
+}
+
+static void begin(struct call_ctx *c)
+{
+    struct window *w = &c->run->window;
+    const struct object *o = &c->run->desired->objects.v[c->node];
+    c->is_crd = !strcmp(o->id.kind, "CustomResourceDefinition");
+    if (c->is_crd)
+        w->crds_in_flight++;
+    else
+        w->in_flight++;
+    c->run->nodes[c->node].sent_ms = clock_mono_ms();
+    state_set(c->run, c->node, NODE_IN_FLIGHT);
+}
+
+static void end(struct call_ctx *c, const struct kube_reply *reply)
+{
+    struct window *w = &c->run->window;
+    if (c->is_crd)
+        w->crds_in_flight--;
+    else
+        w->in_flight--;
+    window_reply(c->run, c, reply);
+}
+
+static void try_again(struct run *r, unsigned node, int64_t retry_after_ms)
+{
+    struct node_rt *x = &r->nodes[node];
+    x->tries++;
+    x->backoff_ms = x->backoff_ms ? x->backoff_ms * 2 : BACKOFF_MIN_MS;
+    if (x->backoff_ms > BACKOFF_MAX_MS)
+        x->backoff_ms = BACKOFF_MAX_MS;
+    queue_later(r, node, retry_after_ms > x->backoff_ms ? retry_after_ms : x->backoff_ms);
+}
+
+static bool has_force(const struct run *r, const struct object *o)
+{
+    if (r->desired->apps.v[o->app]->force)
+        return true;
+    CLEANUP(json_freep) json_t *doc = object_doc(o);
+    CLEANUP(str_freep) char *store = NULL;
+    return str_eq(object_sync_option(doc, "Force", &store), "true");
+}
+
+static void fail_with(struct run *r, unsigned node, const struct kube_reply *reply)
+{
+    struct err err = {0};
+    const struct object *o = &r->desired->objects.v[node];
+    CLEANUP(str_freep) char *what = object_name(&o->id);
+    kube_reply_err(reply, &err, what);
+    CLEANUP(str_freep) char *msg = NULL;
+    if (reply->cls == KUBE_CONFLICT && reply->conflict_manager)
+        msg = str_printf("field %s is owned by \"%s\"; take it out of Git, or run again with "
+                         "--force-conflicts",
+                         reply->field ? reply->field : "?", reply->conflict_manager);
+    else if (reply->cls == KUBE_IMMUTABLE)
+        msg = str_printf("%s cannot be changed on a live object; delete it, or let it be made "
+                         "anew with the sync option Force=true",
+                         reply->field ? reply->field : "a field of it");
+    const char *prefix = err.msg && str_starts(err.msg, what) ? err.msg + strlen(what) : err.msg;
+    if (prefix && prefix != err.msg && str_starts(prefix, ": "))
+        prefix += 2;
+    state_fail(r, node, err.kind, msg ? msg : prefix ? prefix : kube_class_name(reply->cls));
+    err_clear(&err);
+}
+
+static void watch_health(struct run *r, const struct object *o)
+{
+    if (health_has_check(o->id.group, o->id.kind))
+        observe_kind(r, o->id.group, o->version, o->id.kind, true);
+}
+
+static void on_gone(void *ctx, const struct kube_reply *reply);
+
+// Waits until a terminating object is gone; the watch may not cover its kind, so it is asked for.
+static void await_gone(struct run *r, unsigned node)
+{
+    CLEANUP(str_freep) char *path = send_path(r, &r->desired->objects.v[node]);
+    if (!path) {
+        try_again(r, node, 0);
+        return;
+    }
+    struct call_ctx *c = call_new(r, node);
+    begin(c);
+    struct kube_call call = {.method = "GET", .path = path};
+    kube_send(r->kube, &call, on_gone, c);
+}
+
+static void set_action(struct run *r, unsigned node, enum action a)
+{
+    r->plan->items.v[r->nodes[node].item].action = a;
+}
+
+static void on_gone(void *ctx, const struct kube_reply *reply)
+{
+    struct call_ctx *c = ctx;
+    struct run *r = c->run;
+    unsigned node = c->node;
+    end(c, reply);
+    call_end(c);
+    if (reply->cls == KUBE_ABSENT || reply->cls == KUBE_NO_NAMESPACE) {
+        set_action(r, node, ACTION_CREATE);
+        r->nodes[node].backoff_ms = 0;
+        queue_later(r, node, 0);
+        return;
+    }
+    state_message(r, node, "waits until its predecessor is deleted");
+    try_again(r, node, 0);
+}
+
+static void accepted(struct run *r, unsigned node, const json_t *doc)
+{
+    struct node_rt *x = &r->nodes[node];
+    const struct object *o = &r->desired->objects.v[node];
+    str_set(&x->uid, json_dot_str(doc, "metadata.uid"));
+    x->generation = json_dot_int(doc, "metadata.generation", 0);
+    x->has_projection = projection_of(doc, run_manager(r), &x->projection);
+    x->backoff_ms = 0;
+    state_message(r, node, NULL);
+    if (!strcmp(o->id.kind, "CustomResourceDefinition"))
+        kinds_add_crd(r->desired->kinds, doc);
+    state_applied(r, node);
+    watch_health(r, o);
+    state_health(r, node, doc);
+}
+
+static void written(struct run *r, unsigned node, const json_t *doc, int64_t ms)
+{
+    const struct object *o = &r->desired->objects.v[node];
+    r->nodes[node].was_sent = true;
+    r->sum.written++;
+    event_emit(r->opts.events, "object.applied", "{s:s, s:s, s:s, s:s*, s:s, s:s, s:I}", "app",
+               r->desired->apps.v[o->app]->name, "group", o->id.group, "kind", o->id.kind,
+               "namespace", o->id.namespace, "name", o->id.name, "action",
+               action_name(node_action(r, node)), "ms", (json_int_t)ms);
+    accepted(r, node, doc);
+}
+
+// A dry run stood in for a missing record: the same projection means there is nothing to write.
+static void checked(struct run *r, unsigned node, const json_t *doc)
+{
+    const struct plan_item *it = &r->plan->items.v[r->nodes[node].item];
+    const struct live_fact *f = it->live < 0 ? NULL : &r->facts.v[it->live];
+    struct sha256 would;
+    bool same = f && f->has_projection && projection_of(doc, run_manager(r), &would) &&
+                sha256_eq(&would, &f->projection);
+    r->sum.probes++;
+    if (!same) {
+        set_action(r, node, ACTION_CHANGE);
+        queue_later(r, node, 0);
+        return;
+    }
+    set_action(r, node, ACTION_NONE);
+    accepted(r, node, doc);
+}
+
+// One object has passed a changed CRD's new schema: so will the others of its kind.
+static void proven(struct run *r, unsigned node)
+{
+    const struct object *o = &r->desired->objects.v[node];
+    r->sum.probes++;
+    for (unsigned i = 0; i < r->desired->objects.len; i++) {
+        const struct object_id *id = &r->desired->objects.v[i].id;
+        if (!strcmp(id->kind, o->id.kind) && !strcmp(id->group, o->id.group))
+            r->nodes[i].needs_proof = false;
+    }
+    queue_later(r, node, 0);
+}
+
+static void on_ok(struct call_ctx *c, const struct kube_reply *reply)
+{
+    struct run *r = c->run;
+    unsigned node = c->node;
+    CLEANUP(json_freep) json_t *doc = json_loadb(reply->body, reply->body_len, 0, NULL);
+    if (!doc) {
+        try_again(r, node, 0);
+    } else if (json_dot(doc, "metadata.deletionTimestamp")) {
+        set_action(r, node, ACTION_TERMINATING);
+        await_gone(r, node);
+    } else if (c->is_dry_run && r->nodes[node].needs_proof) {
+        proven(r, node);
+    } else if (c->is_dry_run) {
+        checked(r, node, doc);
+    } else {
+        written(r, node, doc, reply->ms);
+    }
+}
+
+static void on_invalid(struct call_ctx *c, const struct kube_reply *reply)
+{
+    struct run *r = c->run;
+    struct node_rt *x = &r->nodes[c->node];
+    if (c->is_dry_run && x->needs_proof && clock_mono_ms() - x->since_ms < PROOF_MS &&
+        x->tries < 40) {
+        r->sum.probes++;
+        state_message(r, c->node, "waits for the changed definition to be served");
+        try_again(r, c->node, 0);
+        return;
+    }
+    fail_with(r, c->node, reply);
+}
+
+static void on_reply(void *ctx, const struct kube_reply *reply)
+{
+    struct call_ctx *c = ctx;
+    struct run *r = c->run;
+    unsigned node = c->node;
+    end(c, reply);
+    bool refused = !c->is_dry_run && reply->http >= 400 && reply->http != 429;
+    r->sum.rejected += refused;
+    switch (reply->cls) {
+    case KUBE_OK:
+        on_ok(c, reply);
+        break;
+    case KUBE_LOST:
+        r->sum.lost++;
+        try_again(r, node, 0);
+        break;
+    case KUBE_THROTTLED:
+    case KUBE_RETRY:
+        try_again(r, node, reply->retry_after_ms);
+        break;
+    case KUBE_NO_KIND:
+    case KUBE_GATE:
+    case KUBE_NO_NAMESPACE:
+    case KUBE_MISSING_REF:
+    case KUBE_ABSENT:
+        state_message(r, node, reply->message);
+        try_again(r, node, reply->retry_after_ms);
+        break;
+    case KUBE_IMMUTABLE:
+        if (!c->is_dry_run && has_force(r, &r->desired->objects.v[node])) {
+            set_action(r, node, ACTION_RECREATE);
+            queue_later(r, node, 0);
+        } else {
+            fail_with(r, node, reply);
+        }
+        break;
+    case KUBE_CANCELLED:
+        break;
+    case KUBE_INVALID:
+        on_invalid(c, reply);
+        break;
+    case KUBE_CONFLICT:
+    case KUBE_DENIED:
+    case KUBE_UNAUTHORIZED:
+        fail_with(r, node, reply);
+        break;
+    }
+    call_end(c);
+}
+
+static void apply(struct run *r, unsigned node, const char *path, bool dry_run)
+{
+    const struct object *o = &r->desired->objects.v[node];
+    struct kube_apply_opts opts = {
+        .dry_run = dry_run, .force = r->opts.force_conflicts, .manager = run_manager(r)};
+    struct call_ctx *c = call_new(r, node);
+    c->is_dry_run = dry_run;
+    begin(c);
+    kube_apply(r->kube, path, o->body, o->body_len, &opts, on_reply, c);
+}
+
+static void on_old(void *ctx, const struct kube_reply *reply);
+
+// Replace=true: PUT over the live object, whose resourceVersion must be the latest.
+static void replace(struct run *r, unsigned node, const char *path)
+{
+    struct call_ctx *c = call_new(r, node);
+    begin(c);
+    struct kube_call call = {.method = "GET", .path = path};
+    kube_send(r->kube, &call, on_old, c);
+}
+
+static void on_old(void *ctx, const struct kube_reply *reply)
+{
+    struct call_ctx *c = ctx;
+    struct run *r = c->run;
+    unsigned node = c->node;
+    const struct object *o = &r->desired->objects.v[node];
+    CLEANUP(str_freep) char *path = send_path(r, o);
+    CLEANUP(json_freep) json_t *live =
+        reply->cls == KUBE_OK ? json_loadb(reply->body, reply->body_len, 0, NULL) : NULL;
+    if (!live || !path) {
+        on_reply(c, reply);
+        return;
+    }
+    end(c, reply);
+    begin(c);
+    CLEANUP(json_freep) json_t *doc = object_doc(o);
+    json_t *meta = json_object_get(doc, "metadata");
+    json_object_set(meta, "resourceVersion", json_dot(live, "metadata.resourceVersion"));
+    struct buf body CLEANUP(buf_clear) = {0};
+    canon_write(doc, &body);
+    CLEANUP(str_freep) char *url = str_printf("%s?fieldManager=%s", path, run_manager(r));
+    struct kube_call call = {
+        .method = "PUT", .path = url, .body = body.p, .body_len = body.len};
+    kube_send(r->kube, &call, on_reply, c);
+}
+
+static void on_deleted(void *ctx, const struct kube_reply *reply)
+{
+    struct call_ctx *c = ctx;
+    struct run *r = c->run;
+    unsigned node = c->node;
+    end(c, reply);
+    call_end(c);
+    if (reply->cls == KUBE_OK || reply->cls == KUBE_ABSENT) {
+        set_action(r, node, ACTION_TERMINATING);
+        await_gone(r, node);
+    } else if (reply->cls == KUBE_LOST || reply->cls == KUBE_RETRY ||
+               reply->cls == KUBE_THROTTLED) {
+        try_again(r, node, reply->retry_after_ms);
+    } else {
+        fail_with(r, node, reply);
+    }
+}
+
+static void recreate(struct run *r, unsigned node, const char *path)
+{
+    const struct plan_item *it = &r->plan->items.v[r->nodes[node].item];
+    const struct live_fact *f = it->live < 0 ? NULL : &r->facts.v[it->live];
+    if (!f) {
+        set_action(r, node, ACTION_CREATE);
+        apply(r, node, path, false);
+        return;
+    }
+    struct call_ctx *c = call_new(r, node);
+    begin(c);
+    kube_delete(r->kube, path, f->uid, "Background", on_deleted, c);
+}
+
+void send_object(struct run *r, unsigned node)
+{
+    const struct object *o = &r->desired->objects.v[node];
+    const struct kind_watch *w = observe_find(r, o->id.group, o->id.kind);
+    if (w && err_is_set(&w->problem)) {
+        state_fail(r, node, w->problem.kind, w->problem.msg);
+        return;
+    }
+    CLEANUP(str_freep) char *path = send_path(r, o);
+    if (!path) {
+        state_message(r, node, "its kind is not served");
+        try_again(r, node, 500);
+        return;
+    }
+    switch (node_action(r, node)) {
+    case ACTION_TERMINATING:
+        await_gone(r, node);
+        return;
+    case ACTION_RECREATE:
+        recreate(r, node, path);
+        return;
+    case ACTION_REPLACE:
+        replace(r, node, path);
+        return;
+    case ACTION_CHECK:
+        apply(r, node, path, true);
+        return;
+    default:
+        apply(r, node, path, r->nodes[node].needs_proof);
+    }
+}
