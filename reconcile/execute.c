@@ -168,7 +168,7 @@ void window_reply(struct run *r, const struct call_ctx *c, const struct kube_rep
     double ms = (double)reply->ms;
     w->recent_ms = w->recent_ms > 0 ? w->recent_ms * 0.9 + ms * 0.1 : ms;
     w->best_ms = w->best_ms > 0 && w->best_ms < w->recent_ms ? w->best_ms * 0.999 + ms * 0.001
-                                                              : w->recent_ms;
+                                                             : w->recent_ms;
     // A window nobody fills tells nothing; one that is full grows while latency grows slower.
     bool calm = w->recent_ms < 25 || w->recent_ms < 4 * w->best_ms;
     if (w->has_been_full && calm && w->size < WINDOW_CAP)

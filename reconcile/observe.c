@@ -91,8 +91,8 @@ static char *tracking_app(const json_t *doc, const struct object_id *id)
     const char *slash = strchr(rest, '/');
     if (!slash || strcmp(slash + 1, id->name))
         return NULL;
-    if (id->namespace && (strncmp(rest, id->namespace, (size_t)(slash - rest)) ||
-                          id->namespace[slash - rest]))
+    if (id->namespace &&
+        (strncmp(rest, id->namespace, (size_t)(slash - rest)) || id->namespace[slash - rest]))
         return NULL;
     return str_ndup(t, (size_t)(colon - t));
 }

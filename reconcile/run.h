@@ -23,9 +23,10 @@ struct run_opts {
     int64_t timeout_ms;         // 0: none
     const char *expect_cluster; // uid the target must have, or NULL
     bool force_conflicts;
-    bool read_only;     // plan, diff, status, why: no Lease, no write
-    const char *holder; // who we are in the Lease: "host/pid"
-    const char *root; // what is reconciled, kept in the inventory: the root's URL
+    bool read_only;      // plan, diff, status, why: no Lease, no write
+    const char *manager; // field manager; NULL: "regrow"
+    const char *holder;  // who we are in the Lease: "host/pid"
+    const char *root;    // what is reconciled, kept in the inventory: the root's URL
     const struct event_sink *events;
 };
 

@@ -32,11 +32,11 @@ struct node_rt {
     unsigned pending, pending_gates, tries;
     int item; // its plan item; -1 for everything but objects
     bool is_selected, is_applied, is_ready;
-    bool was_sent;           // this run wrote it
+    bool was_sent; // this run wrote it
     int64_t backoff_ms;
-    bool needs_proof;        // custom resource of a CRD this run changed: a dry run goes first
+    bool needs_proof; // custom resource of a CRD this run changed: a dry run goes first
     bool is_probing;
-    long long generation;    // of the last reply; older watch events are stale
+    long long generation; // of the last reply; older watch events are stale
     char *uid;
     struct sha256 projection;
     bool has_projection;
@@ -79,8 +79,8 @@ struct lease {
 struct app_rt {
     size_t total, applied, ready, failed, blocked;
     int64_t started_ms;
-    bool is_recorded;    // its inventory is what it should be
-    bool has_prunings;   // written only after them
+    bool is_recorded;  // its inventory is what it should be
+    bool has_prunings; // written only after them
 };
 
 // In-flight window: grows until latency or 429 says stop.
@@ -107,9 +107,9 @@ struct run {
     VEC(json_t *) webhook_configs;
     VEC(struct live_namespace) namespaces;
     VEC(struct pruning) prunings;
-    json_t *stored;            // inventory ConfigMaps as found: name -> text
-    json_t *old_docs;          // key -> live document of a record that is not desired
-    json_t *slices;            // "namespace/service" -> true when an endpoint is ready
+    json_t *stored;   // inventory ConfigMaps as found: name -> text
+    json_t *old_docs; // key -> live document of a record that is not desired
+    json_t *slices;   // "namespace/service" -> true when an endpoint is ready
     bool is_watching_slices, is_listing, is_reading_records, has_new_webhook, is_rediscovering;
     struct app_rt *apps;
     size_t open;                             // objects and application nodes that have not ended
@@ -119,8 +119,8 @@ struct run {
     struct loop_timer *timer;
     struct run_summary sum;
     int64_t started_ms, ended_ms;
-    unsigned pending_calls;    // callbacks that hold a pointer into the run
-    struct err fatal;          // ends the run as a whole
+    unsigned pending_calls; // callbacks that hold a pointer into the run
+    struct err fatal;       // ends the run as a whole
 };
 
 // What a request's callback needs to find its way back.
@@ -155,7 +155,7 @@ void lease_release(struct run *r);
 
 // ---- state.c ----
 void state_init(struct run *r);
-void state_start(struct run *r);   // releases what waits for nothing
+void state_start(struct run *r);                       // releases what waits for nothing
 void state_rebuild(struct run *r, struct graph *next); // takes it; object nodes keep their state
 void state_set(struct run *r, unsigned node, enum node_state s);
 void state_message(struct run *r, unsigned node, const char *msg);

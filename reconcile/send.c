@@ -13,6 +13,16 @@
 // A CRD's new schema is loaded within half a second; longer means the object really does not fit.
 #define PROOF_MS 8000
 
+// A reply's document, or NULL.
+static json_t *reply_doc(const struct kube_reply *reply)
+{
+    struct err err = {0};
+    json_t *doc = NULL;
+    if (!canon_read(reply->body, reply->body_len, &doc, &err))
+        err_clear(&err);
+    return doc;
+}
+
 const char *run_manager(const struct run *r)
 {
     return r->opts.manager ? r->opts.manager : "regrow";
@@ -210,7 +220,7 @@ static void on_ok(struct call_ctx *c, const struct kube_reply *reply)
 {
     struct run *r = c->run;
     unsigned node = c->node;
-    CLEANUP(json_freep) json_t *doc = json_loadb(reply->body, reply->body_len, 0, NULL);
+    CLEANUP(json_freep) json_t *doc = reply_doc(reply);
     if (!doc) {
         try_again(r, node, 0);
     } else if (json_dot(doc, "metadata.deletionTimestamp")) {
@@ -318,8 +328,7 @@ static void on_old(void *ctx, const struct kube_reply *reply)
     unsigned node = c->node;
     const struct object *o = &r->desired->objects.v[node];
     CLEANUP(str_freep) char *path = send_path(r, o);
-    CLEANUP(json_freep) json_t *live =
-        reply->cls == KUBE_OK ? json_loadb(reply->body, reply->body_len, 0, NULL) : NULL;
+    CLEANUP(json_freep) json_t *live = reply->cls == KUBE_OK ? reply_doc(reply) : NULL;
     if (!live || !path) {
         on_reply(c, reply);
         return;
@@ -332,8 +341,7 @@ static void on_old(void *ctx, const struct kube_reply *reply)
     struct buf body CLEANUP(buf_clear) = {0};
     canon_write(doc, &body);
     CLEANUP(str_freep) char *url = str_printf("%s?fieldManager=%s", path, run_manager(r));
-    struct kube_call call = {
-        .method = "PUT", .path = url, .body = body.p, .body_len = body.len};
+    struct kube_call call = {.method = "PUT", .path = url, .body = body.p, .body_len = body.len};
     kube_send(r->kube, &call, on_reply, c);
 }
 

@@ -309,8 +309,7 @@ static void count_pending(struct run *r, unsigned node)
 static bool is_selected_app(const struct run *r, const struct application *a)
 {
     for (size_t i = 0; i < r->opts.n_only_apps; i++)
-        if (str_eq(r->opts.only_apps[i], a->name) ||
-            str_eq(r->opts.only_apps[i], a->tracking_name))
+        if (str_eq(r->opts.only_apps[i], a->name) || str_eq(r->opts.only_apps[i], a->tracking_name))
             return true;
     return r->opts.n_only_apps == 0;
 }
@@ -322,8 +321,7 @@ static void select_nodes(struct run *r)
     for (unsigned i = 0; i < r->graph->nodes.len; i++) {
         const struct node *n = &r->graph->nodes.v[i];
         bool own = n->kind == NODE_OBJECT || n->kind == NODE_APP_END || n->kind == NODE_APP_START;
-        if (r->opts.n_only_apps == 0 ||
-            (own && is_selected_app(r, r->desired->apps.v[n->app]))) {
+        if (r->opts.n_only_apps == 0 || (own && is_selected_app(r, r->desired->apps.v[n->app]))) {
             r->nodes[i].is_selected = true;
             *vec_push(&todo) = i;
         }
@@ -449,10 +447,10 @@ static void keep_gate(const struct graph *old, const struct node_rt *old_rt, siz
 {
     for (size_t i = first; i < old->nodes.len; i++) {
         const struct node *o = &old->nodes.v[i];
-        bool same = n->kind == NODE_WEBHOOK ? str_eq(o->config_name, n->config_name) &&
-                                                  str_eq(o->hook_name, n->hook_name) &&
-                                                  o->is_mutating == n->is_mutating
-                                            : object_id_eq(&o->ext, &n->ext);
+        bool same = n->kind == NODE_WEBHOOK
+                        ? str_eq(o->config_name, n->config_name) &&
+                              str_eq(o->hook_name, n->hook_name) && o->is_mutating == n->is_mutating
+                        : object_id_eq(&o->ext, &n->ext);
         if (o->kind != n->kind || !same)
             continue;
         x->is_applied = old_rt[i].is_applied;
