@@ -44,8 +44,8 @@ struct node_rt {
 
 struct gate_rt {
     unsigned node;
-    bool is_probing, has_endpoints, has_ca;
-    int64_t next_probe_ms, backoff_ms;
+    bool is_probing;
+    int64_t last_probe_ms, next_probe_ms, backoff_ms;
 };
 
 // One kind that is listed, and watched if something waits for its health.
@@ -127,7 +127,8 @@ struct run {
 struct call_ctx {
     struct run *run;
     unsigned node;
-    bool is_pod_probe, is_crd, is_dry_run, is_quiet;
+    bool is_pod_probe, is_crd, is_dry_run;
+    const struct graph *graph; // gate probes: the graph they were sent under
 };
 
 // ---- observe.c ----
@@ -147,6 +148,7 @@ void inventory_note(struct run *r, const json_t *config_map); // one ConfigMap o
 void inventory_sort(struct run *r);                           // after the LIST
 bool inventory_write_intent(struct run *r, struct err *err);
 void inventory_write_app(struct run *r, unsigned app); // asynchronous; nothing when unchanged
+void inventory_write_deferred(struct run *r);          // held back by a gate that has opened
 void inventory_write_rest(struct run *r);              // whatever is left, at the end
 
 // ---- lease.c ----
