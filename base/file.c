@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/vec.h"
+
+void fd_closep(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+bool file_read_fd(int fd, const char *name, size_t max_bytes, struct buf *out, struct err *err)
+{
+    char chunk[65536];
+    size_t total = 0;
+    for (;;) {
+        ssize_t n = read(fd, chunk, sizeof(chunk));
+        int errnum = errno;
+        if (n < 0 && errnum == EINTR)
+            continue;
+        if (n < 0)
+            return err_set_errno(err, errnum, "read %s", name);
+        if (n == 0)
+            break;
+        total += (size_t)n;
+        if (total > max_bytes)
+            return err_set(err, ERR_INVALID, "%s is larger than %zu bytes", name, max_bytes);
+        buf_append(out, chunk, (size_t)n);
+    }
+    if (!out->p)
+        buf_append(out, "", 0);
+    return true;
+}
+
+bool file_read(const char *path, size_t max_bytes, struct buf *out, struct err *err)
+{
+    int fd CLEANUP(fd_closep) = open(path, O_RDONLY | O_CLOEXEC);
+    int errnum = errno;
+    if (fd < 0)
+        return err_set_errno(err, errnum, "open %s", path);
+    return file_read_fd(fd, path, max_bytes, out, err);
+}
+
+static bool write_all(int fd, const char *p, size_t len)
+{
+    while (len) {
+        ssize_t n = write(fd, p, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        p += n;
+        len -= (size_t)n;
+    }
+    return true;
+}
+
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        return str_dup(".");
+    return slash == path ? str_dup("/") : str_ndup(path, (size_t)(slash - path));
+}
+
+static bool sync_folder(const char *path, struct err *err)
+{
+    CLEANUP(str_freep) char *dir = folder_of(path);
+    int fd CLEANUP(fd_closep) = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) != 0) {
+        int errnum = errno;
+        return err_set_errno(err, errnum, "sync %s", dir);
+    }
+    return true;
+}
+
+bool file_replace(const char *path, const void *p, size_t len, mode_t mode, struct err *err)
+{
+    CLEANUP(str_freep) char *tmp = str_printf("%s.XXXXXX", path);
+    int fd CLEANUP(fd_closep) = mkostemp(tmp, O_CLOEXEC);
+    int errnum = errno;
+    if (fd < 0)
+        return err_set_errno(err, errnum, "create %s", tmp);
+    if (fchmod(fd, mode) != 0 || !write_all(fd, p, len) || fsync(fd) != 0 ||
+        rename(tmp, path) != 0) {
+        errnum = errno;
+        unlink(tmp);
+        return err_set_errno(err, errnum, "write %s", path);
+    }
+    return sync_folder(path, err);
+}
+
+bool file_exists(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0;
+}
+
+bool file_is_dir(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+bool dir_make(const char *path, mode_t mode, struct err *err)
+{
+    CLEANUP(str_freep) char *p = str_dup(path);
+    for (char *s = p + 1;; s++) {
+        if (*s != '/' && *s)
+            continue;
+        char saved = *s;
+        *s = 0;
+        if (mkdir(p, mode) != 0 && errno != EEXIST) {
+            int errnum = errno;
+            return err_set_errno(err, errnum, "make folder %s", p);
+        }
+        *s = saved;
+        if (!saved)
+            break;
+    }
+    if (!file_is_dir(path))
+        return err_set(err, ERR_INVALID, "%s is not a folder", path);
+    return true;
+}
+
+static bool remove_at(int parent, const char *name, unsigned depth);
+
+static bool remove_children(int fd, unsigned depth)
+{
+    DIR *d = fdopendir(fd);
+    if (!d) {
+        close(fd);
+        return false;
+    }
+    struct dirent *e;
+    bool ok = true;
+    while (ok && (e = readdir(d)))
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+            ok = remove_at(dirfd(d), e->d_name, depth + 1);
+    closedir(d);
+    return ok;
+}
+
+static bool remove_at(int parent, const char *name, unsigned depth)
+{
+    if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
+        return true;
+    if ((errno != EISDIR && errno != EPERM) || depth > 1000)
+        return false;
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || !remove_children(fd, depth))
+        return false;
+    return unlinkat(parent, name, AT_REMOVEDIR) == 0;
+}
+
+bool dir_remove(const char *path, struct err *err)
+{
+    if (remove_at(AT_FDCWD, path, 0))
+        return true;
+    int errnum = errno;
+    return err_set_errno(err, errnum, "remove %s", path);
+}
+
+bool dir_make_temp(const char *prefix, char **out, struct err *err)
+{
+    const char *base = getenv("TMPDIR");
+    CLEANUP(str_freep) char *p = str_printf("%s/%s.XXXXXX", base && *base ? base : "/tmp", prefix);
+    if (!mkdtemp(p)) {
+        int errnum = errno;
+        return err_set_errno(err, errnum, "make folder %s", p);
+    }
+    *out = TAKE(p);
+    return true;
+}
+
+void dir_temp_cleanup(char **path)
+{
+    struct err err = {0};
+    if (*path && !dir_remove(*path, &err))
+        err_clear(&err); // left behind under the temporary folder; nothing depends on it
+    str_freep(path);
+}
+
+char *path_join(const char *a, const char *b)
+{
+    if (str_is_empty(a) || *b == '/')
+        return str_dup(b);
+    if (str_is_empty(b))
+        return str_dup(a);
+    return str_printf("%s%s%s", a, str_ends(a, "/") ? "" : "/", b);
+}
+
+const char *path_base(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+bool path_clean(const char *path, char **out)
+{
+    if (*path == '/')
+        return false;
+    struct strv in = {0};
+    VEC(const char *) parts = {0};
+    strv_split(&in, path, '/');
+    bool ok = true;
+    for (size_t i = 0; ok && i < in.len; i++) {
+        const char *s = in.v[i];
+        if (!*s || !strcmp(s, "."))
+            continue;
+        if (strcmp(s, "..") != 0)
+            *vec_push(&parts) = s;
+        else if (parts.len)
+            parts.len--;
+        else
+            ok = false;
+    }
+    struct buf b = {0};
+    for (size_t i = 0; ok && i < parts.len; i++)
+        buf_printf(&b, "%s%s", i ? "/" : "", parts.v[i]);
+    if (ok)
+        *out = buf_take(&b);
+    buf_clear(&b);
+    vec_clear(&parts);
+    strv_clear(&in);
+    return ok;
+}
