@@ -15,5 +15,8 @@ void canon_write(const json_t *v, struct buf *out);
 // Reads one JSON value. Integers outside int64 become reals instead of failing; NUL is allowed;
 // integral reals below 2^63 become integers; depth at most 512. Malformed: INVALID.
 MUST_CHECK bool canon_read(const char *p, size_t len, json_t **out, struct err *err);
+// The same for a value that more may follow: *used bytes of it were read.
+MUST_CHECK bool canon_read_some(const char *p, size_t len, size_t *used, json_t **out,
+                                struct err *err);
 
 #endif

@@ -56,6 +56,8 @@ bool object_id_eq(const struct object_id *a, const struct object_id *b);
 // Reads apiVersion, kind, metadata.{namespace,name}. Missing or malformed: INVALID.
 MUST_CHECK bool object_id_of(const json_t *doc, struct object_id *out, char **version,
                              struct err *err);
+// A List of any kind, whose items are the objects that are meant.
+bool object_is_list(const json_t *doc);
 // "Deployment web/api", "ClusterIssuer le"; owned. What people read.
 char *object_name(const struct object_id *id);
 // "apps/Deployment/web/api" with "" for what is absent; owned. What machines read.

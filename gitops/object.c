@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gitops/object.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "gitops/canon.h"
+#include "gitops/json.h"
+
+void object_id_clear(struct object_id *id)
+{
+    str_freep(&id->group);
+    str_freep(&id->kind);
+    str_freep(&id->namespace);
+    str_freep(&id->name);
+}
+
+struct object_id object_id_dup(const struct object_id *id)
+{
+    return (struct object_id){str_dup_or_null(id->group), str_dup_or_null(id->kind),
+                              str_dup_or_null(id->namespace), str_dup_or_null(id->name)};
+}
+
+int object_id_cmp(const struct object_id *a, const struct object_id *b)
+{
+    int c = str_cmp(a->group, b->group);
+    if (!c)
+        c = str_cmp(a->kind, b->kind);
+    if (!c)
+        c = str_cmp(a->namespace, b->namespace);
+    return c ? c : str_cmp(a->name, b->name);
+}
+
+bool object_id_eq(const struct object_id *a, const struct object_id *b)
+{
+    return object_id_cmp(a, b) == 0;
+}
+
+// One path segment of the API: no slash, no control characters, not "." or "..".
+static bool is_segment(const char *s)
+{
+    if (!*s || strlen(s) > 253 || !strcmp(s, ".") || !strcmp(s, ".."))
+        return false;
+    for (; *s; s++)
+        if (*s == '/' || *s == '%' || (unsigned char)*s <= ' ')
+            return false;
+    return true;
+}
+
+static bool split_api_version(const char *av, char **group, char **version)
+{
+    const char *slash = strchr(av, '/');
+    const char *v = slash ? slash + 1 : av;
+    if (!*v || strchr(v, '/') || (slash && slash == av))
+        return false;
+    *group = slash ? str_ndup(av, (size_t)(slash - av)) : str_dup("");
+    *version = str_dup(v);
+    return is_segment(v) && (!**group || is_segment(*group));
+}
+
+bool object_id_of(const json_t *doc, struct object_id *out, char **version, struct err *err)
+{
+    const char *av = json_dot_str(doc, "apiVersion");
+    const char *kind = json_dot_str(doc, "kind");
+    const char *name = json_dot_str(doc, "metadata.name");
+    const json_t *ns = json_dot(doc, "metadata.namespace");
+    if (!json_is_object(doc))
+        return err_set(err, ERR_INVALID, "not a Kubernetes object");
+    if (str_is_empty(av))
+        return err_set(err, ERR_INVALID, "apiVersion is not set");
+    if (str_is_empty(kind))
+        return err_set(err, ERR_INVALID, "kind is not set");
+    if (str_is_empty(name))
+        return err_set(err, ERR_INVALID, "%.80s has no metadata.name", kind);
+    if (!is_segment(name))
+        return err_set(err, ERR_INVALID, "%.80s has an impossible name", kind);
+    if (ns && !json_is_null(ns) && !json_is_string(ns))
+        return err_set(err, ERR_INVALID, "%.80s %.80s: metadata.namespace is not text", kind, name);
+    const char *n = json_string_value(ns);
+    if (!str_is_empty(n) && !is_segment(n))
+        return err_set(err, ERR_INVALID, "%.80s %.80s has an impossible namespace", kind, name);
+    struct object_id id = {0};
+    char *v = NULL;
+    if (!split_api_version(av, &id.group, &v)) {
+        object_id_clear(&id);
+        free(v);
+        return err_set(err, ERR_INVALID, "%.80s %.80s: apiVersion \"%.80s\" is malformed", kind,
+                       name, av);
+    }
+    id.kind = str_dup(kind);
+    id.name = str_dup(name);
+    id.namespace = str_is_empty(n) ? NULL : str_dup(n);
+    *out = id;
+    *version = v;
+    return true;
+}
+
+bool object_is_list(const json_t *doc)
+{
+    const char *kind = json_dot_str(doc, "kind");
+    return kind && str_ends(kind, "List") && json_is_array(json_object_get(doc, "items"));
+}
+
+char *object_name(const struct object_id *id)
+{
+    if (id->namespace)
+        return str_printf("%s %s/%s", id->kind, id->namespace, id->name);
+    return str_printf("%s %s", id->kind, id->name);
+}
+
+char *object_key(const struct object_id *id)
+{
+    return str_printf("%s/%s/%s/%s", id->group ? id->group : "", id->kind,
+                      id->namespace ? id->namespace : "", id->name);
+}
+
+char *origin_text(const struct origin *o)
+{
+    struct buf b = {0};
+    if (o->file && o->line)
+        buf_printf(&b, "%s:%u", o->file, o->line);
+    else if (o->file)
+        buf_str(&b, o->file);
+    if (o->repo)
+        buf_printf(&b, "%s%s", b.len ? " in " : "", o->repo);
+    if (o->revision)
+        buf_printf(&b, " @ %s", o->revision);
+    return buf_take(&b);
+}
+
+struct origin origin_dup(const struct origin *o)
+{
+    return (struct origin){str_dup_or_null(o->repo), str_dup_or_null(o->revision),
+                           str_dup_or_null(o->file), o->line};
+}
+
+void origin_clear(struct origin *o)
+{
+    str_freep(&o->repo);
+    str_freep(&o->revision);
+    str_freep(&o->file);
+}
+
+void object_set_body(struct object *o, const json_t *doc)
+{
+    struct buf b = {0};
+    canon_write(doc, &b);
+    free(o->body);
+    o->body_len = b.len;
+    o->body = buf_take(&b);
+    o->hash = sha256_of(o->body, o->body_len);
+}
+
+json_t *object_doc(const struct object *o)
+{
+    struct err err = {0};
+    json_t *doc = NULL;
+    if (!o->body || !canon_read(o->body, o->body_len, &doc, &err)) {
+        err_clear(&err);
+        return json_object();
+    }
+    return doc;
+}
+
+void object_clear(struct object *o)
+{
+    object_id_clear(&o->id);
+    str_freep(&o->version);
+    origin_clear(&o->origin);
+    str_freep(&o->body);
+}
