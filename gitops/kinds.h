@@ -31,6 +31,9 @@ void kinds_add(struct kinds *k, const char *group, const char *version, const ch
                const char *plural, bool is_namespaced, bool is_served);
 // Every served version of a CustomResourceDefinition document; malformed ones add nothing.
 void kinds_add_crd(struct kinds *k, const json_t *crd);
+// Which verbs discovery named; without it a kind can be patched and listed.
+void kinds_set_verbs(struct kinds *k, const char *group, const char *version, const char *kind,
+                     bool can_patch, bool can_list);
 void kinds_set_served(struct kinds *k, const char *group, const char *kind, bool is_served);
 
 // Exact version, or any version of group+kind when version is NULL. Borrowed until the next add.
