@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gitops/app.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "gitops/json.h"
+#include "gitops/sync_marks.h"
+
+#define CONTROL_PLANE_NAMESPACE "argocd"
+#define MAX_SOURCES 100
+
+bool argo_is(const json_t *doc, const char *kind)
+{
+    const char *av = json_dot_str(doc, "apiVersion");
+    return av && str_starts(av, "argoproj.io/") && str_eq(json_dot_str(doc, "kind"), kind);
+}
+
+// Zero-valued blocks do not count (Argo CD normalises them to nil first).
+static const json_t *block(const json_t *source, const char *key)
+{
+    const json_t *b = json_object_get(source, key);
+    return json_is_object(b) && json_object_size(b) ? b : NULL;
+}
+
+static bool invalid(const struct application *a, struct err *err, const char *what)
+{
+    CLEANUP(str_freep) char *where = origin_text(&a->origin);
+    return err_set(err, ERR_INVALID, "application %s (%s): %s", a->name, where, what);
+}
+
+static bool ref_is_valid(const char *ref)
+{
+    for (const char *s = ref; *s; s++)
+        if (!((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || (*s >= '0' && *s <= '9') ||
+              *s == '_' || *s == '-'))
+            return false;
+    return *ref != 0;
+}
+
+static bool check_source(const struct application *a, const struct app_source *s, struct err *err)
+{
+    if (!*s->repo_url)
+        return invalid(a, err, "spec.source.repoURL is required");
+    if (!*s->path && !s->chart && !s->ref)
+        return invalid(a, err, "spec.source.path, chart or ref is required");
+    if (s->chart && !*s->target_revision)
+        return invalid(a, err,
+                       "spec.source.targetRevision is required if the manifest source "
+                       "is a helm chart");
+    if (s->chart && s->ref)
+        return invalid(a, err, "a source cannot have both chart and ref");
+    if (s->ref && !ref_is_valid(s->ref))
+        return invalid(a, err, "source ref must match ^[a-zA-Z0-9_-]+$");
+    if (s->plugin)
+        return invalid(a, err,
+                       "config management plugins are not supported by regrow; render to "
+                       "plain manifests, kustomize or helm instead");
+    int blocks = (s->directory != NULL) + (s->kustomize != NULL) + (s->helm != NULL);
+    if (blocks > 1)
+        return invalid(a, err,
+                       "multiple application sources defined: only one of directory, "
+                       "kustomize, helm may be set");
+    if (json_dot(s->directory, "jsonnet") &&
+        json_object_size(json_dot(s->directory, "jsonnet")) > 0)
+        return invalid(a, err, "jsonnet is not supported by regrow");
+    return true;
+}
+
+static bool parse_source(struct application *a, const json_t *src, struct err *err)
+{
+    if (!json_is_object(src))
+        return invalid(a, err, "a source is not a map");
+    struct app_source *s = vec_push(&a->sources);
+    const char *url = json_dot_str(src, "repoURL");
+    const char *path = json_dot_str(src, "path");
+    const char *revision = json_dot_str(src, "targetRevision");
+    const char *chart = json_dot_str(src, "chart");
+    const char *ref = json_dot_str(src, "ref");
+    const char *prefix = json_dot_str(src, "tagPrefix");
+    s->repo_url = str_dup(url ? url : "");
+    s->path = str_dup(path ? path : "");
+    s->target_revision = str_dup(revision ? revision : "");
+    s->chart = str_is_empty(chart) ? NULL : str_dup(chart);
+    s->ref = str_is_empty(ref) ? NULL : str_dup(ref);
+    s->tag_prefix = str_is_empty(prefix) ? NULL : str_dup(prefix);
+    s->directory = block(src, "directory");
+    s->kustomize = block(src, "kustomize");
+    s->helm = block(src, "helm");
+    s->plugin = block(src, "plugin");
+    s->kind = str_starts(s->repo_url, "oci://") ? APP_SOURCE_OCI
+              : s->chart                        ? APP_SOURCE_HELM_REPO
+                                                : APP_SOURCE_GIT;
+    return check_source(a, s, err);
+}
+
+static bool parse_sources(struct application *a, const json_t *spec, struct err *err)
+{
+    const json_t *list = json_object_get(spec, "sources");
+    if (block(spec, "sourceHydrator"))
+        return invalid(a, err, "spec.sourceHydrator is not supported by regrow");
+    if (json_array_size(list) > MAX_SOURCES)
+        return invalid(a, err, "more than 100 sources");
+    if (json_array_size(list) > 0) {
+        size_t i;
+        json_t *src;
+        json_array_foreach(list, i, src)
+        {
+            if (!parse_source(a, src, err))
+                return false;
+        }
+    } else if (json_object_get(spec, "source")) {
+        if (!parse_source(a, json_object_get(spec, "source"), err))
+            return false;
+    } else {
+        return invalid(a, err, "spec.source or spec.sources is required");
+    }
+    for (size_t i = 0; i < a->sources.len; i++)
+        for (size_t j = 0; j < i; j++)
+            if (a->sources.v[i].ref && str_eq(a->sources.v[i].ref, a->sources.v[j].ref))
+                return invalid(a, err, "two sources have the same ref");
+    return true;
+}
+
+static bool parse_destination(struct application *a, const json_t *spec, struct err *err)
+{
+    const json_t *d = json_object_get(spec, "destination");
+    const char *server = json_dot_str(d, "server");
+    const char *name = json_dot_str(d, "name");
+    const char *ns = json_dot_str(d, "namespace");
+    if (!str_is_empty(server) && !str_is_empty(name))
+        return invalid(a, err, "application destination can't have both name and server defined");
+    if (!str_is_empty(server)) {
+        a->dest_server = str_dup(server);
+        size_t n = strlen(a->dest_server);
+        while (n && a->dest_server[n - 1] == '/')
+            a->dest_server[--n] = 0;
+    }
+    a->dest_name = str_is_empty(name) ? NULL : str_dup(name);
+    a->dest_namespace = str_is_empty(ns) ? NULL : str_dup(ns);
+    return true;
+}
+
+static const char *option(const json_t *list, const char *name)
+{
+    size_t n = strlen(name);
+    const char *value = NULL;
+    size_t i;
+    json_t *o;
+    json_array_foreach(list, i, o)
+    {
+        const char *s = json_string_value(o);
+        if (s && !strncmp(s, name, n) && s[n] == '=')
+            value = s + n + 1;
+    }
+    return value;
+}
+
+static bool is_on(const json_t *list, const char *name)
+{
+    return str_eq(option(list, name), "true");
+}
+
+static void parse_policy(struct application *a, const json_t *spec)
+{
+    const json_t *p = json_object_get(spec, "syncPolicy");
+    const json_t *o = json_object_get(p, "syncOptions");
+    const json_t *automated = json_object_get(p, "automated");
+    a->has_automated = json_is_object(automated) && json_dot_bool(automated, "enabled", true);
+    a->prune = a->has_automated && json_dot_bool(automated, "prune", false);
+    a->self_heal = a->has_automated && json_dot_bool(automated, "selfHeal", false);
+    a->allow_empty = json_dot_bool(automated, "allowEmpty", false);
+    a->create_namespace = is_on(o, "CreateNamespace");
+    a->server_side_apply = is_on(o, "ServerSideApply");
+    a->replace = is_on(o, "Replace");
+    a->force = is_on(o, "Force");
+    a->prune_last = is_on(o, "PruneLast");
+    a->validate = !str_eq(option(o, "Validate"), "false");
+    a->prune_never = str_eq(option(o, "Prune"), "false");
+    a->prune_confirm = str_eq(option(o, "Prune"), "confirm");
+    a->fail_on_shared = is_on(o, "FailOnSharedResource");
+    a->respect_ignore_differences = is_on(o, "RespectIgnoreDifferences");
+    a->skip_dry_run_on_missing = is_on(o, "SkipDryRunOnMissingResource");
+    a->managed_namespace_metadata = block(p, "managedNamespaceMetadata");
+    const json_t *ignore = json_object_get(spec, "ignoreDifferences");
+    a->ignore_differences = json_array_size(ignore) ? ignore : NULL;
+}
+
+static void parse_depends_on(struct application *a, const json_t *doc)
+{
+    const char *list = json_annotation(doc, "regrow.dev/depends-on");
+    struct strv parts = {0};
+    if (list)
+        strv_split(&parts, list, ',');
+    for (size_t i = 0; i < parts.len; i++) {
+        const char *s = parts.v[i] + strspn(parts.v[i], " \t");
+        CLEANUP(str_freep) char *name = str_ndup(s, strcspn(s, " \t"));
+        if (*name && !strv_has(&a->depends_on, name))
+            strv_push(&a->depends_on, name);
+    }
+    strv_clear(&parts);
+}
+
+static struct application *new_named(const char *name, const char *ns)
+{
+    struct application *a = mem_alloc(sizeof(*a));
+    a->name = str_dup(name);
+    a->namespace = str_dup(ns);
+    a->tracking_name =
+        !strcmp(ns, CONTROL_PLANE_NAMESPACE) ? str_dup(name) : str_printf("%s_%s", ns, name);
+    a->parent = -1;
+    a->validate = true;
+    return a;
+}
+
+struct application *application_new_root(const char *name)
+{
+    struct application *a = new_named(name, CONTROL_PLANE_NAMESPACE);
+    a->project = str_dup("default");
+    a->has_automated = a->prune = a->self_heal = true;
+    return a;
+}
+
+bool application_parse(json_t *doc, const struct origin *where, struct application **out,
+                       struct err *err)
+{
+    const char *name = json_dot_str(doc, "metadata.name");
+    const char *ns = json_dot_str(doc, "metadata.namespace");
+    const json_t *spec = json_object_get(doc, "spec");
+    if (str_is_empty(name)) {
+        CLEANUP(str_freep) char *w = origin_text(where);
+        return err_set(err, ERR_INVALID, "an Application (%s) has no metadata.name", w);
+    }
+    struct application *a CLEANUP(application_freep) =
+        new_named(name, str_is_empty(ns) ? CONTROL_PLANE_NAMESPACE : ns);
+    a->origin = origin_dup(where);
+    a->doc = json_incref(doc);
+    if (!json_is_object(spec))
+        return invalid(a, err, "spec is required");
+    const char *project = json_dot_str(spec, "project");
+    a->project = str_dup(str_is_empty(project) ? "default" : project);
+    if (!parse_sources(a, spec, err) || !parse_destination(a, spec, err))
+        return false;
+    parse_policy(a, spec);
+    parse_depends_on(a, doc);
+    a->wave = sync_wave_of(doc);
+    *out = TAKE(a);
+    return true;
+}
+
+void application_free(struct application *a)
+{
+    if (!a)
+        return;
+    for (size_t i = 0; i < a->sources.len; i++) {
+        struct app_source *s = &a->sources.v[i];
+        free(s->repo_url);
+        free(s->path);
+        free(s->chart);
+        free(s->target_revision);
+        free(s->tag_prefix);
+        free(s->ref);
+    }
+    vec_clear(&a->sources);
+    free(a->name);
+    free(a->namespace);
+    free(a->project);
+    free(a->tracking_name);
+    free(a->dest_server);
+    free(a->dest_name);
+    free(a->dest_namespace);
+    json_decref(a->doc);
+    origin_clear(&a->origin);
+    strv_clear(&a->depends_on);
+    free(a->set_name);
+    err_clear(&a->problem);
+    free(a->revision_text);
+    strv_clear(&a->revisions);
+    strv_clear(&a->warnings);
+    free(a);
+}
