@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Version, served kinds and the cluster's name (spec kubernetes-api section 2).
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gitops/canon.h"
+#include "kube/kube_int.h"
+
+#define ACCEPT                                                                                     \
+    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,"                        \
+    "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json"
+
+const char *kube_version(const struct kube *k)
+{
+    return k->version ? k->version : "";
+}
+
+int kube_minor(const struct kube *k)
+{
+    return k->minor;
+}
+
+const char *kube_cluster_uid(const struct kube *k)
+{
+    return k->cluster_uid;
+}
+
+const struct strv *kube_stale_groups(const struct kube *k)
+{
+    return &k->stale_groups;
+}
+
+static bool has_verb(const json_t *verbs, const char *verb)
+{
+    size_t i;
+    json_t *v;
+    json_array_foreach(verbs, i, v)
+    {
+        if (str_eq(json_string_value(v), verb))
+            return true;
+    }
+    return false;
+}
+
+static void add_resource(struct kinds *kinds, const char *group, const char *version,
+                         const json_t *r)
+{
+    const char *plural = json_dot_str(r, "resource");
+    const char *kind = json_dot_str(r, "responseKind.kind");
+    const char *scope = json_dot_str(r, "scope");
+    if (!plural || !kind)
+        return;
+    kinds_add(kinds, group, version, kind, plural, str_eq(scope, "Namespaced"), true);
+    const json_t *verbs = json_object_get(r, "verbs");
+    kinds_set_verbs(kinds, group, version, kind, has_verb(verbs, "patch"),
+                    has_verb(verbs, "list") && has_verb(verbs, "watch"));
+}
+
+static void add_groups(struct kube *k, struct kinds *kinds, const json_t *list)
+{
+    size_t i;
+    size_t j;
+    size_t l;
+    json_t *g;
+    json_t *v;
+    json_t *r;
+    json_array_foreach(json_object_get(list, "items"), i, g)
+    {
+        const char *name = json_dot_str(g, "metadata.name");
+        const char *group = name ? name : "";
+        json_array_foreach(json_object_get(g, "versions"), j, v)
+        {
+            const char *version = json_dot_str(v, "version");
+            if (!version)
+                continue;
+            if (str_eq(json_dot_str(v, "freshness"), "Stale") && !strv_has(&k->stale_groups, group))
+                strv_push(&k->stale_groups, group);
+            json_array_foreach(json_object_get(v, "resources"), l, r)
+            {
+                add_resource(kinds, group, version, r);
+            }
+        }
+    }
+}
+
+static bool get(struct kube *k, const char *path, const char *accept, json_t **out,
+                struct kube_reply *reply, struct buf *store, struct err *err)
+{
+    struct kube_call c = {.method = "GET", .path = path, .accept = accept, .timeout_ms = 20000};
+    kube_send_wait(k, &c, reply, store);
+    if (reply->cls != KUBE_OK)
+        return kube_reply_err(reply, err, k->config->server);
+    struct err bad = {0};
+    if (!canon_read(reply->body, reply->body_len, out, &bad)) {
+        err_clear(&bad);
+        return err_set(err, ERR_UNAVAILABLE, "%s does not answer like a Kubernetes API server",
+                       k->config->server);
+    }
+    return true;
+}
+
+static bool is_certificate_error(CURLcode c)
+{
+    return c == CURLE_PEER_FAILED_VERIFICATION || c == CURLE_SSL_CERTPROBLEM ||
+           c == CURLE_SSL_CACERT_BADFILE || c == CURLE_SSL_ISSUER_ERROR;
+}
+
+static bool read_version(struct kube *k, struct err *err)
+{
+    struct kube_reply r;
+    struct buf store CLEANUP(buf_clear) = {0};
+    CLEANUP(json_freep) json_t *v = NULL;
+    if (!get(k, "/version", NULL, &v, &r, &store, err)) {
+        if (r.cls == KUBE_LOST && is_certificate_error(k->last_code)) {
+            err_clear(err);
+            err_set(err, ERR_DENIED, "%s: %s", k->config->server, r.message);
+            err_hint(err, "Check certificate-authority and tls-server-name in the kubeconfig.");
+        }
+        return false;
+    }
+    str_set(&k->version, json_dot_str(v, "gitVersion"));
+    const char *minor = json_dot_str(v, "emulationMinor");
+    if (str_is_empty(minor))
+        minor = json_dot_str(v, "minor");
+    k->minor = minor ? atoi(minor) : 0;
+    return k->version != NULL ||
+           err_set(err, ERR_UNAVAILABLE, "%s does not answer like a Kubernetes API server",
+                   k->config->server);
+}
+
+static bool wait_version(struct kube *k, int64_t wait_ms, struct err *err)
+{
+    int64_t end = clock_mono_ms() + wait_ms;
+    int64_t pause = 200;
+    for (;;) {
+        if (read_version(k, err))
+            return true;
+        if (err->kind != ERR_UNAVAILABLE || clock_mono_ms() + pause > end)
+            return false;
+        err_clear(err);
+        int64_t until = clock_mono_ms() + pause;
+        while (clock_mono_ms() < until && !loop_stopping(k->loop))
+            loop_run_once(k->loop, until - clock_mono_ms());
+        if (loop_stopping(k->loop))
+            return err_set(err, ERR_CANCELLED, "interrupted while waiting for the API server");
+        pause = pause * 2 > 2000 ? 2000 : pause * 2;
+    }
+}
+
+static bool read_uid(struct kube *k, struct err *err)
+{
+    struct kube_reply r;
+    struct buf store CLEANUP(buf_clear) = {0};
+    CLEANUP(json_freep) json_t *ns = NULL;
+    if (get(k, "/api/v1/namespaces/kube-system", NULL, &ns, &r, &store, err)) {
+        str_set(&k->cluster_uid, json_dot_str(ns, "metadata.uid"));
+        return true;
+    }
+    // Not being allowed to read it only means that the cluster has no name for us; a server that
+    // has just started may not have made it yet.
+    if (r.cls == KUBE_DENIED || r.cls == KUBE_ABSENT) {
+        err_clear(err);
+        return true;
+    }
+    return false;
+}
+
+bool kube_connect(struct kube *k, int64_t wait_ms, struct kinds *kinds, struct err *err)
+{
+    static const char *const roots[] = {"/api", "/apis"};
+    if (!wait_version(k, wait_ms, err))
+        return false;
+    strv_clear(&k->stale_groups);
+    for (size_t i = 0; i < ARRAY_LEN(roots); i++) {
+        struct kube_reply r;
+        struct buf store CLEANUP(buf_clear) = {0};
+        CLEANUP(json_freep) json_t *list = NULL;
+        if (!get(k, roots[i], ACCEPT, &list, &r, &store, err))
+            return false;
+        if (!str_eq(json_dot_str(list, "kind"), "APIGroupDiscoveryList"))
+            return err_set(err, ERR_UNAVAILABLE,
+                           "%s: Kubernetes %s has no aggregated discovery; 1.27 or later is needed",
+                           k->config->server, k->version);
+        add_groups(k, kinds, list);
+    }
+    return read_uid(k, err);
+}
+
+struct rediscovery {
+    struct kube *k;
+    struct kinds *kinds;
+    void (*done)(void *ctx, struct err *err);
+    void *ctx;
+};
+
+static void on_groups(void *ctx, const struct kube_reply *r)
+{
+    struct rediscovery *d = ctx;
+    struct err err = {0};
+    CLEANUP(json_freep) json_t *list = NULL;
+    if (r->cls != KUBE_OK)
+        kube_reply_err(r, &err, "discovery");
+    else if (canon_read(r->body, r->body_len, &list, &err))
+        add_groups(d->k, d->kinds, list);
+    d->done(d->ctx, &err);
+    err_clear(&err);
+    free(d);
+}
+
+void kube_rediscover(struct kube *k, struct kinds *kinds, void (*done)(void *ctx, struct err *err),
+                     void *ctx)
+{
+    struct rediscovery *d = mem_alloc(sizeof(*d));
+    *d = (struct rediscovery){k, kinds, done, ctx};
+    struct kube_call c = {.method = "GET", .path = "/apis", .accept = ACCEPT};
+    kube_send(k, &c, on_groups, d);
+}
