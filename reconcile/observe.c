@@ -97,6 +97,20 @@ static char *tracking_app(const json_t *doc, const struct object_id *id)
     return str_ndup(t, (size_t)(colon - t));
 }
 
+static bool tracking_app_of(const json_t *doc)
+{
+    return json_annotation(doc, "argocd.argoproj.io/tracking-id") != NULL;
+}
+
+// Does the live object itself ask not to be pruned?
+static bool is_kept(const json_t *doc)
+{
+    CLEANUP(str_freep) char *store = NULL;
+    const char *prune = object_sync_option(doc, "Prune", &store);
+    return str_eq(prune, "false") || str_eq(prune, "confirm") ||
+           str_eq(json_annotation(doc, "helm.sh/resource-policy"), "keep");
+}
+
 static void add_fact(struct run *r, const struct object_id *id, json_t *doc)
 {
     struct object *o = desired_find(r->desired, id);
@@ -105,12 +119,18 @@ static void add_fact(struct run *r, const struct object_id *id, json_t *doc)
     f->id = object_id_dup(id);
     f->exists = true;
     f->is_terminating = json_dot(doc, "metadata.deletionTimestamp") != NULL;
-    if (!o && !rec)
+    // ConfigMaps are read before the records are known: what carries our mark may be one of ours.
+    bool may_be_ours = r->is_reading_records && tracking_app_of(doc);
+    if (!o && !rec && !may_be_ours)
         return; // only its existence matters
     f->uid = str_dup_or_null(json_dot_str(doc, "metadata.uid"));
     f->resource_version = str_dup_or_null(json_dot_str(doc, "metadata.resourceVersion"));
     f->tracking_app = tracking_app(doc, id);
-    f->has_projection = projection_of(doc, "regrow", &f->projection);
+    f->has_projection = projection_of(doc, run_manager(r), &f->projection);
+    f->is_kept = is_kept(doc);
+    f->generation = json_dot_int(doc, "metadata.generation", 0);
+    health_of(doc, &f->health);
+    f->is_ready = health_is_ready(doc, &f->health);
     if (!o) {
         CLEANUP(str_freep) char *key = object_key(id);
         json_object_set(r->old_docs, key, doc);
@@ -231,6 +251,9 @@ static void note_live(struct run *r, const struct object_id *id, enum kube_event
     struct node_rt *x = &r->nodes[n];
     if (ev == KUBE_DELETED) {
         // Somebody else deleted it while this run is on: say so; the next run puts it back.
+        // A Job that is deleted as soon as it is done says so with its last state.
+        if (x->is_applied && !x->is_ready)
+            state_health(r, n, doc);
         if (x->is_applied && !x->is_ready)
             state_message(r, n, "deleted by somebody else");
         return;

@@ -32,6 +32,7 @@ struct live_fact {
     char *tracking_app;       // application of its tracking-id when that id names this object
     struct sha256 projection; // of the live object on the fields our manager owns; zero: none
     bool has_projection;
+    bool is_kept; // Prune=false or helm.sh/resource-policy: keep on the live object
     // For the executor; the plan does not look at them.
     struct health_result health;
     bool is_ready; // health_is_ready of the document

@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What is ours, remembered in the cluster: one ConfigMap per application (split at 700 kB), one
+// line per object. Before its first write a run notes everything it is going to create (the
+// intent), so that a kill at any moment orphans nothing.
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "gitops/canon.h"
+#include "reconcile/run_int.h"
+
+#define HEADER "#regrow-inventory/1"
+#define LABEL "regrow.dev/inventory"
+#define MAX_TEXT 700000
+#define MAX_RECORDS 200000
+
+static int cmp_record(const void *a, const void *b)
+{
+    const struct record *x = a;
+    const struct record *y = b;
+    int c = object_id_cmp(&x->id, &y->id);
+    // Of two notes on one object the one with what was really sent counts.
+    return c ? c : (int)x->is_intent - (int)y->is_intent;
+}
+
+static bool parse_line(struct run *r, const char *line, const char *app, bool app_prune,
+                       bool is_intent)
+{
+    struct strv f = {0};
+    strv_split(&f, line, '\t');
+    bool ok = f.len >= 10 && *f.v[1] && *f.v[2] && *f.v[4];
+    if (ok && r->records.len < MAX_RECORDS) {
+        struct record *rec = vec_push(&r->records);
+        rec->id = (struct object_id){str_dup(f.v[0]), str_dup(f.v[1]),
+                                     *f.v[3] ? str_dup(f.v[3]) : NULL, str_dup(f.v[4])};
+        rec->version = str_dup(f.v[2]);
+        rec->app = str_dup(is_intent ? f.v[9] : app);
+        rec->uid = *f.v[5] ? str_dup(f.v[5]) : NULL;
+        if (!hex_decode(f.v[6], rec->sent.b, sizeof(rec->sent.b)))
+            memset(&rec->sent, 0, sizeof(rec->sent));
+        if (!hex_decode(f.v[7], rec->projection.b, sizeof(rec->projection.b)))
+            memset(&rec->projection, 0, sizeof(rec->projection));
+        rec->is_hook = strchr(f.v[8], 'h') != NULL;
+        rec->is_intent = is_intent;
+        rec->app_prune = is_intent ? strchr(f.v[8], 'p') != NULL : app_prune;
+    }
+    strv_clear(&f);
+    return ok;
+}
+
+void inventory_note(struct run *r, const json_t *cm)
+{
+    const char *what = json_label(cm, LABEL);
+    const char *name = json_dot_str(cm, "metadata.name");
+    const char *text = json_dot_str(cm, "data.records");
+    if (!what || !name || !text || !str_starts(text, HEADER "\t"))
+        return;
+    json_object_set_new(r->stored, name, json_string(text));
+    struct strv lines = {0};
+    strv_split(&lines, text, '\n');
+    struct strv head = {0};
+    strv_split(&head, lines.v[0], '\t');
+    const char *app = head.len > 1 ? head.v[1] : "";
+    bool prune = head.len > 2 && !strcmp(head.v[2], "prune");
+    for (size_t i = 1; i < lines.len; i++)
+        if (*lines.v[i])
+            parse_line(r, lines.v[i], app, prune, !strcmp(what, "intent"));
+    strv_clear(&head);
+    strv_clear(&lines);
+}
+
+void inventory_sort(struct run *r)
+{
+    if (!r->records.len)
+        return;
+    qsort(r->records.v, r->records.len, sizeof(*r->records.v), cmp_record);
+    size_t kept = 1;
+    for (size_t i = 1; i < r->records.len; i++) {
+        if (object_id_eq(&r->records.v[kept - 1].id, &r->records.v[i].id))
+            record_clear(&r->records.v[i]);
+        else
+            r->records.v[kept++] = r->records.v[i];
+    }
+    r->records.len = kept;
+}
+
+static void write_line(struct buf *b, const struct object_id *id, const char *version,
+                       const char *uid, const struct sha256 *sent, const struct sha256 *projection,
+                       const char *flags, const char *app)
+{
+    CLEANUP(str_freep) char *s = sent ? hex_encode(sent->b, sizeof(sent->b)) : str_dup("");
+    CLEANUP(str_freep)
+    char *p = projection ? hex_encode(projection->b, sizeof(projection->b)) : str_dup("");
+    buf_printf(b, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", id->group, id->kind, version,
+               id->namespace ? id->namespace : "", id->name, uid ? uid : "", s, p, flags, app);
+}
+
+static void write_record(struct buf *b, const struct record *rec)
+{
+    write_line(b, &rec->id, rec->version, rec->uid, &rec->sent, &rec->projection,
+               rec->is_hook ? "h" : "", "");
+}
+
+// The line of a desired object as things stand now; nothing when it was never there.
+static void write_desired(struct run *r, unsigned object, struct buf *b)
+{
+    const struct object *o = &r->desired->objects.v[object];
+    const struct node_rt *x = &r->nodes[object];
+    const struct plan_item *it = x->item < 0 ? NULL : &r->plan->items.v[x->item];
+    const struct record *rec = it && it->record >= 0 ? &r->records.v[it->record] : NULL;
+    if (o->is_virtual || !it)
+        return;
+    if (o->is_hook && x->uid) {
+        // Only a hook that has completed counts as done for this content.
+        struct sha256 token = plan_hook_token(r->desired, object);
+        struct sha256 none = {0};
+        write_line(b, &o->id, o->version, x->uid, x->is_ready ? &token : &none, &none, "h", "");
+    } else if (x->uid && x->is_applied) {
+        write_line(b, &o->id, o->version, x->uid, &o->hash, &x->projection, "", "");
+    } else if (rec && !rec->is_intent) {
+        write_record(b, rec);
+    }
+}
+
+static char *map_name(const char *app, unsigned part)
+{
+    struct sha256 h = sha256_of(app, strlen(app));
+    CLEANUP(str_freep) char *hex = hex_encode(h.b, 4);
+    struct buf b = {0};
+    buf_str(&b, "app-");
+    for (const char *s = app; *s && b.len < 180; s++)
+        buf_char(&b, (*s >= 'a' && *s <= 'z') || (*s >= '0' && *s <= '9') ? *s : '-');
+    buf_printf(&b, "-%s", hex);
+    if (part)
+        buf_printf(&b, "-%u", part);
+    return buf_take(&b);
+}
+
+static void on_written(void *ctx, const struct kube_reply *reply)
+{
+    struct call_ctx *c = ctx;
+    struct run *r = c->run;
+    if (reply->cls != KUBE_OK) {
+        struct err err = {0};
+        kube_reply_err(reply, &err, "inventory");
+        event_emit(r->opts.events, "run.warning", "{s:s}", "message", err.msg);
+        err_clear(&err);
+        r->sum.rejected += reply->http >= 400 && reply->http != 429;
+    }
+    call_end(c);
+}
+
+static char *map_path(const char *name)
+{
+    return str_printf("/api/v1/namespaces/" REGROW_NAMESPACE "/configmaps/%s", name);
+}
+
+static json_t *map_doc(const char *name, const char *what, const char *text)
+{
+    return json_pack("{s:s, s:s, s:{s:s, s:s, s:{s:s}}, s:{s:s}}", "apiVersion", "v1", "kind",
+                     "ConfigMap", "metadata", "name", name, "namespace", REGROW_NAMESPACE, "labels",
+                     LABEL, what, "data", "records", text);
+}
+
+static bool is_stored(const struct run *r, const char *name, const char *text)
+{
+    return str_eq(json_string_value(json_object_get(r->stored, name)), text);
+}
+
+static void apply_map(struct run *r, const char *name, const char *what, const char *text)
+{
+    if (is_stored(r, name, text))
+        return;
+    CLEANUP(json_freep) json_t *doc = map_doc(name, what, text);
+    struct buf body CLEANUP(buf_clear) = {0};
+    canon_write(doc, &body);
+    CLEANUP(str_freep) char *path = map_path(name);
+    struct kube_apply_opts o = {.manager = "regrow", .force = true};
+    kube_apply(r->kube, path, body.p, body.len, &o, on_written, call_new(r, 0));
+    json_object_set_new(r->stored, name, json_string(text));
+}
+
+// Splits lines into texts of bounded size, each with the header; calls fn for each.
+static void each_part(const char *header, const struct buf *lines,
+                      void (*fn)(void *ctx, unsigned part, const char *text), void *ctx)
+{
+    unsigned part = 0;
+    size_t at = 0;
+    do {
+        size_t end = lines->len - at > MAX_TEXT ? at + MAX_TEXT : lines->len;
+        while (end < lines->len && end > at && lines->p[end - 1] != '\n')
+            end--;
+        CLEANUP(str_freep)
+        char *text = str_printf("%s\n%.*s", header, (int)(end - at), lines->p ? lines->p + at : "");
+        fn(ctx, part++, text);
+        at = end;
+    } while (at < lines->len);
+}
+
+struct part_ctx {
+    struct run *r;
+    const char *app;
+};
+
+static void write_app_part(void *ctx, unsigned part, const char *text)
+{
+    const struct part_ctx *p = ctx;
+    CLEANUP(str_freep) char *name = map_name(p->app, part);
+    apply_map(p->r, name, "app", text);
+}
+
+// A closed webhook that judges ConfigMaps would refuse the inventory too.
+static bool is_held_back(struct run *r)
+{
+    const struct kind_info *k = kinds_find(r->desired->kinds, "", "v1", "ConfigMap");
+    CLEANUP(json_freep) json_t *doc = map_doc("x", "app", "");
+    return k && (gates_hold_back(r, k, doc, "CREATE") || gates_hold_back(r, k, doc, "UPDATE"));
+}
+
+static bool is_of_app(const struct run *r, const struct plan_item *it, unsigned app)
+{
+    if (it->object >= 0)
+        return r->desired->objects.v[it->object].app == app;
+    return desired_find_app(r->desired, r->records.v[it->record].app) == (int)app;
+}
+
+void inventory_write_app(struct run *r, unsigned app)
+{
+    const struct application *a = r->desired->apps.v[app];
+    if (r->opts.read_only || a->state != APP_KNOWN || r->apps[app].is_recorded || is_held_back(r))
+        return;
+    r->apps[app].is_recorded = true;
+    struct buf lines CLEANUP(buf_clear) = {0};
+    for (size_t i = 0; i < r->plan->items.len; i++) {
+        const struct plan_item *it = &r->plan->items.v[i];
+        if (!is_of_app(r, it, app))
+            continue;
+        if (it->object >= 0)
+            write_desired(r, (unsigned)it->object, &lines);
+        else if (it->action == ACTION_KEEP || it->action == ACTION_PRUNE)
+            write_record(&lines, &r->records.v[it->record]); // a pruned one is ACTION_NONE by now
+    }
+    CLEANUP(str_freep)
+    char *header =
+        str_printf(HEADER "\t%s\t%s\t%s", a->tracking_name, a->prune ? "prune" : "no-prune",
+                   app == 0 && r->opts.root ? r->opts.root : "");
+    CLEANUP(str_freep) char *name = map_name(a->tracking_name, 0);
+    if (!lines.len && !json_object_get(r->stored, name) && app != 0)
+        return;
+    struct part_ctx p = {r, a->tracking_name};
+    each_part(header, &lines, write_app_part, &p);
+}
+
+void inventory_write_deferred(struct run *r)
+{
+    for (unsigned i = 0; i < r->desired->apps.len; i++)
+        if (r->nodes[r->graph->app_end[i]].is_ready && !r->apps[i].has_prunings)
+            inventory_write_app(r, i);
+}
+
+// Inventories of applications that are gone: what is left of them, or nothing.
+static void write_vanished(struct run *r)
+{
+    CLEANUP(json_freep) json_t *left = json_object();
+    for (size_t i = 0; i < r->plan->items.len; i++) {
+        const struct plan_item *it = &r->plan->items.v[i];
+        if (it->object >= 0)
+            continue;
+        const struct record *rec = &r->records.v[it->record];
+        if (desired_find_app(r->desired, rec->app) >= 0)
+            continue;
+        struct buf b CLEANUP(buf_clear) = {0};
+        const char *have = json_string_value(json_object_get(left, rec->app));
+        buf_str(&b, have ? have : "");
+        if (it->action == ACTION_KEEP || it->action == ACTION_PRUNE)
+            write_record(&b, rec);
+        json_object_set_new(left, rec->app, json_string(b.p ? b.p : ""));
+    }
+    const char *app;
+    json_t *text;
+    json_object_foreach(left, app, text)
+    {
+        CLEANUP(str_freep) char *name = map_name(app, 0);
+        CLEANUP(str_freep)
+        char *all = str_printf(HEADER "\t%s\tprune\t\n%s", app, json_string_value(text));
+        if (!json_object_get(r->stored, name))
+            continue;
+        if (json_string_length(text)) {
+            apply_map(r, name, "app", all);
+        } else {
+            CLEANUP(str_freep) char *path = map_path(name);
+            kube_delete(r->kube, path, NULL, "Background", on_written, call_new(r, 0));
+        }
+    }
+}
+
+void inventory_write_rest(struct run *r)
+{
+    if (r->opts.read_only || kube_is_down(r->kube))
+        return;
+    for (unsigned i = 0; i < r->desired->apps.len; i++) {
+        // Unfinished ones too, if anything of theirs has been touched.
+        const struct app_rt *a = &r->apps[i];
+        if (a->started_ms || a->has_prunings || r->nodes[r->graph->app_end[i]].is_ready)
+            inventory_write_app(r, i);
+    }
+    write_vanished(r);
+}
+
+struct intent_wait {
+    struct run *r;
+    struct err *err;
+    bool ok;
+};
+
+static void write_intent_part(void *ctx, unsigned part, const char *text)
+{
+    struct intent_wait *w = ctx;
+    CLEANUP(str_freep) char *name = part ? str_printf("intent-%u", part) : str_dup("intent");
+    if (!w->ok || is_stored(w->r, name, text))
+        return;
+    CLEANUP(json_freep) json_t *doc = map_doc(name, "intent", text);
+    struct buf body CLEANUP(buf_clear) = {0};
+    canon_write(doc, &body);
+    CLEANUP(str_freep) char *path = map_path(name);
+    CLEANUP(str_freep) char *url = str_printf("%s?fieldManager=regrow&force=true", path);
+    struct kube_call c = {.method = "PATCH",
+                          .path = url,
+                          .body = body.p,
+                          .body_len = body.len,
+                          .content_type = "application/apply-patch+yaml",
+                          .is_idempotent = true};
+    struct kube_reply reply;
+    struct buf store CLEANUP(buf_clear) = {0};
+    for (int i = 0; i < 5; i++) {
+        kube_send_wait(w->r->kube, &c, &reply, &store);
+        if (reply.cls != KUBE_LOST && reply.cls != KUBE_RETRY && reply.cls != KUBE_THROTTLED)
+            break;
+        int64_t until = clock_mono_ms() + 500 * (i + 1);
+        while (clock_mono_ms() < until)
+            loop_run_once(w->r->loop, 50);
+    }
+    w->ok = reply.cls == KUBE_OK || kube_reply_err(&reply, w->err, "note what is to be created");
+}
+
+bool inventory_write_intent(struct run *r, struct err *err)
+{
+    struct buf lines CLEANUP(buf_clear) = {0};
+    bool any = false;
+    for (size_t i = 0; i < r->plan->items.len; i++) {
+        const struct plan_item *it = &r->plan->items.v[i];
+        const struct record *rec = it->record < 0 ? NULL : &r->records.v[it->record];
+        if (it->object >= 0 && it->action == ACTION_CREATE) {
+            const struct object *o = &r->desired->objects.v[it->object];
+            const struct application *a = r->desired->apps.v[o->app];
+            CLEANUP(str_freep)
+            char *flags = str_printf("%s%s", o->is_hook ? "h" : "", a->prune ? "p" : "");
+            write_line(&lines, &o->id, o->version, NULL, NULL, NULL, flags, a->tracking_name);
+            any |= !rec;
+        } else if (rec && rec->is_intent && it->live >= 0) {
+            CLEANUP(str_freep)
+            char *flags = str_printf("%s%s", rec->is_hook ? "h" : "", rec->app_prune ? "p" : "");
+            write_line(&lines, &rec->id, rec->version, NULL, NULL, NULL, flags, rec->app);
+        }
+    }
+    if (!any || r->opts.read_only)
+        return true;
+    struct intent_wait w = {r, err, true};
+    each_part(HEADER "\t\t", &lines, write_intent_part, &w);
+    return w.ok;
+}

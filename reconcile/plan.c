@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The case table of docs/plan-cases.md as code; rows are cited.
+#include "reconcile/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *action_name(enum action a)
+{
+    static const char *const names[] = {"unchanged", "create",    "change",           "check",
+                                        "prune",     "keep",      "replace",          "recreate",
+                                        "read-only", "hook-done", "wait-for-deletion"};
+    return names[a];
+}
+
+void record_clear(struct record *r)
+{
+    object_id_clear(&r->id);
+    str_freep(&r->version);
+    str_freep(&r->app);
+    str_freep(&r->uid);
+}
+
+void live_fact_clear(struct live_fact *f)
+{
+    object_id_clear(&f->id);
+    str_freep(&f->uid);
+    str_freep(&f->resource_version);
+    str_freep(&f->tracking_app);
+    health_result_clear(&f->health);
+}
+
+void plan_free(struct plan *p)
+{
+    if (!p)
+        return;
+    for (size_t i = 0; i < p->items.len; i++)
+        free(p->items.v[i].reason);
+    vec_clear(&p->items);
+    free(p);
+}
+
+struct sha256 plan_hook_token(const struct desired *d, unsigned object)
+{
+    unsigned app = d->objects.v[object].app;
+    struct sha256_ctx *c = sha256_begin();
+    for (size_t i = 0; i < d->objects.len; i++)
+        if (d->objects.v[i].app == app)
+            sha256_add(c, d->objects.v[i].hash.b, sizeof(d->objects.v[i].hash.b));
+    sha256_add(c, d->objects.v[object].hash.b, sizeof(d->objects.v[object].hash.b));
+    return sha256_end(c);
+}
+
+// Index in a sorted array whose elements begin with their object_id; -1 when absent.
+static int find(const void *base, size_t n, size_t size, const struct object_id *id)
+{
+    size_t lo = 0;
+    size_t hi = n;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        const struct object_id *x = (const void *)((const char *)base + mid * size);
+        int c = object_id_cmp(x, id);
+        if (c == 0)
+            return (int)mid;
+        if (c < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return -1;
+}
+
+struct planning {
+    const struct desired *d;
+    const struct live_fact *facts;
+    size_t n_facts;
+    const struct record *records;
+    size_t n_records;
+    const struct plan_policy *policy;
+    bool any_unknown;
+};
+
+static void decide(struct plan_item *it, enum action a, const char *row)
+{
+    it->action = a;
+    it->row = row;
+}
+
+static void decide_hook(const struct planning *p, unsigned object, const struct record *r,
+                        const struct live_fact *f, struct plan_item *it)
+{
+    const struct object *o = &p->d->objects.v[object];
+    struct sha256 token = plan_hook_token(p->d, object);
+    if (r && r->is_hook && !r->is_intent && sha256_eq(&r->sent, &token))
+        decide(it, ACTION_HOOK_DONE, "H1");
+    else if (!f)
+        decide(it, ACTION_CREATE, "H2");
+    else if (f->is_terminating)
+        decide(it, ACTION_TERMINATING, "H3");
+    else if (o->hook_delete & HOOK_BEFORE_CREATION)
+        decide(it, ACTION_RECREATE, "H4");
+    else
+        decide(it, ACTION_CHANGE, "H5");
+}
+
+// Replace=true on the application or, as text in its annotation, on the object itself.
+static bool wants_replace(const struct planning *p, const struct object *o)
+{
+    if (p->d->apps.v[o->app]->replace)
+        return true;
+    return o->body && memmem(o->body, o->body_len, "Replace=true", 12);
+}
+
+static void decide_object(const struct planning *p, unsigned object, const struct record *r,
+                          const struct live_fact *f, struct plan_item *it)
+{
+    const struct object *o = &p->d->objects.v[object];
+    bool recorded = r && !r->is_intent && !r->is_hook && f && str_eq(r->uid, f->uid);
+    bool same = recorded && sha256_eq(&r->sent, &o->hash);
+    if (o->is_virtual)
+        decide(it, ACTION_VIRTUAL, "V1");
+    else if (o->is_hook)
+        decide_hook(p, object, r, f, it);
+    else if (!f)
+        decide(it, ACTION_CREATE, "C1");
+    else if (f->is_terminating)
+        decide(it, ACTION_TERMINATING, "C2");
+    else if (p->policy->force_all)
+        decide(it, wants_replace(p, o) ? ACTION_REPLACE : ACTION_CHANGE, "D4");
+    else if (wants_replace(p, o))
+        decide(it, same ? ACTION_NONE : ACTION_REPLACE, same ? "N2" : "D3");
+    else if (!recorded)
+        decide(it, ACTION_CHECK, "X1");
+    else if (!same)
+        decide(it, ACTION_CHANGE, "D1");
+    else if (!f->has_projection || !sha256_eq(&r->projection, &f->projection))
+        decide(it, ACTION_CHANGE, "D2");
+    else
+        decide(it, ACTION_NONE, "N1");
+}
+
+static void keep(struct plan_item *it, const char *row, const char *reason)
+{
+    decide(it, ACTION_KEEP, row);
+    it->reason = str_dup(reason);
+}
+
+// A record whose object is no longer desired and still there.
+static void decide_record(const struct planning *p, const struct record *r,
+                          const struct live_fact *f, struct plan_item *it)
+{
+    int at = desired_find_app(p->d, r->app);
+    const struct application *a = at < 0 ? NULL : p->d->apps.v[at];
+    if (a && a->state != APP_KNOWN)
+        keep(it, "P1", "its application could not be read");
+    else if (!a && p->any_unknown)
+        keep(it, "P2", "its application is gone, but another could not be read");
+    else if (r->is_intent ? !str_eq(f->tracking_app, r->app) : !str_eq(r->uid, f->uid))
+        keep(it, "P3", "another object has taken its name");
+    else if (f->is_kept)
+        keep(it, "P4", "it asks to be kept");
+    else if (a ? !a->prune : !r->app_prune)
+        keep(it, "P5", "pruning is off for its application");
+    else if (a && (a->prune_never || a->prune_confirm))
+        keep(it, "P6", "its application asks for a confirmation first");
+    else if (!p->policy->prune)
+        keep(it, "P7", "pruning is switched off for this run");
+    else
+        decide(it, ACTION_PRUNE, "P8");
+}
+
+static bool check_breaker(const struct planning *p, const struct plan *out, struct err *err)
+{
+    size_t n = out->counts[ACTION_PRUNE];
+    if (p->policy->allow_mass_prune || n <= p->policy->min_prune_count ||
+        n * 100 <= p->n_records * (size_t)p->policy->max_prune_percent)
+        return true;
+    err_set(err, ERR_CONFLICT, "this would delete %zu of %zu objects", n, p->n_records);
+    return err_hint(err, "If that is what Git says, run again with --allow-mass-prune; to leave "
+                         "them alone, with --no-prune.");
+}
+
+bool plan_make(const struct desired *d, const struct live_fact *facts, size_t n_facts,
+               const struct record *records, size_t n_records, const struct plan_policy *policy,
+               struct plan **out, struct err *err)
+{
+    struct planning p = {.d = d,
+                         .facts = facts,
+                         .n_facts = n_facts,
+                         .records = records,
+                         .n_records = n_records,
+                         .policy = policy};
+    struct plan *plan CLEANUP(plan_freep) = mem_alloc(sizeof(*plan));
+    for (size_t i = 0; i < d->apps.len; i++)
+        p.any_unknown |= d->apps.v[i]->state == APP_UNKNOWN;
+    for (unsigned i = 0; i < d->objects.len; i++) {
+        const struct object_id *id = &d->objects.v[i].id;
+        struct plan_item *it = vec_push(&plan->items);
+        it->object = (int)i;
+        it->record = find(records, n_records, sizeof(*records), id);
+        it->live = find(facts, n_facts, sizeof(*facts), id);
+        decide_object(&p, i, it->record < 0 ? NULL : &records[it->record],
+                      it->live < 0 ? NULL : &facts[it->live], it);
+    }
+    for (unsigned i = 0; i < n_records; i++) {
+        int live = find(facts, n_facts, sizeof(*facts), &records[i].id);
+        if (live < 0 || desired_find(d, &records[i].id))
+            continue;
+        struct plan_item *it = vec_push(&plan->items);
+        it->object = -1;
+        it->record = (int)i;
+        it->live = live;
+        decide_record(&p, &records[i], &facts[live], it);
+    }
+    for (size_t i = 0; i < plan->items.len; i++)
+        plan->counts[plan->items.v[i].action]++;
+    if (!check_breaker(&p, plan, err))
+        return false;
+    *out = TAKE(plan);
+    return true;
+}

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Everything before the first write: the right cluster, the lock, what is there, the graph, the
+// plan; and dry runs for those who only want to know.
+#include <stdlib.h>
+#include <string.h>
+
+#include "reconcile/run_int.h"
+
+static bool check_cluster(const struct run *r, struct err *err)
+{
+    const char *uid = kube_cluster_uid(r->kube);
+    if (!r->opts.expect_cluster || str_eq(uid, r->opts.expect_cluster))
+        return true;
+    err_set(err, ERR_CONFLICT, "this is cluster %s, not %s", uid ? uid : "(unknown)",
+            r->opts.expect_cluster);
+    return err_hint(err, "Nothing was changed. Check --kubeconfig and --context.");
+}
+
+static bool wait_reply(struct run *r, const struct kube_call *c, struct kube_reply *reply,
+                       struct buf *store)
+{
+    kube_send_wait(r->kube, c, reply, store);
+    return reply->cls == KUBE_OK;
+}
+
+// The namespace the Lease and the inventory live in. If the desired state has it too, its own
+// document is what is sent, so that it is written once.
+static bool ensure_namespace(struct run *r, struct err *err)
+{
+    const char *path = "/api/v1/namespaces/" REGROW_NAMESPACE;
+    struct kube_reply reply;
+    struct buf store CLEANUP(buf_clear) = {0};
+    struct kube_call get = {.method = "GET", .path = path};
+    if (wait_reply(r, &get, &reply, &store))
+        return true;
+    if (reply.cls != KUBE_ABSENT && reply.cls != KUBE_NO_NAMESPACE)
+        return kube_reply_err(&reply, err, "namespace " REGROW_NAMESPACE);
+    struct object_id id = {(char *)"", (char *)"Namespace", NULL, (char *)REGROW_NAMESPACE};
+    const struct object *o = desired_find(r->desired, &id);
+    const char *body = o ? o->body
+                         : "{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{\"labels\":"
+                           "{\"app.kubernetes.io/managed-by\":\"regrow\"},\"name\":"
+                           "\"" REGROW_NAMESPACE "\"}}";
+    CLEANUP(str_freep) char *url = str_printf("%s?fieldManager=%s", path, run_manager(r));
+    struct kube_call put = {.method = "PATCH",
+                            .path = url,
+                            .body = body,
+                            .body_len = strlen(body),
+                            .content_type = "application/apply-patch+yaml",
+                            .is_idempotent = true};
+    if (wait_reply(r, &put, &reply, &store))
+        return true;
+    return kube_reply_err(&reply, err, "make namespace " REGROW_NAMESPACE);
+}
+
+static bool id_exists(void *ctx, const struct object_id *id)
+{
+    const struct run *r = ctx;
+    if (!strcmp(id->kind, "CustomResourceDefinition") && strchr(id->name, '/')) {
+        const char *slash = strrchr(id->name, '/');
+        CLEANUP(str_freep) char *group = str_ndup(id->name, (size_t)(slash - id->name));
+        const struct kind_info *k = kinds_find(r->desired->kinds, group, NULL, slash + 1);
+        return k && k->is_served;
+    }
+    return observe_fact(r, id) != NULL;
+}
+
+static const json_t *labels_of_namespace(void *ctx, const char *name)
+{
+    const struct run *r = ctx;
+    for (size_t i = 0; i < r->namespaces.len; i++)
+        if (str_eq(r->namespaces.v[i].name, name))
+            return r->namespaces.v[i].labels;
+    return NULL;
+}
+
+bool graph_of_live(struct run *r, struct graph **out, struct err *err)
+{
+    struct graph_live live = {.webhook_configs = r->webhook_configs.v,
+                              .n_webhook_configs = r->webhook_configs.len,
+                              .exists = id_exists,
+                              .namespace_labels = labels_of_namespace,
+                              .ctx = r};
+    return graph_build(r->desired, &live, &r->opts.graph, out, err);
+}
+
+// Records whose facts were read before the records themselves were known, and documents kept on
+// suspicion that turned out to be nobody's.
+static void drop_unrecorded(struct run *r)
+{
+    CLEANUP(json_freep) json_t *ours = json_object();
+    for (size_t i = 0; i < r->records.len; i++) {
+        CLEANUP(str_freep) char *key = object_key(&r->records.v[i].id);
+        json_t *doc = json_object_get(r->old_docs, key);
+        if (doc && !desired_find(r->desired, &r->records.v[i].id))
+            json_object_set(ours, key, doc);
+    }
+    json_decref(r->old_docs);
+    r->old_docs = json_incref(ours);
+}
+
+static bool read_cluster(struct run *r, struct err *err)
+{
+    r->is_listing = r->is_reading_records = true;
+    struct kind_watch *w = observe_kind(r, "", "v1", "ConfigMap", false);
+    if (!observe_wait(r, err))
+        return false;
+    if (w && err_is_set(&w->problem)) {
+        // Without the inventory nothing can be pruned and everything would be checked anew: the
+        // promise "what is ours is known" would be broken silently.
+        err_copy(err, &w->problem);
+        return err_wrap(err, "read the inventory");
+    }
+    inventory_sort(r);
+    drop_unrecorded(r);
+    r->is_reading_records = false;
+    bool ok = observe_desired_kinds(r, err);
+    r->is_listing = false;
+    observe_sort(r);
+    return ok;
+}
+
+// A kind that could not be listed is unknown: nothing of it is taken for absent.
+static void keep_unlisted(struct run *r)
+{
+    for (size_t i = 0; i < r->plan->items.len; i++) {
+        struct plan_item *it = &r->plan->items.v[i];
+        const struct object_id *id =
+            it->object >= 0 ? &r->desired->objects.v[it->object].id : &r->records.v[it->record].id;
+        const struct kind_watch *w = observe_find(r, id->group, id->kind);
+        if (it->object < 0 && it->action == ACTION_PRUNE && w && err_is_set(&w->problem)) {
+            it->action = ACTION_KEEP;
+            it->row = "P9";
+            str_set(&it->reason, "its kind could not be listed");
+        }
+    }
+}
+
+static bool check_apps(const struct run *r, struct err *err)
+{
+    for (size_t i = 0; i < r->opts.n_only_apps; i++) {
+        if (desired_find_app(r->desired, r->opts.only_apps[i]) < 0)
+            return err_set(err, ERR_NOT_FOUND, "there is no application %s", r->opts.only_apps[i]);
+    }
+    return true;
+}
+
+bool run_prepare(struct run *r, struct err *err)
+{
+    r->started_ms = clock_mono_ms();
+    if (!check_cluster(r, err) || !check_apps(r, err))
+        return false;
+    if (!r->opts.read_only && (!ensure_namespace(r, err) || !lease_take(r, err)))
+        return false;
+    if (!read_cluster(r, err))
+        return false;
+    if (!graph_of_live(r, &r->graph, err))
+        return false;
+    if (!plan_make(r->desired, r->facts.v, r->facts.len, r->records.v, r->records.len,
+                   &r->opts.policy, &r->plan, err))
+        return false;
+    keep_unlisted(r);
+    state_init(r);
+    prune_init(r);
+    return true;
+}
+
+struct check {
+    struct run *run;
+    unsigned item;
+    unsigned *open;
+};
+
+static void on_checked(void *ctx, const struct kube_reply *reply)
+{
+    struct check *c = ctx;
+    struct run *r = c->run;
+    struct plan_item *it = &r->plan->items.v[c->item];
+    const struct live_fact *f = &r->facts.v[it->live];
+    struct err err = {0};
+    CLEANUP(json_freep) json_t *doc = NULL;
+    struct sha256 would;
+    if (reply->cls == KUBE_OK && canon_read(reply->body, reply->body_len, &doc, &err)) {
+        bool same = f->has_projection && projection_of(doc, run_manager(r), &would) &&
+                    sha256_eq(&would, &f->projection);
+        r->plan->counts[ACTION_CHECK]--;
+        it->action = same ? ACTION_NONE : ACTION_CHANGE;
+        r->plan->counts[it->action]++;
+    } else {
+        str_set(&it->reason, reply->message);
+    }
+    err_clear(&err);
+    r->pending_calls--;
+    --*c->open;
+    free(c);
+}
+
+static bool send_check(struct run *r, unsigned item, unsigned *open)
+{
+    const struct object *o = &r->desired->objects.v[r->plan->items.v[item].object];
+    CLEANUP(str_freep) char *path = send_path(r, o);
+    if (!path)
+        return false;
+    struct check *c = mem_alloc(sizeof(*c));
+    *c = (struct check){r, item, open};
+    ++*open;
+    r->pending_calls++;
+    struct kube_apply_opts opts = {
+        .dry_run = true, .force = r->opts.force_conflicts, .manager = run_manager(r)};
+    kube_apply(r->kube, path, o->body, o->body_len, &opts, on_checked, c);
+    return true;
+}
+
+bool run_resolve_checks(struct run *r, struct err *err)
+{
+    unsigned open = 0;
+    for (unsigned i = 0; i < r->plan->items.len || open;) {
+        if (i < r->plan->items.len && open < 32) {
+            const struct plan_item *it = &r->plan->items.v[i];
+            if (it->action == ACTION_CHECK && it->object >= 0 && it->live >= 0)
+                send_check(r, i, &open);
+            i++;
+            continue;
+        }
+        loop_run_once(r->loop, 100);
+        if (loop_stopping(r->loop) && !open)
+            return err_set(err, ERR_CANCELLED, "interrupted");
+    }
+    return true;
+}
+
+static bool fetch(struct run *r, const struct kube_call *c, json_t **out, struct err *err)
+{
+    struct kube_reply reply;
+    struct buf store CLEANUP(buf_clear) = {0};
+    kube_send_wait(r->kube, c, &reply, &store);
+    bool absent =
+        reply.cls == KUBE_ABSENT || reply.cls == KUBE_NO_KIND || reply.cls == KUBE_NO_NAMESPACE;
+    if (absent)
+        return true;
+    if (reply.cls != KUBE_OK)
+        return kube_reply_err(&reply, err, c->path);
+    if (!canon_read(reply.body, reply.body_len, out, err))
+        return false;
+    json_object_del(json_object_get(*out, "metadata"), "managedFields");
+    return true;
+}
+
+bool run_preview(struct run *r, unsigned object, json_t **live, json_t **would_be, struct err *err)
+{
+    const struct object *o = &r->desired->objects.v[object];
+    CLEANUP(str_freep) char *path = send_path(r, o);
+    *live = *would_be = NULL;
+    if (!path)
+        return true;
+    struct kube_call get = {.method = "GET", .path = path};
+    if (!fetch(r, &get, live, err))
+        return false;
+    CLEANUP(str_freep)
+    char *url = str_printf("%s?fieldManager=%s&dryRun=All%s", path, run_manager(r),
+                           r->opts.force_conflicts ? "&force=true" : "");
+    struct kube_call put = {.method = "PATCH",
+                            .path = url,
+                            .body = o->body,
+                            .body_len = o->body_len,
+                            .content_type = "application/apply-patch+yaml",
+                            .is_idempotent = true};
+    return fetch(r, &put, would_be, err);
+}
