@@ -53,6 +53,9 @@ func registerClusters() {
 	register("status", "DIR", "which parts run", onCluster((*cluster).status))
 }
 
+// errEnded says that waiting longer is of no use.
+var errEnded = errors.New("the process ended")
+
 func freePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -294,7 +297,7 @@ func (c *cluster) startAPIServer() error {
 	}
 	return c.await("the API server", 60*time.Second, func() error {
 		if !c.running("kube-apiserver") {
-			return fmt.Errorf("it ended: see %s", c.path("logs", "kube-apiserver.log"))
+			return fmt.Errorf("%w: see %s", errEnded, c.path("logs", "kube-apiserver.log"))
 		}
 		return c.kubectl("get", "--raw", "/readyz")
 	})

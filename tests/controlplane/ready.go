@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -78,7 +79,7 @@ func (c *cluster) await(what string, limit time.Duration, ready func() error) er
 		if err == nil {
 			return nil
 		}
-		if time.Now().After(end) {
+		if time.Now().After(end) || errors.Is(err, errEnded) {
 			return fmt.Errorf("%s is not ready after %s: %w", what, limit, err)
 		}
 		time.Sleep(50 * time.Millisecond)

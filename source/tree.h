@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A tree of files, wherever it comes from: a Git commit, or a folder (a work tree, an unpacked
+// artifact). Rendering sees only this.
+#ifndef SOURCE_TREE_H
+#define SOURCE_TREE_H
+
+#include "source/git.h"
+
+struct tree {
+    struct gitsrc *git; // borrowed; NULL for a folder
+    char *commit;
+    char *dir;  // folder
+    char *repo; // display: "platform"
+    char *revision;
+    char *export_dir; // made at first need; removed with the tree
+    char *root_id;
+};
+
+void tree_free(struct tree *t);
+MUST_CHECK bool tree_list(struct tree *t, const char *path, bool recurse, struct strv *files,
+                          struct err *err);
+MUST_CHECK bool tree_read(struct tree *t, const char *path, size_t max_bytes, struct buf *out,
+                          struct err *err);
+bool tree_has(struct tree *t, const char *path);
+bool tree_is_dir(struct tree *t, const char *path);
+// What identifies the content below path, owned; for a folder a hash over all of it.
+MUST_CHECK bool tree_id(struct tree *t, const char *path, char **out, struct err *err);
+// The whole tree as a folder that children may read; borrowed.
+MUST_CHECK bool tree_folder(struct tree *t, const char **dir, struct err *err);
+// A private copy of the tree, to be changed; the caller owns and removes it.
+MUST_CHECK bool tree_copy(struct tree *t, char **dir, struct err *err);
+// Copies a folder with all in it.
+MUST_CHECK bool folder_copy(const char *from, const char *to, struct err *err);
+
+#endif
