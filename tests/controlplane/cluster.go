@@ -161,11 +161,19 @@ func (c *cluster) kubeconfig(user string) ([]byte, error) {
 	}, "", "  ")
 }
 
-const auditPolicy = `{apiVersion: audit.k8s.io/v1, kind: Policy, omitStages: [RequestReceived], rules: [
- {level: None, verbs: [get, list, watch]},
- {level: None, resources: [{group: coordination.k8s.io, resources: [leases]},
-  {group: "", resources: [events]}, {group: events.k8s.io, resources: [events]}]},
- {level: Metadata}]}
+// Everything but reads, leases and events, without bodies: what regrow wrote, in what order.
+const auditPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- level: None
+  verbs: [get, list, watch]
+- level: None
+  resources:
+  - {group: coordination.k8s.io, resources: [leases]}
+  - {group: "", resources: [events]}
+  - {group: events.k8s.io, resources: [events]}
+- level: Metadata
 `
 
 func (c *cluster) writeFiles() error {

@@ -53,6 +53,8 @@ func runCobra(name string, c *cobra.Command, args []string) error {
 
 func runKwok(args []string) error {
 	os.Args = append([]string{"kwok"}, args...)
+	// The other parts' libraries have put flags here that cobra would mix into kwok's own.
+	pflag.CommandLine = pflag.NewFlagSet("kwok", pflag.ContinueOnError)
 	flags := pflag.NewFlagSet("global", pflag.ContinueOnError)
 	flags.ParseErrorsAllowlist.UnknownFlags = true
 	flags.Usage = func() {}
