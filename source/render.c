@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "source/render.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+
+#define MAX_MANIFEST_BYTES (16U << 20)
+#define MAX_OUTPUT_BYTES (64U << 20)
+#define RENDER_TIMEOUT_MS 120000
+#define SKIP_MARK "+argocd:skip-file-rendering"
+
+void render_clear(struct render_job *j)
+{
+    for (size_t i = 0; i < j->docs.len; i++) {
+        json_decref(j->docs.v[i].doc);
+        free(j->docs.v[i].file);
+    }
+    vec_clear(&j->docs);
+    strv_clear(&j->warnings);
+    strv_clear(&j->argv);
+    err_clear(&j->err);
+    chart_clear(&j->chart);
+    free(j->path);
+    free(j->revision);
+    free(j->cache_key);
+    if (j->work_dir)
+        dir_temp_cleanup(&j->work_dir);
+}
+
+char *build_env_fill(const struct render_job *j, const char *text)
+{
+    CLEANUP(str_freep)
+    char *short_rev = str_ndup(
+        j->revision ? j->revision : "",
+        j->revision && strlen(j->revision) > 7 ? 7 : strlen(j->revision ? j->revision : ""));
+    const struct {
+        const char *name, *value;
+    } vars[] = {{"ARGOCD_APP_NAME", j->app->name},
+                {"ARGOCD_APP_NAMESPACE", j->app->dest_namespace},
+                {"ARGOCD_APP_PROJECT_NAME", j->app->project},
+                {"ARGOCD_APP_REVISION", j->revision},
+                {"ARGOCD_APP_REVISION_SHORT", short_rev},
+                {"ARGOCD_APP_SOURCE_REPO_URL", j->src ? j->src->repo_url : ""},
+                {"ARGOCD_APP_SOURCE_PATH", j->path},
+                {"ARGOCD_APP_SOURCE_TARGET_REVISION", j->src ? j->src->target_revision : ""}};
+    struct buf b = {0};
+    for (const char *s = text; *s;) {
+        if (s[0] == '$' && s[1] == '$') {
+            buf_char(&b, '$');
+            s += 2;
+            continue;
+        }
+        const char *name = s + 1 + (s[0] == '$' && s[1] == '{');
+        size_t n = s[0] == '$' ? strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") : 0;
+        bool braces = n && s[1] == '{';
+        bool known = false;
+        for (size_t i = 0; n && (!braces || name[n] == '}') && i < ARRAY_LEN(vars); i++) {
+            if (strlen(vars[i].name) != n || strncmp(vars[i].name, name, n) != 0)
+                continue;
+            buf_str(&b, vars[i].value ? vars[i].value : "");
+            s = name + n + braces;
+            known = true;
+            break;
+        }
+        if (!known)
+            buf_char(&b, *s++);
+    }
+    return buf_take(&b);
+}
+
+static void take_docs(struct render_job *j, struct yaml_docs *docs, const char *file)
+{
+    for (size_t i = 0; i < docs->docs.len; i++) {
+        struct rendered *r = vec_push(&j->docs);
+        r->doc = docs->docs.v[i].value;
+        r->file = str_dup_or_null(file);
+        r->line = docs->docs.v[i].line;
+        docs->docs.v[i].value = NULL;
+    }
+    for (size_t i = 0; i < docs->warnings.len; i++)
+        strv_push(&j->warnings, docs->warnings.v[i]);
+    yaml_docs_clear(docs);
+}
+
+// ---- directories ----
+static bool is_manifest(const char *path)
+{
+    return str_ends(path, ".yaml") || str_ends(path, ".yml") || str_ends(path, ".json");
+}
+
+static const char *rel_path(const struct render_job *j, const char *file)
+{
+    size_t n = strlen(j->path);
+    return n && !strncmp(file, j->path, n) && file[n] == '/' ? file + n + 1 : file;
+}
+
+static bool is_selected(const struct render_job *j, const char *file)
+{
+    const json_t *d = j->src ? j->src->directory : NULL;
+    const char *include = json_dot_str(d, "include");
+    const char *exclude = json_dot_str(d, "exclude");
+    const char *rel = rel_path(j, file);
+    if (!str_is_empty(exclude) && glob_match(GLOB_GOBWAS, exclude, rel))
+        return false;
+    return str_is_empty(include) || glob_match(GLOB_GOBWAS, include, rel);
+}
+
+// A broken file that cannot be meant as a manifest is passed over, as Argo CD does.
+static bool looks_like_object(const struct buf *b)
+{
+    return strstr(b->p, "apiVersion:") && strstr(b->p, "kind:") && strstr(b->p, "metadata:");
+}
+
+static bool add_file(struct render_job *j, const char *file, struct err *err)
+{
+    struct buf b CLEANUP(buf_clear) = {0};
+    struct yaml_docs docs = {0};
+    if (!tree_read(j->tree, file, MAX_MANIFEST_BYTES, &b, err))
+        return false;
+    if (!b.len || memmem(b.p, b.len, SKIP_MARK, strlen(SKIP_MARK)))
+        return true;
+    struct yaml_opts o = {.name = file, .warn_only = j->ctx->o->allow_duplicate_keys};
+    if (yaml_read(b.p, b.len, &o, &docs, err)) {
+        take_docs(j, &docs, file);
+        return true;
+    }
+    if (str_ends(file, ".json") || looks_like_object(&b))
+        return false;
+    strv_push_take(&j->warnings, str_printf("%s is not YAML and was passed over", file));
+    err_clear(err);
+    return true;
+}
+
+static bool render_directory(struct render_job *j, struct err *err)
+{
+    struct strv files = {0};
+    bool recurse = j->src && json_dot_bool(j->src->directory, "recurse", false);
+    bool ok = tree_list(j->tree, j->path, recurse, &files, err);
+    bool single = ok && files.len == 1 && !strcmp(files.v[0], j->path);
+    for (size_t i = 0; ok && i < files.len; i++) {
+        if (str_ends(files.v[i], ".jsonnet"))
+            ok = err_set(err, ERR_INVALID, "%s: jsonnet is not supported by regrow", files.v[i]);
+        else if (single || (is_manifest(files.v[i]) && is_selected(j, files.v[i])))
+            ok = add_file(j, files.v[i], err);
+    }
+    strv_clear(&files);
+    return ok;
+}
+
+// ---- which tool ----
+static bool has_file(struct render_job *j, const char *name)
+{
+    CLEANUP(str_freep) char *p = path_join(j->path, name);
+    return tree_has(j->tree, p);
+}
+
+// Explicit blocks decide; else what lies in the folder (both: kustomize, as Argo CD's walk ends).
+static const char *choose_tool(struct render_job *j)
+{
+    if (j->chart.file && j->chart.is_helm)
+        return "helm";
+    if (j->src && j->src->kustomize)
+        return "kustomize";
+    if (j->src && j->src->helm)
+        return "helm";
+    if (j->src && j->src->directory)
+        return "directory";
+    if (!tree_is_dir(j->tree, j->path))
+        return "directory";
+    if (has_file(j, "kustomization.yaml") || has_file(j, "kustomization.yml") ||
+        has_file(j, "Kustomization"))
+        return "kustomize";
+    return has_file(j, "Chart.yaml") ? "helm" : "directory";
+}
+
+// ---- output of children ----
+// "# Source: chart/templates/x.yaml" stands above a document of helm's.
+static void name_sources(struct render_job *j, const struct buf *out)
+{
+    // One pass: comments and documents both come in order.
+    size_t d = 0;
+    unsigned line = 1;
+    const char *current = NULL;
+    for (const char *at = out->p; at && *at && d < j->docs.len; line++) {
+        while (d < j->docs.len && j->docs.v[d].line <= line) {
+            if (current)
+                j->docs.v[d].file = str_ndup(current, strcspn(current, "\r\n"));
+            d++;
+        }
+        if (!strncmp(at, "# Source: ", 10))
+            current = at + 10;
+        const char *nl = strchr(at, '\n');
+        at = nl ? nl + 1 : NULL;
+    }
+}
+
+static bool parse_output(struct render_job *j, const struct buf *out, struct err *err)
+{
+    struct yaml_docs docs = {0};
+    CLEANUP(str_freep) char *name = str_printf("output of %s", j->tool);
+    struct yaml_opts o = {.name = name, .warn_only = true, .max_bytes = MAX_OUTPUT_BYTES};
+    if (!yaml_read(out->p ? out->p : "", out->len, &o, &docs, err))
+        return false;
+    take_docs(j, &docs, NULL);
+    name_sources(j, out);
+    return true;
+}
+
+// The line of a child's errors that says what went wrong.
+static char *error_line(const struct buf *b)
+{
+    const char *best = NULL;
+    for (const char *at = b->p; at && *at;) {
+        size_t n = strcspn(at, "\n");
+        if (n && (!best || str_starts(at, "Error:") || str_starts(at, "error:")))
+            best = at;
+        if (best == at && (str_starts(at, "Error:") || str_starts(at, "error:")))
+            break;
+        at += n + (at[n] == '\n');
+    }
+    if (!best)
+        return str_dup("it failed without a word");
+    if (str_starts(best, "Error: ") || str_starts(best, "error: "))
+        best += 7;
+    size_t n = strcspn(best, "\n");
+    return str_ndup(best, n < 500 ? n : 500);
+}
+
+static void finish(struct render_job *j)
+{
+    j->is_done = true;
+    if (j->work_dir)
+        dir_temp_cleanup(&j->work_dir);
+    if (err_is_set(&j->err)) {
+        err_wrap(&j->err, "%s", j->tool);
+        return;
+    }
+    if (j->cache_key)
+        cache_store(j, j->cache_key);
+}
+
+static void on_child(void *ctx, struct proc_result *r, struct err *err)
+{
+    struct render_job *j = ctx;
+    j->child = NULL;
+    j->ms = r->ms;
+    if (err_is_set(err)) {
+        err_move(&j->err, err);
+        if (j->err.kind == ERR_NOT_FOUND)
+            err_hint(&j->err, "Run scripts/setup, or put %s on the PATH.", j->tool);
+    } else if (r->exit_code) {
+        CLEANUP(str_freep) char *line = error_line(&r->err_text);
+        err_set(&j->err, ERR_INVALID, "%s", line);
+    } else {
+        struct err bad = {0};
+        if (!parse_output(j, &r->out, &bad))
+            err_move(&j->err, &bad);
+    }
+    finish(j);
+}
+
+void render_spawn(struct render_job *j)
+{
+    CLEANUP(str_freep)
+    char *path = str_printf("PATH=%s", getenv("PATH") ? getenv("PATH") : "/usr/bin:/bin");
+    CLEANUP(str_freep) char *home = str_printf("HOME=%s", j->work_dir);
+    CLEANUP(str_freep) char *cache = str_printf("HELM_CACHE_HOME=%s", j->work_dir);
+    CLEANUP(str_freep) char *config = str_printf("HELM_CONFIG_HOME=%s", j->work_dir);
+    CLEANUP(str_freep) char *data = str_printf("HELM_DATA_HOME=%s", j->work_dir);
+    const char *env[] = {path, home, cache, config, data, "LC_ALL=C", "GIT_TERMINAL_PROMPT=0",
+                         NULL};
+    *vec_push(&j->argv) = NULL;
+    struct proc_opts o = {.argv = (const char *const *)j->argv.v,
+                          .env = env,
+                          .cwd = j->work_dir,
+                          .max_out_bytes = MAX_OUTPUT_BYTES,
+                          .timeout_ms = RENDER_TIMEOUT_MS,
+                          .max_data_bytes = 4ULL << 30, // Go reserves far more than it uses
+                          .no_network = !j->network};
+    j->child = proc_start(j->loop, &o, on_child, j);
+}
+
+static bool begin_tool(struct render_job *j, struct err *err)
+{
+    struct sha256_ctx *h = sha256_begin();
+    sha256_add_str(h, "regrow-render/1");
+    sha256_add_str(h, j->tool);
+    sha256_add_str(h, j->path);
+    bool ok = dir_make_temp("regrow-render", &j->work_dir, err);
+    ok = ok && (!strcmp(j->tool, "helm") ? helm_prepare(j, h, err) : kustomize_prepare(j, h, err));
+    struct sha256 sum = sha256_end(h);
+    if (!ok)
+        return false;
+    j->cache_key = hex_encode(sum.b, sizeof(sum.b));
+    if (!j->ctx->o->refresh && cache_load(j, j->cache_key)) {
+        j->is_done = true;
+        dir_temp_cleanup(&j->work_dir);
+    }
+    return true;
+}
+
+void render_begin(struct render_job *j)
+{
+    struct err err = {0};
+    bool ok = true;
+    j->tool = choose_tool(j);
+    if (strcmp(j->tool, "directory") != 0)
+        ok = begin_tool(j, &err);
+    else {
+        ok = render_directory(j, &err);
+        j->is_done = true;
+    }
+    if (ok)
+        return;
+    err_move(&j->err, &err);
+    j->is_done = true;
+    if (j->work_dir)
+        dir_temp_cleanup(&j->work_dir);
+}
+
+// ---- the cache: a line per document, the hash of all lines at the end ----
+char *cache_path(const struct source_ctx *c, const char *key, const char *suffix)
+{
+    return str_printf("%s/render/%s%s", c->o->cache_dir, key, suffix);
+}
+
+void cache_store(const struct render_job *j, const char *key)
+{
+    struct buf b CLEANUP(buf_clear) = {0};
+    struct err err = {0};
+    buf_printf(&b, "%d\n", (int)j->uses_apis);
+    for (size_t i = 0; i < j->docs.len; i++) {
+        buf_printf(&b, "%s\t%u\t", j->docs.v[i].file ? j->docs.v[i].file : "", j->docs.v[i].line);
+        canon_write(j->docs.v[i].doc, &b);
+        buf_char(&b, '\n');
+    }
+    struct sha256 sum = sha256_of(b.p, b.len);
+    CLEANUP(str_freep) char *hex = hex_encode(sum.b, sizeof(sum.b));
+    buf_str(&b, hex);
+    CLEANUP(str_freep) char *dir = str_printf("%s/render", j->ctx->o->cache_dir);
+    CLEANUP(str_freep) char *path = cache_path(j->ctx, key, "");
+    if (!dir_make(dir, 0700, &err) || !file_replace(path, b.p, b.len, 0600, &err))
+        err_clear(&err); // the next run renders again
+}
+
+static bool load_line(struct render_job *j, char *line, size_t len)
+{
+    char *tab = memchr(line, '\t', len);
+    char *tab2 = tab ? memchr(tab + 1, '\t', len - (size_t)(tab + 1 - line)) : NULL;
+    struct err err = {0};
+    json_t *doc = NULL;
+    if (!tab2 || !canon_read(tab2 + 1, len - (size_t)(tab2 + 1 - line), &doc, &err)) {
+        err_clear(&err);
+        return false;
+    }
+    struct rendered *r = vec_push(&j->docs);
+    r->doc = doc;
+    r->file = tab > line ? str_ndup(line, (size_t)(tab - line)) : NULL;
+    r->line = (unsigned)strtoul(tab + 1, NULL, 10);
+    return true;
+}
+
+bool cache_load(struct render_job *j, const char *key)
+{
+    struct buf b CLEANUP(buf_clear) = {0};
+    struct err err = {0};
+    CLEANUP(str_freep) char *path = cache_path(j->ctx, key, "");
+    if (!file_exists(path) || !file_read(path, 256U << 20, &b, &err) || b.len < 66) {
+        err_clear(&err);
+        return false;
+    }
+    struct sha256 sum = sha256_of(b.p, b.len - 64);
+    CLEANUP(str_freep) char *hex = hex_encode(sum.b, sizeof(sum.b));
+    if (memcmp(hex, b.p + b.len - 64, 64) != 0)
+        return false;
+    j->uses_apis = b.p[0] == '1';
+    for (size_t at = 2; at < b.len - 64;) {
+        char *nl = memchr(b.p + at, '\n', b.len - at);
+        if (!nl || !load_line(j, b.p + at, (size_t)(nl - b.p) - at))
+            return false;
+        at = (size_t)(nl - b.p) + 1;
+    }
+    return true;
+}

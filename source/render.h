@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Rendering one source of one application to documents: plain directories here, kustomize and
+// helm as child processes. A job is begun, may run in the background, and ends with documents or
+// an error.
+//
+//   render.c     which tool; directories; the cache of rendered output
+//   helm.c       values, dependencies, helm template
+//   kustomize.c  options, kustomize build
+#ifndef SOURCE_RENDER_H
+#define SOURCE_RENDER_H
+
+#include "base/proc.h"
+#include "source/chart.h"
+#include "source/tree.h"
+
+struct rendered {
+    json_t *doc;
+    char *file;
+    unsigned line;
+};
+
+// A tree that value files may name as "$ref/...".
+struct ref_tree {
+    const char *name;
+    struct tree *tree;
+};
+
+struct render_job {
+    struct source_ctx *ctx;
+    const struct application *app;
+    const struct app_source *src;
+    struct tree *tree;  // NULL for charts of a repository
+    struct chart chart; // file NULL for sources in a tree
+    char *path;         // inside the tree, clean
+    const struct ref_tree *refs;
+    size_t n_refs;
+    const struct strv *api_versions;
+    char *revision; // exact
+    // result
+    VEC(struct rendered) docs;
+    struct strv warnings;
+    struct err err;
+    bool is_done;
+    bool uses_apis; // a chart that asks which APIs are served
+    const char *tool;
+    int64_t ms;
+    // while running
+    char *work_dir, *cache_key;
+    struct strv argv;
+    struct proc *child;
+    struct loop *loop;
+    bool network;
+};
+
+// Prepares the job: afterwards it is done (directory, cache, error), or argv waits to be run.
+void render_begin(struct render_job *j);
+void render_spawn(struct render_job *j); // starts argv; is_done is set later, from the loop
+void render_clear(struct render_job *j);
+
+// Build-environment variables ($ARGOCD_APP_NAME …) replaced in a text. Owned.
+char *build_env_fill(const struct render_job *j, const char *text);
+
+bool helm_prepare(struct render_job *j, struct sha256_ctx *key, struct err *err);
+bool kustomize_prepare(struct render_job *j, struct sha256_ctx *key, struct err *err);
+
+// ---- the cache ----
+char *cache_path(const struct source_ctx *c, const char *key, const char *suffix);
+// Documents stored under the key; false when there are none (or they are damaged).
+bool cache_load(struct render_job *j, const char *key);
+void cache_store(const struct render_job *j, const char *key);
+
+#endif
