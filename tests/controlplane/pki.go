@@ -93,7 +93,7 @@ func writePair(dir, name string, cert, key []byte) error {
 }
 
 // makePKI writes everything the parts of a cluster need into dir.
-func makePKI(dir string) error {
+func makePKI(dir, bind string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func makePKI(dir string) error {
 			return err
 		}
 	}
-	hosts := []string{"127.0.0.1", "localhost", advertiseAddress, serviceIP, "kubernetes",
+	hosts := []string{bind, "127.0.0.1", "localhost", advertiseAddress, serviceIP, "kubernetes",
 		"kubernetes.default", "kubernetes.default.svc"}
 	certs := []struct {
 		name, cn string

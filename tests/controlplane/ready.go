@@ -3,44 +3,20 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
-	nodefast "sigs.k8s.io/kwok/kustomize/stage/node/fast"
-	podfast "sigs.k8s.io/kwok/kustomize/stage/pod/fast"
-	"sigs.k8s.io/yaml"
 )
-
-// kwokStages is kwok's configuration: its own stages, pods becoming Ready after delay.
-func kwokStages(delay string) ([]byte, error) {
-	d, err := time.ParseDuration(delay)
-	if err != nil {
-		return nil, err
-	}
-	var ready map[string]any
-	if err := yaml.Unmarshal([]byte(podfast.DefaultPodReady), &ready); err != nil {
-		return nil, err
-	}
-	ready["spec"].(map[string]any)["delay"] = map[string]any{"durationMilliseconds": d.Milliseconds()}
-	r, err := yaml.Marshal(ready)
-	if err != nil {
-		return nil, err
-	}
-	docs := []string{nodefast.DefaultNodeInit, string(r), podfast.DefaultPodComplete, podfast.DefaultPodDelete}
-	var out bytes.Buffer
-	out.WriteString(strings.Join(docs, "\n---\n"))
-	return out.Bytes(), nil
-}
 
 func (c *cluster) rest() (*rest.Config, error) {
 	cfg, err := clientcmd.BuildConfigFromFlags("", c.path("kubeconfig"))
@@ -60,15 +36,14 @@ func (c *cluster) client() (*kubernetes.Clientset, error) {
 	return kubernetes.NewForConfig(cfg)
 }
 
-// kubectl asks a raw path; only "get --raw PATH" is needed here.
-func (c *cluster) kubectl(args ...string) error {
+func (c *cluster) readyz() error {
 	k, err := c.client()
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	_, err = k.RESTClient().Get().AbsPath(args[len(args)-1]).DoRaw(ctx)
+	_, err = k.RESTClient().Get().AbsPath("/readyz").DoRaw(ctx)
 	return err
 }
 
@@ -98,43 +73,61 @@ func node(name string) *corev1.Node {
 	return n
 }
 
-// awaitUsable makes the nodes and waits until a workload would run.
+// furnish makes what a cluster's machines and storage would bring: nodes, a default storage class.
+func (c *cluster) furnish(ctx context.Context, k *kubernetes.Clientset) error {
+	for i := 0; i < c.Nodes; i++ {
+		_, err := k.CoreV1().Nodes().Create(ctx, node(fmt.Sprintf("node-%d", i)), metav1.CreateOptions{})
+		if err != nil && !apierrors.IsAlreadyExists(err) {
+			return err
+		}
+	}
+	no := false
+	driver := &storagev1.CSIDriver{ObjectMeta: metav1.ObjectMeta{Name: storageDriver},
+		Spec: storagev1.CSIDriverSpec{AttachRequired: &no}}
+	if _, err := k.StorageV1().CSIDrivers().Create(ctx, driver, metav1.CreateOptions{}); err != nil &&
+		!apierrors.IsAlreadyExists(err) {
+		return err
+	}
+	class := &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "standard",
+		Annotations: map[string]string{"storageclass.kubernetes.io/is-default-class": "true"}},
+		Provisioner: storageDriver}
+	_, err := k.StorageV1().StorageClasses().Create(ctx, class, metav1.CreateOptions{})
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		return err
+	}
+	return nil
+}
+
+// usable tells whether a workload would run now.
+func usable(ctx context.Context, k *kubernetes.Clientset) error {
+	if _, err := k.CoreV1().ServiceAccounts("default").Get(ctx, "default", metav1.GetOptions{}); err != nil {
+		return err
+	}
+	if _, err := k.CoreV1().Namespaces().Get(ctx, "kube-system", metav1.GetOptions{}); err != nil {
+		return err
+	}
+	nodes, err := k.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return err
+	}
+	for _, n := range nodes.Items {
+		if !isReady(&n) {
+			return fmt.Errorf("node %s is not Ready", n.Name)
+		}
+	}
+	return nil
+}
+
 func (c *cluster) awaitUsable() error {
 	k, err := c.client()
 	if err != nil {
 		return err
 	}
 	ctx := context.Background()
-	for i := 0; i < c.Nodes; i++ {
-		name := fmt.Sprintf("node-%d", i)
-		if err := c.await("node "+name, 20*time.Second, func() error {
-			_, err := k.CoreV1().Nodes().Create(ctx, node(name), metav1.CreateOptions{})
-			if err != nil && strings.Contains(err.Error(), "already exists") {
-				return nil
-			}
-			return err
-		}); err != nil {
-			return err
-		}
+	if err := c.await("the cluster", 60*time.Second, func() error { return c.furnish(ctx, k) }); err != nil {
+		return err
 	}
-	return c.await("the cluster", 60*time.Second, func() error {
-		if _, err := k.CoreV1().ServiceAccounts("default").Get(ctx, "default", metav1.GetOptions{}); err != nil {
-			return err
-		}
-		if _, err := k.CoreV1().Namespaces().Get(ctx, "kube-system", metav1.GetOptions{}); err != nil {
-			return err
-		}
-		nodes, err := k.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
-		if err != nil {
-			return err
-		}
-		for _, n := range nodes.Items {
-			if !isReady(&n) {
-				return fmt.Errorf("node %s is not Ready", n.Name)
-			}
-		}
-		return nil
-	})
+	return c.await("the cluster", 60*time.Second, func() error { return usable(ctx, k) })
 }
 
 func isReady(n *corev1.Node) bool {
