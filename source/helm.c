@@ -440,14 +440,13 @@ static bool chart_folder(struct render_job *j, struct values *v, char **dir, str
     j->uses_apis = c.uses_apis;
     if (ok) {
         missing_dependencies(&c, v->merged, wanted, kept, &absent);
-        const char *root = NULL;
         if (absent) {
             struct buf names CLEANUP(buf_clear) = {0};
             canon_write(kept, &names);
             sha256_add(v->key, names.p, names.len);
             ok = complete_chart(j, &c, wanted, kept, dir, err);
-        } else if ((ok = tree_folder(j->tree, &root, err))) {
-            *dir = path_join(root, j->path);
+        } else {
+            *dir = str_dup(RENDER_IN_TREE);
         }
     }
     json_decref(c.doc);

@@ -202,9 +202,7 @@ bool kustomize_prepare(struct render_job *j, struct sha256_ctx *key, struct err 
         if (!edit_file(j, dir, o, err))
             return false;
     } else {
-        if (!tree_folder(j->tree, &root, err))
-            return false;
-        dir = path_join(root, j->path);
+        dir = str_dup(RENDER_IN_TREE);
     }
     j->network = !j->ctx->o->offline && needs_network(j);
     strv_push(&j->argv, "kustomize");

@@ -283,6 +283,20 @@ void render_spawn(struct render_job *j)
     j->child = proc_start(j->loop, &o, on_child, j);
 }
 
+static bool fill_folder(struct render_job *j, struct err *err)
+{
+    const char *root = NULL;
+    for (size_t i = 0; i < j->argv.len; i++) {
+        if (strcmp(j->argv.v[i], RENDER_IN_TREE) != 0)
+            continue;
+        if (!tree_folder(j->tree, &root, err))
+            return false;
+        free(j->argv.v[i]);
+        j->argv.v[i] = path_join(root, j->path);
+    }
+    return true;
+}
+
 static bool begin_tool(struct render_job *j, struct err *err)
 {
     struct sha256_ctx *h = sha256_begin();
@@ -298,8 +312,9 @@ static bool begin_tool(struct render_job *j, struct err *err)
     if (!j->ctx->o->refresh && cache_load(j, j->cache_key)) {
         j->is_done = true;
         dir_temp_cleanup(&j->work_dir);
+        return true;
     }
-    return true;
+    return fill_folder(j, err);
 }
 
 void render_begin(struct render_job *j)

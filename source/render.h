@@ -61,6 +61,10 @@ void render_clear(struct render_job *j);
 // Build-environment variables ($ARGOCD_APP_NAME …) replaced in a text. Owned.
 char *build_env_fill(const struct render_job *j, const char *text);
 
+// Stands in argv for the source's folder until the cache has been asked: writing a whole commit to
+// disk is worth it only when something must be rendered.
+#define RENDER_IN_TREE "@tree"
+
 bool helm_prepare(struct render_job *j, struct sha256_ctx *key, struct err *err);
 bool kustomize_prepare(struct render_job *j, struct sha256_ctx *key, struct err *err);
 

@@ -47,7 +47,7 @@ struct source_opts {
     const char *known_hosts;         // file for ssh; NULL: the ssh program's own
     const char *ca_file;             // extra CA for https, or NULL
     const char *kube_version;        // "1.37.2"; what charts see
-    const struct strv *api_versions; // what charts see; NULL: from kind tables and CRDs in Git
+    const struct kinds *known_kinds; // what the cluster serves; NULL: no cluster
     const json_t *clusters;          // array of {name, server, project, labels, annotations}
     const char *cluster_name;        // name of the target in applications' destinations, or NULL
     const char *cluster_server;      // its server URL in destinations, or NULL

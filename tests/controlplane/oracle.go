@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 
+	"k8s.io/apimachinery/pkg/runtime"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/apimachinery/pkg/util/yaml"
 )
 
@@ -26,7 +28,7 @@ func registerOracle() {
 		out := bufio.NewWriter(os.Stdout)
 		defer out.Flush()
 		for in.Scan() {
-			line, err := json.Marshal(readAsKubectl(in.Text()))
+			line, err := canonical(readAsKubectl(in.Text()))
 			if err != nil {
 				return err
 			}
@@ -45,8 +47,9 @@ func readAsKubectl(name string) oracleResult {
 	}
 	d := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096)
 	for {
-		var v any
-		err := d.Decode(&v)
+		// As kubectl does: the document as JSON text, blank ones left out, numbers as int64 or float64.
+		var ext runtime.RawExtension
+		err := d.Decode(&ext)
 		if err == io.EOF {
 			return r
 		}
@@ -54,14 +57,29 @@ func readAsKubectl(name string) oracleResult {
 			r.Error = err.Error()
 			return r
 		}
-		if v == nil {
+		raw := bytes.TrimSpace(ext.Raw)
+		if len(raw) == 0 || bytes.Equal(raw, []byte("null")) {
 			continue
 		}
-		b, err := json.Marshal(v)
+		var v any
+		if err := utiljson.Unmarshal(raw, &v); err != nil {
+			r.Error = err.Error()
+			return r
+		}
+		b, err := canonical(v)
 		if err != nil {
 			r.Error = err.Error()
 			return r
 		}
 		r.Docs = append(r.Docs, b)
 	}
+}
+
+// canonical prints with sorted keys and without the escapes that HTML would need.
+func canonical(v any) ([]byte, error) {
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimSpace(out.Bytes()), err
 }
