@@ -21,6 +21,7 @@ struct session_opts {
     int64_t wait_cluster_ms;   // how long an unreachable API server is waited for
     struct source_opts source; // cluster facts in it are filled by session_open
     enum hand_over then;
+    const char *manager; // field manager; NULL: "regrow"
     const struct event_sink *events;
 };
 
@@ -29,6 +30,10 @@ struct session {
     struct kube *kube;         // NULL without a cluster
     struct source *source;
     struct desired *desired;
+    // Private to bootstrap.c:
+    struct kinds *kinds;
+    char *version;
+    struct source_opts source_opts;
 };
 
 MUST_CHECK bool session_open(struct loop *l, const struct session_opts *o, struct session **out,

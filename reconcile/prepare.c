@@ -163,6 +163,8 @@ bool run_prepare(struct run *r, struct err *err)
     keep_unlisted(r);
     state_init(r);
     prune_init(r);
+    if (r->opts.read_only)
+        state_start(r);
     return true;
 }
 

@@ -32,6 +32,7 @@ struct node_rt {
     unsigned pending, pending_gates, tries;
     int item; // its plan item; -1 for everything but objects
     bool is_selected, is_applied, is_ready;
+    bool is_live;  // it was there when the run began
     bool was_sent; // this run wrote it
     int64_t backoff_ms;
     bool needs_proof; // custom resource of a CRD this run changed: a dry run goes first

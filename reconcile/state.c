@@ -120,7 +120,7 @@ static void release_object(struct run *r, unsigned node)
     case ACTION_NONE:
         return; // judged by its live health, from the start
     default:
-        if (x->state != NODE_WAITING)
+        if (x->state != NODE_WAITING || r->opts.read_only)
             return;
         state_set(r, node, NODE_QUEUED);
         queue_push(r, node);
@@ -145,8 +145,11 @@ static void release(struct run *r, unsigned node)
     case NODE_BARRIER:
         break;
     case NODE_WEBHOOK:
-        gates_recheck(r);
-        return;
+        if (!r->opts.read_only) {
+            gates_recheck(r);
+            return;
+        }
+        break; // who only looks takes it for open when what stands behind it is there
     case NODE_EXTERNAL:
         return;
     }
@@ -362,17 +365,22 @@ static void init_object(struct run *r, unsigned node)
         x->is_selected = false; // released when its application has failed
     if (!o->is_virtual)
         r->apps[o->app].total++;
-    if (a != ACTION_NONE) {
+    const struct plan_item *it = x->item < 0 ? NULL : &r->plan->items.v[x->item];
+    const struct live_fact *f = !it || it->live < 0 ? NULL : &r->facts.v[it->live];
+    if (f) {
+        x->is_live = true;
+        x->health = f->health.status;
+    }
+    // Who only looks judges what is there as it is, even if it is to be changed.
+    bool stands = a == ACTION_NONE || (r->opts.read_only && f && !o->is_virtual);
+    if (!stands) {
         x->needs_proof = is_crd_changed(r, o);
         return;
     }
-    const struct plan_item *it = &r->plan->items.v[x->item];
-    const struct live_fact *f = it->live < 0 ? NULL : &r->facts.v[it->live];
     x->is_applied = true;
     if (!f)
         return;
     x->generation = f->generation;
-    x->health = f->health.status;
     x->is_ready = f->is_ready || is_overridden(r, &o->id);
     if (!x->is_ready)
         state_message(r, node, f->health.message);

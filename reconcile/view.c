@@ -112,7 +112,7 @@ static enum health app_health(const struct run *r, unsigned app)
         const struct node_rt *x = &r->nodes[i];
         if (o->app != app || o->is_virtual || o->is_hook)
             continue;
-        enum health h = !x->is_applied ? HEALTH_MISSING : x->health;
+        enum health h = !x->is_applied && !x->is_live ? HEALTH_MISSING : x->health;
         worst = h > worst ? h : worst;
     }
     return worst;

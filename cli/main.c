@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+static volatile sig_atomic_t stop;
+
+// The first Ctrl-C ends the run cleanly, the second one at once.
+static void on_signal(int sig)
+{
+    (void)sig;
+    if (stop)
+        _exit(130);
+    stop = 1;
+}
+
+static void set_signals(void)
+{
+    struct sigaction sa = {.sa_handler = on_signal};
+    sigaction(SIGINT, &sa, NULL);
+    sigaction(SIGTERM, &sa, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    // A core file would hold tokens.
+    struct rlimit none = {0, 0};
+    setrlimit(RLIMIT_CORE, &none);
+}
+
+static int fail(const struct cli *c, struct err *err)
+{
+    int code = err_exit_code(err->kind);
+    print_error(c, err);
+    err_clear(err);
+    return code;
+}
+
+static void print_event(void *ctx, const json_t *event)
+{
+    (void)ctx;
+    char *text = json_dumps(event, JSON_COMPACT);
+    if (text)
+        printf("%s\n", text);
+    free(text);
+}
+
+static void cli_clear(struct cli *c)
+{
+    for (size_t i = 0; i < c->n_mirrors; i++) {
+        free(c->mirrors[i].from);
+        free(c->mirrors[i].to);
+    }
+    free(c->mirrors);
+    for (size_t i = 0; i < c->n_creds; i++) {
+        free(c->creds[i].url);
+        free(c->creds[i].username);
+        free(c->creds[i].password);
+        free(c->creds[i].bearer);
+        free(c->creds[i].ssh_key_file);
+        free(c->creds[i].ca_file);
+    }
+    free(c->creds);
+    for (size_t i = 0; c->ready && i < c->o.ready.len; i++) {
+        free(c->ready[i].kind);
+        free(c->ready[i].group);
+    }
+    free(c->ready);
+    options_clear(&c->o);
+}
+
+static int run_command(const struct command *cmd, int argc, char **argv)
+{
+    struct cli c = {0};
+    struct err err = {0};
+    c.color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+    int code;
+    if (!options_parse(cmd, argc, argv, &c.o, &err)) {
+        code = fail(&c, &err);
+    } else if (c.o.help) {
+        print_help(stdout, cmd);
+        code = 0;
+    } else {
+        c.color = c.color && !c.o.no_color;
+        c.loop = loop_new(&stop);
+        if (c.o.output == OUT_NDJSON)
+            c.events = (struct event_sink){print_event, &c};
+        code = cmd->run(&c, &err);
+        if (err_is_set(&err))
+            code = fail(&c, &err);
+        loop_free(c.loop);
+    }
+    cli_clear(&c);
+    if (fflush(stdout) != 0 && code == 0)
+        code = 1;
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    set_signals();
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (argc < 2) {
+        print_usage(stderr);
+        return 2;
+    }
+    if (!strcmp(argv[1], "help") && argc > 2 && command_find(argv[2])) {
+        print_help(stdout, command_find(argv[2]));
+        return 0;
+    }
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+        print_usage(stdout);
+        return 0;
+    }
+    const char *name = !strcmp(argv[1], "--version") ? "version" : argv[1];
+    const struct command *cmd = command_find(name);
+    if (!cmd) {
+        fprintf(stderr, "✗ there is no command \"%s\"\n  next: regrow --help lists them.\n",
+                argv[1]);
+        return 2;
+    }
+    return run_command(cmd, argc - 2, argv + 2);
+}

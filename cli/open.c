@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "cli/cli.h"
+
+#define DEFAULT_KUBE_VERSION "1.37.0"
+#define DEFAULT_WAIT_MS 60000
+#define PRUNE_PERCENT 34
+#define PRUNE_MIN 20
+
+const char *cli_root(struct cli *c, size_t at, struct err *err)
+{
+    if (c->o.args.len > at)
+        return c->o.args.v[at];
+    const char *root = getenv("REGROW_ROOT");
+    if (root && *root)
+        return root;
+    err_set(err, ERR_USAGE, "ROOT is missing: a folder, or URL[//path][?ref=REV]");
+    return NULL;
+}
+
+static char *cache_dir(const struct cli *c)
+{
+    const char *xdg = getenv("XDG_CACHE_HOME");
+    const char *home = getenv("HOME");
+    if (c->o.cache_dir)
+        return str_dup(c->o.cache_dir);
+    return xdg && *xdg ? str_printf("%s/regrow", xdg)
+                       : str_printf("%s/.cache/regrow", home && *home ? home : "/tmp");
+}
+
+static bool parse_mirrors(struct cli *c, struct err *err)
+{
+    c->mirrors = mem_alloc((c->o.mirrors.len + 1) * sizeof(*c->mirrors));
+    for (size_t i = 0; i < c->o.mirrors.len; i++) {
+        const char *eq = strchr(c->o.mirrors.v[i], '=');
+        if (!eq || eq == c->o.mirrors.v[i] || !eq[1])
+            return err_set(err, ERR_USAGE, "--mirror %s: FROM=TO is wanted", c->o.mirrors.v[i]);
+        struct source_mirror *m = &c->mirrors[c->n_mirrors++];
+        m->from = str_ndup(c->o.mirrors.v[i], (size_t)(eq - c->o.mirrors.v[i]));
+        m->to = str_dup(eq + 1);
+    }
+    return true;
+}
+
+static char *text_at(const json_t *v, const char *key)
+{
+    return str_dup_or_null(json_dot_str(v, key));
+}
+
+static bool read_credentials(struct cli *c, struct err *err)
+{
+    struct buf b CLEANUP(buf_clear) = {0};
+    struct yaml_docs docs = {0};
+    struct yaml_opts o = {.name = c->o.credentials};
+    if (!file_read(c->o.credentials, 1U << 20, &b, err) || !yaml_read(b.p, b.len, &o, &docs, err))
+        return err_wrap(err, "credentials");
+    size_t i;
+    json_t *v;
+    json_t *list = docs.docs.len ? docs.docs.v[0].value : NULL;
+    c->creds = mem_realloc(c->creds, c->n_creds + json_array_size(list) + 1, sizeof(*c->creds));
+    json_array_foreach(list, i, v)
+    {
+        c->creds[c->n_creds++] = (struct source_cred){
+            .url = text_at(v, "url"),
+            .username = text_at(v, "username"),
+            .password = text_at(v, "password"),
+            .bearer = text_at(v, "bearer"),
+            .ssh_key_file = text_at(v, "sshKeyFile"),
+            .ca_file = text_at(v, "caFile"),
+            .insecure = json_dot_bool(v, "insecure", false),
+            .enable_oci = json_dot_bool(v, "enableOCI", false),
+        };
+    }
+    yaml_docs_clear(&docs);
+    return true;
+}
+
+// "https://host/" of a URL: credentials from the environment go to the root's host alone.
+static char *host_prefix(const char *url)
+{
+    const char *sep = strstr(url, "://");
+    return sep ? str_ndup(url, (size_t)(sep + 3 - url) + strcspn(sep + 3, "/")) : str_dup(url);
+}
+
+static bool find_credentials(struct cli *c, const char *root, struct err *err)
+{
+    const char *user = getenv("REGROW_GIT_USERNAME");
+    const char *password = getenv("REGROW_GIT_PASSWORD");
+    const char *token = getenv("REGROW_GIT_TOKEN");
+    c->creds = mem_alloc(2 * sizeof(*c->creds));
+    if (password || token) {
+        c->creds[c->n_creds++] = (struct source_cred){
+            .url = host_prefix(root),
+            .username = str_dup(user ? user : "git"),
+            .password = str_dup(password ? password : token),
+        };
+    }
+    return !c->o.credentials || read_credentials(c, err);
+}
+
+bool cli_session(struct cli *c, const char *root, bool use_cluster, struct session **out,
+                 struct err *err)
+{
+    CLEANUP(str_freep) char *cache = cache_dir(c);
+    if (!parse_mirrors(c, err) || !find_credentials(c, root, err))
+        return false;
+    if (!dir_make(cache, 0700, err))
+        return err_wrap(err, "cache");
+    strv_push(&c->o.owned, cache);
+    struct session_opts o = {
+        .root = root,
+        .kube = {c->o.kubeconfig, c->o.context, c->o.namespace},
+        .use_cluster = use_cluster,
+        .wait_cluster_ms = c->o.wait_ms ? c->o.wait_ms : DEFAULT_WAIT_MS,
+        .events = &c->events,
+        .source = {.cache_dir = c->o.owned.v[c->o.owned.len - 1],
+                   .root_revision = c->o.root_revision,
+                   .mirrors = c->mirrors,
+                   .n_mirrors = c->n_mirrors,
+                   .creds = c->creds,
+                   .n_creds = c->n_creds,
+                   .known_hosts = c->o.known_hosts,
+                   .ca_file = c->o.ca_file,
+                   .kube_version = c->o.kube_version ? c->o.kube_version : DEFAULT_KUBE_VERSION,
+                   .offline = c->o.offline,
+                   .refresh = c->o.refresh,
+                   .allow_duplicate_keys = c->o.allow_duplicate_keys,
+                   .jobs = (unsigned)c->o.jobs},
+    };
+    return session_open(c->loop, &o, out, err);
+}
+
+static struct graph_opts graph_opts(const struct cli *c)
+{
+    return (struct graph_opts){.ignore_declared = str_eq(c->o.order, "inferred"),
+                               .ignore_inferred = str_eq(c->o.order, "declared"),
+                               .break_declared = c->o.break_declared};
+}
+
+static size_t parse_ready(struct cli *c)
+{
+    c->ready = mem_alloc((c->o.ready.len + 1) * sizeof(*c->ready));
+    for (size_t i = 0; i < c->o.ready.len; i++) {
+        const char *s = c->o.ready.v[i];
+        size_t n = strcspn(s, "=");
+        size_t k = strcspn(s, ".=");
+        c->ready[i].kind = str_ndup(s, k);
+        c->ready[i].group = k < n ? str_ndup(s + k + 1, n - k - 1) : NULL;
+    }
+    return c->o.ready.len;
+}
+
+struct run *cli_run(struct cli *c, struct session *s, bool read_only, const char *root)
+{
+    struct run_opts o = {
+        .graph = graph_opts(c),
+        .policy = {.prune = !c->o.no_prune,
+                   .force_all = c->o.force_all,
+                   .max_prune_percent = PRUNE_PERCENT,
+                   .min_prune_count = PRUNE_MIN,
+                   .allow_mass_prune = c->o.allow_mass_prune},
+        .only_apps = (const char *const *)c->o.apps.v,
+        .n_only_apps = c->o.apps.len,
+        .timeout_ms = c->o.timeout_ms,
+        .expect_cluster = c->o.expect_cluster,
+        .force_conflicts = c->o.force_conflicts,
+        .read_only = read_only,
+        .root = root,
+        .events = &c->events,
+    };
+    o.n_ready = parse_ready(c);
+    o.ready = c->ready;
+    return run_new(c->loop, s->kube, s->desired, &o);
+}
