@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# Clusters of tests/controlplane. After env.sh.
+#
+#   cluster_up NAME [FLAGS]   a fresh cluster; sets and exports KUBECONFIG, sets CLUSTER (its
+#                             folder) and AUDIT (its audit log); ends with the test
+#   cluster_use NAME          point the three at another cluster of this file
+#   cluster_wipe [NAME]       back to a just-started one: another uid, an empty audit log
+#   cluster_down [NAME]       end it before the test ends
+#   cluster_control VERB [ARGS]  kill-apiserver, start-apiserver, stop-controllers,
+#                             start-controllers, ready-delay TIME, status, of the one in use
+#   cluster_wait SECONDS KUBECTL-ARGUMENTS...   until kubectl succeeds with them
+#   cluster_is SECONDS WANT KUBECTL-ARGUMENTS...   until kubectl prints WANT
+#   kubectl                   the linked one, on PATH
+#
+# FLAGS are those of "controlplane up": --ready-delay 2s, --kube-version 1.35, --nodes N.
+#
+# REGROW_TEST_CLUSTER, a folder, lets test files share one running cluster: "cluster_up main"
+# without flags wipes and takes it instead of starting one, and leaves it running. Who started
+# the folder's cluster ends it ("controlplane down DIR"). If another file is using it, or it is
+# in another network, cluster_up starts one as if the variable were not set.
+
+controlplane() { command controlplane "$@" 9>&-; }
+
+cluster_dir() {
+  if [[ -f $SCRATCH/run/cluster-$1 ]]; then
+    cat "$SCRATCH/run/cluster-$1"
+  else
+    echo "no cluster $1" >&2
+    return 1
+  fi
+}
+
+cluster_use() {
+  CLUSTER=$(cluster_dir "$1")
+  KUBECONFIG=$CLUSTER/kubeconfig
+  AUDIT=$CLUSTER/audit.log
+  export KUBECONFIG
+}
+
+# cluster_borrow takes the shared cluster; fd 9 holds its lock until the test file ends.
+cluster_borrow() {
+  local dir=$REGROW_TEST_CLUSTER here
+  here=$(readlink /proc/self/ns/net)
+  mkdir -p "$dir"
+  exec 9>"$dir/lock"
+  flock -n 9 || return 1
+  if [[ -f $dir/netns && $(cat "$dir/netns") != "$here" ]]; then
+    exec 9>&-
+    return 1
+  fi
+  if controlplane status "$dir" 2>/dev/null | grep -q 'kube-apiserver.*running'; then
+    controlplane wipe "$dir"
+  else
+    controlplane up "$dir"
+    echo "$here" >"$dir/netns"
+  fi
+  echo "$dir" >"$SCRATCH/run/cluster-main"
+}
+
+cluster_up() {
+  local name=$1 dir=$SCRATCH/cluster-$1
+  shift
+  if [[ $name != main || $# != 0 || -z ${REGROW_TEST_CLUSTER:-} ]] || ! cluster_borrow; then
+    at_exit cluster_down "$name"
+    echo "$dir" >"$SCRATCH/run/cluster-$name"
+    controlplane up "$dir" "$@"
+  fi
+  cluster_use "$name"
+}
+
+cluster_wipe() { controlplane wipe "$(cluster_dir "${1:-main}")"; }
+
+# A borrowed cluster stays.
+cluster_down() {
+  local dir
+  dir=$(cluster_dir "${1:-main}" 2>/dev/null) || return 0
+  [[ $dir == "${REGROW_TEST_CLUSTER:-}" ]] || controlplane down "$dir"
+  rm -f "$SCRATCH/run/cluster-${1:-main}"
+}
+
+cluster_control() {
+  local verb=$1
+  shift
+  controlplane "$verb" "$CLUSTER" "$@"
+}
+
+cluster_wait() {
+  local limit=$1
+  shift
+  wait_for "$limit" "kubectl $*" kubectl "$@"
+}
+
+cluster_prints() { [[ $(kubectl "${@:2}" 2>/dev/null) == "$1" ]]; }
+
+cluster_is() {
+  local limit=$1
+  shift
+  wait_for "$limit" "kubectl ${*:2} prints $1" cluster_prints "$@"
+}
