@@ -143,7 +143,7 @@ git_http() {
   refuse 'not without the password' 128 git ls-remote "$HTTP_URL/auth/git/fleet.git"
   check 'with the password' git -c "http.extraHeader=Authorization: Basic $(printf %s "$HTTP_USER:$HTTP_PASSWORD" | base64)" \
     ls-remote -q "$HTTP_URL/auth/git/fleet.git"
-  like "$(githttp_log)" 'GET /git/fleet.git/info/refs\?service=git-upload-pack 200' 'the log tells of it'
+  like "$(githttp_log)" 'GET /git/fleet.git/info/refs\?service=git-upload-pack HTTP/1.1 200' 'the log tells of it'
 }
 
 git_ssh() {

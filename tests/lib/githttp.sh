@@ -10,7 +10,7 @@
 #                       /git/NAME.git        /files/PATH        for everybody
 #                       /auth/git/NAME.git   /auth/files/PATH   with HTTP_USER and HTTP_PASSWORD
 #   githttp_stop, githttp_again   end it and begin again on the same ports
-#   githttp_log       what was asked, one request a line: METHOD PATH STATUS
+#   githttp_log       what was asked, a line each: METHOD PATH?QUERY PROTOCOL STATUS
 #   git_publish FOLDER NAME [MESSAGE]   FOLDER as the next commit of main in NAME.git; prints its id.
 #                     Author and dates depend on the number of the commit only, so the same
 #                     content has the same id in every run.
@@ -67,7 +67,7 @@ githttp_stop() { stop lighttpd; }
 githttp_log() {
   kill -HUP "$(pid_of lighttpd)" 2>/dev/null || true
   sleep 0.3
-  cat "$SCRATCH/http/access.log" 2>/dev/null || true
+  grep -v "^PRI " "$SCRATCH/http/access.log" || true
 }
 
 githttp_config() { # DIR PORT TLS_PORT
@@ -81,7 +81,7 @@ server.modules = ("mod_alias", "mod_setenv", "mod_auth", "mod_authn_file", "mod_
   "mod_openssl", "mod_cgi")
 server.errorlog = "$1/error.log"
 accesslog.filename = "$1/access.log"
-accesslog.format = "%m %U%q %s"
+accesslog.format = "%r %s"
 mimetype.assign = (".yaml" => "application/yaml", "" => "application/octet-stream")
 server.stream-response-body = 1
 \$SERVER["socket"] == "127.0.0.1:$3" {
