@@ -49,17 +49,21 @@ help:
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	@echo "  CC   $<"
+	@$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/libregrow.a: $(LIB_OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	@echo "  AR   $@"
+	@ar rcs $@ $^
 
 $(BUILD)/regrow: $(BUILD)/cli/main.o $(BUILD)/libregrow.a
-	$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
+	@echo "  LD   $@"
+	@$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(BUILD)/libregrow.a
-	$(CC) $(ALL_CFLAGS) -o $@ $^ -lcmocka $(ALL_LIBS)
+	@echo "  LD   $@"
+	@$(CC) $(ALL_CFLAGS) -o $@ $^ -lcmocka $(ALL_LIBS)
 
 .SECONDARY:
 

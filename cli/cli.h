@@ -84,7 +84,7 @@ const char *cli_root(struct cli *c, size_t at, struct err *err); // argument or 
 // ---- print.c ----
 const char *paint(const struct cli *c, const char *what); // "red", "dim", "bold", "" = reset
 void print_json(const json_t *v, FILE *f);
-void print_error(const struct cli *c, const struct err *err);
+void cli_print_error(const struct cli *c, const struct err *err);
 // What an application's state looks like: a symbol in colour.
 const char *state_symbol(const struct cli *c, enum node_state s);
 int display_width(const char *s);

@@ -32,7 +32,7 @@ static void set_signals(void)
 static int fail(const struct cli *c, struct err *err)
 {
     int code = err_exit_code(err->kind);
-    print_error(c, err);
+    cli_print_error(c, err);
     err_clear(err);
     return code;
 }

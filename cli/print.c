@@ -25,7 +25,7 @@ void print_json(const json_t *v, FILE *f)
     free(text);
 }
 
-void print_error(const struct cli *c, const struct err *err)
+void cli_print_error(const struct cli *c, const struct err *err)
 {
     if (c->o.output == OUT_JSON || c->o.output == OUT_NDJSON) {
         CLEANUP(json_freep)

@@ -100,7 +100,16 @@ static void write_real(double v, struct buf *out)
     }
     int exp = atoi(strchr(e, 'e') + 1);
     int decimals = prec - exp;
-    buf_printf(out, "%.*f", decimals > 0 ? decimals : 0, v);
+    if (decimals >= 0) {
+        buf_printf(out, "%.*f", decimals, v);
+        return;
+    }
+    // More digits before the point than the double has: Go fills up with zeros.
+    for (const char *d = e; *d != 'e'; d++)
+        if (*d != '.')
+            buf_char(out, *d);
+    for (; decimals < 0; decimals++)
+        buf_char(out, '0');
 }
 
 struct pair {

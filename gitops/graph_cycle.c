@@ -197,7 +197,7 @@ static bool cycle_error(const struct builder *b, const struct path *p, struct er
         declared |= e->is_declared;
     }
     err_set(err, ERR_INVALID, "these wait for each other, so none of them can ever start:%s",
-            text.p);
+            text.p ? text.p : "");
     return err_hint(err, "%s",
                     declared ? "Change one of these lines in Git, or run with --break-declared to "
                                "let waves and depends-on give way."

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gitops/canon.h"
 #include "kube/kube_int.h"
 
 const char *kube_class_name(enum kube_class c)

@@ -7,7 +7,6 @@
 
 #include "base/file.h"
 #include "base/proc.h"
-#include "gitops/canon.h"
 #include "kube/kube_int.h"
 
 #define MAX_TOKEN_BYTES 65536

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gitops/canon.h"
 #include "reconcile/run_int.h"
 
 // Probes of one gate are at least this far apart (spec order-corrections section 2).

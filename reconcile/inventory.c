@@ -7,7 +7,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "gitops/canon.h"
 #include "reconcile/run_int.h"
 
 #define HEADER "#regrow-inventory/1"

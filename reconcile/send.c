@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gitops/canon.h"
 #include "reconcile/run_int.h"
 
 #define BACKOFF_MIN_MS 100
