@@ -140,8 +140,11 @@ func up(args []string) error {
 		return err
 	}
 	c := &cluster{dir: abs, settings: s}
-	if old, err := load(abs); err == nil && old.running("kube-apiserver") {
-		return fmt.Errorf("a cluster runs in %s already", args[0])
+	if old, err := load(abs); err == nil {
+		if old.running("kube-apiserver") {
+			return fmt.Errorf("a cluster runs in %s already", args[0])
+		}
+		old.stop() // what a killed API server left
 	}
 	for _, p := range []*int{&c.APIPort, &c.EtcdPort, &c.PeerPort} {
 		if *p, err = freePort(c.Bind); err != nil {

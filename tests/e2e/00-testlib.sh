@@ -198,7 +198,84 @@ oracle() {
   isnt "$(jq -r '.error // ""' <<<"$OUT" | tail -1)" '' 'and its errors'
 }
 
+# A webhook that listens on the address of its simulated pod, and denies what is labelled so.
+webhook_program() {
+  cat <<'EOF'
+import http.server, json, ssl, sys
+
+class Hook(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        request = review["request"]
+        labels = request["object"]["metadata"].get("labels", {})
+        review["response"] = {"uid": request["uid"], "allowed": labels.get("bad") != "yes",
+                              "status": {"message": "the webhook on a pod says no"}}
+        body = json.dumps(review).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+server = http.server.ThreadingHTTPServer((sys.argv[1], 8443), Hook)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[2])
+server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()
+EOF
+}
+
+webhook_on_pod() {
+  local address
+  cluster_up hooked
+  tls_make DNS:hook.default.svc
+  kubectl create deployment hook --image none >/dev/null
+  kubectl expose deployment hook --port 443 --target-port 8443 >/dev/null
+  cluster_is 20 1 get deploy hook -o 'jsonpath={.status.readyReplicas}'
+  address=$(kubectl get pods -l app=hook -o 'jsonpath={.items[0].status.podIP}')
+  like "$address" '^10\.200\.' 'a pod has an address of the pod range'
+  kubectl apply -f - >/dev/null <<EOF
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {name: hook}
+webhooks:
+- name: hook.example.org
+  admissionReviewVersions: [v1]
+  sideEffects: None
+  timeoutSeconds: 2
+  clientConfig:
+    service: {namespace: default, name: hook}
+    caBundle: $(base64 -w0 <"$CA_CERT")
+  rules: [{apiGroups: [""], apiVersions: [v1], resources: [configmaps], operations: [CREATE]}]
+EOF
+  sleep 1
+  refuse 'nobody answers yet' 1 kubectl create configmap early
+  like "$OUT" "connection refused|no endpoints" 'and the server says so'
+  webhook_program >"$SCRATCH/hook.py"
+  spawn hook python3 "$SCRATCH/hook.py" "$address" "$SCRATCH/tls/server.pem"
+  check 'then it lets pass' cluster_wait 20 create configmap good
+  refuse 'and denies' 1 kubectl create -f - <<<'{apiVersion: v1, kind: ConfigMap, metadata: {name: bad, labels: {bad: "yes"}}}'
+  like "$OUT" 'the webhook on a pod says no' 'with its own words'
+}
+
+if [[ ${1:-} == inside ]]; then
+  run_case 'webhook' webhook_on_pod
+  exit
+fi
+
+in_network() {
+  local status=0
+  OUT=$("$LIB/netns" bash "$0" inside 2>&1) || status=$?
+  if ((status == 77)); then
+    skip 'a webhook on the address of a pod' "${OUT##*$'\n'}"
+  else
+    is "$status" 0 'a webhook on the address of a pod works'
+    ((status == 0)) || tap_detail "$OUT"
+  fi
+}
+
 run_case 'YAML oracle' oracle
+run_case 'own network' in_network
 githttp_start
 gitssh_start
 run_case 'Git over HTTP' git_http

@@ -17,7 +17,7 @@
 charts_root=$FILES_ROOT/charts
 
 # charts_field name|version FILE
-charts_field() { sed -n "s/^$1: *[\"']\{0,1\}\([^ \"']*\).*/\1/p" "$2" | head -n 1; }
+charts_field() { sed -n "/^$1:/{s/^$1: *[\"']\{0,1\}\([^ \"']*\).*/\1/p;q}" "$2"; }
 
 # Made with tar, since "helm package" refuses charts whose optional sub-charts are not there.
 charts_package() {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 #
 # Clusters of tests/controlplane. After env.sh.
 #
@@ -50,7 +50,8 @@ cluster_borrow() {
     exec 9>&-
     return 1
   fi
-  if controlplane status "$dir" 2>/dev/null | grep -q 'kube-apiserver.*running'; then
+  if [[ $(controlplane status "$dir" 2>/dev/null) =~ kube-apiserver\ +running ]]; then
+    controlplane ready-delay "$dir" 500ms
     controlplane wipe "$dir"
   else
     controlplane up "$dir"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 #
 # Git repositories, and plain files, over real HTTP and HTTPS: lighttpd with git-http-backend.
 # After env.sh.
@@ -23,19 +23,21 @@ FILES_ROOT=$SCRATCH/files
 CA_CERT=$SCRATCH/tls/ca.crt
 mkdir -p "$GIT_ROOT" "$FILES_ROOT"
 
-# tls_make: an authority and a certificate of its own, in $SCRATCH/tls
+# tls_make [NAMES]: an authority and a certificate of its own, in $SCRATCH/tls, for localhost
+# and further NAMES ("DNS:hook.default.svc,IP:10.0.0.1")
 tls_make() {
   local dir=$SCRATCH/tls
   [[ ! -f $dir/server.pem ]] || return 0
   mkdir -p "$dir"
   (
-    cd "$dir"
+    cd "$dir" || exit
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 \
       -subj '/CN=regrow test authority' -keyout ca.key -out ca.crt \
       -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign
     openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
       -subj '/CN=localhost' -keyout server.key -out server.csr
-    printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n' >server.ext
+    printf 'subjectAltName=DNS:localhost,IP:127.0.0.1%s\nextendedKeyUsage=serverAuth\n' "${1:+,$1}" \
+      >server.ext
     openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 30 \
       -extfile server.ext -out server.crt
     cat server.key server.crt >server.pem
@@ -115,7 +117,7 @@ git_quiet() {
 }
 
 git_publish() {
-  local folder=$1 name=$2 message=${3:-Change $2} repo=$GIT_ROOT/$2.git index tree parent=() commit
+  local folder=$1 message=${3:-Change $2} repo=$GIT_ROOT/$2.git index tree parent=() commit
   if [[ ! -d $repo ]]; then
     git init -q --bare "$repo"
     git --git-dir="$repo" config uploadpack.allowFilter true

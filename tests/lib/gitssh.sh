@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 #
 # The repositories of githttp.sh over real ssh. After env.sh and githttp.sh.
 #

@@ -16,6 +16,7 @@
 #   refuse NAME CODE COMMAND...    it ends with exit code CODE; OUT holds what it printed
 #   skip NAME WHY                  cannot be tested here
 #   skip_all WHY                   end the file; nothing of it can be tested here
+#                                  TAP_LINES (40) lines of a detail are shown
 #   run_case NAME FUNCTION [ARGS]  in a subshell with set -e: a command that fails ends the case,
 #                                  not the file. CASE in the environment picks cases by regex.
 #
@@ -33,7 +34,7 @@ tap_result() { # ok|"not ok" NAME
 }
 
 tap_detail() {
-  [[ -z $1 ]] || printf '%s\n' "$1" | head -n "${TAP_LINES:-40}" | sed 's/^/#   /'
+  [[ -z $1 ]] || sed -n "1,${TAP_LINES:-40}s/^/#   /p" <<<"$1"
 }
 
 ok() { tap_result ok "$1"; }
