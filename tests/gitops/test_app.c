@@ -34,7 +34,7 @@ static void faults(void **s)
     refuses("{source: {repoURL: u, path: p, plugin: {name: x}}}", "plugins are not supported");
     refuses("{source: {repoURL: u, path: p, helm: {releaseName: x}, kustomize: {namePrefix: y}}}",
             "multiple application sources");
-    refuses("{source: {repoURL: u, path: p}, destination: {server: s, name: n}}",
+    refuses("{source: {repoURL: u, path: p}, destination: {server: s, name: nn}}",
             "both name and server");
     refuses("{source: {repoURL: u, path: p, directory: {jsonnet: {libs: [x]}}}}", "jsonnet");
     refuses("{sourceHydrator: {drySource: {}}}", "sourceHydrator");
@@ -48,7 +48,7 @@ static void fields(void **s)
     struct application *a CLEANUP(application_freep) = NULL;
     struct err err = {0};
     assert_true(parse("{sources: [{repoURL: u, chart: c, targetRevision: '1', helm: {}}, {repoURL: "
-                      "'oci://h/x', path: .}], destination: {server: 'https://k/', namespace: n}, "
+                      "'oci://h/x', path: .}], destination: {server: 'https://k/', namespace: ns}, "
                       "syncPolicy: {automated: {prune: true}, syncOptions: [CreateNamespace=true, "
                       "Prune=confirm]}}",
                       &a, &err));
@@ -146,9 +146,9 @@ static void sets(void **s)
     static const struct {
         const char *spec, *names;
     } cases[] = {
-        {"{generators: [{list: {elements: [{c: x}, {c: y}]}}], template: {metadata: {name: "
+        {"{generators: [{list: {elements: [{c: x}, {c: z}]}}], template: {metadata: {name: "
          "'app-{{c}}'}}}",
-         "app-x app-y"},
+         "app-x app-z"},
         {"{generators: [{git: {repoURL: u, directories: [{path: 'apps/*'}, {path: apps/skip, "
          "exclude: true}]}}], template: {metadata: {name: '{{path.basename}}'}}}",
          "a b"},
