@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gitops/canon.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +10,6 @@
 #include "base/vec.h"
 
 #define MAX_DEPTH 512
-#define MAX_OVERFLOWS 1000
 
 // Characters that the server's YAML reader refuses or changes when they stand raw.
 static bool needs_escape(uint32_t c)
@@ -223,39 +223,105 @@ static bool normalize(json_t *v, unsigned depth)
     return true;
 }
 
-bool canon_read_some(const char *p, size_t len, size_t *used, json_t **out, struct err *err)
+// Is it an integer that does not fit int64?
+static bool is_oversized(const char *number, size_t len)
 {
-    const size_t flags = JSON_ALLOW_NUL | JSON_DECODE_ANY | (used ? JSON_DISABLE_EOF_CHECK : 0);
-    json_error_t e;
-    json_t *v = json_loadb(p, len, flags, &e);
-    struct buf fixed CLEANUP(buf_clear) = {0};
+    char t[24];
+    if (len < 19)
+        return false;
+    for (size_t i = 0; i < len; i++)
+        if (strchr(".eE", number[i]))
+            return false;
+    if (len >= sizeof(t))
+        return true;
+    memcpy(t, number, len);
+    t[len] = 0;
+    errno = 0;
+    strtoll(t, NULL, 10);
+    return errno == ERANGE;
+}
+
+// The end of the string that begins at `at`.
+static size_t skip_string(const char *p, size_t len, size_t at)
+{
+    for (at++; at < len && p[at] != '"'; at++)
+        at += p[at] == '\\';
+    return at < len ? at + 1 : len;
+}
+
+// Copies the first value of a text with "e0" behind every integer outside int64, for which jansson
+// would refuse the whole document. Returns how many were found.
+static size_t copy_oversized_as_reals(const char *p, size_t len, struct buf *out)
+{
+    size_t found = 0;
+    size_t depth = 0;
+    size_t done = 0;
+    for (size_t i = 0; i < len;) {
+        if (p[i] == '"') {
+            i = skip_string(p, len, i);
+        } else if (p[i] == '-' || (p[i] >= '0' && p[i] <= '9')) {
+            size_t start = i;
+            while (i < len && p[i] && strchr("+-.eE0123456789", p[i]))
+                i++;
+            if (is_oversized(p + start, i - start)) {
+                buf_append(out, p + done, i - done);
+                buf_append(out, "e0", 2);
+                done = i;
+                found++;
+            }
+        } else {
+            depth += p[i] == '{' || p[i] == '[';
+            bool closes = p[i] == '}' || p[i] == ']';
+            i++;
+            if (closes && depth > 0 && --depth == 0) {
+                len = i;
+                break;
+            }
+        }
+    }
+    buf_append(out, p + done, len - done);
+    return found;
+}
+
+// jansson quotes what it stumbled over, and that may be a secret.
+static bool not_json(const json_error_t *e, struct err *err)
+{
+    const char *near = strstr(e->text, " near '");
+    int n = near ? (int)(near - e->text) : (int)strlen(e->text);
+    return err_set(err, ERR_INVALID, "not JSON: line %d: %.*s", e->line, n, e->text);
+}
+
+// json_loadb that takes integers of any size; *used is set on success.
+static json_t *load(const char *p, size_t len, size_t flags, size_t *used, json_error_t *e)
+{
+    json_t *v = json_loadb(p, len, flags, e);
     size_t inserted = 0;
-    // An integer outside int64 fails the whole document; with "e0" behind it it is a real.
-    for (int i = 0; !v && json_error_code(&e) == json_error_numeric_overflow; i++) {
-        size_t at = (size_t)e.position;
-        const char *text = fixed.p ? fixed.p : p;
-        size_t text_len = fixed.p ? fixed.len : len;
-        if (i >= MAX_OVERFLOWS || at > text_len)
-            break;
-        struct buf next = {0};
-        buf_append(&next, text, at);
-        buf_append(&next, "e0", 2);
-        buf_append(&next, text + at, text_len - at);
-        buf_clear(&fixed);
-        fixed = next;
-        inserted += 2;
-        v = json_loadb(fixed.p, fixed.len, flags, &e);
+    if (!v && json_error_code(e) == json_error_numeric_overflow) {
+        struct buf fixed CLEANUP(buf_clear) = {0};
+        inserted = 2 * copy_oversized_as_reals(p, len, &fixed);
+        if (inserted)
+            v = json_loadb(fixed.p, fixed.len, flags, e);
+    }
+    *used = v ? (size_t)e->position - inserted : 0;
+    return v;
+}
+
+static bool read_value(const char *p, size_t len, size_t flags, size_t *used,
+                       unsigned *duplicate_line, json_t **out, struct err *err)
+{
+    json_error_t e;
+    flags |= JSON_ALLOW_NUL | JSON_DECODE_ANY;
+    json_t *v = load(p, len, flags | (duplicate_line ? JSON_REJECT_DUPLICATES : 0), used, &e);
+    if (!v && duplicate_line && json_error_code(&e) == json_error_duplicate_key) {
+        *duplicate_line = (unsigned)e.line;
+        v = load(p, len, flags, used, &e);
     }
     if (!v)
-        return err_set(err, ERR_INVALID, "not JSON: line %d: %s", e.line, e.text);
-    if (used)
-        *used = (size_t)e.position - inserted;
-    if (json_is_real(v)) {
-        json_t *n = integral(v);
-        if (n) {
-            json_decref(v);
-            v = n;
-        }
+        return not_json(&e, err);
+    json_t *n = json_is_real(v) ? integral(v) : NULL;
+    if (n) {
+        json_decref(v);
+        v = n;
     }
     if (!normalize(v, 0)) {
         json_decref(v);
@@ -265,7 +331,20 @@ bool canon_read_some(const char *p, size_t len, size_t *used, json_t **out, stru
     return true;
 }
 
+bool canon_read_next(const char *p, size_t len, size_t *used, unsigned *duplicate_line,
+                     json_t **out, struct err *err)
+{
+    *duplicate_line = 0;
+    return read_value(p, len, JSON_DISABLE_EOF_CHECK, used, duplicate_line, out, err);
+}
+
+bool canon_read_some(const char *p, size_t len, size_t *used, json_t **out, struct err *err)
+{
+    return read_value(p, len, JSON_DISABLE_EOF_CHECK, used, NULL, out, err);
+}
+
 bool canon_read(const char *p, size_t len, json_t **out, struct err *err)
 {
-    return canon_read_some(p, len, NULL, out, err);
+    size_t used;
+    return read_value(p, len, 0, &used, NULL, out, err);
 }

@@ -18,5 +18,9 @@ MUST_CHECK bool canon_read(const char *p, size_t len, json_t **out, struct err *
 // The same for a value that more may follow: *used bytes of it were read.
 MUST_CHECK bool canon_read_some(const char *p, size_t len, size_t *used, json_t **out,
                                 struct err *err);
+// The same, and *duplicate_line is the 1-based line of the first key set twice in one map (the last
+// one counts), or 0.
+MUST_CHECK bool canon_read_next(const char *p, size_t len, size_t *used, unsigned *duplicate_line,
+                                json_t **out, struct err *err);
 
 #endif

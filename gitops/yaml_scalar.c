@@ -16,10 +16,23 @@ static bool is_tag(const struct scalar *s, const char *name)
     return s->tag && str_starts(s->tag, TAG) && !strcmp(s->tag + strlen(TAG), name);
 }
 
+// "!": text, whatever it looks like, but still a merge key.
+static bool is_nonspecific(const struct scalar *s)
+{
+    return s->tag && !strcmp(s->tag, "!");
+}
+
+// Does the tag ask for one of the types that Go resolves?
+static bool is_typed(const struct scalar *s)
+{
+    return is_tag(s, "bool") || is_tag(s, "int") || is_tag(s, "float") || is_tag(s, "null") ||
+           is_tag(s, "timestamp");
+}
+
 bool scalar_is_merge(const struct scalar *s)
 {
     return s->len == 2 && !memcmp(s->text, "<<", 2) &&
-           ((s->is_plain && !s->tag) || is_tag(s, "merge"));
+           ((s->is_plain && !s->tag) || is_nonspecific(s) || is_tag(s, "merge"));
 }
 
 static bool is_one_of(const char *t, const char *const *list)
@@ -30,6 +43,23 @@ static bool is_one_of(const char *t, const char *const *list)
     return false;
 }
 
+static const char *nonfinite_word(const char *t)
+{
+    static const char *const nan[] = {".nan", ".NaN", ".NAN", NULL};
+    static const char *const inf[] = {".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", NULL};
+    static const char *const minus[] = {"-.inf", "-.Inf", "-.INF", NULL};
+    return is_one_of(t, nan)     ? ".nan"
+           : is_one_of(t, inf)   ? ".inf"
+           : is_one_of(t, minus) ? "-.inf"
+                                 : NULL;
+}
+
+const char *scalar_nonfinite(const struct scalar *s)
+{
+    const bool resolves = (s->is_plain && !s->tag) || is_tag(s, "float");
+    return resolves && strlen(s->text) == s->len ? nonfinite_word(s->text) : NULL;
+}
+
 static json_t *word_value(const char *t, struct err *err)
 {
     static const char *const yes[] = {"y",    "Y",    "yes", "Yes", "YES", "true",
@@ -37,15 +67,13 @@ static json_t *word_value(const char *t, struct err *err)
     static const char *const no[] = {"n",     "N",     "no",  "No",  "NO",  "false",
                                      "False", "FALSE", "off", "Off", "OFF", NULL};
     static const char *const null[] = {"", "~", "null", "Null", "NULL", NULL};
-    static const char *const bad[] = {".nan",  ".NaN",  ".NAN",  ".inf",  ".Inf",  ".INF", "+.inf",
-                                      "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF", NULL};
     if (is_one_of(t, yes))
         return json_true();
     if (is_one_of(t, no))
         return json_false();
     if (is_one_of(t, null))
         return json_null();
-    if (is_one_of(t, bad))
+    if (nonfinite_word(t))
         err_set(err, ERR_INVALID, "%s is not a JSON number", t);
     return NULL;
 }
@@ -154,11 +182,12 @@ static bool underscores_ok(const char *t)
 
 static json_t *number_value(const char *t, bool *is_big)
 {
-    if (strlen(t) > 512)
-        return NULL;
     if (*t == '.' && !underscores_ok(t))
         return NULL;
-    char plain[513];
+    char few[64];
+    size_t len = strlen(t);
+    CLEANUP(str_freep) char *many = len < sizeof(few) ? NULL : mem_alloc(len + 1);
+    char *plain = many ? many : few;
     char *p = plain;
     for (const char *s = t; *s; s++)
         if (*s != '_')
@@ -189,6 +218,53 @@ static json_t *binary_value(const struct scalar *s, struct err *err)
     return v;
 }
 
+static unsigned digits_at(const char **t, unsigned most)
+{
+    unsigned v = 0;
+    const char *end = *t + most;
+    while (*t < end && **t >= '0' && **t <= '9')
+        v = v * 10 + (unsigned)(*(*t)++ - '0');
+    return v;
+}
+
+// "2006-1-2", then nothing, or a time of day as Go's yaml takes it. Only !!timestamp asks.
+static bool is_timestamp(const char *t)
+{
+    const char *s = t;
+    unsigned year = digits_at(&s, 4);
+    if (s != t + 4 || *s++ != '-')
+        return false;
+    unsigned month = digits_at(&s, 2);
+    if (!month || month > 12 || *s++ != '-')
+        return false;
+    static const unsigned char days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    const bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    unsigned day = digits_at(&s, 2);
+    if (!day || day > days[month - 1] + (leap && month == 2 ? 1U : 0U))
+        return false;
+    if (!*s)
+        return true;
+    const bool has_zone = *s == 'T' || *s == 't';
+    if (!has_zone && *s != ' ')
+        return false;
+    s++;
+    static const unsigned limits[] = {24, 60, 60};
+    for (int i = 0; i < 3; i++) {
+        const char *start = s;
+        if ((i && *s++ != ':') || digits_at(&s, 2) >= limits[i] || s == start + (i > 0))
+            return false;
+    }
+    if ((*s == '.' || *s == ',') && s[1] >= '0' && s[1] <= '9')
+        s = skip_digits(s + 1);
+    if (!has_zone)
+        return !*s;
+    if (*s == 'Z')
+        return !s[1];
+    const char *zone = s++;
+    return (*zone == '+' || *zone == '-') && digits_at(&s, 2) < 25 && s == zone + 3 &&
+           *s++ == ':' && digits_at(&s, 2) < 61 && s == zone + 6 && !*s;
+}
+
 static bool fits_tag(const struct scalar *s, json_t **v, bool is_big)
 {
     if (is_tag(s, "int"))
@@ -197,27 +273,25 @@ static bool fits_tag(const struct scalar *s, json_t **v, bool is_big)
         return json_is_boolean(*v);
     if (is_tag(s, "null"))
         return json_is_null(*v);
-    if (is_tag(s, "float")) {
-        if (json_is_integer(*v)) {
-            json_t *r = json_real((double)json_integer_value(*v));
-            json_decref(*v);
-            *v = r;
-        }
-        return json_is_real(*v);
+    if (is_tag(s, "timestamp"))
+        return json_is_string(*v) && is_timestamp(json_string_value(*v));
+    if (json_is_integer(*v)) {
+        json_t *r = json_real((double)json_integer_value(*v));
+        json_decref(*v);
+        *v = r;
     }
-    return true;
+    return json_is_real(*v) && !is_big;
 }
 
 json_t *scalar_value(const struct scalar *s, bool *is_big, struct err *err)
 {
     *is_big = false;
-    bool nonspecific = s->tag && !strcmp(s->tag, "!");
-    bool typed = s->tag && str_starts(s->tag, TAG) && !is_tag(s, "str");
-    bool has_nul = memchr(s->text, 0, s->len) != NULL;
+    const bool typed = is_typed(s);
+    const bool has_nul = memchr(s->text, 0, s->len) != NULL;
     if (is_tag(s, "binary"))
         return binary_value(s, err);
     json_t *v = NULL;
-    if (!has_nul && ((s->is_plain && !s->tag) || nonspecific || typed)) {
+    if (!has_nul && ((s->is_plain && !s->tag) || typed)) {
         v = resolve(s->text, is_big, err);
         if (err_is_set(err))
             return NULL;
@@ -230,7 +304,7 @@ json_t *scalar_value(const struct scalar *s, bool *is_big, struct err *err)
     }
     if (typed && !fits_tag(s, &v, *is_big)) {
         json_decref(v);
-        err_set(err, ERR_INVALID, "\"%.40s\" is not of type !!%s", s->text, s->tag + strlen(TAG));
+        err_set(err, ERR_INVALID, "a value is not of its type, !!%s", s->tag + strlen(TAG));
         return NULL;
     }
     return v;
@@ -239,6 +313,8 @@ json_t *scalar_value(const struct scalar *s, bool *is_big, struct err *err)
 // Go's %g of a 32-bit float.
 static char *float_key(double v)
 {
+    if (isinf((float)v))
+        return str_dup(v < 0 ? "-.inf" : ".inf");
     char e[32];
     int prec = 0;
     do
