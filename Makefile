@@ -1,19 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# make            build/regrow            make unit T=gitops/test_yaml   one unit test
-# make check      everything              make check-fast               no cluster, a minute
-# make demo       a cluster grows         make bench                    figures for docs/performance.md
-# SAN=1           with ASan and UBSan     BUILD=dir                     another build folder
+# make              build/regrow
+# make check        everything; sets the machine up first        FUZZ_SECONDS=60
+# make check-fast   all that needs no cluster, within a minute
+# make unit         unit tests; T=gitops/test_yaml runs one
+# make fuzz         fuzz targets with libFuzzer                  T=yaml FUZZ_SECONDS=60
+# make demo         a cluster grows before your eyes
+# make bench        the figures of docs/performance.md
+# make torture      crashes, at length
+# make install      DESTDIR= PREFIX=/usr/local
+# make format       clang-format in place
+# make clean
+#
+# With any of them: SAN=1 (ASan and UBSan), BUILD=folder, CC=clang, WERROR=1.
 
-, := ,
 SAN ?=
 BUILD ?= build$(if $(SAN),-san)
 PREFIX ?= /usr/local
 DESTDIR ?=
-CC ?= gcc
 FUZZ_SECONDS ?= 60
 T ?=
 VERSION := 0.1.0
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+export BUILD CC
 
 ROOMS := base gitops source kube reconcile snapshot bootstrap restore cli
 PKGS := libgit2 yaml-0.1 libcurl libarchive libzstd libssl libcrypto jansson smartcols
@@ -22,95 +33,114 @@ WARN := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wformat=2 -Wun
 	-Wpointer-arith -Wwrite-strings -Wstrict-prototypes -Wmissing-prototypes \
 	-Wold-style-definition $(if $(WERROR),-Werror)
 CFLAGS ?= -O2 -g
-HARDEN := $(if $(SAN),,-D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE)
-HARDEN_LD := $(if $(SAN),,-pie -Wl$(,)-z$(,)relro$(,)-z$(,)now)
-SAN_FLAGS := $(if $(SAN),-fsanitize=address$(,)undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
+ifdef SAN
+MODE := -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
+else
+MODE := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+MODE_LD := -pie -Wl,-z,relro,-z,now
+endif
 
-# Looked up only when something is compiled, so that help and checks work on a bare machine.
-PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) || echo PACKAGES-ARE-MISSING-run-scripts/setup))$(PKG_CFLAGS)
+# Asked for only when something is compiled: help and clean work on a bare machine.
+need_pkgs = $(if $(shell pkg-config --exists $(PKGS) && echo yes),,$(error packages are missing: \
+	run scripts/setup (build: only what compiling needs)))
+PKG_CFLAGS = $(need_pkgs)$(eval PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS)))$(PKG_CFLAGS)
 PKG_LIBS = $(eval PKG_LIBS := $(shell pkg-config --libs $(PKGS)))$(PKG_LIBS)
-ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DREGROW_VERSION='"$(VERSION)"' -I. $(WARN) $(CFLAGS) $(HARDEN) $(SAN_FLAGS) $(PKG_CFLAGS)
-ALL_LIBS = $(HARDEN_LD) -Wl,--as-needed $(PKG_LIBS) -lpthread -lm
+BASIC := -std=c17 -D_GNU_SOURCE -DREGROW_VERSION='"$(VERSION)"' -I. -MMD -MP
+COMPILE = $(CC) $(BASIC) $(WARN) $(CFLAGS) $(MODE) $(PKG_CFLAGS)
+LINK = $(CC) $(CFLAGS) $(MODE) $(MODE_LD) $(LDFLAGS)
+LIBS = -Wl,--as-needed $(PKG_LIBS) -lpthread -lm
 
 LIB_SRC := $(filter-out cli/main.c,$(foreach r,$(ROOMS),$(wildcard $(r)/*.c)))
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o)
 TEST_SRC := $(wildcard $(foreach r,$(ROOMS),tests/$(r)/test_*.c))
 TOOL_SRC := $(wildcard $(foreach r,$(ROOMS),tests/$(r)/tool_*.c) tests/bench/*.c)
-TESTS := $(if $(T),$(BUILD)/tests/$(T),$(TEST_SRC:%.c=$(BUILD)/%))
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+TESTS := $(TEST_SRC:%.c=$(BUILD)/%)
 TOOLS := $(TOOL_SRC:%.c=$(BUILD)/%)
-FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+REPLAYS := $(FUZZ_SRC:%.c=$(BUILD)/%)
+FUZZ := $(FUZZ_SRC:tests/fuzz/%.c=build-fuzz/%)
+CHECKS := $(filter-out scripts/checklib.py,$(wildcard scripts/check-*))
 
-.PHONY: all unit tools check check-fast demo bench torture fuzz fuzz-build fuzz-replay install \
+.PHONY: all unit unit-programs check check-fast demo bench torture fuzz fuzz-build install \
 	format clean help
-all: $(BUILD)/regrow
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(if $(wildcard cli/main.c),$(BUILD)/regrow,$(BUILD)/libregrow.a)
 
 help:
-	@sed -n '3,7s/^# //p' Makefile
+	@sed -n '/^# make/,/^# With/s/^# //p' Makefile
 
-$(BUILD)/%.o: %.c
+# What the compiler says is shown, and kept beside the object for scripts/check-warnings.
+$(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	@echo "  CC   $<"
-	@$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	@$(COMPILE) -c -o $@ $< 2>$(@:.o=.warn) || { cat $(@:.o=.warn) >&2; exit 1; }
+	@cat $(@:.o=.warn) >&2
 
 $(BUILD)/libregrow.a: $(LIB_OBJ)
-	@rm -f $@
 	@echo "  AR   $@"
+	@rm -f $@
 	@ar rcs $@ $^
 
 $(BUILD)/regrow: $(BUILD)/cli/main.o $(BUILD)/libregrow.a
 	@echo "  LD   $@"
-	@$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
+	@$(LINK) -o $@ $^ $(LIBS)
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(BUILD)/libregrow.a
 	@echo "  LD   $@"
-	@$(CC) $(ALL_CFLAGS) -o $@ $^ -lcmocka $(ALL_LIBS)
+	@$(LINK) -o $@ $^ -lcmocka $(LIBS)
 
-.SECONDARY:
+# A fuzz target as a plain program that goes through its corpus.
+$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/libregrow.a
+	@echo "  LD   $@"
+	@$(LINK) -o $@ $^ $(LIBS)
 
-tools: $(TOOLS)
+# Everything there is to run without a cluster.
+unit-programs: $(TESTS) $(TOOLS) $(REPLAYS)
 
-unit: $(TESTS) $(TOOLS)
-	scripts/run-tests $(TESTS)
+unit: $(if $(T),$(BUILD)/tests/$(T),unit-programs)
+	scripts/run-tests --jobs 2 $(if $(T),$(BUILD)/tests/$(T),$(TESTS) $(REPLAYS))
 
 check-fast: all unit-programs
-	scripts/check-fast $(BUILD)
-
-unit-programs: $(TEST_SRC:%.c=$(BUILD)/%) $(TOOLS)
+	scripts/run-tests --jobs 2 $(if $(TALLY),--tally $(TALLY)) $(CHECKS) $(TESTS) $(REPLAYS)
 
 check:
-	scripts/check
+	@MAKEFLAGS= SAN=$(SAN) FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/check
 
-demo:
-	scripts/demo
+demo bench torture:
+	@MAKEFLAGS= scripts/$@
 
-bench:
-	scripts/bench
+# ---- fuzzing: clang, objects of its own ----
+FUZZ_COMPILE = clang $(BASIC) -O1 -g -fno-omit-frame-pointer \
+	-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined $(PKG_CFLAGS)
 
-torture:
-	scripts/torture
-
-# ---- fuzzing: clang, its own objects ----
-FUZZ_FLAGS := -std=c17 -D_GNU_SOURCE -DREGROW_VERSION='"$(VERSION)"' -I. -g -O1 -fsanitize=fuzzer-no-link,address,undefined
-build-fuzz/%.o: %.c
+build-fuzz/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	clang $(FUZZ_FLAGS) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
+	@echo "  FUZZ $<"
+	@$(FUZZ_COMPILE) -c -o $@ $<
+
 build-fuzz/libregrow.a: $(LIB_SRC:%.c=build-fuzz/%.o)
 	@rm -f $@
-	ar rcs $@ $^
+	@ar rcs $@ $^
+
 build-fuzz/fuzz_%: build-fuzz/tests/fuzz/fuzz_%.o build-fuzz/libregrow.a
-	clang $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(ALL_LIBS)
-fuzz-build: $(FUZZ:%=build-fuzz/%)
-fuzz: fuzz-build
-	scripts/fuzz $(FUZZ_SECONDS) $(FUZZ)
+	@echo "  LD   $@"
+	@clang -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS)
+
+fuzz-build: $(FUZZ)
+
+fuzz: $(if $(T),build-fuzz/fuzz_$(T),fuzz-build)
+	scripts/fuzz $(FUZZ_SECONDS) $(if $(T),build-fuzz/fuzz_$(T),$(FUZZ))
 
 install: all
 	install -D -m 755 $(BUILD)/regrow $(DESTDIR)$(PREFIX)/bin/regrow
 	scripts/install-docs $(BUILD)/regrow $(DESTDIR)$(PREFIX)
 
 format:
-	clang-format -i $(foreach r,$(ROOMS),$(wildcard $(r)/*.[ch])) $(wildcard tests/*/*.[ch])
+	clang-format -i $(wildcard $(foreach r,$(ROOMS),$(r)/*.[ch]) tests/*.[ch] tests/*/*.[ch])
 
 clean:
 	rm -rf build build-san build-fuzz
 
--include $(LIB_OBJ:.o=.d) $(BUILD)/cli/main.d $(TEST_SRC:%.c=$(BUILD)/%.d) $(TOOL_SRC:%.c=$(BUILD)/%.d)
+-include $(shell find $(BUILD) build-fuzz -name '*.d' 2>/dev/null)
