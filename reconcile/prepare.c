@@ -259,9 +259,9 @@ bool run_preview(struct run *r, unsigned object, json_t **live, json_t **would_b
     struct kube_call get = {.method = "GET", .path = path};
     if (!fetch(r, &get, live, err))
         return false;
+    // Forced, because fields that somebody else took over are what a person wants to see.
     CLEANUP(str_freep)
-    char *url = str_printf("%s?fieldManager=%s&dryRun=All%s", path, run_manager(r),
-                           r->opts.force_conflicts ? "&force=true" : "");
+    char *url = str_printf("%s?fieldManager=%s&dryRun=All&force=true", path, run_manager(r));
     struct kube_call put = {.method = "PATCH",
                             .path = url,
                             .body = o->body,

@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 1500
+#
+# SIGKILL at seeded moments, then the same command again: the state of an undisturbed run, nothing
+# orphaned, nothing doubled. The API server killed in the middle: the run goes on by itself.
+set -euo pipefail
+. "$(dirname "$0")/../lib/env.sh"
+. "$LIB/cluster.sh"
+. "$LIB/audit.sh"
+. "$LIB/githttp.sh"
+. "$LIB/fleet.sh"
+
+export XDG_CACHE_HOME=$SCRATCH/cache
+KILLS=${KILLS:-50}
+SEED=${SEED:-7}
+fleet_kind=hooks
+
+boot() { "$REGROW" bootstrap --timeout 90s "$HTTP_URL/git/fleet.git//root?ref=main"; }
+
+make_repo() {
+  mkdir -p "$SCRATCH/repo/root"
+  fleet_url=$HTTP_URL/git/fleet.git
+  for ((i = 1; i <= 6; i++)); do fleet_tenant "$SCRATCH/repo" "$i"; done
+  git_publish "$SCRATCH/repo" fleet >/dev/null
+}
+
+# What there is, without what differs from run to run.
+state() {
+  kubectl get ns,deploy,svc,sa,role,rolebinding,cm,secret,netpol,pdb,limits,job -A -o json |
+    jq -S '[.items[] | select(.metadata.namespace // .metadata.name | test("^tenant-"))
+      | {kind, ns: .metadata.namespace, name: .metadata.name, data, spec: (.spec | del(.selector?, .template?.metadata?, .clusterIP?, .clusterIPs?)?)}]
+      | map(select(.name | test("^kube-root|^default$") | not)) | sort_by(.kind, .ns, .name)'
+}
+
+# Everything of the inventory is there, and everything that carries our mark is in the inventory.
+nothing_orphaned() {
+  local marked recorded
+  marked=$(kubectl get deploy,svc,sa,role,rolebinding,cm,secret,netpol,pdb,limits -A -o json |
+    jq '[.items[] | select(.metadata.annotations["argocd.argoproj.io/tracking-id"])] | length')
+  recorded=$(kubectl get cm -n regrow-system -l regrow.dev/inventory=app -o json |
+    jq '[.items[].data.records | split("\n")[1:][] | select(length > 0) | split("\t")
+      | select(.[1] != "Namespace" and .[1] != "Job") | select(.[8] | contains("h") | not)] | length')
+  [[ $marked == "$recorded" ]] || { echo "marked $marked, recorded $recorded"; return 1; }
+}
+
+killed() {
+  local bad=0 i at
+  cluster_wipe
+  boot >"$SCRATCH/first"
+  state >"$SCRATCH/want"
+  RANDOM=$SEED
+  for ((i = 1; i <= KILLS; i++)); do
+    at=$((RANDOM % 1600 + 20))
+    kubectl delete ns -l '!kubernetes.io/none' --field-selector metadata.name!=default,metadata.name!=kube-system,metadata.name!=kube-public,metadata.name!=kube-node-lease --wait=true >/dev/null 2>&1 || true
+    "$REGROW" bootstrap --timeout 60s "$HTTP_URL/git/fleet.git//root?ref=main" >"$SCRATCH/killed" 2>&1 &
+    local pid=$!
+    sleep "$(printf '%d.%03d' $((at / 1000)) $((at % 1000)))"
+    kill -9 "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+    if ! boot >"$SCRATCH/rerun" 2>&1; then
+      bad=$((bad + 1)); echo "kill $i at $at ms: the rerun failed"; tail -5 "$SCRATCH/rerun"; continue
+    fi
+    state >"$SCRATCH/got"
+    if ! diff "$SCRATCH/want" "$SCRATCH/got" >"$SCRATCH/diff"; then
+      bad=$((bad + 1)); echo "kill $i at $at ms: another state"; head -20 "$SCRATCH/diff"; continue
+    fi
+    nothing_orphaned || { bad=$((bad + 1)); echo "kill $i at $at ms: orphans"; }
+  done
+  is "$bad" 0 "$KILLS kills (seed $SEED), each followed by a run to the same state"
+}
+
+server_lost() {
+  cluster_wipe
+  "$REGROW" bootstrap --timeout 90s "$HTTP_URL/git/fleet.git//root?ref=main" >"$SCRATCH/lost" 2>&1 &
+  local pid=$! status=0
+  sleep 0.7
+  cluster_control kill-apiserver
+  sleep 1
+  cluster_control start-apiserver
+  wait "$pid" || status=$?
+  is "$status" 0 'the API server killed and started again: the run goes on by itself'
+  ((status == 0)) || tail -20 "$SCRATCH/lost"
+  state >"$SCRATCH/got"
+  check 'to the same state' diff "$SCRATCH/want" "$SCRATCH/got"
+}
+
+githttp_start
+cluster_up main
+make_repo
+run_case killed killed
+run_case 'server lost' server_lost
