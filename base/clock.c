@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/clock.h"
 
-#include <stdio.h>
-#include <string.h>
+#include <stdbool.h>
 #include <time.h>
 
 #include "base/str.h"
@@ -29,6 +28,11 @@ int64_t clock_unix_ms(void)
     return now_us(CLOCK_REALTIME) / 1000;
 }
 
+int64_t clock_unix_us(void)
+{
+    return now_us(CLOCK_REALTIME);
+}
+
 static void split(int64_t unix_s, struct tm *tm)
 {
     time_t t = (time_t)unix_s;
@@ -51,47 +55,85 @@ char *clock_rfc3339_us(int64_t unix_us)
                       tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(unix_us % 1000000));
 }
 
-// Milliseconds of a fraction ".123456"; *s moves behind it.
+// Whether s begins as the pattern says: '0' stands for a digit, 'T' for T, t or a blank.
+static bool begins_like(const char *s, const char *pattern)
+{
+    for (; *pattern; s++, pattern++) {
+        bool ok = *pattern == '0'   ? *s >= '0' && *s <= '9'
+                  : *pattern == 'T' ? *s == 'T' || *s == 't' || *s == ' '
+                                    : *s == *pattern;
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+static int number(const char *digits, int n)
+{
+    int v = 0;
+    for (int i = 0; i < n; i++)
+        v = v * 10 + (digits[i] - '0');
+    return v;
+}
+
+static int days_in(int year, int month)
+{
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    return days[month - 1] + (month == 2 && is_leap);
+}
+
+// Milliseconds of a fraction ".123456"; *s moves behind it. -1 for a point without digits.
 static int64_t fraction_ms(const char **s)
 {
     int64_t ms = 0;
     int64_t unit = 100;
     if (**s != '.')
         return 0;
-    for (++*s; **s >= '0' && **s <= '9'; ++*s) {
+    const char *digits = ++*s;
+    for (; **s >= '0' && **s <= '9'; ++*s) {
         ms += (**s - '0') * unit;
         unit /= 10;
     }
-    return ms;
+    return *s > digits ? ms : -1;
+}
+
+// Seconds of "Z" or "+01:00", which must end the text; false when malformed.
+static bool parse_offset(const char *s, int64_t *out_s)
+{
+    *out_s = 0;
+    if (*s == 'Z' || *s == 'z')
+        return !s[1];
+    if ((*s != '+' && *s != '-') || !begins_like(s + 1, "00:00") || s[6])
+        return false;
+    int hours = number(s + 1, 2);
+    int minutes = number(s + 4, 2);
+    *out_s = (hours * 60 + minutes) * (*s == '-' ? -60 : 60);
+    return hours < 24 && minutes < 60;
 }
 
 int64_t clock_parse_rfc3339_ms(const char *s)
 {
-    struct tm tm = {0};
-    int n = 0;
-    if (!s ||
-        sscanf(s, "%4d-%2d-%2d%*1[Tt ]%2d:%2d:%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
-               &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &n) != 6 ||
-        n < 19)
+    if (!s || !begins_like(s, "0000-00-00T00:00:00"))
         return -1;
-    if (tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_hour > 23 ||
-        tm.tm_min > 59 || tm.tm_sec > 60)
+    struct tm tm = {.tm_year = number(s, 4),
+                    .tm_mon = number(s + 5, 2),
+                    .tm_mday = number(s + 8, 2),
+                    .tm_hour = number(s + 11, 2),
+                    .tm_min = number(s + 14, 2),
+                    .tm_sec = number(s + 17, 2)};
+    if (tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 ||
+        tm.tm_mday > days_in(tm.tm_year, tm.tm_mon) || tm.tm_hour > 23 || tm.tm_min > 59 ||
+        tm.tm_sec > 60)
         return -1;
-    s += n;
+    s += 19;
     int64_t ms = fraction_ms(&s);
-    int offset_h = 0;
-    int offset_m = 0;
-    if (*s == '+' || *s == '-') {
-        int len = 0;
-        if (sscanf(s + 1, "%2d:%2d%n", &offset_h, &offset_m, &len) != 2 || s[1 + len])
-            return -1;
-    } else if ((*s != 'Z' && *s != 'z') || s[1]) {
+    int64_t offset_s = 0;
+    if (ms < 0 || !parse_offset(s, &offset_s))
         return -1;
-    }
-    int64_t offset = (offset_h * 60 + offset_m) * (*s == '-' ? -60 : 60);
     tm.tm_year -= 1900;
     tm.tm_mon -= 1;
-    return ((int64_t)timegm(&tm) - offset) * 1000 + ms;
+    return ((int64_t)timegm(&tm) - offset_s) * 1000 + ms;
 }
 
 char *clock_duration_text(int64_t ms)

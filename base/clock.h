@@ -9,6 +9,7 @@
 int64_t clock_mono_ms(void);
 int64_t clock_mono_us(void);
 int64_t clock_unix_ms(void);
+int64_t clock_unix_us(void);
 // RFC 3339 in UTC with six decimals ("2026-11-24T09:00:00.123456Z"), as Lease needs it. Owned.
 char *clock_rfc3339_us(int64_t unix_us);
 // RFC 3339 in UTC, whole seconds. Owned.

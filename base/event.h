@@ -14,7 +14,9 @@ struct event_sink {
 };
 
 // Emits {"type": type, "at": RFC 3339 with microseconds, ...}; fmt and the rest are json_pack's,
-// for an object ("{s:s, s:i}"), or NULL for none. A sink that is NULL or has no emit swallows it.
+// for an object ("{s:s, s:i}"), or NULL for none. Where they cannot be packed, as with a
+// text that is not UTF-8, the event goes out with `fields_lost` in their place. A sink that is NULL
+// or has no emit swallows it.
 void event_emit(const struct event_sink *sink, const char *type, const char *fmt, ...);
 
 #endif

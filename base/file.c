@@ -12,6 +12,8 @@
 
 #include "base/vec.h"
 
+#define MAX_DEPTH 500 // of folders to remove; each level holds a descriptor
+
 void fd_closep(int *fd)
 {
     if (*fd >= 0)
@@ -114,6 +116,8 @@ bool file_is_dir(const char *path)
 
 bool dir_make(const char *path, mode_t mode, struct err *err)
 {
+    if (!*path)
+        return err_set(err, ERR_INVALID, "a folder without a name");
     CLEANUP(str_freep) char *p = str_dup(path);
     for (char *s = p + 1;; s++) {
         if (*s != '/' && *s)
@@ -155,10 +159,13 @@ static bool remove_at(int parent, const char *name, unsigned depth)
 {
     if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
         return true;
-    if ((errno != EISDIR && errno != EPERM) || depth > 1000)
+    if ((errno != EISDIR && errno != EPERM) || depth > MAX_DEPTH)
         return false;
     int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 || !remove_children(fd, depth))
+    if (fd < 0)
+        return false;
+    fchmod(fd, 0700); // of a tree that was unpacked read-only; if refused, the next call says why
+    if (!remove_children(fd, depth))
         return false;
     return unlinkat(parent, name, AT_REMOVEDIR) == 0;
 }

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/loop.h"
 
-#include <errno.h>
+#include <assert.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/vec.h"
+
+#define LONGEST_WAIT_MS 500
+#define STOPPING_WAIT_MS 10 // the owner winds down: it looks at its condition often
 
 struct watch {
     int fd;
@@ -38,6 +41,7 @@ struct loop *loop_new(const volatile sig_atomic_t *stop)
 {
     struct loop *l = mem_alloc(sizeof(*l));
     l->epoll = epoll_create1(EPOLL_CLOEXEC);
+    assert(l->epoll >= 0);
     l->stop = stop;
     l->now = clock_mono_ms();
     return l;
@@ -72,9 +76,11 @@ static struct watch *watch_at(struct loop *l, int fd)
 
 void loop_fd_set(struct loop *l, int fd, uint32_t epoll_events, loop_fd_fn fn, void *ctx)
 {
+    assert(fd >= 0);
     struct watch *w = watch_at(l, fd);
     bool is_new = w->fd < 0;
-    if (is_new)
+    // What this round has already collected for the earlier owner must not reach the new one.
+    if (is_new || w->fn != fn || w->ctx != ctx)
         w->generation = ++l->generation;
     w->fd = fd;
     w->events = epoll_events;
@@ -84,8 +90,10 @@ void loop_fd_set(struct loop *l, int fd, uint32_t epoll_events, loop_fd_fn fn, v
                              .data.u64 = (uint64_t)w->generation << 32 | (uint32_t)fd};
     // A descriptor that was closed and opened again has left the set by itself, and one that was
     // never removed may still be in it.
-    if (epoll_ctl(l->epoll, is_new ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &ev) != 0)
-        epoll_ctl(l->epoll, is_new ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &ev);
+    int first = is_new ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+    int second = is_new ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    bool ok = epoll_ctl(l->epoll, first, fd, &ev) == 0 || epoll_ctl(l->epoll, second, fd, &ev) == 0;
+    assert(ok); // a closed descriptor, or a plain file, would be waited for in vain
 }
 
 void loop_fd_del(struct loop *l, int fd)
@@ -177,7 +185,10 @@ bool loop_timer_is_set(const struct loop_timer *t)
 
 static int wait_ms(const struct loop *l, int64_t max_wait_ms)
 {
+    // A signal between looking at the stop flag and falling asleep is seen after LONGEST_WAIT_MS.
     int64_t wait = max_wait_ms;
+    if (loop_stopping(l) && (wait < 0 || wait > STOPPING_WAIT_MS))
+        wait = STOPPING_WAIT_MS;
     if (l->heap.len) {
         int64_t left = l->heap.v[0]->at - clock_mono_ms();
         if (left < 0)
@@ -185,8 +196,8 @@ static int wait_ms(const struct loop *l, int64_t max_wait_ms)
         if (wait < 0 || left < wait)
             wait = left;
     }
-    if (wait < 0 || wait > 60000)
-        wait = 60000;
+    if (wait < 0 || wait > LONGEST_WAIT_MS)
+        wait = LONGEST_WAIT_MS;
     return (int)wait;
 }
 
@@ -205,8 +216,6 @@ static void run_timers(struct loop *l)
 void loop_run_once(struct loop *l, int64_t max_wait_ms)
 {
     struct epoll_event ev[64];
-    if (loop_stopping(l))
-        max_wait_ms = max_wait_ms < 0 || max_wait_ms > 10 ? 10 : max_wait_ms;
     int n = epoll_wait(l->epoll, ev, ARRAY_LEN(ev), wait_ms(l, max_wait_ms));
     l->now = clock_mono_ms();
     for (int i = 0; i < n; i++) {

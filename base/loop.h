@@ -41,7 +41,8 @@ void loop_timer_set(struct loop_timer *t, int64_t delay_ms);
 void loop_timer_stop(struct loop_timer *t);
 bool loop_timer_is_set(const struct loop_timer *t);
 
-// Waits for events up to max_wait_ms (-1: until something happens) and runs their callbacks.
+// Waits for events up to max_wait_ms (-1: until something happens) and runs their callbacks. It may
+// return with nothing done: the owner's condition decides, not the number of rounds.
 void loop_run_once(struct loop *l, int64_t max_wait_ms);
 
 #endif

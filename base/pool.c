@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/pool.h"
 
+#include <assert.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -46,6 +48,14 @@ static struct job *take(struct queue *q)
     return j;
 }
 
+static void put_finished(struct pool *p, struct job *j)
+{
+    put(&p->finished, j);
+    uint64_t one = 1;
+    ssize_t n = write(p->event_fd, &one, sizeof(one));
+    (void)n; // an eventfd only refuses when its counter is full, and then it is readable
+}
+
 static void *run_thread(void *arg)
 {
     struct pool *p = arg;
@@ -59,10 +69,7 @@ static void *run_thread(void *arg)
         pthread_mutex_unlock(&p->lock);
         j->work(j->ctx);
         pthread_mutex_lock(&p->lock);
-        put(&p->finished, j);
-        uint64_t one = 1;
-        ssize_t n = write(p->event_fd, &one, sizeof(one));
-        (void)n; // an eventfd only refuses when its counter is full, and then it is readable
+        put_finished(p, j);
     }
     pthread_mutex_unlock(&p->lock);
     return NULL;
@@ -99,11 +106,18 @@ struct pool *pool_new(struct loop *l, unsigned threads)
     p->todo.tail = &p->todo.head;
     p->finished.tail = &p->finished.head;
     p->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    assert(p->event_fd >= 0);
     loop_fd_set(l, p->event_fd, EPOLLIN, on_finished, p);
     p->threads = mem_alloc(threads * sizeof(*p->threads));
+    // Signals are for the loop's thread, which they wake.
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     for (unsigned i = 0; i < threads; i++)
         if (pthread_create(&p->threads[p->n_threads], NULL, run_thread, p) == 0)
             p->n_threads++;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     return p;
 }
 
@@ -113,17 +127,15 @@ void pool_submit(struct pool *p, pool_work_fn work, pool_done_fn done, void *ctx
     j->work = work;
     j->done = done;
     j->ctx = ctx;
-    if (!p->n_threads) { // no thread could be had: the caller's own has to do
+    bool is_inline = !p->n_threads && !p->closing;
+    if (is_inline) // no thread could be had: the caller's own has to do
         work(ctx);
-        pthread_mutex_lock(&p->lock);
-        put(&p->finished, j);
+    pthread_mutex_lock(&p->lock);
+    if (is_inline) {
+        put_finished(p, j);
         pthread_mutex_unlock(&p->lock);
-        uint64_t one = 1;
-        ssize_t n = write(p->event_fd, &one, sizeof(one));
-        (void)n;
         return;
     }
-    pthread_mutex_lock(&p->lock);
     put(&p->todo, j);
     pthread_cond_signal(&p->more);
     pthread_mutex_unlock(&p->lock);

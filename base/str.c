@@ -143,6 +143,23 @@ static const struct duration_unit duration_units[] = {
     {"s", 1e3},   {"m", 6e4},   {"h", 3.6e6}, {"d", 8.64e7},
 };
 
+// Reads "1", "1.5" or ".5", whatever the locale; returns what follows, NULL when it is no number.
+static const char *read_decimal(const char *s, double *out)
+{
+    const char *start = s;
+    double v = 0;
+    while (isdigit((unsigned char)*s))
+        v = v * 10 + (*s++ - '0');
+    size_t digits = (size_t)(s - start);
+    if (*s == '.') {
+        double unit = 0.1;
+        for (s++; isdigit((unsigned char)*s); s++, digits++, unit /= 10)
+            v += (*s - '0') * unit;
+    }
+    *out = v;
+    return digits ? s : NULL;
+}
+
 bool str_to_duration_ms(const char *s, int64_t *out_ms)
 {
     long long secs = 0;
@@ -154,11 +171,9 @@ bool str_to_duration_ms(const char *s, int64_t *out_ms)
         return false;
     double total = 0;
     while (*s) {
-        if (!isdigit((unsigned char)*s) && *s != '.')
-            return false;
-        char *end = NULL;
-        double v = strtod(s, &end);
-        if (end == s)
+        double v = 0;
+        const char *end = read_decimal(s, &v);
+        if (!end)
             return false;
         size_t n = 0;
         while (end[n] && !isdigit((unsigned char)end[n]) && end[n] != '.')
@@ -174,7 +189,7 @@ bool str_to_duration_ms(const char *s, int64_t *out_ms)
     }
     if (!(total >= 0 && total < 1e17))
         return false;
-    *out_ms = (int64_t)total;
+    *out_ms = (int64_t)(total + 1e-6); // 0.29 s is a little less than 290 ms in binary
     return true;
 }
 
