@@ -166,6 +166,19 @@ static bool add_doc(struct yield *y, json_t *doc, struct origin *where, bool is_
 }
 
 // ---- Argo CD's own kinds ----
+// A child that cannot be made sense of is unknown by itself; its parent and siblings are not.
+// Takes the error.
+static void add_unknown(struct yield *y, const json_t *doc, const struct origin *where,
+                        struct err *err)
+{
+    const char *name = json_dot_str(doc, "metadata.name");
+    struct application *child = application_new_root(name ? name : "(no name)");
+    child->origin = origin_dup(where);
+    child->state = APP_UNKNOWN;
+    err_move(&child->problem, err);
+    *vec_push(&y->children) = child;
+}
+
 static bool add_child(struct yield *y, json_t *doc, const struct origin *where, const char *set,
                       struct err *err)
 {
@@ -253,13 +266,17 @@ static bool add_any(struct yield *y, json_t *doc, struct origin *where, struct e
         ok = add_set(y, doc, where, err);
     else
         *vec_push(&y->projects) = json_deep_copy(doc);
+    if (!ok) {
+        add_unknown(y, doc, where, err);
+        return true;
+    }
     // The child holds the document: what is sent, or shown, is a copy.
     CLEANUP(json_freep) json_t *copy = json_deep_copy(doc);
     const char *ns = json_dot_str(copy, "metadata.namespace");
     json_t *meta = json_object_get(copy, "metadata");
     if (!ns && json_is_object(meta))
         json_object_set_new(meta, "namespace", json_string("argocd"));
-    return ok && add_doc(y, copy, where, !is_served(y->l, "argoproj.io", kind), err);
+    return add_doc(y, copy, where, !is_served(y->l, "argoproj.io", kind), err);
 }
 
 // ---- namespaces an application wants made ----
@@ -372,7 +389,10 @@ static void judge_children(struct loading *l, unsigned first)
     for (unsigned i = first; i < l->d->apps.len; i++) {
         struct application *a = l->d->apps.v[i];
         struct err err = {0};
-        if (is_other_cluster(l, a))
+        if (a->state == APP_UNKNOWN)
+            event_emit(l->s->o.events, "app.unknown", "{s:s, s:s}", "app", a->name, "message",
+                       a->problem.msg);
+        else if (is_other_cluster(l, a))
             a->state = APP_OTHER_CLUSTER;
         else if (!project_permits_app(find_project(l->d, a->project), a, &err))
             app_unknown(l, i, &err);
