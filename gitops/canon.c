@@ -191,7 +191,7 @@ void canon_write(const json_t *v, struct buf *out)
 static json_t *integral(const json_t *v)
 {
     double d = json_real_value(v);
-    if (d != floor(d) || d >= 9223372036854775808.0 || d < -9223372036854775808.0)
+    if (d != floor(d) || d >= 9223372036854775808.0 || d <= -9223372036854775808.0)
         return NULL;
     return json_integer((json_int_t)d);
 }

@@ -46,6 +46,8 @@ static void push_doc_take(struct text *t, json_t *value, unsigned line)
 static bool read_chunk(struct text *t, size_t start, size_t end, unsigned first_line,
                        struct err *err)
 {
+    if (end - start >= 3 && !memcmp(t->p + start, "\xef\xbb\xbf", 3))
+        start += 3;
     struct yaml_chunk c = {t->p + start, end - start, first_line, t->o, &t->out->warnings};
     struct buf ended CLEANUP(buf_clear) = {0};
     if (c.len && c.len <= YAML_MAX_DOC_BYTES && c.text[c.len - 1] != '\n') {
@@ -86,6 +88,8 @@ static bool read_chunks(struct text *t, struct err *err)
         bool ends = is_separator(t->p + t->at, end - t->at, &bad);
         if (bad)
             return err_set(err, ERR_INVALID, "%s:%u: text after \"---\"", t->o->name, t->line + 1);
+        if (t->at == start)
+            ends = false; // it opens the chunk, and is YAML's to read
         if ((ends || !nl) && !read_chunk(t, start, ends ? t->at : t->len, start_line, err))
             return false;
         if (!nl)

@@ -57,6 +57,14 @@ static void event_clear(yaml_event_t *e)
     yaml_event_delete(e);
 }
 
+static size_t lines_before(const struct yaml_chunk *c, size_t offset)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < offset && i < c->len; i++)
+        n += c->text[i] == '\n';
+    return n;
+}
+
 static bool next(struct reader *r, yaml_event_t *e)
 {
     if (yaml_parser_parse(&r->parser, e))
@@ -66,6 +74,8 @@ static bool next(struct reader *r, yaml_event_t *e)
         str_printf("%s%s%s", r->parser.problem ? r->parser.problem : "malformed",
                    r->parser.context ? ", " : "", r->parser.context ? r->parser.context : "");
     size_t line = r->parser.problem_mark.line;
+    if (r->parser.error == YAML_READER_ERROR) // it knows the byte only
+        line = lines_before(r->c, r->parser.problem_offset);
     memset(e, 0, sizeof(*e));
     return fail_at(r, line, what);
 }
@@ -181,7 +191,7 @@ static json_t *read_value_of(struct reader *r, yaml_event_t *e, unsigned depth)
     if (!json_is_real(v))
         return v;
     double d = json_real_value(v);
-    if (d < -9223372036854775808.0 || d >= 9223372036854775808.0 || d != (double)(json_int_t)d)
+    if (d <= -9223372036854775808.0 || d >= 9223372036854775808.0 || d != (double)(json_int_t)d)
         return v;
     json_decref(v);
     return json_integer((json_int_t)d);

@@ -211,7 +211,13 @@ static json_t *binary_value(const struct scalar *s, struct err *err)
 {
     struct buf b CLEANUP(buf_clear) = {0};
     json_t *v = NULL;
-    if (base64_decode(s->text, s->len, &b))
+    size_t digits = 0;
+    bool blanks = false;
+    for (size_t i = 0; i < s->len; i++) {
+        digits += s->text[i] != '\n' && s->text[i] != '\r';
+        blanks |= s->text[i] == ' ' || s->text[i] == '\t';
+    }
+    if (!blanks && digits % 4 == 0 && base64_decode(s->text, s->len, &b))
         v = json_stringn(b.p ? b.p : "", b.len);
     if (!v)
         err_set(err, ERR_INVALID, "!!binary is not base64 of UTF-8 text");
