@@ -31,6 +31,8 @@ static void emit_line(struct progress *p, const json_t *e)
     CLEANUP(str_freep) char *at = clock_duration_text(clock_mono_ms() - p->start_ms);
     if (!type || p->c->o.quiet)
         return;
+    if (!strcmp(type, "app.ready") && !json_dot_int(e, "objects", 0))
+        return; // the root, when it only holds applications
     if (!strcmp(type, "app.ready"))
         printf("%7s  ✓ %s  %lld objects\n", at, app, json_dot_int(e, "objects", 0));
     else if (!strcmp(type, "app.failed") || !strcmp(type, "app.unknown"))

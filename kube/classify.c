@@ -156,6 +156,18 @@ static size_t keep_text(struct buf *store, const char *s)
     return at;
 }
 
+// What follows the value in 'Invalid value: "x": words', or the kind in "Forbidden: words".
+static const char *reason_words(const char *m)
+{
+    const char *found = NULL;
+    for (const char *s = m; s && (s = strstr(s, "\": ")); s += 3)
+        found = s + 3;
+    if (found)
+        return found;
+    const char *colon = m ? strstr(m, ": ") : NULL;
+    return colon ? colon + 2 : m;
+}
+
 // Server messages repeat object content (pod templates with values, PVC diffs): of a 422 only the
 // fields and short reasons are passed on.
 static void safe_message(int http, const json_t *status, const char *message, struct buf *out)
@@ -175,8 +187,7 @@ static void safe_message(int http, const json_t *status, const char *message, st
         const char *field = json_dot_str(c, "field");
         const char *m = json_dot_str(c, "message");
         const char *reason = json_dot_str(c, "reason");
-        const char *colon = m ? strrchr(m, ':') : NULL;
-        const char *words = colon ? colon + 1 + strspn(colon + 1, " ") : m;
+        const char *words = reason_words(m);
         if (i == 5)
             break;
         buf_printf(out, "%s%s: %.120s", i ? "; " : "", field ? field : "?",

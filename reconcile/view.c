@@ -214,7 +214,8 @@ size_t run_critical_path(const struct run *r, struct path_step **out)
             before >= 0 && r->nodes[before].ready_ms ? r->nodes[before].ready_ms : r->started_ms;
         int64_t end = r->nodes[at].ready_ms ? r->nodes[at].ready_ms : r->nodes[at].applied_ms;
         enum node_kind k = r->graph->nodes.v[at].kind;
-        if (k == NODE_OBJECT || k == NODE_WEBHOOK || k == NODE_EXTERNAL)
+        bool sent = k == NODE_OBJECT && !r->desired->objects.v[at].is_virtual;
+        if (sent || k == NODE_WEBHOOK || k == NODE_EXTERNAL)
             *vec_push(&back) = (struct path_step){(unsigned)at, end > start ? end - start : 0};
         at = before;
     }

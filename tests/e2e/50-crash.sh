@@ -52,7 +52,7 @@ killed() {
   RANDOM=$SEED
   for ((i = 1; i <= KILLS; i++)); do
     at=$((RANDOM % 1600 + 20))
-    kubectl delete ns -l '!kubernetes.io/none' --field-selector metadata.name!=default,metadata.name!=kube-system,metadata.name!=kube-public,metadata.name!=kube-node-lease --wait=true >/dev/null 2>&1 || true
+    cluster_wipe >/dev/null
     "$REGROW" bootstrap --timeout 60s "$HTTP_URL/git/fleet.git//root?ref=main" >"$SCRATCH/killed" 2>&1 &
     local pid=$!
     sleep "$(printf '%d.%03d' $((at / 1000)) $((at % 1000)))"
