@@ -4,10 +4,29 @@ package main
 
 import (
 	"fmt"
+	"net"
+	"strconv"
 	"time"
 )
 
+// awaitPort waits until a port can be listened on: a killed process looks gone while the kernel
+// still closes what it had open.
+func (c *cluster) awaitPort(host string, port int) error {
+	return c.await(fmt.Sprintf("port %d", port), 10*time.Second, func() error {
+		l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+		if err != nil {
+			return err
+		}
+		return l.Close()
+	})
+}
+
 func (c *cluster) start() error {
+	for _, port := range []int{c.EtcdPort, c.PeerPort} {
+		if err := c.awaitPort("127.0.0.1", port); err != nil {
+			return err
+		}
+	}
 	if err := c.spawn("etcd", "--data-dir", c.path("etcd"),
 		"--client-url", fmt.Sprintf("http://127.0.0.1:%d", c.EtcdPort),
 		"--peer-url", fmt.Sprintf("http://127.0.0.1:%d", c.PeerPort)); err != nil {
@@ -23,6 +42,9 @@ func (c *cluster) start() error {
 }
 
 func (c *cluster) startAPIServer() error {
+	if err := c.awaitPort(c.Bind, c.APIPort); err != nil {
+		return err
+	}
 	pki := func(n string) string { return c.path("pki", n) }
 	args := []string{
 		"--etcd-servers", fmt.Sprintf("http://127.0.0.1:%d", c.EtcdPort),
