@@ -284,6 +284,11 @@ static char *read_key(struct reader *r, yaml_event_t *e, unsigned depth, size_t 
     if (!text)
         fail_at(r, e->start_mark.line, err.msg);
     err_clear(&err);
+    if (text && memchr(text, 0, *len)) {
+        // Our own JSON reader could not read it back.
+        fail_at(r, e->start_mark.line, "a map key contains a NUL character");
+        str_freep(&text);
+    }
     return text;
 }
 

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Block YAML: strings plain where they stay strings, several lines as literal blocks, everything
+// else in double quotes with the escapes that every reader takes.
 #include <stdlib.h>
 #include <string.h>
 
 #include "gitops/canon.h"
 #include "gitops/yaml.h"
 #include "gitops/yaml_scalar.h"
+
+// YAML allows 1024 characters before the ":" of a simple key.
+#define MAX_SIMPLE_KEY 1000
 
 struct key {
     const char *text;
@@ -21,7 +27,10 @@ static int cmp_key(const void *a, const void *b)
 {
     const struct key *x = a;
     const struct key *y = b;
-    return x->rank != y->rank ? x->rank - y->rank : strcmp(x->text, y->text);
+    if (x->rank != y->rank)
+        return x->rank - y->rank;
+    int c = memcmp(x->text, y->text, x->len < y->len ? x->len : y->len);
+    return c ? c : (x->len > y->len) - (x->len < y->len);
 }
 
 static void indent(unsigned depth, struct buf *out)
@@ -34,7 +43,7 @@ static void indent(unsigned depth, struct buf *out)
 static bool is_plain_safe(const char *s, size_t len)
 {
     if (!len || len > 200 || strchr("-?:,[]{}#&*!|>'\"%@`=<~ \t", s[0]) || s[len - 1] == ' ' ||
-        s[len - 1] == ':')
+        s[len - 1] == ':' || str_starts(s, "..."))
         return false;
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)s[i];
@@ -91,11 +100,21 @@ static void write_inline(const json_t *v, struct buf *out)
         canon_write(v, out);
 }
 
-static void write_key(const char *k, size_t len, struct buf *out)
+static void write_key(const char *k, size_t len, unsigned depth, struct buf *out)
 {
+    struct buf b CLEANUP(buf_clear) = {0};
     json_t *s = json_stringn(k, len);
-    write_inline(s, out);
+    write_inline(s, &b);
     json_decref(s);
+    const bool is_long = b.len > MAX_SIMPLE_KEY;
+    if (is_long)
+        buf_str(out, "? ");
+    buf_append(out, b.p, b.len);
+    if (is_long) {
+        buf_char(out, '\n');
+        indent(depth, out);
+    }
+    buf_char(out, ':');
 }
 
 static void write_value(const json_t *v, unsigned depth, bool in_list, struct buf *out);
@@ -114,8 +133,7 @@ static void write_map(const json_t *v, unsigned depth, bool first_inline, struct
     for (i = 0; i < n; i++) {
         if (i || !first_inline)
             indent(depth, out);
-        write_key(keys[i].text, keys[i].len, out);
-        buf_char(out, ':');
+        write_key(keys[i].text, keys[i].len, depth, out);
         write_value(json_object_getn(v, keys[i].text, keys[i].len), depth, false, out);
     }
     free(keys);
