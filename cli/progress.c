@@ -35,7 +35,7 @@ static void emit_line(struct progress *p, const json_t *e)
         return; // the root, when it only holds applications
     if (!strcmp(type, "app.ready"))
         printf("%7s  ✓ %s  %lld objects\n", at, app, json_dot_int(e, "objects", 0));
-    else if (!strcmp(type, "app.failed") || !strcmp(type, "app.unknown"))
+    else if (!strcmp(type, "app.failed"))
         printf("%7s  ✗ %s: %s\n", at, app, message ? message : "");
     else if (!strcmp(type, "object.failed"))
         printf("%7s  ✗ %s: %s %s: %s\n", at, app, json_dot_str(e, "kind"), json_dot_str(e, "name"),

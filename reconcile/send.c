@@ -277,7 +277,7 @@ static void on_reply(void *ctx, const struct kube_reply *reply)
         try_again(r, node, reply->retry_after_ms);
         break;
     case KUBE_IMMUTABLE:
-        if (!c->is_dry_run && has_force(r, &r->desired->objects.v[node])) {
+        if (has_force(r, &r->desired->objects.v[node])) {
             set_action(r, node, ACTION_RECREATE);
             queue_later(r, node, 0);
         } else {
