@@ -12,8 +12,9 @@
 #define OLDEST_MINOR 31
 #define NEWEST_MINOR 37
 
+// flags: N namespaced, P can be patched, L can be listed.
 static const struct {
-    const char *group, *version, *kind, *plural, *short_name, *flags;
+    const char *group, *version, *kind, *plural, *short_names, *flags;
     int from, to;
 } builtin[] = {
 #include "gitops/kinds_builtin.inc"
@@ -201,10 +202,23 @@ const struct kind_info *kinds_find(const struct kinds *k, const char *group, con
     return best;
 }
 
+// Is `name` one of the names between commas?
+static bool is_one_of(const char *names, const char *name)
+{
+    const size_t n = strlen(name);
+    while (n && *names) {
+        size_t len = strcspn(names, ",");
+        if (len == n && !strncasecmp(names, name, n))
+            return true;
+        names += len + (names[len] == ',');
+    }
+    return false;
+}
+
 static const char *kind_of_short_name(const char *name, const char **group)
 {
     for (size_t i = 0; i < ARRAY_LEN(builtin); i++) {
-        if (*builtin[i].short_name && !strcasecmp(builtin[i].short_name, name)) {
+        if (is_one_of(builtin[i].short_names, name)) {
             *group = builtin[i].group;
             return builtin[i].kind;
         }

@@ -103,6 +103,16 @@ static bool fold_string_data(json_t *doc, struct err *err)
     return true;
 }
 
+// Is it this kind of this group, in any version?
+static bool is_kind(const json_t *doc, const char *group, const char *kind)
+{
+    const char *av = json_dot_str(doc, "apiVersion");
+    if (!av || !str_eq(json_dot_str(doc, "kind"), kind))
+        return false;
+    const size_t n = strlen(group);
+    return n ? !strncmp(av, group, n) && av[n] == '/' : !strchr(av, '/');
+}
+
 static void drop_empty_ca(json_t *client_config)
 {
     const char *ca = json_string_value(json_object_get(client_config, "caBundle"));
@@ -110,42 +120,53 @@ static void drop_empty_ca(json_t *client_config)
         json_object_del(client_config, "caBundle");
 }
 
+// An empty bundle would be owned by us, and whoever injects the real one would conflict.
 static void clean_ca_bundles(json_t *doc)
 {
-    size_t i;
-    json_t *w;
-    json_array_foreach(json_object_get(doc, "webhooks"), i, w)
-    {
-        drop_empty_ca(json_object_get(w, "clientConfig"));
+    const char *hooks = "admissionregistration.k8s.io";
+    if (is_kind(doc, hooks, "ValidatingWebhookConfiguration") ||
+        is_kind(doc, hooks, "MutatingWebhookConfiguration")) {
+        size_t i;
+        json_t *w;
+        json_array_foreach(json_object_get(doc, "webhooks"), i, w)
+        {
+            drop_empty_ca(json_object_get(w, "clientConfig"));
+        }
+    } else if (is_kind(doc, "apiregistration.k8s.io", "APIService")) {
+        drop_empty_ca(json_object_get(doc, "spec"));
+    } else if (is_kind(doc, "apiextensions.k8s.io", "CustomResourceDefinition")) {
+        drop_empty_ca(json_dot(doc, "spec.conversion.webhook.clientConfig"));
     }
-    drop_empty_ca(json_object_get(doc, "spec"));
-    drop_empty_ca(json_dot(doc, "spec.conversion.webhook.clientConfig"));
 }
 
-// Server-side apply keys these lists; two items of one key are refused with an untyped 500.
-static bool check_keyed(const json_t *list, const char *k1, const char *k2, const char *what,
+// A list that server-side apply keys by one field, or by a port and its protocol.
+struct keyed {
+    const char *field, *key;
+    bool has_protocol;
+};
+
+// Two items of one key are refused by the server with an untyped 500.
+static bool check_keyed(const json_t *owner, const struct keyed *k, const char *what,
                         struct err *err)
 {
     CLEANUP(json_freep) json_t *seen = json_object();
     size_t i;
     json_t *x;
-    json_array_foreach(list, i, x)
+    json_array_foreach(json_object_get(owner, k->field), i, x)
     {
-        const json_t *a = json_object_get(x, k1);
-        const char *b = k2 ? json_string_value(json_object_get(x, k2)) : NULL;
-        CLEANUP(str_freep)
-        char *key = json_is_string(a) ? str_printf("%s/%s", json_string_value(a), b ? b : "")
-                    : json_is_integer(a)
-                        ? str_printf("%lld/%s", (long long)json_integer_value(a), b ? b : "TCP")
-                        : NULL;
-        if (!key)
+        const json_t *v = json_object_get(x, k->key);
+        if (!json_is_string(v) && !json_is_integer(v))
             continue;
-        if (json_object_get(seen, key)) {
-            key[strcspn(key, "/")] = 0;
+        CLEANUP(str_freep)
+        char *value = json_is_string(v) ? str_dup(json_string_value(v))
+                                        : str_printf("%lld", (long long)json_integer_value(v));
+        const char *protocol =
+            k->has_protocol ? json_string_value(json_object_get(x, "protocol")) : NULL;
+        CLEANUP(str_freep) char *key = str_printf("%s %s", protocol ? protocol : "TCP", value);
+        if (json_object_get(seen, key))
             return err_set(err, ERR_INVALID,
-                           "%s has %s \"%.80s\" twice, which server-side apply refuses", what, k1,
-                           key);
-        }
+                           "%s has %s \"%.80s\" twice in %s, which server-side apply refuses", what,
+                           k->key, value, k->field);
         json_object_set_new(seen, key, json_true());
     }
     return true;
@@ -153,58 +174,75 @@ static bool check_keyed(const json_t *list, const char *k1, const char *k2, cons
 
 static bool check_containers(const json_t *spec, const char *field, struct err *err)
 {
+    static const struct keyed lists[] = {
+        {"env", "name", false},
+        {"ports", "containerPort", true},
+        {"volumeMounts", "mountPath", false},
+    };
     size_t i;
     json_t *c;
     json_array_foreach(json_object_get(spec, field), i, c)
     {
         const char *name = json_dot_str(c, "name");
         CLEANUP(str_freep) char *what = str_printf("container %.80s", name ? name : "?");
-        if (!check_keyed(json_object_get(c, "env"), "name", NULL, what, err))
-            return false;
+        for (size_t k = 0; k < ARRAY_LEN(lists); k++)
+            if (!check_keyed(c, &lists[k], what, err))
+                return false;
     }
-    return check_keyed(json_object_get(spec, field), "name", NULL, field, err);
+    const struct keyed by_name = {field, "name", false};
+    return check_keyed(spec, &by_name, "the pod", err);
 }
 
 static bool check_pod_spec(const json_t *spec, struct err *err)
 {
+    static const struct keyed volumes = {"volumes", "name", false};
     return check_containers(spec, "containers", err) &&
            check_containers(spec, "initContainers", err) &&
-           check_keyed(json_object_get(spec, "volumes"), "name", NULL, "the pod's volumes", err);
+           check_keyed(spec, &volumes, "the pod", err);
 }
 
-// The pod template of a workload, wherever its kind keeps it; borrowed.
-static json_t *pod_template(const json_t *doc, const char *kind)
+// The pod template of any workload, ours or a custom one; borrowed, NULL when there is none.
+static json_t *pod_template(const json_t *doc)
 {
-    if (!strcmp(kind, "CronJob"))
+    if (is_kind(doc, "batch", "CronJob"))
         return json_dot(doc, "spec.jobTemplate.spec.template");
     return json_dot(doc, "spec.template");
+}
+
+// Custom workloads may have lists without keys, so only the built-in ones are judged.
+static bool is_builtin_workload(const json_t *doc)
+{
+    const char *av = json_dot_str(doc, "apiVersion");
+    return av && (str_starts(av, "apps/") || str_starts(av, "batch/") || !strchr(av, '/'));
+}
+
+static bool check_lists(const json_t *doc, const json_t *tpl, struct err *err)
+{
+    static const struct keyed ports = {"ports", "port", true};
+    if (is_kind(doc, "", "Pod"))
+        return check_pod_spec(json_object_get(doc, "spec"), err);
+    if (is_kind(doc, "", "Service"))
+        return check_keyed(json_object_get(doc, "spec"), &ports, "the Service", err);
+    return !tpl || !is_builtin_workload(doc) || check_pod_spec(json_object_get(tpl, "spec"), err);
 }
 
 bool object_normalize(json_t *doc, struct err *err)
 {
     json_t *meta = json_object_get(doc, "metadata");
-    const char *kind = json_dot_str(doc, "kind");
-    if (!json_is_object(meta) || !kind)
+    if (!json_is_object(meta) || !json_dot_str(doc, "kind"))
         return err_set(err, ERR_INVALID, "not a Kubernetes object");
     json_object_del(doc, "status");
     if (!drop_nulls(doc, err))
         return false;
     clean_metadata(meta);
-    if (!strcmp(kind, "Secret") && !fold_string_data(doc, err))
+    if (is_kind(doc, "", "Secret") && !fold_string_data(doc, err))
         return false;
-    if (!strcmp(kind, "ClusterRole") && json_object_get(doc, "aggregationRule"))
+    if (is_kind(doc, "rbac.authorization.k8s.io", "ClusterRole") &&
+        json_object_get(doc, "aggregationRule"))
         json_object_del(doc, "rules");
     clean_ca_bundles(doc);
-    json_t *tpl = pod_template(doc, kind);
-    if (json_is_object(tpl)) {
+    json_t *tpl = pod_template(doc);
+    if (json_is_object(tpl))
         clean_template(tpl);
-        if (!check_pod_spec(json_object_get(tpl, "spec"), err))
-            return false;
-    }
-    if (!strcmp(kind, "Pod") && !check_pod_spec(json_object_get(doc, "spec"), err))
-        return false;
-    if (!strcmp(kind, "Service") &&
-        !check_keyed(json_dot(doc, "spec.ports"), "port", "protocol", "the Service", err))
-        return false;
-    return true;
+    return check_lists(doc, tpl, err);
 }
