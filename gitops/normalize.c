@@ -226,6 +226,24 @@ static bool check_lists(const json_t *doc, const json_t *tpl, struct err *err)
     return !tpl || !is_builtin_workload(doc) || check_pod_spec(json_object_get(tpl, "spec"), err);
 }
 
+// The server takes no number or boolean where it wants text: `port: 8080` needs quotes.
+static bool check_texts(const json_t *owner, const char *field, struct err *err)
+{
+    const char *key;
+    json_t *v;
+    json_object_foreach(json_object_get(owner, field), key, v)
+    {
+        if (!json_is_string(v))
+            return err_set(err, ERR_INVALID, "%s.%.80s is not text; put it in quotes", field, key);
+    }
+    return true;
+}
+
+static bool check_metadata(const json_t *meta, struct err *err)
+{
+    return check_texts(meta, "labels", err) && check_texts(meta, "annotations", err);
+}
+
 bool object_normalize(json_t *doc, struct err *err)
 {
     json_t *meta = json_object_get(doc, "metadata");
@@ -244,5 +262,9 @@ bool object_normalize(json_t *doc, struct err *err)
     json_t *tpl = pod_template(doc);
     if (json_is_object(tpl))
         clean_template(tpl);
-    return check_lists(doc, tpl, err);
+    if ((is_kind(doc, "", "ConfigMap") || is_kind(doc, "", "Secret")) &&
+        !check_texts(doc, "data", err))
+        return false;
+    return check_metadata(meta, err) && check_lists(doc, tpl, err) &&
+           (!is_builtin_workload(doc) || check_metadata(json_object_get(tpl, "metadata"), err));
 }
