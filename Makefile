@@ -100,7 +100,7 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(BU
 unit-programs: $(TESTS) $(TOOLS) $(REPLAYS)
 
 unit: $(if $(T),$(BUILD)/tests/$(T),unit-programs)
-	scripts/run-tests --jobs 2 $(if $(T),$(BUILD)/tests/$(T),$(TESTS) $(REPLAYS))
+	scripts/run-tests --jobs 2 $(if $(TALLY),--tally $(TALLY)) $(if $(T),$(BUILD)/tests/$(T),$(TESTS) $(REPLAYS))
 
 check-fast: all unit-programs
 	scripts/run-tests --jobs 2 $(if $(TALLY),--tally $(TALLY)) $(CHECKS) $(TESTS) $(REPLAYS)
