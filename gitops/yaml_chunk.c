@@ -305,6 +305,8 @@ static bool read_merge(struct reader *r, json_t *map, unsigned depth, size_t lin
     yaml_event_t e CLEANUP(event_clear) = {0};
     if (!next(r, &e))
         return false;
+    if (e.type == YAML_SEQUENCE_START_EVENT)
+        r->decoded--; // Go decodes the list's items, never the list
     CLEANUP(json_freep) json_t *value = read_value_of(r, &e, depth + 1);
     return value && merge_into(r, map, value, e.type == YAML_ALIAS_EVENT, line);
 }
@@ -377,9 +379,14 @@ static json_t *read_node(struct reader *r, yaml_event_t *e, unsigned depth, bool
 // kubectl reads one document a chunk and never looks at what follows it; we do, and say so.
 static bool read_tail(struct reader *r)
 {
+    static const char text[] = "text after the end of the document is ignored by kubectl";
     for (;;) {
         yaml_event_t e CLEANUP(event_clear) = {0};
         if (!next(r, &e)) {
+            if (r->parser.error == YAML_PARSER_ERROR) {
+                err_clear(r->err);
+                return yaml_chunk_complain(r->c, r->parser.problem_mark.line, text, r->err);
+            }
             if (!r->c->o->warn_only)
                 return false;
             strv_push(r->c->warnings, r->err->msg);
@@ -389,9 +396,7 @@ static bool read_tail(struct reader *r)
         if (e.type == YAML_STREAM_END_EVENT)
             return true;
         if (e.type == YAML_DOCUMENT_START_EVENT)
-            return yaml_chunk_complain(r->c, e.start_mark.line,
-                                       "text after the end of the document is ignored by kubectl",
-                                       r->err);
+            return yaml_chunk_complain(r->c, e.start_mark.line, text, r->err);
     }
 }
 

@@ -32,6 +32,14 @@ traps() {
   agree 'the table of traps says what kubectl reads' "$SCRATCH/traps.table" "$SCRATCH/traps.theirs"
 }
 
+aliases() {
+  mkdir -p "$SCRATCH/aliases"
+  "$INPUTS" aliases "$SCRATCH/aliases" >"$SCRATCH/aliases.list"
+  "$DUMP" <"$SCRATCH/aliases.list" >"$SCRATCH/aliases.ours"
+  controlplane yamloracle <"$SCRATCH/aliases.list" >"$SCRATCH/aliases.theirs"
+  agree 'both sides of the limit for aliases' "$SCRATCH/aliases.ours" "$SCRATCH/aliases.theirs"
+}
+
 files() {
   find "$REGROW_SHARED" -type f | LC_ALL=C sort >"$SCRATCH/files.list"
   "$DUMP" <"$SCRATCH/files.list" >"$SCRATCH/files.ours"
@@ -63,6 +71,7 @@ sees_differences() {
 [[ -x $DUMP ]] || make -s -C "$ROOT" BUILD="$BUILD" "$DUMP"
 run_case 'comparison' sees_differences
 run_case 'traps' traps
+run_case 'aliases' aliases
 need_shared
 run_case 'files' files
 run_case 'mutants' mutants

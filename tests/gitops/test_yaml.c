@@ -142,21 +142,108 @@ static void alias_bomb(void **s)
     err_clear(&err);
 }
 
+// The message with which a text is refused.
+static char *refusal_of(const char *p, size_t len, size_t max_bytes)
+{
+    struct yaml_docs d = {0};
+    struct err err = {0};
+    struct yaml_opts o = {.name = "x", .max_bytes = max_bytes};
+    assert_false(yaml_read(p, len, &o, &d, &err));
+    assert_int_equal(err.kind, ERR_INVALID);
+    char *msg = str_dup(err.msg);
+    err_clear(&err);
+    return msg;
+}
+
+static void check_refused(const struct buf *text, size_t max_bytes, const char *want)
+{
+    CLEANUP(str_freep) char *got = refusal_of(text->p, text->len, max_bytes);
+    assert_string_equal(got, want);
+}
+
+static void repeat(struct buf *b, const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        buf_str(b, s);
+}
+
 static void bounds(void **s)
 {
     (void)s;
     struct buf b CLEANUP(buf_clear) = {0};
-    for (int i = 0; i < 600; i++)
-        buf_str(&b, "[");
-    struct yaml_docs d = {0};
-    struct err err = {0};
-    struct yaml_opts o = {.name = "deep"};
-    assert_false(yaml_read(b.p, b.len, &o, &d, &err));
-    err_clear(&err);
-    o.max_bytes = 10;
-    assert_false(yaml_read(b.p, b.len, &o, &d, &err));
-    assert_int_equal(err.kind, ERR_INVALID);
-    err_clear(&err);
+    repeat(&b, "[", 600);
+    check_refused(&b, 0, "x:1: nested deeper than 512");
+    check_refused(&b, 10, "x: larger than 0 MiB");
+    buf_reset(&b);
+    for (int i = 0; i <= 10000; i++)
+        buf_printf(&b, "- &a%d 1\n", i);
+    check_refused(&b, 0, "x:10001: too many anchors");
+    buf_reset(&b);
+    buf_str(&b, "a: 1\n---\na: \"");
+    repeat(&b, "xxxxxxxx", 2U << 20);
+    buf_str(&b, "\"\n");
+    check_refused(&b, 0, "x:3: the document is larger than 16 MiB");
+    buf_str(&b, "# much more\n");
+    check_refused(&b, 1U << 20, "x: larger than 1 MiB");
+    buf_reset(&b);
+    buf_str(&b, "{\"a\":\"");
+    repeat(&b, "xxxxxxxx", 2U << 20);
+    buf_str(&b, "\"}");
+    check_refused(&b, 0, "x:1: the document is larger than 16 MiB");
+}
+
+// Few nodes, much text: Go's rule does not see it, memory would.
+static void repeated_text(void **s)
+{
+    (void)s;
+    struct buf b CLEANUP(buf_clear) = {0};
+    buf_str(&b, "a: &x \"");
+    repeat(&b, "xxxxxxxxxxxxxxxx", 65536);
+    buf_str(&b, "\"\nb:\n");
+    repeat(&b, "- *x\n", 70);
+    check_refused(&b, 0, "x:67: aliases repeat more than 64 MiB of text");
+}
+
+static void check_message(const char *text, const char *want)
+{
+    CLEANUP(str_freep) char *got = refusal_of(text, strlen(text), 0);
+    assert_string_equal(got, want);
+}
+
+static void messages(void **s)
+{
+    (void)s;
+    check_message("a: 1\n---\n1: a\n\"1\": b\n", "x:4: key \"1\" is set twice");
+    check_message("a:\n  b: 1\n  b: 2\n", "x:3: key \"b\" is set twice");
+    check_message("{\"a\":1}\n{\"b\":1,\n\"b\":2}", "x:3: a key is set twice in one map");
+    check_message("{\"a\":1}\n{\"b\":1}\n---\n", "x:3: not JSON: line 1: invalid token");
+    check_message("{\"a\":1}\n---\nb: [\n",
+                  "x:4: did not find expected node content, while parsing "
+                  "a flow node");
+    check_message("a: 1\n...\nb: 2\n", "x:3: text after the end of the document is ignored by "
+                                       "kubectl");
+    check_message("  a: 1\nb: 2\n",
+                  "x:2: text after the end of the document is ignored by kubectl");
+    check_message("a: 1\n--- b\n", "x:2: text after \"---\"");
+    check_message("a: 1\nb: \x01\n", "x:2: control characters are not allowed");
+    check_message("a: !!int secret\n", "x:1: a value is not of its type, !!int");
+    check_message("a: *b\n", "x:1: unknown anchor \"b\"");
+    check_message("a: &b [*b]\n", "x:1: anchor \"b\" contains itself");
+    check_message("a: .inf\n", "x:1: .inf is not a JSON number");
+    check_message("a:\n  <<: 1\n", "x:2: a merge needs a map or a list of maps");
+    check_message("~: 1\n", "x:1: a map key must be a string, a number or a boolean");
+}
+
+static void anchors_are_copied(void **s)
+{
+    (void)s;
+    CLEANUP(json_freep)
+    json_t *v = doc_of("a: &x {b: {c: 1}}\nd: *x\ne: {<<: *x}\nf: {<<: [*x]}\n");
+    json_object_set_new(json_dot(v, "a.b"), "c", json_integer(2));
+    assert_int_equal(json_dot_int(v, "d.b.c", 0), 1);
+    assert_int_equal(json_dot_int(v, "e.b.c", 0), 1);
+    json_object_set_new(json_dot(v, "e.b"), "c", json_integer(3));
+    assert_int_equal(json_dot_int(v, "f.b.c", 0), 1);
 }
 
 static void lines_are_named(void **s)
@@ -173,6 +260,7 @@ static void lines_are_named(void **s)
     assert_true(yaml_read(text, strlen(text), &o, &d, &err));
     assert_int_equal(d.docs.v[1].line, 3);
     assert_int_equal(d.warnings.len, 1);
+    assert_string_equal(d.warnings.v[0], "x.yaml:5: key \"b\" is set twice; the last one counts");
     yaml_docs_clear(&d);
 }
 
@@ -189,6 +277,112 @@ static void writer_round_trip(void **s)
     CLEANUP(str_freep) char *x = canon_of(v);
     CLEANUP(str_freep) char *y = canon_of(again);
     assert_string_equal(x, y);
+}
+
+// Values that a careless writer would change.
+static void written_values(void **s)
+{
+    (void)s;
+    static const char *const texts[] = {
+        "yes",
+        "y",
+        "null",
+        "~",
+        "",
+        "0755",
+        "1e3",
+        ".5",
+        ".inf",
+        "-",
+        "- a",
+        "? a",
+        "a: b",
+        "a:",
+        "a #b",
+        "#a",
+        "<<",
+        "=",
+        "...",
+        "... a",
+        "---",
+        "--- a",
+        "%a",
+        "@a",
+        "`a",
+        "*a",
+        "&a",
+        "!a",
+        "|",
+        ">",
+        "'a",
+        "\"a",
+        " a",
+        "a ",
+        "a\n",
+        "a\n\n",
+        "\na",
+        "a\n b\n",
+        "a\n\tb\n",
+        "a \nb",
+        "a\n  \nb",
+        "\ta",
+        "a\tb",
+        "a\r\nb",
+        "\xc3\xa9",
+        "a\xe2\x80\xa8"
+        "b",
+        "\xef\xbb\xbf",
+        "a\nb",
+        "a\n\nb\n",
+        "2001-01-01",
+        "1_0",
+        "[a",
+        "{a",
+        ",a",
+        "a,b",
+        "a]",
+        "\x7f",
+        "\\",
+        "a'b",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        CLEANUP(json_freep)
+        json_t *v = json_pack("{s:s, s:[s,[s],{s:s}], s:{s:s}}", "k", texts[i], "l", texts[i],
+                              texts[i], texts[i], texts[i], "m", "n", texts[i]);
+        json_object_set_new(v, texts[i], json_integer(1));
+        struct buf b CLEANUP(buf_clear) = {0};
+        yaml_write(v, &b);
+        CLEANUP(json_freep) json_t *again = doc_of(b.p);
+        if (!json_equal(v, again))
+            fail_msg("\"%s\" changed in\n%s", texts[i], b.p);
+        buf_reset(&b);
+        CLEANUP(json_freep) json_t *alone = json_string(texts[i]);
+        yaml_write(alone, &b);
+        CLEANUP(json_freep) json_t *back = doc_of(b.p);
+        if (!json_equal(alone, back))
+            fail_msg("\"%s\" changed alone in\n%s", texts[i], b.p);
+    }
+    struct buf key CLEANUP(buf_clear) = {0};
+    repeat(&key, "long ", 300);
+    CLEANUP(json_freep) json_t *v = json_pack("{s:{s:[i,i]}, s:i}", key.p, key.p, 1, 2, "a", 3);
+    struct buf b CLEANUP(buf_clear) = {0};
+    yaml_write(v, &b);
+    CLEANUP(json_freep) json_t *again = doc_of(b.p);
+    assert_true(json_equal(v, again));
+}
+
+static void layout(void **s)
+{
+    (void)s;
+    CLEANUP(json_freep)
+    json_t *v =
+        doc_of("{spec: {b: [1, {x: 1, a: [], \"y\": {}}, [2]], a: \"l1\\nl2\\n\"}, metadata: {z: "
+               "'1', name: a}, kind: X, apiVersion: v1}");
+    struct buf b CLEANUP(buf_clear) = {0};
+    yaml_write(v, &b);
+    assert_string_equal(b.p, "apiVersion: v1\nkind: X\nmetadata:\n  name: a\n  z: \"1\"\nspec:\n"
+                             "  a: |\n    l1\n    l2\n  b:\n  - 1\n  - a: []\n    x: 1\n"
+                             "    \"y\": {}\n  -\n    - 2\n");
 }
 
 static void canonical_text(void **s)
@@ -208,11 +402,11 @@ static void canonical_text(void **s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(traps),
-        cmocka_unit_test(alias_bomb),
-        cmocka_unit_test(bounds),
-        cmocka_unit_test(lines_are_named),
-        cmocka_unit_test(writer_round_trip),
+        cmocka_unit_test(traps),           cmocka_unit_test(alias_bomb),
+        cmocka_unit_test(bounds),          cmocka_unit_test(repeated_text),
+        cmocka_unit_test(messages),        cmocka_unit_test(anchors_are_copied),
+        cmocka_unit_test(written_values),  cmocka_unit_test(layout),
+        cmocka_unit_test(lines_are_named), cmocka_unit_test(writer_round_trip),
         cmocka_unit_test(canonical_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
