@@ -31,6 +31,8 @@ BUILD=${BUILD:-$ROOT/build}
 [[ $BUILD == /* ]] || BUILD=$ROOT/$BUILD
 REGROW=${REGROW:-$BUILD/regrow}
 REGROW_SHARED=${REGROW_SHARED:-$ROOT/../shared}
+# Its real place: find does not enter a folder that is a link.
+[[ ! -d $REGROW_SHARED ]] || REGROW_SHARED=$(cd "$REGROW_SHARED" && pwd -P)
 PATH=$("$ROOT/scripts/setup" --print-path):$PATH:/usr/sbin:/sbin
 export PATH REGROW_SHARED
 

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Application, ApplicationSet and project documents from hostile repositories.
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "gitops/gitops.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static bool no_files(void *ctx, const char *url, const char *rev, struct strv *paths,
+                     struct err *err)
+{
+    (void)ctx;
+    (void)url;
+    (void)rev;
+    (void)err;
+    strv_push(paths, "a/b.yaml");
+    strv_push(paths, "a/c/d.json");
+    return true;
+}
+
+static bool one_file(void *ctx, const char *url, const char *rev, const char *path, struct buf *out,
+                     struct err *err)
+{
+    (void)ctx;
+    (void)url;
+    (void)rev;
+    (void)path;
+    (void)err;
+    buf_str(out, "{\"a\":{\"b\":[1,\"x\"]}}");
+    return true;
+}
+
+static void one(json_t *doc)
+{
+    struct err err = {0};
+    struct origin where = {0};
+    struct application *a = NULL;
+    struct object o = {0};
+    bool skip;
+    if (application_parse(doc, &where, &a, &err))
+        if (!project_permits_app(doc, a, &err))
+            err_clear(&err);
+    application_free(a);
+    err_clear(&err);
+    if (object_sync_marks(doc, &o, &skip, &err) && json_is_object(doc) &&
+        object_normalize(doc, &err))
+        object_set_body(&o, doc);
+    object_clear(&o);
+    err_clear(&err);
+    struct appset_io io = {.git_files = no_files, .git_read = one_file};
+    struct appset_result r = {0};
+    if (!appset_expand(doc, &io, &r, &err))
+        err_clear(&err);
+    appset_result_clear(&r);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct yaml_docs docs = {0};
+    struct err err = {0};
+    struct yaml_opts o = {.name = "fuzz", .warn_only = true, .max_bytes = 65536};
+    CLEANUP(str_freep) char *text = mem_dup(data, size);
+    if (!yaml_read(text, size, &o, &docs, &err)) {
+        err_clear(&err);
+        return 0;
+    }
+    for (size_t i = 0; i < docs.docs.len && i < 8; i++)
+        one(docs.docs.v[i].value);
+    yaml_docs_clear(&docs);
+    return 0;
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The rows of docs/plan-cases.md.
+#include "tests/test.h"
+
+#include "reconcile/plan.h"
+
+struct world {
+    struct desired *d;
+    struct live_fact fact;
+    struct record record;
+    struct plan_policy policy;
+    bool has_fact, has_record;
+};
+
+static struct object_id id_of(const char *name)
+{
+    return (struct object_id){str_dup(""), str_dup("ConfigMap"), str_dup("n"), str_dup(name)};
+}
+
+static struct world new_world(bool desired)
+{
+    struct world w = {.d = desired_new(),
+                      .policy = {.prune = true, .max_prune_percent = 34, .min_prune_count = 20}};
+    kinds_add_builtin(w.d->kinds, 37);
+    desired_add_app_take(w.d, application_new_root("app"));
+    struct err err = {0};
+    if (desired) {
+        struct object o = {.id = id_of("c"), .version = str_dup("v1")};
+        CLEANUP(json_freep)
+        json_t *doc =
+            doc_of("{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: n}}");
+        object_set_body(&o, doc);
+        desired_add_object_take(w.d, &o);
+    }
+    assert_true(desired_finish(w.d, &err));
+    w.fact = (struct live_fact){.id = id_of("c"),
+                                .exists = true,
+                                .uid = str_dup("u"),
+                                .has_projection = true,
+                                .tracking_app = str_dup("app")};
+    w.record = (struct record){.id = id_of("c"),
+                               .version = str_dup("v1"),
+                               .app = str_dup("app"),
+                               .uid = str_dup("u"),
+                               .app_prune = true};
+    if (desired)
+        w.record.sent = w.d->objects.v[0].hash;
+    w.has_fact = w.has_record = true;
+    return w;
+}
+
+// The row the one object falls into; "-" when there is no item at all.
+static void row_is(struct world *w, const char *row)
+{
+    struct plan *p CLEANUP(plan_freep) = NULL;
+    struct err err = {0};
+    if (!plan_make(w->d, &w->fact, w->has_fact, &w->record, w->has_record, &w->policy, &p, &err))
+        fail_msg("%s", err.msg);
+    const char *got = p->items.len ? p->items.v[0].row : "-";
+    assert_string_equal(got, row);
+}
+
+static void end(struct world *w)
+{
+    desired_free(w->d);
+    live_fact_clear(&w->fact);
+    record_clear(&w->record);
+}
+
+static void wanted(void **s)
+{
+    (void)s;
+    struct world w = new_world(true);
+    row_is(&w, "N1");
+    w.fact.projection.b[0] = 1;
+    row_is(&w, "D2");
+    w.record.sent.b[0] ^= 1;
+    row_is(&w, "D1");
+    str_set(&w.record.uid, "other");
+    row_is(&w, "X1");
+    w.has_record = false;
+    row_is(&w, "X1");
+    w.policy.force_all = true;
+    row_is(&w, "D4");
+    w.fact.is_terminating = true;
+    row_is(&w, "C2");
+    w.has_fact = false;
+    row_is(&w, "C1");
+    w.d->objects.v[0].is_virtual = true;
+    row_is(&w, "V1");
+    end(&w);
+}
+
+static void unwanted(void **s)
+{
+    (void)s;
+    struct world w = new_world(false);
+    row_is(&w, "P8");
+    w.policy.prune = false;
+    row_is(&w, "P7");
+    w.d->apps.v[0]->prune_confirm = true;
+    row_is(&w, "P6");
+    w.d->apps.v[0]->prune = false;
+    row_is(&w, "P5");
+    w.fact.is_kept = true;
+    row_is(&w, "P4");
+    str_set(&w.fact.uid, "other");
+    row_is(&w, "P3");
+    w.d->apps.v[0]->state = APP_UNKNOWN;
+    row_is(&w, "P1");
+    str_set(&w.record.app, "gone");
+    row_is(&w, "P2");
+    w.has_fact = false;
+    row_is(&w, "-");
+    end(&w);
+}
+
+static void hooks(void **s)
+{
+    (void)s;
+    struct world w = new_world(true);
+    w.d->objects.v[0].is_hook = true;
+    w.d->objects.v[0].hook_delete = HOOK_BEFORE_CREATION;
+    row_is(&w, "H4");
+    w.record.is_hook = true;
+    w.record.sent = plan_hook_token(w.d, 0);
+    row_is(&w, "H1");
+    w.record.is_hook = false;
+    w.has_fact = false;
+    row_is(&w, "H2");
+    end(&w);
+}
+
+static void breaker(void **s)
+{
+    (void)s;
+    struct world w = new_world(false);
+    struct plan *p = NULL;
+    struct err err = {0};
+    w.policy.min_prune_count = 0;
+    assert_false(plan_make(w.d, &w.fact, 1, &w.record, 1, &w.policy, &p, &err));
+    assert_int_equal(err.kind, ERR_CONFLICT);
+    err_clear(&err);
+    w.policy.allow_mass_prune = true;
+    row_is(&w, "P8");
+    end(&w);
+}
+
+static void projections(void **s)
+{
+    (void)s;
+    CLEANUP(json_freep)
+    json_t *live = doc_of(
+        "{metadata: {name: a, managedFields: [{manager: regrow, operation: Apply, fieldsV1: "
+        "{'f:spec': {'f:list': {'k:{\"name\":\"x\"}': {'.': {}, 'f:v': {}}}, 'f:m': {}}}}]}, spec: "
+        "{m: 1, other: 2, list: [{name: z, v: 0}, {name: x, v: 7, w: 8}]}}");
+    CLEANUP(json_freep) json_t *p = project_fields(live, managed_fields_of(live, "regrow"));
+    CLEANUP(str_freep) char *text = canon_of(p);
+    assert_string_equal(text,
+                        "{\"f:spec\":{\"f:list\":{\"k:{\\\"name\\\":\\\"x\\\"}\":{\"f:v\":7}},"
+                        "\"f:m\":1}}");
+    struct sha256 a;
+    struct sha256 b;
+    assert_true(projection_of(live, "regrow", &a));
+    json_object_set_new(json_object_get(live, "spec"), "other", json_integer(3));
+    assert_true(projection_of(live, "regrow", &b) && sha256_eq(&a, &b));
+    json_object_set_new(json_object_get(live, "spec"), "m", json_integer(3));
+    assert_true(projection_of(live, "regrow", &b) && !sha256_eq(&a, &b));
+    assert_false(projection_of(live, "nobody", &b));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(wanted), cmocka_unit_test(unwanted),
+                                       cmocka_unit_test(hooks), cmocka_unit_test(breaker),
+                                       cmocka_unit_test(projections)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
