@@ -1,0 +1,177 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 300
+#
+# Where manifests come from: Helm repositories, OCI registries, kustomize and its options, several
+# sources with value files of another, several repositories, the mirror map, the cache. No cluster.
+set -euo pipefail
+. "$(dirname "$0")/../lib/env.sh"
+. "$LIB/githttp.sh"
+. "$LIB/charts.sh"
+
+export XDG_CACHE_HOME=$SCRATCH/cache
+REPO=$SCRATCH/repo
+
+# application NAME SPEC: the root with this one application
+application() {
+  rm -rf "$REPO/root"
+  mkdir -p "$REPO/root"
+  cat >"$REPO/root/app.yaml" <<Y
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: $1, namespace: argocd}
+spec:
+  project: default
+  destination: {server: https://kubernetes.default.svc, namespace: web}
+$2
+Y
+  git_publish "$REPO" repo >/dev/null
+}
+
+root() { echo "$HTTP_URL/git/repo.git//root?ref=main"; }
+rendered() { "$REGROW" render "$@" "$(root)" 2>&1 || true; }
+
+chart() { # FOLDER
+  mkdir -p "$1/templates"
+  printf 'apiVersion: v2\nname: web\nversion: 1.2.3\n' >"$1/Chart.yaml"
+  printf 'color: red\nnested: {a: 1}\n' >"$1/values.yaml"
+  cat >"$1/templates/cm.yaml" <<'Y'
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: {{ .Release.Name }}}
+data:
+  color: {{ .Values.color | quote }}
+  a: {{ .Values.nested.a | quote }}
+  file: {{ .Values.file | default "" | quote }}
+  kube: {{ .Capabilities.KubeVersion.Minor | quote }}
+Y
+}
+
+helm_values() {
+  chart "$REPO/charts/web"
+  printf 'color: fromfile\n' >"$REPO/charts/web/prod.yaml"
+  printf 'text\n' >"$REPO/charts/web/note.txt"
+  application w "  source:
+    repoURL: $HTTP_URL/git/repo.git
+    path: charts/web
+    targetRevision: main
+    helm:
+      valueFiles: [prod.yaml, missing.yaml]
+      ignoreMissingValueFiles: true
+      valuesObject: {nested: {a: 2}}
+      parameters: [{name: color, value: 'a,b'}]
+      fileParameters: [{name: file, path: note.txt}]"
+  like "$(rendered)" 'color: a,b' 'parameters win, commas are escaped'
+  like "$(rendered)" 'a: "2"' 'valuesObject is merged'
+  like "$(rendered)" 'file: |' 'fileParameters are read'
+  like "$(rendered --kube-version 1.33.0)" 'kube: "33"' 'the version of the target is seen'
+  application w "  source: {repoURL: $HTTP_URL/git/repo.git, path: charts/web, helm: {valueFiles: [missing.yaml]}}"
+  like "$(rendered)" 'missing.yaml' 'a missing value file is an error'
+}
+
+repositories() {
+  charts_package "$REPO/charts/web" repo >/dev/null
+  local url
+  url=$(charts_index repo)
+  application w "  source: {repoURL: $url, chart: web, targetRevision: '>=1.0.0 <2'}"
+  like "$(rendered)" 'color: red' 'a chart of a Helm repository, by constraint'
+  like "$("$REGROW" plan "$(root)")" 'helm 1.2.3' 'plan says which version'
+  application w "  source: {repoURL: $url, chart: web, targetRevision: 9.9.9}"
+  like "$(rendered)" 'no version satisfies' 'a version that does not exist'
+  application w "  source: {repoURL: https://charts.example.com, chart: web, targetRevision: 1.2.3}"
+  like "$(rendered --mirror "https://charts.example.com=$url")" 'color: red' 'a mirror takes the place of a repository'
+  like "$(rendered --mirror "https://charts.example.com=$FILES_ROOT/charts/repo")" 'color: red' 'a folder too'
+}
+
+registries() {
+  oci_start
+  oci_push "$(charts_package "$REPO/charts/web" oci)"
+  application w "  source: {repoURL: $OCI_URL/web, path: ., targetRevision: 1.2.3}"
+  like "$(rendered)" 'color: red' 'a chart of an OCI registry'
+  application w "  source: {repoURL: $OCI_URL/web, path: ., targetRevision: '^1'}"
+  like "$(rendered)" 'color: red' 'by constraint'
+  oci_stop
+}
+
+several_sources() {
+  rm -rf "$SCRATCH/values"
+  mkdir -p "$SCRATCH/values/env"
+  printf 'color: fromref\n' >"$SCRATCH/values/env/prod.yaml"
+  git_publish "$SCRATCH/values" values >/dev/null
+  mkdir -p "$REPO/plain/sub"
+  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: plain}\n' >"$REPO/plain/a.yaml"
+  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: deep}\n' >"$REPO/plain/sub/b.yaml"
+  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: left-out}\n' >"$REPO/plain/sub/c.yaml"
+  application w "  sources:
+  - {repoURL: $HTTP_URL/git/repo.git, path: charts/web, helm: {valueFiles: [\$v/env/prod.yaml]}}
+  - {repoURL: $HTTP_URL/git/values.git, ref: v, targetRevision: main}
+  - {repoURL: $HTTP_URL/git/repo.git, path: plain, directory: {recurse: true, exclude: '*c.yaml'}}"
+  local out
+  out=$(rendered)
+  like "$out" 'color: fromref' 'value files of another repository'
+  like "$out" 'name: plain' 'a directory beside the chart'
+  like "$out" 'name: deep' 'recursed into'
+  unlike "$out" 'left-out' 'but for what is excluded'
+}
+
+kustomized() {
+  mkdir -p "$REPO/base" "$REPO/overlay"
+  printf 'resources: [cm.yaml, deploy.yaml]\n' >"$REPO/base/kustomization.yaml"
+  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cm}\ndata: {a: b}\n' >"$REPO/base/cm.yaml"
+  cat >"$REPO/base/deploy.yaml" <<'Y'
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: d}
+spec:
+  selector: {matchLabels: {a: d}}
+  template: {metadata: {labels: {a: d}}, spec: {containers: [{name: c, image: "web:1"}]}}
+Y
+  printf 'resources: [../base]\nnamePrefix: old-\n' >"$REPO/overlay/kustomization.yaml"
+  application w "  source:
+    repoURL: $HTTP_URL/git/repo.git
+    path: overlay
+    kustomize:
+      namePrefix: new-
+      images: ['web=other/web:2']
+      replicas: [{name: d, count: 3}]
+      commonLabels: {team: '\$ARGOCD_APP_NAME'}
+      commonAnnotations: {note: hello}
+      patches: [{target: {kind: ConfigMap}, patch: '[{op: add, path: /data/c, value: d}]'}]"
+  local out
+  out=$(rendered)
+  like "$out" 'name: new-cm' 'namePrefix replaces the one that is there'
+  like "$out" 'image: other/web:2' 'images'
+  like "$out" 'replicas: 3' 'replicas'
+  like "$out" 'team: w' 'labels, with build variables'
+  like "$out" 'note: hello' 'annotations'
+  like "$out" 'c: d' 'patches'
+}
+
+optional_subcharts() {
+  chart "$REPO/charts/opt"
+  printf 'apiVersion: v2\nname: opt\nversion: 1.0.0\ndependencies:\n- {name: gone, version: 1.0.0, repository: "https://nowhere.example.com", condition: gone.enabled}\n' >"$REPO/charts/opt/Chart.yaml"
+  printf 'color: red\nnested: {a: 1}\ngone: {enabled: false}\n' >"$REPO/charts/opt/values.yaml"
+  application w "  source: {repoURL: $HTTP_URL/git/repo.git, path: charts/opt}"
+  like "$(rendered)" 'color: red' 'a chart whose optional sub-chart is off and absent'
+  application w "  source: {repoURL: $HTTP_URL/git/repo.git, path: charts/opt, helm: {parameters: [{name: gone.enabled, value: 'true'}]}}"
+  like "$(rendered)" 'dependency gone' 'switched on, what is missing is named'
+}
+
+offline() {
+  local url
+  url=$(charts_index repo)
+  application w "  source: {repoURL: https://charts.example.com, chart: web, targetRevision: 1.2.3}"
+  like "$(rendered --mirror "https://charts.example.com=$url")" 'color: red' 'once it was read'
+  githttp_stop
+  like "$(rendered --offline --mirror "https://charts.example.com=$url")" 'color: red' 'offline everything comes from the cache'
+  like "$(rendered)" 'Could|refused|connect' 'without --offline the lost host is named'
+}
+
+githttp_start
+run_case helm helm_values
+run_case repositories repositories
+run_case registries registries
+run_case 'several sources' several_sources
+run_case kustomize kustomized
+run_case 'optional sub-charts' optional_subcharts
+run_case offline offline
