@@ -136,7 +136,7 @@ Y
       replicas: [{name: d, count: 3}]
       commonLabels: {team: '\$ARGOCD_APP_NAME'}
       commonAnnotations: {note: hello}
-      patches: [{target: {kind: ConfigMap}, patch: '[{op: add, path: /data/c, value: d}]'}]"
+      patches: [{target: {kind: ConfigMap}, patch: \"- op: add\\n  path: /data/c\\n  value: d\"}]"
   local out
   out=$(rendered)
   like "$out" 'name: new-cm' 'namePrefix replaces the one that is there'
