@@ -219,9 +219,11 @@ static bool ls_line(struct git_refs *refs, const char *data, size_t len, struct 
         size_t left = (size_t)(data + len - attr);
         sp = memchr(attr, ' ', left);
         size_t n = sp ? (size_t)(sp - attr) : left;
-        if (n > 14 && !memcmp(attr, "symref-target:", 14))
+        if (n > 14 && !memcmp(attr, "symref-target:", 14)) {
+            free(r->symref);
             r->symref = str_ndup(attr + 14, n - 14);
-        else if (n == 47 && !memcmp(attr, "peeled:", 7) && is_id(attr + 7, 40))
+        }
+        if (n == 47 && !memcmp(attr, "peeled:", 7) && is_id(attr + 7, 40))
             memcpy(r->id, attr + 7, 40);
     }
     return true;
