@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a snapshot holds (design section 6): for every application its sources, values, rendered
+// objects and their origin; every Git repository with all refs and commits; every chart, artifact
+// and remote base by digest; the graph; the secret-zero set; versions. Read-only towards the
+// cluster. What cannot be read makes the snapshot suspect and keeps what the newest one had.
+//
+// The content schema (root, lists, rows) is docs/repository-format.md section 7.
+#ifndef SNAPSHOT_CAPTURE_H
+#define SNAPSHOT_CAPTURE_H
+
+#include "kube/kube.h"
+#include "snapshot/writer.h"
+#include "source/source.h"
+
+// Which live Secrets (and ConfigMaps) are taken, and what must never come back. First rule that
+// matches decides. docs/secret-zero.md lists the defaults.
+struct secret_rule {
+    const char *name;      // "sealed-secrets keys"
+    bool take;             // false: never
+    const char *namespace; // glob, NULL: any
+    const char *object;    // glob over names, NULL: any
+    const char *type;      // Secret type, NULL: any
+    const char *label;     // "key" or "key=value", NULL: any
+};
+const struct secret_rule *secret_rules_default(size_t *n);
+// The rule that decides for a live Secret; NULL: none takes it. Pure.
+const struct secret_rule *secret_rule_for(const struct secret_rule *rules, size_t n,
+                                          const json_t *secret);
+// Takes out what must not be restored: uid, resourceVersion, ownerReferences, managedFields, status
+// and so on (spec addons-and-secrets 1.2, 4.4). Changes doc.
+void capture_strip(json_t *doc);
+// Kind k (holds a private key that parses) or s.
+char secret_blob_kind(const json_t *secret);
+
+struct capture_opts {
+    const struct desired *desired;
+    struct source *source;
+    struct kube *kube;         // NULL: from Git alone
+    const struct kinds *kinds; // served; NULL without a cluster
+    const char *root;          // as the user wrote it, without credentials
+    const json_t *healthy;     // {application: revision last seen healthy}, or NULL
+    const struct secret_rule *rules;
+    size_t n_rules;
+    bool without_secrets;  // --no-secrets: from a read-only place
+    struct shrink_bounds { // percent of the newest good snapshot; 0: defaults
+        unsigned objects, apps, secrets, refs;
+    } bounds;
+    const char *work_dir; // private folder for files that pieces are cut from
+    const struct event_sink *events;
+};
+// What a person is told beside the entry.
+struct capture_report {
+    struct strv warnings; // one line each: application and why it is unknown, what was left out
+    struct strv secrets;  // names of what was taken, with the rule
+    int64_t ms;
+};
+void capture_report_clear(struct capture_report *r);
+// Hands everything to the writer and fills *out (root, counts, state, why). Not committed yet.
+MUST_CHECK bool capture_run(struct writer *w, const struct capture_opts *o,
+                            struct snapshot_entry *out, struct capture_report *report,
+                            struct err *err);
+// The sanity gate alone, pure: state and why against the newest good entry (NULL: none).
+void capture_judge(struct snapshot_entry *s, const struct snapshot_entry *last_good,
+                   const struct shrink_bounds *b, const struct strv *emptied_apps);
+
+#endif

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Entries of a chain's log (docs/repository-format.md section 6): snapshot
+// (the manifest), checkpoint, verdict. Parsed only after their signature held.
+#ifndef SNAPSHOT_ENTRY_H
+#define SNAPSHOT_ENTRY_H
+
+#include "snapshot/pack.h"
+#include "snapshot/signed.h"
+
+#define ENTRY_MAX_BYTES (1U << 20)
+
+enum entry_kind { ENTRY_SNAPSHOT, ENTRY_CHECKPOINT, ENTRY_VERDICT };
+enum verdict { VERDICT_GOOD, VERDICT_BAD, VERDICT_VERIFIED, VERDICT_DRILLED };
+const char *verdict_name(enum verdict v);
+
+struct seq_hash {
+    uint64_t seq;
+    struct sha256 hash;
+    uint64_t since; // wait only: seq of the checkpoint that first dropped it
+};
+
+struct snapshot_entry {
+    unsigned epoch;
+    char *cluster;   // kube-system uid, or NULL
+    bool is_good;    // state
+    struct strv why; // codes: "unknown-source", "shrunk-objects" …
+    struct {
+        uint64_t apps, objects, sources, unknown, secrets, refs;
+    } counts;
+    struct {
+        uint64_t content, stored, added;
+    } bytes;
+    struct blob_id root;
+    struct sha256 objects, git; // index files
+    bool has_git;
+    struct {
+        uint64_t reread, present;
+    } check;
+    char *origin; // copied from another repository: "<repo> <chain> <seq>", or NULL
+};
+struct checkpoint_entry {
+    VEC(struct seq_hash) keep, wait;
+    VEC(uint64_t) sweep;
+    char *rule; // how keep was chosen, for people
+};
+struct verdict_entry {
+    struct seq_hash of;
+    enum verdict verdict;
+    char *why;
+    struct sha256 report; // pack name
+    bool has_report;
+};
+
+struct entry {
+    enum entry_kind kind;
+    uint8_t repo[16];
+    char *chain;
+    uint64_t seq;
+    VEC(struct sha256) prev;
+    unsigned trust;
+    int64_t time_unix_s; // the signer's claim
+    char *tool;
+    struct snapshot_entry snapshot;
+    struct checkpoint_entry checkpoint;
+    struct verdict_entry verdict;
+    // Set by the reader of the log:
+    struct sha256 hash; // of the whole file
+    struct key_id signer;
+    int64_t stored_at_ms; // by the store's clock; 0 unknown
+    bool is_void;         // signed by a key revoked before it
+};
+void entry_clear(struct entry *e);
+// The file: signed line with one signature.
+void entry_write(const struct entry *e, const struct signer *s, struct buf *out,
+                 struct sha256 *hash);
+// From a verified line's JSON. CORRUPT when a member is missing or out of bounds.
+MUST_CHECK bool entry_parse(const json_t *body, struct entry *out, struct err *err);
+
+#endif

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Blobs and packs (docs/repository-format.md section 4). A pack is
+// age( zstd frames ‖ skippable frame with the table ): `age -d | zstd -dc` prints its content.
+#ifndef SNAPSHOT_PACK_H
+#define SNAPSHOT_PACK_H
+
+#include "base/hash.h"
+#include "snapshot/age.h"
+#include "snapshot/keys.h"
+
+#define BLOB_MAX_BYTES (8U << 20)  // one blob, and one opened pack
+#define PACK_MAX_BYTES (10U << 20) // stored
+#define PACK_MAX_BLOBS 262144U
+
+struct blob_id {
+    uint8_t b[16];
+};
+bool blob_id_eq(const struct blob_id *a, const struct blob_id *b);
+int blob_id_cmp(const struct blob_id *a, const struct blob_id *b);
+void blob_id_hex(const struct blob_id *id, char out[33]);
+MUST_CHECK bool blob_id_parse(const char *hex, struct blob_id *out);
+
+// Kinds: 'r' root, 'l' list, 'o' object, 'f' file piece, 'g' Git pack piece, 'k' unguessable
+// Secret, 's' pooled Secrets. Index only: 'n' application name, 't' Git tip.
+bool blob_kind_is_valid(char kind);
+char blob_class(char kind); // 'o', 'f', 'g', 's'
+
+// Computes ids under one chain's id key; holds a reused HMAC context.
+struct blob_namer;
+struct blob_namer *blob_namer_new(const uint8_t id_key[KEY_BYTES]);
+void blob_namer_free(struct blob_namer *n);
+CLEANUP_FN(struct blob_namer, blob_namer_free, blob_namer_freep);
+struct blob_id blob_name(struct blob_namer *n, char kind, const void *p, size_t len);
+
+struct pack_entry {
+    char kind;
+    uint32_t len;
+};
+
+// Builds one pack of one class.
+struct pack_builder;
+struct pack_builder *pack_builder_new(char class);
+void pack_builder_free(struct pack_builder *b);
+CLEANUP_FN(struct pack_builder, pack_builder_free, pack_builder_freep);
+// Would these bytes still fit? (8 MiB opened, table included in the stored bound.)
+bool pack_fits(const struct pack_builder *b, size_t len);
+void pack_add(struct pack_builder *b, char kind, const void *p, size_t len); // copies
+size_t pack_content_bytes(const struct pack_builder *b);
+// Seals to the recipient, opens the result again from memory with its file key and compares every
+// blob, then names it. The builder is empty afterwards. A mismatch is INTERNAL.
+MUST_CHECK bool pack_seal(struct pack_builder *b, const uint8_t recipient[KEY_BYTES],
+                          struct buf *out, struct sha256 *name, struct err *err);
+
+// An opened pack: content and table.
+struct pack {
+    struct buf content;
+    VEC(struct pack_entry) entries; // offsets are sums of earlier lengths
+};
+// Bounds first; anything off is CORRUPT. identities of the epoch.
+MUST_CHECK bool pack_open(const struct age_keys *keys, const void *p, size_t len, struct pack *out,
+                          struct err *err);
+// The zstd part alone (after age): for the builder's own check and for fuzzing.
+MUST_CHECK bool pack_parse(const void *p, size_t len, struct pack *out, struct err *err);
+void pack_clear(struct pack *p);
+
+#endif

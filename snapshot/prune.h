@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Forgetting and deleting (docs/repository-format.md section 10). Needs the
+// pruner key and the right to delete, no private key. Any number may run; resume is running again.
+#ifndef SNAPSHOT_PRUNE_H
+#define SNAPSHOT_PRUNE_H
+
+#include "snapshot/repo.h"
+
+struct keep_rules { // 0: rule off
+    unsigned last, hourly, daily, weekly, monthly, yearly;
+    int64_t within_ms;  // default 7 d
+    unsigned min_good;  // default 10
+    int64_t suspect_ms; // default 30 d
+};
+struct keep_decision {
+    uint64_t seq;
+    bool keep;
+    const char *why; // "daily", "newest good", "younger than 7 d" …
+};
+// Pure: which live snapshots stay, by stored-at. now by the store's clock. out has one row a live
+// snapshot, oldest first.
+struct keep_decisions {
+    VEC(struct keep_decision) v;
+};
+void keep_choose(const struct log *l, const struct keep_rules *rules, int64_t now_unix_ms,
+                 struct keep_decisions *out);
+
+struct prune_opts {
+    const struct credential *pruner;
+    const struct keep_rules *rules; // NULL: nothing new is dropped
+    const uint64_t *drop;           // snapshots named by a person
+    size_t n_drop;
+    bool sweep;        // prune: delete what has waited for the grace
+    bool dry_run_only; // decide, change nothing
+    bool exclusive;    // stated: no writer runs (stores without atomic create)
+    int64_t grace_ms;  // 72 h
+};
+struct prune_result {
+    struct keep_decisions decisions;
+    VEC(uint64_t) dropped, swept;
+    uint64_t deleted_files, deleted_bytes, waiting;
+    int64_t next_sweep_unix_ms; // when the grace of the oldest waiting one ends; 0: none
+};
+void prune_result_clear(struct prune_result *r);
+MUST_CHECK bool repo_prune(struct repo *r, const char *chain, const struct prune_opts *o,
+                           struct prune_result *out, struct err *err);
+// Back from wait to keep; NOT_FOUND when it is not waiting.
+MUST_CHECK bool repo_forget_undo(struct repo *r, const char *chain, const struct credential *pruner,
+                                 uint64_t seq, struct err *err);
+// Deletes an unsigned or forged file at a number of the log.
+MUST_CHECK bool repo_remove_untrusted(struct repo *r, const char *chain, uint64_t seq,
+                                      struct err *err);
+
+#endif

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Reading the content of one snapshot. Packs are fetched when first needed,
+// checked against their name, opened, and a few are kept in memory.
+#ifndef SNAPSHOT_READER_H
+#define SNAPSHOT_READER_H
+
+#include "snapshot/repo.h"
+
+struct reader;
+// The identity of the snapshot's epoch opens it. identity and repo are lent for the reader's life.
+MUST_CHECK bool reader_open(struct repo *r, const char *chain, const struct entry *snapshot,
+                            const struct age_identity *identity, struct reader **out,
+                            struct err *err);
+void reader_free(struct reader *r);
+CLEANUP_FN(struct reader, reader_free, reader_freep);
+
+bool reader_has(const struct reader *r, const struct blob_id *id);
+// The bytes of one blob, its id recomputed. Not in the index: CORRUPT.
+MUST_CHECK bool reader_blob(struct reader *r, const struct blob_id *id, char *kind, struct buf *out,
+                            struct err *err);
+MUST_CHECK bool reader_json(struct reader *r, const struct blob_id *id, char kind, json_t **out,
+                            struct err *err);
+MUST_CHECK bool reader_root(struct reader *r, json_t **out, struct err *err);
+// A file description {"size":n,"sha256":hex,"blobs":[…]}: pieces in order to sink, then size and
+// hash are checked.
+typedef bool (*reader_sink_fn)(void *ctx, const void *p, size_t len, struct err *err);
+MUST_CHECK bool reader_file(struct reader *r, const json_t *file, reader_sink_fn sink, void *ctx,
+                            struct err *err);
+// Every blob of every pack in turn (verify, copy). progress in content bytes.
+struct reader_stats {
+    uint64_t packs, blobs, content, stored;
+};
+MUST_CHECK bool reader_each(struct reader *r,
+                            bool (*blob)(void *ctx, const struct blob_id *id, char kind,
+                                         const void *p, size_t len, struct err *err),
+                            void *ctx, struct reader_stats *stats, struct err *err);
+
+// ---- verify (section 12) ----
+enum verify_level { VERIFY_NAMES, VERIFY_CHAIN, VERIFY_INDEX, VERIFY_CONTENT }; // V0..V3
+struct verify_result {
+    uint64_t snapshots, files, packs, blobs, git_objects;
+    uint64_t content_bytes, stored_bytes;
+    int64_t ms;
+    enum verify_level level; // what was proved
+    struct strv problems;    // one line each, naming file and the snapshots it harms
+    VEC(uint64_t) harmed;    // seqs of live snapshots that cannot be restored whole
+};
+void verify_result_clear(struct verify_result *v);
+struct verify_opts {
+    const struct age_identities *identities; // NULL: V1 (or V2 with k)
+    const struct chain_keys *k;
+    uint64_t only_seq; // 0: all live snapshots
+    bool quick;        // presence and size of packs only, no bytes read
+};
+// Goes on after a bad file, so that the result names everything. False only when the log itself
+// cannot be trusted or the store does not answer.
+MUST_CHECK bool repo_verify(struct repo *r, const struct log *l, const struct verify_opts *o,
+                            struct verify_result *out, struct err *err);
+
+#endif

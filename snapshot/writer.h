@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Writing one snapshot (docs/repository-format.md section 9). The order of
+// writing is the crash order: packs, index, read-back, entry. No locks.
+//
+// Life: writer_begin (trust, head, index files of what it may stand on; a cluster that is not the
+// chain's is refused before anything is written), writer_add… for every blob of the snapshot,
+// writer_commit, writer_free. Content stays where it is (memory for blobs, files for pieces) until
+// commit: a batch that is not stood on is written again from it.
+#ifndef SNAPSHOT_WRITER_H
+#define SNAPSHOT_WRITER_H
+
+#include "snapshot/repo.h"
+
+struct writer_opts {
+    const struct credential *job; // recipient, K, writer key, chain
+    const char *cluster;          // kube-system uid, or NULL
+    bool adopt_chain;             // another cluster's uid is accepted
+    bool full;                    // stand on nothing
+    const char *index_cache;      // folder of index files by name, or NULL
+};
+struct writer;
+MUST_CHECK bool writer_begin(struct repo *r, const struct writer_opts *o, struct writer **out,
+                             struct err *err);
+void writer_free(struct writer *w);
+CLEANUP_FN(struct writer, writer_free, writer_freep);
+
+// The newest snapshot not void this one follows; NULL: the first. Borrowed.
+const struct entry *writer_previous(const struct writer *w);
+const struct entry *writer_last_good(const struct writer *w);
+// The list id and object count an application had in the newest snapshot (its n record).
+bool writer_known_app(const struct writer *w, const char *app, struct blob_id *list,
+                      uint32_t *objects);
+// Was this Git tip in the newest snapshot (t record)?
+bool writer_known_tip(const struct writer *w, const char *hex);
+bool writer_has(const struct writer *w, const struct blob_id *id); // in what it may stand on
+
+// A blob of kinds r l o k s f; bytes are copied. The same blob twice is one.
+struct blob_id writer_add(struct writer *w, char kind, const void *p, size_t len);
+// A file as pieces of kind 'f' or (with git >= 0, number of the Git pack) 'g', read again at
+// commit. *out: {"size","sha256","blobs":[…]}, owned.
+MUST_CHECK bool writer_add_file(struct writer *w, const char *path, int git, json_t **out,
+                                struct err *err);
+// Keeps a blob of the previous snapshot that was not captured again (an unknown application).
+// False: it is not there.
+bool writer_keep(struct writer *w, const struct blob_id *id);
+void writer_note_app(struct writer *w, const char *app, const struct blob_id *list,
+                     uint32_t objects);
+void writer_note_tip(struct writer *w, const char *hex);
+
+// What the snapshot is, except for what the writer fills: epoch, objects, git, bytes, check.
+// Commits and reads back. Afterwards *out is the entry as stored.
+MUST_CHECK bool writer_commit(struct writer *w, struct snapshot_entry *s, struct entry *out,
+                              struct err *err);
+
+// ---- which batches to stand on (pure; section 9 step 4) ----
+struct batch_use { // of one set, oldest first
+    uint64_t bytes, needed;
+    bool is_drop; // decided
+};
+void choose_batches(struct batch_use *b, size_t n, bool is_git, bool may_drop);
+
+#endif
