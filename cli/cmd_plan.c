@@ -13,13 +13,43 @@ struct planning {
     const struct graph *g;
     struct graph *own; // without a cluster
     struct run *run;   // with one
+    size_t *objects;   // per application, the virtual ones left out
+    // Node indices by application: those of one begin at first[app], and end where the next begin.
+    unsigned *nodes, *first;
 };
 
-static size_t real_objects(const struct desired *d, int app)
+static void index_apps(struct planning *p)
+{
+    size_t n_apps = p->d->apps.len;
+    p->objects = mem_alloc((n_apps + 1) * sizeof(*p->objects));
+    for (size_t i = 0; i < p->d->objects.len; i++)
+        p->objects[p->d->objects.v[i].app] += !p->d->objects.v[i].is_virtual;
+    p->first = mem_alloc((n_apps + 2) * sizeof(*p->first));
+    for (size_t i = 0; i < p->g->nodes.len; i++)
+        p->first[p->g->nodes.v[i].app + 1]++;
+    for (size_t i = 0; i < n_apps; i++)
+        p->first[i + 1] += p->first[i];
+    p->nodes = mem_alloc((p->g->nodes.len + 1) * sizeof(*p->nodes));
+    unsigned *at = mem_alloc((n_apps + 1) * sizeof(*at));
+    for (unsigned i = 0; i < p->g->nodes.len; i++) {
+        unsigned app = p->g->nodes.v[i].app;
+        p->nodes[p->first[app] + at[app]++] = i;
+    }
+    free(at);
+}
+
+static void planning_clear(struct planning *p)
+{
+    free(p->objects);
+    free(p->first);
+    free(p->nodes);
+}
+
+static size_t all_objects(const struct planning *p)
 {
     size_t n = 0;
-    for (size_t i = 0; i < d->objects.len; i++)
-        n += !d->objects.v[i].is_virtual && (app < 0 || d->objects.v[i].app == (unsigned)app);
+    for (size_t i = 0; i < p->d->apps.len; i++)
+        n += p->objects[i];
     return n;
 }
 
@@ -31,17 +61,15 @@ static unsigned deepest(const struct graph *g)
     return max;
 }
 
-// Applications, gates and external things that something of this application waits for.
-static void waits_of(const struct planning *p, unsigned app, struct strv *out)
+static void waits_of_node(const struct planning *p, unsigned n, struct strv *out)
 {
     const struct graph *g = p->g;
-    for (size_t i = 0; i < g->edges.len; i++) {
-        const struct edge *e = &g->edges.v[i];
-        const struct node *from = &g->nodes.v[e->from];
+    const struct node *from = &g->nodes.v[n];
+    unsigned app = from->app;
+    for (unsigned i = 0; i < from->n_out; i++) {
+        const struct edge *e = &g->edges.v[from->first_out + i];
         const struct node *to = &g->nodes.v[e->to];
-        if (e->is_dropped || from->app != app || from->kind == NODE_WEBHOOK ||
-            from->kind == NODE_EXTERNAL || from->kind == NODE_APP_END ||
-            (from->kind == NODE_OBJECT && p->d->objects.v[e->from].is_virtual))
+        if (e->is_dropped)
             continue;
         CLEANUP(str_freep) char *text = NULL;
         if (to->kind == NODE_WEBHOOK || to->kind == NODE_EXTERNAL)
@@ -55,6 +83,18 @@ static void waits_of(const struct planning *p, unsigned app, struct strv *out)
             text = str_dup(to->label);
         if (text && !strv_has(out, text))
             strv_push(out, text);
+    }
+}
+
+// Applications, gates and external things that something of this application waits for.
+static void waits_of(const struct planning *p, unsigned app, struct strv *out)
+{
+    for (unsigned i = p->first[app]; i < p->first[app + 1]; i++) {
+        const struct node *n = &p->g->nodes.v[p->nodes[i]];
+        bool own = n->kind == NODE_OBJECT ? !p->d->objects.v[p->nodes[i]].is_virtual
+                                          : n->kind == NODE_APP_START || n->kind == NODE_BARRIER;
+        if (own)
+            waits_of_node(p, p->nodes[i], out);
     }
 }
 
@@ -101,7 +141,7 @@ static void print_app(const struct planning *p, unsigned app, const char *indent
     struct strv waits = {0};
     CLEANUP(str_freep) char *head = str_printf("%s%s%s", indent, branch(last), a->name);
     int pad = width - display_width(head);
-    printf("%s%*s %5zu   ", head, pad > 0 ? pad : 0, "", real_objects(p->d, (int)app));
+    printf("%s%*s %5zu   ", head, pad > 0 ? pad : 0, "", p->objects[app]);
     if (a->state == APP_UNKNOWN)
         printf("%s✗ %s%s", paint(p->c, "red"), a->problem.msg, paint(p->c, ""));
     else if (a->state == APP_OTHER_CLUSTER)
@@ -200,9 +240,9 @@ static void print_text(const struct planning *p)
     if (d->root_ref)
         printf(" (%s)", d->root_ref);
     printf("   %zu application%s   %zu objects   order: %u steps deep\n\n", n_apps,
-           n_apps == 1 ? "" : "s", real_objects(d, -1), deepest(p->g));
+           n_apps == 1 ? "" : "s", all_objects(p), deepest(p->g));
     int width = tree_width(d);
-    printf("  root%*s %5zu\n", width - 6, "", real_objects(d, 0));
+    printf("  root%*s %5zu\n", width - 6, "", p->objects[0]);
     if (p->c->o.verbose)
         print_objects(p, 0, "  ");
     int final = -1;
@@ -262,9 +302,8 @@ static void print_plan_json(const struct planning *p)
                       a->state == APP_KNOWN     ? "known"
                       : a->state == APP_UNKNOWN ? "unknown"
                                                 : "other-cluster",
-                      "revision", a->revision_text, "objects",
-                      (json_int_t)real_objects(p->d, (int)i), "waitsFor", waits, "problem",
-                      a->problem.msg));
+                      "revision", a->revision_text, "objects", (json_int_t)p->objects[i],
+                      "waitsFor", waits, "problem", a->problem.msg));
     }
     for (unsigned i = 0; i < p->d->objects.len; i++)
         if (!p->d->objects.v[i].is_virtual)
@@ -319,12 +358,14 @@ int cmd_plan(struct cli *c, struct err *err)
             return 0;
         p.g = own;
     }
+    index_apps(&p);
     if (c->o.output == OUT_JSON)
         print_plan_json(&p);
     else if (c->o.output == OUT_DOT)
         print_dot(&p);
     else
         print_text(&p);
+    planning_clear(&p);
     for (size_t i = 0; i < s->desired->apps.len; i++)
         if (s->desired->apps.v[i]->state == APP_UNKNOWN)
             return err_exit_code(ERR_PARTIAL);

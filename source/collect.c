@@ -280,6 +280,11 @@ static bool add_any(struct yield *y, json_t *doc, struct origin *where, struct e
 }
 
 // ---- namespaces an application wants made ----
+static bool is_namespace(const struct object *o)
+{
+    return !*o->id.group && !strcmp(o->id.kind, "Namespace");
+}
+
 static bool add_namespace(struct yield *y, struct err *err)
 {
     const struct application *a = y->l->d->apps.v[y->app];
@@ -291,9 +296,8 @@ static bool add_namespace(struct yield *y, struct err *err)
         if (object_id_eq(&y->objects.v[i].id, &id))
             return true;
     // Another application may have it, or want it too: the first one makes it.
-    for (size_t i = 0; i < y->l->d->objects.len; i++)
-        if (object_id_eq(&y->l->d->objects.v[i].id, &id))
-            return true;
+    if (json_object_get(y->l->namespaces, ns))
+        return true;
     CLEANUP(json_freep)
     json_t *doc = json_pack("{s:s, s:s, s:{s:s}}", "apiVersion", "v1", "kind", "Namespace",
                             "metadata", "name", ns);
@@ -316,7 +320,7 @@ static void yield_to_written(struct loading *l, const struct yield *y)
     struct desired *d = l->d;
     for (size_t i = 0; i < y->objects.len; i++) {
         const struct object *o = &y->objects.v[i];
-        if (strcmp(o->id.kind, "Namespace") != 0)
+        if (!is_namespace(o) || !json_object_get(l->namespaces, o->id.name))
             continue;
         for (size_t k = d->objects.len; k > 0; k--) {
             struct object *x = &d->objects.v[k - 1];
@@ -421,8 +425,11 @@ void collect_app(struct loading *l, unsigned app, struct render_job *jobs, size_
             *vec_push(&d->projects) = json_incref(y.projects.v[i]);
         unsigned first = (unsigned)d->apps.len;
         ok = add_children(&y, &err);
-        for (size_t i = 0; ok && i < y.objects.len; i++)
+        for (size_t i = 0; ok && i < y.objects.len; i++) {
+            if (is_namespace(&y.objects.v[i]))
+                json_object_set_new(l->namespaces, y.objects.v[i].id.name, json_true());
             desired_add_object_take(d, &y.objects.v[i]);
+        }
         for (size_t i = 0; ok && i < y.warnings.len; i++)
             strv_push(&d->apps.v[app]->warnings, y.warnings.v[i]);
         if (ok)

@@ -19,6 +19,14 @@
 #define MAX_ENTRIES 200000
 #define MAX_EXPORT_BYTES (1ULL << 30)
 #define MAX_LINKS 5
+#define OPEN_FOLDERS 8
+
+// Trees of the commit being read stay parsed: libgit2 keeps none that is large, and every look into
+// a folder of a thousand would inflate, hash and parse it again.
+struct open_folder {
+    char *path;
+    git_tree *tree;
+};
 
 struct gitsrc {
     struct gitsrc_opts o;
@@ -27,6 +35,9 @@ struct gitsrc {
     struct git_refs refs;
     struct git_greeting greeting;
     bool has_refs;
+    char *open_commit;
+    struct open_folder open[OPEN_FOLDERS]; // the first is the root
+    unsigned n_open, next_open;
 };
 
 void git_entries_clear(struct git_entries *e)
@@ -114,10 +125,21 @@ bool gitsrc_open(const struct gitsrc_opts *o, struct gitsrc **out, struct err *e
     return false;
 }
 
+static void close_folders(struct gitsrc *g)
+{
+    for (unsigned i = 0; i < g->n_open; i++) {
+        git_tree_free(g->open[i].tree);
+        free(g->open[i].path);
+    }
+    g->n_open = g->next_open = 0;
+    str_freep(&g->open_commit);
+}
+
 void gitsrc_free(struct gitsrc *g)
 {
     if (!g)
         return;
+    close_folders(g);
     git_repository_free(g->repo);
     git_refs_clear(&g->refs);
     free(g->url);
@@ -222,6 +244,8 @@ static bool has_commit(struct gitsrc *g, const char *id)
     git_oid oid;
     git_commit *c = NULL;
     git_tree *t = NULL;
+    if (str_eq(g->open_commit, id))
+        return true;
     bool ok = git_oid_fromstr(&oid, id) == 0 && git_commit_lookup(&c, g->repo, &oid) == 0 &&
               git_commit_tree(&t, c) == 0;
     git_tree_free(t);
@@ -367,13 +391,72 @@ int64_t gitsrc_commit_time(struct gitsrc *g, const char *commit)
     return t;
 }
 
-static bool find(struct gitsrc *g, git_tree *root, const char *path, git_tree_entry **out,
+static git_tree *keep_folder(struct gitsrc *g, const char *path, git_tree *t)
+{
+    unsigned at = g->n_open;
+    if (g->n_open < OPEN_FOLDERS) {
+        g->n_open++;
+    } else {
+        at = 1 + g->next_open++ % (OPEN_FOLDERS - 1);
+        git_tree_free(g->open[at].tree);
+        free(g->open[at].path);
+    }
+    g->open[at] = (struct open_folder){str_dup(path), t};
+    return t;
+}
+
+static bool open_folder(struct gitsrc *g, const char *commit, const char *path, git_tree **out,
+                        struct err *err);
+
+// The entry at a path that is not the root; the caller's own.
+static bool find(struct gitsrc *g, const char *commit, const char *path, git_tree_entry **out,
                  struct err *err)
 {
-    int rc = git_tree_entry_bypath(out, root, path);
-    if (rc == GIT_ENOTFOUND)
+    const char *slash = strrchr(path, '/');
+    CLEANUP(str_freep) char *dir = slash ? str_ndup(path, (size_t)(slash - path)) : str_dup("");
+    git_tree *t = NULL;
+    bool ok = open_folder(g, commit, dir, &t, err);
+    if (!ok && err->kind != ERR_NOT_FOUND)
+        return false;
+    const git_tree_entry *e =
+        ok && *path ? git_tree_entry_byname(t, slash ? slash + 1 : path) : NULL;
+    err_clear(err);
+    if (!e)
         return err_set(err, ERR_NOT_FOUND, "path \"%s\" does not exist in %s", path, g->url);
+    int rc = git_tree_entry_dup(out, e);
     return rc == 0 || lib_err(rc, err, path);
+}
+
+// The tree of a folder; borrowed, and only until the next call.
+static bool open_folder(struct gitsrc *g, const char *commit, const char *path, git_tree **out,
+                        struct err *err)
+{
+    git_tree *t = NULL;
+    git_tree_entry *e = NULL;
+    if (!str_eq(g->open_commit, commit)) {
+        close_folders(g);
+        if (!root_tree(g, commit, &t, err))
+            return false;
+        g->open_commit = str_dup(commit);
+        keep_folder(g, "", t);
+    }
+    for (unsigned i = 0; i < g->n_open; i++) {
+        if (!strcmp(g->open[i].path, path)) {
+            *out = g->open[i].tree;
+            return true;
+        }
+    }
+    if (!find(g, commit, path, &e, err))
+        return false;
+    bool ok = git_tree_entry_type(e) == GIT_OBJECT_TREE ||
+              err_set(err, ERR_NOT_FOUND, "path \"%s\" is no folder in %s", path, g->url);
+    int rc = ok ? git_tree_lookup(&t, g->repo, git_tree_entry_id(e)) : 0;
+    git_tree_entry_free(e);
+    if (rc != 0)
+        return lib_err(rc, err, path);
+    if (ok)
+        *out = keep_folder(g, path, t);
+    return ok;
 }
 
 bool gitsrc_tree_id(struct gitsrc *g, const char *commit, const char *path, char out[41],
@@ -381,16 +464,17 @@ bool gitsrc_tree_id(struct gitsrc *g, const char *commit, const char *path, char
 {
     git_tree *root = NULL;
     git_tree_entry *e = NULL;
-    if (!root_tree(g, commit, &root, err))
-        return false;
-    bool ok = true;
-    if (!*path)
+    if (!*path) {
+        if (!open_folder(g, commit, "", &root, err))
+            return false;
         git_oid_tostr(out, 41, git_tree_id(root));
-    else if ((ok = find(g, root, path, &e, err)))
-        git_oid_tostr(out, 41, git_tree_entry_id(e));
+        return true;
+    }
+    if (!find(g, commit, path, &e, err))
+        return false;
+    git_oid_tostr(out, 41, git_tree_entry_id(e));
     git_tree_entry_free(e);
-    git_tree_free(root);
-    return ok;
+    return true;
 }
 
 static bool list_tree(struct gitsrc *g, const git_tree *t, const char *prefix, bool recurse,
@@ -423,25 +507,20 @@ static bool list_tree(struct gitsrc *g, const git_tree *t, const char *prefix, b
 bool gitsrc_list(struct gitsrc *g, const char *commit, const char *path, bool recurse,
                  struct git_entries *out, struct err *err)
 {
-    git_tree *root = NULL;
     git_tree *t = NULL;
     git_tree_entry *e = NULL;
-    if (!root_tree(g, commit, &root, err))
+    if (*path && !find(g, commit, path, &e, err))
         return false;
-    bool ok = !*path || find(g, root, path, &e, err);
-    if (ok && e && git_tree_entry_type(e) == GIT_OBJECT_BLOB) {
+    bool ok = true;
+    if (e && git_tree_entry_type(e) == GIT_OBJECT_BLOB) {
         struct git_entry *x = vec_push(&out->v);
         x->path = str_dup(path);
         x->mode = git_tree_entry_filemode(e);
         git_oid_tostr(x->id, sizeof(x->id), git_tree_entry_id(e));
-    } else if (ok) {
-        int rc = e ? git_tree_lookup(&t, g->repo, git_tree_entry_id(e)) : 0;
-        ok = (rc == 0 || lib_err(rc, err, path)) &&
-             list_tree(g, e ? t : root, path, recurse, 0, out, err);
+    } else {
+        ok = open_folder(g, commit, path, &t, err) && list_tree(g, t, path, recurse, 0, out, err);
     }
     git_tree_entry_free(e);
-    git_tree_free(t);
-    git_tree_free(root);
     return ok;
 }
 
@@ -475,11 +554,11 @@ static bool follow_link(const char *path, const struct buf *target, char **out, 
     return err_set(err, ERR_INVALID, "%s is a link that leaves the repository", path);
 }
 
-static bool read_at(struct gitsrc *g, git_tree *root, const char *path, size_t max_bytes,
+static bool read_at(struct gitsrc *g, const char *commit, const char *path, size_t max_bytes,
                     unsigned links, struct buf *out, struct err *err)
 {
     git_tree_entry *e = NULL;
-    if (!find(g, root, path, &e, err))
+    if (!find(g, commit, path, &e, err))
         return false;
     bool ok = true;
     if (git_tree_entry_filemode(e) == GIT_FILEMODE_LINK) {
@@ -488,7 +567,7 @@ static bool read_at(struct gitsrc *g, git_tree *root, const char *path, size_t m
         ok = links < MAX_LINKS || err_set(err, ERR_INVALID, "%s: too many links", path);
         ok = ok && read_blob(g, git_tree_entry_id(e), path, 4096, &target, err) &&
              follow_link(path, &target, &to, err) &&
-             read_at(g, root, to, max_bytes, links + 1, out, err);
+             read_at(g, commit, to, max_bytes, links + 1, out, err);
     } else if (git_tree_entry_type(e) != GIT_OBJECT_BLOB) {
         ok = err_set(err, ERR_INVALID, "%s is not a file", path);
     } else {
@@ -501,12 +580,7 @@ static bool read_at(struct gitsrc *g, git_tree *root, const char *path, size_t m
 bool gitsrc_read(struct gitsrc *g, const char *commit, const char *path, size_t max_bytes,
                  struct buf *out, struct err *err)
 {
-    git_tree *root = NULL;
-    if (!root_tree(g, commit, &root, err))
-        return false;
-    bool ok = read_at(g, root, path, max_bytes, 0, out, err);
-    git_tree_free(root);
-    return ok;
+    return read_at(g, commit, path, max_bytes, 0, out, err);
 }
 
 static bool write_entry(struct gitsrc *g, const struct git_entry *e, const char *dir,

@@ -242,7 +242,7 @@ static bool load_level(struct loading *l, unsigned first, unsigned last, struct 
 bool source_load_once(struct source *s, struct desired **out, bool *uses_apis, struct err *err)
 {
     struct desired *d = *out;
-    struct loading l = {.s = s, .d = d, .names = json_object()};
+    struct loading l = {.s = s, .d = d, .names = json_object(), .namespaces = json_object()};
     desired_add_app_take(d, application_new_root(s->root.name));
     d->apps.v[0]->origin.repo = str_dup(s->root.name);
     bool ok = true;
@@ -261,6 +261,7 @@ bool source_load_once(struct source *s, struct desired **out, bool *uses_apis, s
     if (ok)
         collect_finish(&l);
     json_decref(l.names);
+    json_decref(l.namespaces);
     *uses_apis = l.uses_apis;
     return ok && desired_finish(d, err);
 }

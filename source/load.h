@@ -47,6 +47,7 @@ struct loading {
     struct source *s;
     struct desired *d;
     json_t *names;      // application names seen -> index
+    json_t *namespaces; // names of the Namespaces collected so far -> true
     bool uses_apis;     // some chart asked which APIs are served
     unsigned first_new; // applications of the current level begin here
 };
