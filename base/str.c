@@ -240,7 +240,7 @@ void strv_split(struct strv *l, const char *s, char sep)
     }
 }
 
-static void buf_room(struct buf *b, size_t more)
+void buf_reserve(struct buf *b, size_t more)
 {
     size_t need = b->len + more + 1;
     if (need < more)
@@ -254,7 +254,7 @@ static void buf_room(struct buf *b, size_t more)
 
 void buf_append(struct buf *b, const void *p, size_t len)
 {
-    buf_room(b, len);
+    buf_reserve(b, len);
     if (len)
         memcpy(b->p + b->len, p, len);
     b->len += len;
@@ -286,7 +286,7 @@ static const char base64_digits[] =
 void buf_base64(struct buf *b, const void *p, size_t len)
 {
     const unsigned char *s = p;
-    buf_room(b, (len + 2) / 3 * 4);
+    buf_reserve(b, (len + 2) / 3 * 4);
     for (size_t i = 0; i < len; i += 3) {
         size_t left = len - i;
         unsigned v = (unsigned)s[i] << 16;

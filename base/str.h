@@ -57,6 +57,8 @@ struct buf {
     size_t len;
     size_t cap;
 };
+// Room for more bytes (and a NUL) behind len, so that appending them moves nothing.
+void buf_reserve(struct buf *b, size_t more);
 void buf_append(struct buf *b, const void *p, size_t len);
 void buf_str(struct buf *b, const char *s);
 void buf_char(struct buf *b, char c);
