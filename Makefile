@@ -54,6 +54,9 @@ LIB_SRC := $(filter-out cli/main.c,$(foreach r,$(ROOMS),$(wildcard $(r)/*.c)))
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o)
 TEST_SRC := $(wildcard $(foreach r,$(ROOMS),tests/$(r)/test_*.c))
 TOOL_SRC := $(wildcard $(foreach r,$(ROOMS),tests/$(r)/tool_*.c) tests/bench/*.c)
+HELPER_SRC := $(filter-out $(TEST_SRC) $(TOOL_SRC),$(wildcard $(foreach r,$(ROOMS),tests/$(r)/*.c)))
+helpers_of = $(patsubst %.c,$(BUILD)/%.o,$(filter tests/$(1)/%,$(HELPER_SRC)))
+SCRIPT_TESTS := $(wildcard $(foreach r,$(ROOMS),tests/$(r)/test_*.sh))
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 TESTS := $(TEST_SRC:%.c=$(BUILD)/%)
 TOOLS := $(TOOL_SRC:%.c=$(BUILD)/%)
@@ -87,7 +90,9 @@ $(BUILD)/regrow: $(BUILD)/cli/main.o $(BUILD)/libregrow.a
 	@echo "  LD   $@"
 	@$(LINK) -o $@ $^ $(LIBS)
 
-$(BUILD)/tests/%: $(BUILD)/tests/%.o $(BUILD)/libregrow.a
+# With what the tests of a room share.
+.SECONDEXPANSION:
+$(BUILD)/tests/%: $(BUILD)/tests/%.o $$(call helpers_of,$$(*D)) $(BUILD)/libregrow.a
 	@echo "  LD   $@"
 	@$(LINK) -o $@ $^ -lcmocka $(LIBS)
 
@@ -103,7 +108,8 @@ unit: $(if $(T),$(BUILD)/tests/$(T),unit-programs)
 	scripts/run-tests --jobs 2 $(if $(TALLY),--tally $(TALLY)) $(if $(T),$(BUILD)/tests/$(T),$(TESTS) $(REPLAYS))
 
 check-fast: all unit-programs
-	scripts/run-tests --jobs 2 $(if $(TALLY),--tally $(TALLY)) $(CHECKS) $(TESTS) $(REPLAYS)
+	scripts/run-tests --jobs 2 $(if $(TALLY),--tally $(TALLY)) $(CHECKS) $(TESTS) $(SCRIPT_TESTS) \
+		$(REPLAYS)
 
 check:
 	@MAKEFLAGS= SAN=$(SAN) FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/check
