@@ -221,6 +221,15 @@ struct application *application_new_root(const char *name)
     return a;
 }
 
+struct application *application_new_unknown(const char *name, const char *ns)
+{
+    struct application *a = new_named(str_is_empty(name) ? "(no name)" : name,
+                                      str_is_empty(ns) ? CONTROL_PLANE_NAMESPACE : ns);
+    a->project = str_dup("default");
+    a->state = APP_UNKNOWN;
+    return a;
+}
+
 bool application_parse(json_t *doc, const struct origin *where, struct application **out,
                        struct err *err)
 {

@@ -48,6 +48,7 @@ struct application {
     const json_t *managed_namespace_metadata; // borrowed from doc; NULL when absent
     const json_t *ignore_differences;         // borrowed from doc; NULL when absent
     char *set_name;                           // ApplicationSet that made it, or NULL
+    bool is_preserved; // its objects stay when the set no longer generates it
     // Filled by the loader:
     enum app_state state;
     struct err problem;    // why it is unknown
@@ -61,6 +62,8 @@ MUST_CHECK bool application_parse(json_t *doc, const struct origin *where, struc
                                   struct err *err);
 // An application with a name and nothing else, for the root.
 struct application *application_new_root(const char *name);
+// One that could not be parsed, under its name and namespace (NULL for what is missing).
+struct application *application_new_unknown(const char *name, const char *ns);
 void application_free(struct application *a);
 CLEANUP_FN(struct application, application_free, application_freep);
 

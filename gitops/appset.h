@@ -1,30 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ApplicationSet expansion: list, clusters, git (directories and files), matrix and merge
-// generators, selectors, generator templates and {{param}} templates (spec argo-cd section 6).
-// Go templates, SCM, pull-request, plugin and decision generators, templatePatch and RollingSync
-// are refused by name (INVALID). What a generator reads comes from the caller.
+// generators, selectors, generator templates, {{param}} templates and templatePatch (spec argo-cd
+// section 6). Go templates, SCM, pull-request, plugin and decision generators, flat cluster lists
+// and RollingSync are refused by name (INVALID).
 #ifndef GITOPS_APPSET_H
 #define GITOPS_APPSET_H
 
 #include "gitops/app.h"
 
-// What generators may ask for. Lists are filled by the callee; a failure makes the whole set fail:
-// a generator error must never look like an empty list.
+// What generators may ask for. What a generator reads comes from the caller; lists are filled by
+// the callee. A failure makes the whole set fail: a generator error must never look like an empty
+// list.
 struct appset_io {
-    // Paths of all files of a repository at a revision, relative, sorted; *commit is optional.
+    // Paths of all files of a repository at a revision, relative, sorted.
     bool (*git_files)(void *ctx, const char *repo_url, const char *revision, struct strv *paths,
                       struct err *err);
     bool (*git_read)(void *ctx, const char *repo_url, const char *revision, const char *path,
                      struct buf *out, struct err *err);
-    // Clusters known to the fleet: objects {name, server, project, labels, annotations}; owned.
+    // Clusters that are registered: objects {name, server, project, labels, annotations}; owned.
+    // The cluster itself need not be among them. NULL: none are.
     json_t *(*clusters)(void *ctx);
     void *ctx;
 };
 
+struct appset_app {
+    json_t *doc;   // the Application, owned
+    char *problem; // why it cannot be used, or NULL; the others of its set are not concerned
+};
+
 struct appset_result {
-    VEC(json_t *) apps; // Application documents, owned; sorted by name
+    VEC(struct appset_app)
+    apps; // sorted by name; of several with one name one is kept, with a
+          // problem
     struct strv warnings;
+    bool is_preserved; // what the set no longer generates stays in the cluster
 };
 void appset_result_clear(struct appset_result *r);
 

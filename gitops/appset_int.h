@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Private to gitops: what generators (appset.c) and templates (appset_template.c) share. A
-// parameter set is a flat JSON object of strings; TEMPLATE_KEY holds a generator's own template.
+// Private to gitops: what the files of ApplicationSets share. A parameter set is a JSON object;
+// its values are text, but for elementsYaml, which may bring anything. TEMPLATE_KEY holds the
+// generator's own template.
+//
+//   appset.c           generators to parameter sets
+//   appset_git.c       the git generator
+//   appset_params.c    values as Go prints them, flattening, {{key}} in texts and trees
+//   appset_template.c  parameter sets to Applications, templatePatch
 #ifndef GITOPS_APPSET_INT_H
 #define GITOPS_APPSET_INT_H
 
@@ -12,11 +18,24 @@
 struct set_reader {
     const char *name; // of the ApplicationSet
     const struct appset_io *io;
+    struct strv *warnings;
 };
 
-// Appends the parameter sets of one generator.
-bool generate(struct set_reader *r, const json_t *g, json_t *sets, unsigned depth, struct err *err);
-// Replaces {{ key }} by the set's value; unknown keys stay as they are. Owned.
+bool appset_refuse(const struct set_reader *r, const char *what, struct err *err);
+// Appends a set (taken); INVALID when there are too many.
+bool sets_push(const struct set_reader *r, json_t *sets, json_t *set, struct err *err);
+// Appends the parameter sets of one entry of spec.generators.
+bool generate(struct set_reader *r, const json_t *g, json_t *sets, struct err *err);
+bool gen_git(struct set_reader *r, const json_t *g, json_t *sets, struct err *err);
+
+// A value as Go's %v prints it: 3, 1e+07, true, <nil>, [a b], map[k:v]. Owned.
+char *value_text(const json_t *v);
+// Leaves of a tree under dotted keys, as text.
+void flatten_into(json_t *set, const char *prefix, const json_t *v);
+// A generator's "values": each is filled with the set as it was before, so that none of them can
+// use another.
+void add_values(json_t *set, const json_t *values);
+// Replaces {{ key }} by the set's value; keys that are unknown or no text stay as they are. Owned.
 char *params_fill(const char *text, const json_t *set);
 // The same over every string of a tree, map keys included. Owned.
 json_t *template_fill(const json_t *tpl, const json_t *set);

@@ -1,83 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// {{param}} templates and the Applications they give (spec argo-cd sections 6.3, 6.4).
-#include <ctype.h>
+// Parameter sets and a template to Applications (spec argo-cd sections 6.1, 6.3, 6.4).
 #include <stdlib.h>
 #include <string.h>
 
 #include "gitops/appset_int.h"
 #include "gitops/json.h"
+#include "gitops/yaml.h"
 
-#define MAX_NAME 253
+#define WAVE "argocd.argoproj.io/sync-wave"
+#define FINALIZER "resources-finalizer.argocd.argoproj.io"
 
-char *name_normalize(const char *s)
+struct expansion {
+    struct set_reader reader;
+    const json_t *doc;
+    const char *patch; // templatePatch, or NULL
+    struct appset_result *out;
+    bool has_wave;
+};
+
+static bool is_zero(const json_t *v)
 {
-    struct buf b = {0};
-    for (; *s && b.len < MAX_NAME; s++) {
-        char c = (char)tolower((unsigned char)*s);
-        bool ok = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
-        buf_char(&b, ok ? c : '-');
-    }
-    char *all = buf_take(&b);
-    size_t n = strlen(all);
-    while (n && strchr("-.", all[n - 1]))
-        all[--n] = 0;
-    char *out = str_dup(all + strspn(all, "-."));
-    free(all);
-    return out;
-}
-
-char *params_fill(const char *text, const json_t *set)
-{
-    struct buf b = {0};
-    for (;;) {
-        const char *open = strstr(text, "{{");
-        const char *close = open ? strstr(open, "}}") : NULL;
-        if (!close) {
-            buf_str(&b, text);
-            return buf_take(&b);
-        }
-        const char *s = open + 2;
-        const char *e = close;
-        while (s < e && isspace((unsigned char)*s))
-            s++;
-        while (e > s && isspace((unsigned char)e[-1]))
-            e--;
-        CLEANUP(str_freep) char *key = str_ndup(s, (size_t)(e - s));
-        const char *value = json_string_value(json_object_get(set, key));
-        buf_append(&b, text, (size_t)(open - text));
-        if (value)
-            buf_str(&b, value);
-        else
-            buf_append(&b, open, (size_t)(close + 2 - open));
-        text = close + 2;
-    }
-}
-
-json_t *template_fill(const json_t *tpl, const json_t *set)
-{
-    if (json_is_string(tpl)) {
-        CLEANUP(str_freep) char *s = params_fill(json_string_value(tpl), set);
-        return json_string(s);
-    }
-    if (json_is_array(tpl)) {
-        json_t *list = json_array();
-        for (size_t i = 0; i < json_array_size(tpl); i++)
-            json_array_append_new(list, template_fill(json_array_get(tpl, i), set));
-        return list;
-    }
-    if (json_is_object(tpl)) {
-        json_t *map = json_object();
-        const char *key;
-        json_t *v;
-        json_object_foreach((json_t *)tpl, key, v)
-        {
-            CLEANUP(str_freep) char *k = params_fill(key, set);
-            json_object_set_new(map, k, template_fill(v, set));
-        }
-        return map;
-    }
-    return json_deep_copy((json_t *)tpl);
+    return json_is_null(v) || json_is_false(v) || (json_is_string(v) && !json_string_length(v)) ||
+           (json_is_array(v) && !json_array_size(v)) ||
+           (json_is_number(v) && json_number_value(v) == 0);
 }
 
 // A generator's template over the set's: what is not empty there wins.
@@ -88,44 +34,140 @@ static void merge_template(json_t *base, const json_t *over)
     json_object_foreach((json_t *)over, key, v)
     {
         json_t *have = json_object_get(base, key);
-        bool empty = json_is_null(v) || (json_is_string(v) && !json_string_length(v)) ||
-                     (json_is_array(v) && !json_array_size(v));
         if (json_is_object(v) && json_is_object(have))
             merge_template(have, v);
-        else if (!empty)
+        else if (!is_zero(v))
             json_object_set_new(base, key, json_deep_copy(v));
     }
 }
 
-static json_t *make_app(const json_t *doc, json_t *set)
+// ---- templatePatch: a strategic merge; the only list of an Application that is merged by it is
+// that of its finalizers ----
+static void merge_finalizers(json_t *app, json_t *patch)
 {
-    CLEANUP(json_freep) json_t *tpl = json_deep_copy(json_dot(doc, "spec.template"));
+    json_t *theirs = json_dot(patch, "metadata.finalizers");
+    const json_t *ours = json_dot(app, "metadata.finalizers");
+    if (!json_is_array(theirs))
+        return;
+    for (size_t i = json_array_size(ours); i > 0; i--) {
+        json_t *x = json_array_get(ours, i - 1);
+        bool known = false;
+        for (size_t k = 0; k < json_array_size(theirs); k++)
+            known |= json_equal(x, json_array_get(theirs, k));
+        if (!known)
+            json_array_insert(theirs, 0, x);
+    }
+}
+
+static const char *find_directive(const json_t *v)
+{
+    const char *key;
+    json_t *x;
+    size_t i;
+    const char *found = NULL;
+    if (json_is_object(v)) {
+        json_object_foreach((json_t *)v, key, x)
+        {
+            found = *key == '$' ? key : find_directive(x);
+            if (found)
+                return found;
+        }
+    } else if (json_is_array(v)) {
+        json_array_foreach(v, i, x)
+        {
+            if ((found = find_directive(x)))
+                return found;
+        }
+    }
+    return NULL;
+}
+
+static void merge_patch(json_t *into, const json_t *patch)
+{
+    const char *key;
+    json_t *v;
+    json_object_foreach((json_t *)patch, key, v)
+    {
+        json_t *have = json_object_get(into, key);
+        if (json_is_null(v)) {
+            json_object_del(into, key);
+        } else if (json_is_object(v)) {
+            if (!json_is_object(have)) {
+                have = json_object();
+                json_object_set_new(into, key, have);
+            }
+            merge_patch(have, v);
+        } else {
+            json_object_set_new(into, key, json_deep_copy(v));
+        }
+    }
+}
+
+static bool apply_patch(const struct expansion *x, json_t *app, const json_t *set, struct err *err)
+{
+    CLEANUP(str_freep) char *text = params_fill(x->patch, set);
+    CLEANUP(json_freep) json_t *project = json_incref(json_dot(app, "spec.project"));
+    struct yaml_docs docs = {0};
+    struct yaml_opts o = {.name = "templatePatch", .warn_only = true};
+    if (!yaml_read(text, strlen(text), &o, &docs, err))
+        return err_wrap(err, "ApplicationSet %s", x->reader.name);
+    json_t *patch = docs.docs.len ? docs.docs.v[0].value : NULL;
+    const char *directive = find_directive(patch);
+    bool ok = true;
+    if (patch && !json_is_object(patch)) {
+        ok = appset_refuse(&x->reader, "templatePatch is not a map", err);
+    } else if (directive) {
+        ok = err_set(err, ERR_INVALID,
+                     "ApplicationSet %s: %.40s in templatePatch is not supported by regrow",
+                     x->reader.name, directive);
+    } else if (patch) {
+        merge_finalizers(app, patch);
+        merge_patch(app, patch);
+        if (json_is_object(json_object_get(app, "spec")) && project)
+            json_object_set(json_object_get(app, "spec"), "project", project);
+    }
+    yaml_docs_clear(&docs);
+    return ok;
+}
+
+// ---- one Application ----
+static bool make_app(struct expansion *x, json_t *set, json_t **out, struct err *err)
+{
+    const char *ns = json_dot_str(x->doc, "metadata.namespace");
+    CLEANUP(json_freep) json_t *tpl = json_deep_copy(json_dot(x->doc, "spec.template"));
     const json_t *own = json_object_get(set, TEMPLATE_KEY);
     if (own)
         merge_template(tpl, own);
     json_object_del(set, TEMPLATE_KEY);
-    json_t *app = template_fill(tpl, set);
+    CLEANUP(json_freep) json_t *app = template_fill(tpl, set);
+    if (!x->out->is_preserved && !json_array_size(json_dot(app, "metadata.finalizers")) &&
+        json_is_object(json_object_get(app, "metadata")))
+        json_object_set_new(json_object_get(app, "metadata"), "finalizers",
+                            json_pack("[s]", FINALIZER));
+    if (x->patch && !apply_patch(x, app, set, err))
+        return false;
     json_object_set_new(app, "apiVersion", json_string("argoproj.io/v1alpha1"));
     json_object_set_new(app, "kind", json_string("Application"));
     json_t *meta = json_object_get(app, "metadata");
-    const char *ns = json_dot_str(doc, "metadata.namespace");
     if (json_is_object(meta)) {
         // A wave on a generated Application orders nothing: the ApplicationSet controller makes
         // them all at once.
-        json_object_del(json_object_get(meta, "annotations"), "argocd.argoproj.io/sync-wave");
+        json_t *annotations = json_object_get(meta, "annotations");
+        x->has_wave |= json_object_get(annotations, WAVE) != NULL;
+        json_object_del(annotations, WAVE);
         json_object_set_new(meta, "namespace", json_string(ns ? ns : "argocd"));
     }
-    return app;
+    *out = TAKE(app);
+    return true;
 }
 
+// ---- the whole ----
 static bool refuse_features(const json_t *doc, const char *name, struct err *err)
 {
     const json_t *spec = json_object_get(doc, "spec");
     const char *what = NULL;
     if (json_dot_bool(spec, "goTemplate", false))
         what = "goTemplate";
-    else if (!str_is_empty(json_dot_str(spec, "templatePatch")))
-        what = "templatePatch";
     else if (str_eq(json_dot_str(spec, "strategy.type"), "RollingSync"))
         what = "strategy RollingSync";
     if (what)
@@ -138,62 +180,120 @@ static bool refuse_features(const json_t *doc, const char *name, struct err *err
     return true;
 }
 
-static int cmp_app(const void *a, const void *b)
+// What a set may do to Applications it made before. regrow applies each as it is generated now;
+// what is no longer generated is left alone if deletion is ruled out.
+static bool read_policy(struct expansion *x, struct err *err)
 {
-    return str_cmp(json_dot_str(*(json_t *const *)a, "metadata.name"),
-                   json_dot_str(*(json_t *const *)b, "metadata.name"));
+    static const struct {
+        const char *name;
+        bool no_update, no_delete;
+    } policies[] = {{"sync", false, false},
+                    {"create-only", true, true},
+                    {"create-update", false, true},
+                    {"create-delete", true, false}};
+    const json_t *p = json_dot(x->doc, "spec.syncPolicy");
+    const char *policy = json_dot_str(p, "applicationsSync");
+    x->out->is_preserved = json_dot_bool(p, "preserveResourcesOnDeletion", false);
+    if (str_is_empty(policy))
+        return true;
+    for (size_t i = 0; i < ARRAY_LEN(policies); i++) {
+        if (strcmp(policies[i].name, policy) != 0)
+            continue;
+        x->out->is_preserved |= policies[i].no_delete;
+        if (policies[i].no_update)
+            strv_push_take(&x->out->warnings,
+                           str_printf("ApplicationSet %s: applicationsSync %s: regrow applies what "
+                                      "is generated now, changed or not",
+                                      x->reader.name, policy));
+        return true;
+    }
+    return err_set(err, ERR_INVALID, "ApplicationSet %s: applicationsSync \"%.40s\" is not known",
+                   x->reader.name, policy);
 }
 
-static bool check_names(const char *set_name, const struct appset_result *out, struct err *err)
+static int cmp_app(const void *a, const void *b)
 {
+    return str_cmp(json_dot_str(((const struct appset_app *)a)->doc, "metadata.name"),
+                   json_dot_str(((const struct appset_app *)b)->doc, "metadata.name"));
+}
+
+// Applications without a name, or with one that another has, cannot be used; the rest can.
+static void judge_names(const char *set_name, struct appset_result *out)
+{
+    size_t kept = 0;
+    if (out->apps.len)
+        qsort(out->apps.v, out->apps.len, sizeof(*out->apps.v), cmp_app);
     for (size_t i = 0; i < out->apps.len; i++) {
-        const char *name = json_dot_str(out->apps.v[i], "metadata.name");
+        struct appset_app a = out->apps.v[i];
+        const char *name = json_dot_str(a.doc, "metadata.name");
+        struct appset_app *last = kept ? &out->apps.v[kept - 1] : NULL;
+        if (!str_is_empty(name) && last && str_eq(name, json_dot_str(last->doc, "metadata.name"))) {
+            free(last->problem);
+            last->problem = str_printf("ApplicationSet %s contains applications with duplicate "
+                                       "name: %s",
+                                       set_name, name);
+            json_decref(a.doc);
+            free(a.problem);
+            continue;
+        }
         if (str_is_empty(name))
-            return err_set(err, ERR_INVALID,
-                           "ApplicationSet %s: a generated Application has no name", set_name);
-        if (i && str_eq(name, json_dot_str(out->apps.v[i - 1], "metadata.name")))
-            return err_set(err, ERR_INVALID,
-                           "ApplicationSet %s contains applications with duplicate name: %s",
-                           set_name, name);
+            a.problem =
+                str_printf("ApplicationSet %s contains an application with no name", set_name);
+        out->apps.v[kept++] = a;
     }
-    return true;
+    out->apps.len = kept;
+}
+
+static void warn(struct expansion *x)
+{
+    if (x->has_wave)
+        strv_push_take(&x->out->warnings,
+                       str_printf("ApplicationSet %s: the sync-wave on its template orders nothing",
+                                  x->reader.name));
+    if (!x->out->apps.len)
+        strv_push_take(&x->out->warnings,
+                       str_printf("ApplicationSet %s generates no Application", x->reader.name));
 }
 
 bool appset_expand(const json_t *doc, const struct appset_io *io, struct appset_result *out,
                    struct err *err)
 {
     const char *name = json_dot_str(doc, "metadata.name");
-    struct set_reader r = {.name = name ? name : "?", .io = io};
-    if (!refuse_features(doc, r.name, err))
+    struct expansion x = {.reader = {name ? name : "?", io, &out->warnings},
+                          .doc = doc,
+                          .patch = json_dot_str(doc, "spec.templatePatch"),
+                          .out = out};
+    if (str_is_empty(x.patch))
+        x.patch = NULL;
+    if (!refuse_features(doc, x.reader.name, err) || !read_policy(&x, err))
         return false;
     size_t i;
     json_t *g;
     CLEANUP(json_freep) json_t *sets = json_array();
     json_array_foreach(json_dot(doc, "spec.generators"), i, g)
     {
-        if (!generate(&r, g, sets, 0, err))
+        if (!generate(&x.reader, g, sets, err))
             return false;
     }
     json_t *set;
     json_array_foreach(sets, i, set)
     {
-        *vec_push(&out->apps) = make_app(doc, set);
+        json_t *app = NULL;
+        if (!make_app(&x, set, &app, err))
+            return false;
+        vec_push(&out->apps)->doc = app;
     }
-    if (out->apps.len)
-        qsort(out->apps.v, out->apps.len, sizeof(*out->apps.v), cmp_app);
-    if (json_dot(doc, "spec.template.metadata.annotations") &&
-        json_object_get(json_dot(doc, "spec.template.metadata.annotations"),
-                        "argocd.argoproj.io/sync-wave"))
-        strv_push_take(
-            &out->warnings,
-            str_printf("ApplicationSet %s: the sync-wave on its template orders nothing", r.name));
-    return check_names(r.name, out, err);
+    judge_names(x.reader.name, out);
+    warn(&x);
+    return true;
 }
 
 void appset_result_clear(struct appset_result *r)
 {
-    for (size_t i = 0; i < r->apps.len; i++)
-        json_decref(r->apps.v[i]);
+    for (size_t i = 0; i < r->apps.len; i++) {
+        json_decref(r->apps.v[i].doc);
+        free(r->apps.v[i].problem);
+    }
     vec_clear(&r->apps);
     strv_clear(&r->warnings);
 }

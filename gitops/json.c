@@ -125,3 +125,36 @@ bool json_selector_matches(const json_t *selector, const json_t *labels)
     }
     return true;
 }
+
+static bool expression_is_valid(const json_t *e)
+{
+    const char *op = json_dot_str(e, "operator");
+    bool has_values = json_array_size(json_object_get(e, "values")) > 0;
+    if (str_is_empty(json_dot_str(e, "key")) || !op)
+        return false;
+    if (!strcmp(op, "In") || !strcmp(op, "NotIn"))
+        return has_values;
+    return (!strcmp(op, "Exists") || !strcmp(op, "DoesNotExist")) && !has_values;
+}
+
+bool json_selector_is_valid(const json_t *selector)
+{
+    if (!selector || json_is_null(selector))
+        return true;
+    if (!json_is_object(selector))
+        return false;
+    const char *key;
+    json_t *v;
+    json_object_foreach(json_object_get(selector, "matchLabels"), key, v)
+    {
+        if (!json_is_string(v))
+            return false;
+    }
+    size_t i;
+    json_array_foreach(json_object_get(selector, "matchExpressions"), i, v)
+    {
+        if (!expression_is_valid(v))
+            return false;
+    }
+    return true;
+}

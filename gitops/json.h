@@ -32,5 +32,7 @@ void json_set_annotation(json_t *obj, const char *key, const char *value);
 // Does a label map satisfy a Kubernetes LabelSelector ({} or NULL selects all)? Unknown operators
 // and malformed selectors select nothing.
 bool json_selector_matches(const json_t *selector, const json_t *labels);
+// Has every expression a key, a known operator, and values where that wants them?
+bool json_selector_is_valid(const json_t *selector);
 
 #endif

@@ -241,9 +241,9 @@ void inventory_write_app(struct run *r, unsigned app)
             write_record(&lines, &r->records.v[it->record]); // a pruned one is ACTION_NONE by now
     }
     CLEANUP(str_freep)
-    char *header =
-        str_printf(HEADER "\t%s\t%s\t%s", a->tracking_name, a->prune ? "prune" : "no-prune",
-                   app == 0 && r->opts.root ? r->opts.root : "");
+    char *header = str_printf(HEADER "\t%s\t%s\t%s", a->tracking_name,
+                              a->prune && !a->is_preserved ? "prune" : "no-prune",
+                              app == 0 && r->opts.root ? r->opts.root : "");
     CLEANUP(str_freep) char *name = map_name(a->tracking_name, 0);
     if (!lines.len && !json_object_get(r->stored, name) && app != 0)
         return;

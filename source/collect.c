@@ -171,10 +171,9 @@ static bool add_doc(struct yield *y, json_t *doc, struct origin *where, bool is_
 static void add_unknown(struct yield *y, const json_t *doc, const struct origin *where,
                         struct err *err)
 {
-    const char *name = json_dot_str(doc, "metadata.name");
-    struct application *child = application_new_root(name ? name : "(no name)");
+    struct application *child = application_new_unknown(json_dot_str(doc, "metadata.name"),
+                                                        json_dot_str(doc, "metadata.namespace"));
     child->origin = origin_dup(where);
-    child->state = APP_UNKNOWN;
     err_move(&child->problem, err);
     *vec_push(&y->children) = child;
 }
@@ -215,10 +214,7 @@ static bool set_read(void *ctx, const char *url, const char *revision, const cha
 static json_t *set_clusters(void *ctx)
 {
     const struct set_io *io = ctx;
-    if (io->s->o.clusters)
-        return json_deep_copy((json_t *)io->s->o.clusters);
-    return json_pack("[{s:s, s:s, s:b}]", "name", "in-cluster", "server",
-                     "https://kubernetes.default.svc", "isLocal", 1);
+    return io->s->o.clusters ? json_deep_copy((json_t *)io->s->o.clusters) : json_array();
 }
 
 static bool add_set(struct yield *y, const json_t *doc, const struct origin *where, struct err *err)
@@ -228,8 +224,14 @@ static bool add_set(struct yield *y, const json_t *doc, const struct origin *whe
     struct appset_result r = {0};
     const char *name = json_dot_str(doc, "metadata.name");
     bool ok = appset_expand(doc, &fns, &r, err);
-    for (size_t i = 0; ok && i < r.apps.len; i++)
-        ok = add_child(y, r.apps.v[i], where, name, err);
+    for (size_t i = 0; ok && i < r.apps.len; i++) {
+        struct err bad = {0};
+        const struct appset_app *a = &r.apps.v[i];
+        if (a->problem ? !err_set(&bad, ERR_INVALID, "%s", a->problem)
+                       : !add_child(y, a->doc, where, name, &bad))
+            add_unknown(y, a->doc, where, &bad);
+        y->children.v[y->children.len - 1]->is_preserved = r.is_preserved;
+    }
     for (size_t i = 0; i < r.warnings.len; i++)
         strv_push(&y->warnings, r.warnings.v[i]);
     appset_result_clear(&r);

@@ -98,96 +98,6 @@ static void hooks(void **s)
     assert_int_equal(o.phase, PHASE_SYNC);
 }
 
-static bool list_files(void *ctx, const char *url, const char *rev, struct strv *paths,
-                       struct err *err)
-{
-    (void)ctx;
-    (void)url;
-    (void)rev;
-    (void)err;
-    static const char *const all[] = {"apps/a/x.yaml",    "apps/b/x.yaml", "apps/.hid/x.yaml",
-                                      "apps/skip/x.yaml", "conf/one.json", "conf/two.json"};
-    for (size_t i = 0; i < ARRAY_LEN(all); i++)
-        strv_push(paths, all[i]);
-    return true;
-}
-
-static bool read_file(void *ctx, const char *url, const char *rev, const char *path,
-                      struct buf *out, struct err *err)
-{
-    (void)ctx;
-    (void)url;
-    (void)rev;
-    (void)err;
-    buf_printf(out, "{\"cluster\":{\"name\":\"%s\"}}", strstr(path, "one") ? "first" : "second");
-    return true;
-}
-
-static char *expand(const char *spec, struct err *err)
-{
-    CLEANUP(str_freep)
-    char *text = str_printf("{apiVersion: argoproj.io/v1alpha1, kind: ApplicationSet, metadata: "
-                            "{name: set}, spec: %s}",
-                            spec);
-    CLEANUP(json_freep) json_t *doc = doc_of(text);
-    struct appset_io io = {.git_files = list_files, .git_read = read_file};
-    struct appset_result r = {0};
-    struct buf b = {0};
-    bool ok = appset_expand(doc, &io, &r, err);
-    for (size_t i = 0; ok && i < r.apps.len; i++)
-        buf_printf(&b, "%s%s", i ? " " : "", json_dot_str(r.apps.v[i], "metadata.name"));
-    appset_result_clear(&r);
-    return buf_take(&b);
-}
-
-static void sets(void **s)
-{
-    (void)s;
-    static const struct {
-        const char *spec, *names;
-    } cases[] = {
-        {"{generators: [{list: {elements: [{c: x}, {c: z}]}}], template: {metadata: {name: "
-         "'app-{{c}}'}}}",
-         "app-x app-z"},
-        {"{generators: [{git: {repoURL: u, directories: [{path: 'apps/*'}, {path: apps/skip, "
-         "exclude: true}]}}], template: {metadata: {name: '{{path.basename}}'}}}",
-         "a b"},
-        {"{generators: [{git: {repoURL: u, files: [{path: 'conf/*.json'}]}}], template: "
-         "{metadata: {name: '{{cluster.name}}-{{path.filename}}'}}}",
-         "first-one.json second-two.json"},
-        {"{generators: [{matrix: {generators: [{list: {elements: [{a: '1'}, {a: '2'}]}}, {list: "
-         "{elements: [{b: 'x{{a}}'}]}}]}}], template: {metadata: {name: '{{a}}{{b}}'}}}",
-         "1x1 2x2"},
-        {"{generators: [{merge: {mergeKeys: [k], generators: [{list: {elements: [{k: a, v: one}, "
-         "{k: b, v: one}]}}, {list: {elements: [{k: b, v: two}, {k: z, v: z}]}}]}}], template: "
-         "{metadata: {name: '{{k}}-{{v}}'}}}",
-         "a-one b-two"},
-        {"{generators: [{list: {elements: [{k: a}, {k: b}]}, selector: {matchLabels: {k: b}}}], "
-         "template: {metadata: {name: '{{k}}'}}}",
-         "b"},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct err err = {0};
-        CLEANUP(str_freep) char *names = expand(cases[i].spec, &err);
-        if (err_is_set(&err))
-            fail_msg("%s", err.msg);
-        assert_string_equal(names, cases[i].names);
-    }
-    static const char *const refused[] = {
-        "{goTemplate: true, generators: [{list: {}}], template: {}}",
-        "{generators: [{scmProvider: {}}], template: {metadata: {name: x}}}",
-        "{generators: [{plugin: {}}], template: {metadata: {name: x}}}",
-        "{generators: [{list: {elements: [{a: x}, {a: x}]}}], template: {metadata: {name: "
-        "'{{a}}'}}}",
-    };
-    for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
-        struct err err = {0};
-        CLEANUP(str_freep) char *names = expand(refused[i], &err);
-        assert_int_equal(err.kind, ERR_INVALID);
-        err_clear(&err);
-    }
-}
-
 static void projects(void **s)
 {
     (void)s;
@@ -223,7 +133,6 @@ static void projects(void **s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(faults), cmocka_unit_test(fields),
-                                       cmocka_unit_test(hooks), cmocka_unit_test(sets),
-                                       cmocka_unit_test(projects)};
+                                       cmocka_unit_test(hooks), cmocka_unit_test(projects)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
