@@ -43,18 +43,21 @@ static bool has_verb(const json_t *verbs, const char *verb)
     return false;
 }
 
-static void add_resource(struct kinds *kinds, const char *group, const char *version,
-                         const json_t *r)
+static void add_kind(struct kinds *kinds, const char *group, const char *version, const char *kind,
+                     const char *plural, bool is_namespaced, const json_t *verbs)
 {
-    const char *plural = json_dot_str(r, "resource");
-    const char *kind = json_dot_str(r, "responseKind.kind");
-    const char *scope = json_dot_str(r, "scope");
-    if (!plural || !kind)
+    if (!plural || !kind || strchr(plural, '/'))
         return;
-    kinds_add(kinds, group, version, kind, plural, str_eq(scope, "Namespaced"), true);
-    const json_t *verbs = json_object_get(r, "verbs");
+    kinds_add(kinds, group, version, kind, plural, is_namespaced, true);
     kinds_set_verbs(kinds, group, version, kind, has_verb(verbs, "patch"),
                     has_verb(verbs, "list") && has_verb(verbs, "watch"));
+}
+
+// The backend of this group does not answer: what it serves is unknown, not absent.
+static void note_stale(struct kube *k, const char *group)
+{
+    if (!strv_has(&k->stale_groups, group))
+        strv_push(&k->stale_groups, group);
 }
 
 static void add_groups(struct kube *k, struct kinds *kinds, const json_t *list)
@@ -74,11 +77,14 @@ static void add_groups(struct kube *k, struct kinds *kinds, const json_t *list)
             const char *version = json_dot_str(v, "version");
             if (!version)
                 continue;
-            if (str_eq(json_dot_str(v, "freshness"), "Stale") && !strv_has(&k->stale_groups, group))
-                strv_push(&k->stale_groups, group);
+            if (str_eq(json_dot_str(v, "freshness"), "Stale"))
+                note_stale(k, group);
             json_array_foreach(json_object_get(v, "resources"), l, r)
             {
-                add_resource(kinds, group, version, r);
+                add_kind(kinds, group, version, json_dot_str(r, "responseKind.kind"),
+                         json_dot_str(r, "resource"),
+                         str_eq(json_dot_str(r, "scope"), "Namespaced"),
+                         json_object_get(r, "verbs"));
             }
         }
     }
@@ -166,25 +172,83 @@ static bool read_uid(struct kube *k, struct err *err)
     return false;
 }
 
+// ---- before aggregated discovery, or behind a proxy that does not pass its Accept header on ----
+static bool add_resource_list(struct kube *k, struct kinds *kinds, const char *group,
+                              const char *version, struct err *err)
+{
+    CLEANUP(str_freep)
+    char *path =
+        *group ? str_printf("/apis/%s/%s", group, version) : str_printf("/api/%s", version);
+    struct kube_reply reply;
+    struct buf store CLEANUP(buf_clear) = {0};
+    CLEANUP(json_freep) json_t *list = NULL;
+    if (!get(k, path, NULL, &list, &reply, &store, err)) {
+        if (reply.cls != KUBE_GATE && reply.cls != KUBE_RETRY && reply.cls != KUBE_NO_KIND)
+            return false;
+        err_clear(err);
+        if (reply.cls != KUBE_NO_KIND)
+            note_stale(k, group);
+        return true;
+    }
+    size_t i;
+    json_t *r;
+    json_array_foreach(json_object_get(list, "resources"), i, r)
+    {
+        add_kind(kinds, group, version, json_dot_str(r, "kind"), json_dot_str(r, "name"),
+                 json_dot_bool(r, "namespaced", false), json_object_get(r, "verbs"));
+    }
+    return true;
+}
+
+static bool add_old_groups(struct kube *k, struct kinds *kinds, const json_t *list, struct err *err)
+{
+    size_t i;
+    size_t j;
+    json_t *g;
+    json_t *v;
+    json_array_foreach(json_object_get(list, "versions"), i, v)
+    {
+        if (json_is_string(v) && !add_resource_list(k, kinds, "", json_string_value(v), err))
+            return false;
+    }
+    json_array_foreach(json_object_get(list, "groups"), i, g)
+    {
+        const char *group = json_dot_str(g, "name");
+        json_array_foreach(json_object_get(g, "versions"), j, v)
+        {
+            const char *version = json_dot_str(v, "version");
+            if (group && version && !add_resource_list(k, kinds, group, version, err))
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool discover(struct kube *k, const char *root, struct kinds *kinds, struct err *err)
+{
+    struct kube_reply r;
+    struct buf store CLEANUP(buf_clear) = {0};
+    CLEANUP(json_freep) json_t *list = NULL;
+    if (!get(k, root, ACCEPT, &list, &r, &store, err))
+        return false;
+    const char *kind = json_dot_str(list, "kind");
+    if (str_eq(kind, "APIGroupDiscoveryList")) {
+        add_groups(k, kinds, list);
+        return true;
+    }
+    if (str_eq(kind, "APIVersions") || str_eq(kind, "APIGroupList"))
+        return add_old_groups(k, kinds, list, err);
+    return err_set(err, ERR_UNAVAILABLE, "%s does not answer like a Kubernetes API server",
+                   k->config->server);
+}
+
 bool kube_connect(struct kube *k, int64_t wait_ms, struct kinds *kinds, struct err *err)
 {
-    static const char *const roots[] = {"/api", "/apis"};
+    alive_begin(k);
     if (!wait_version(k, wait_ms, err))
         return false;
     strv_clear(&k->stale_groups);
-    for (size_t i = 0; i < ARRAY_LEN(roots); i++) {
-        struct kube_reply r;
-        struct buf store CLEANUP(buf_clear) = {0};
-        CLEANUP(json_freep) json_t *list = NULL;
-        if (!get(k, roots[i], ACCEPT, &list, &r, &store, err))
-            return false;
-        if (!str_eq(json_dot_str(list, "kind"), "APIGroupDiscoveryList"))
-            return err_set(err, ERR_UNAVAILABLE,
-                           "%s: Kubernetes %s has no aggregated discovery; 1.27 or later is needed",
-                           k->config->server, k->version);
-        add_groups(k, kinds, list);
-    }
-    return read_uid(k, err);
+    return discover(k, "/api", kinds, err) && discover(k, "/apis", kinds, err) && read_uid(k, err);
 }
 
 struct rediscovery {
@@ -199,10 +263,12 @@ static void on_groups(void *ctx, const struct kube_reply *r)
     struct rediscovery *d = ctx;
     struct err err = {0};
     CLEANUP(json_freep) json_t *list = NULL;
-    if (r->cls != KUBE_OK)
+    if (r->cls != KUBE_OK) {
         kube_reply_err(r, &err, "discovery");
-    else if (canon_read(r->body, r->body_len, &list, &err))
+    } else if (canon_read(r->body, r->body_len, &list, &err)) {
+        strv_clear(&d->k->stale_groups);
         add_groups(d->k, d->kinds, list);
+    }
     d->done(d->ctx, &err);
     err_clear(&err);
     free(d);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Credential plugins of kubeconfigs (client.authentication.k8s.io v1 and v1beta1) and token files.
+// Credentials that are fetched: plugins of kubeconfigs (client.authentication.k8s.io v1 and
+// v1beta1) and token files.
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,14 +15,41 @@
 
 extern char **environ;
 
+void exec_plugin_free(struct exec_plugin *x)
+{
+    if (!x)
+        return;
+    json_decref(x->spec);
+    json_decref(x->cluster_info);
+    free(x->command);
+    free(x);
+}
+
+static bool names_variable(const json_t *env, const char *pair)
+{
+    size_t i;
+    json_t *v;
+    json_array_foreach(env, i, v)
+    {
+        const char *name = json_dot_str(v, "name");
+        size_t n = name ? strlen(name) : 0;
+        if (n && !strncmp(pair, name, n) && pair[n] == '=')
+            return true;
+    }
+    return false;
+}
+
+// Ours, without what the entry sets itself and without our own options, and then the entry's.
 static void build_env(const struct exec_plugin *x, const char *info, struct strv *env)
 {
+    const json_t *own = json_object_get(x->spec, "env");
     for (char **e = environ; *e; e++)
-        if (!str_starts(*e, "KUBERNETES_EXEC_INFO=") && !str_starts(*e, "REGROW_"))
+        if (!str_starts(*e, "KUBERNETES_EXEC_INFO=") && !str_starts(*e, "REGROW_") &&
+            !names_variable(own, *e))
             strv_push(env, *e);
     size_t i;
     json_t *v;
-    json_array_foreach(json_object_get(x->spec, "env"), i, v)
+    json_array_foreach(own, i, v)
     {
         const char *name = json_dot_str(v, "name");
         const char *value = json_dot_str(v, "value");
@@ -43,91 +71,141 @@ static char *exec_info(const struct exec_plugin *x)
     return json_dumps(info, JSON_COMPACT);
 }
 
-static bool take_credential(struct kubeconfig *c, const json_t *cred, const char *command,
-                            struct err *err)
+static bool take_credential(struct kubeconfig *c, const json_t *cred, struct err *err)
 {
+    const struct exec_plugin *x = c->exec;
+    const char *av = json_dot_str(x->spec, "apiVersion");
+    const char *got = json_dot_str(cred, "apiVersion");
     const char *token = json_dot_str(cred, "status.token");
     const char *cert = json_dot_str(cred, "status.clientCertificateData");
     const char *key = json_dot_str(cred, "status.clientKeyData");
     const char *until = json_dot_str(cred, "status.expirationTimestamp");
-    if (!token && !(cert && key))
+    if (!str_eq(json_dot_str(cred, "kind"), "ExecCredential") || !str_eq(av, got))
+        return err_set(err, ERR_DENIED,
+                       "credential plugin %s did not print an ExecCredential of %s", x->command,
+                       av);
+    if (str_is_empty(cert) != str_is_empty(key))
+        return err_set(err, ERR_DENIED, "credential plugin %s gave half a key pair", x->command);
+    if (str_is_empty(token) && str_is_empty(cert))
         return err_set(err, ERR_DENIED, "credential plugin %s gave neither token nor certificate",
-                       command);
-    str_set(&c->token, token);
-    if (cert && key) {
+                       x->command);
+    str_set(&c->token, str_is_empty(token) ? NULL : token);
+    if (!str_is_empty(cert)) {
         buf_reset(&c->cert);
         buf_str(&c->cert, cert);
         buf_reset(&c->key);
         buf_str(&c->key, key);
     }
-    c->expires_unix_ms = until ? clock_parse_rfc3339_ms(until) : 0;
+    int64_t at = until ? clock_parse_rfc3339_ms(until) : 0;
+    // One that is over already would have every request wait for the plugin.
+    c->expires_unix_ms = at > clock_unix_ms() ? at : 0;
     return true;
 }
 
-bool exec_plugin_run(struct kubeconfig *c, struct err *err)
+// What a plugin run needs; lent to it until its end.
+struct plugin_call {
+    struct kubeconfig *c;
+    struct strv argv, env;
+    void (*done)(void *ctx, struct err *err);
+    void *ctx;
+};
+
+static struct proc_opts call_prepare(struct plugin_call *p)
 {
-    const struct exec_plugin *x = c->exec;
-    const char *command = json_dot_str(x->spec, "command");
-    const char *hint = json_dot_str(x->spec, "installHint");
-    struct strv argv = {0};
-    struct strv env = {0};
+    const struct exec_plugin *x = p->c->exec;
     CLEANUP(str_freep) char *info = exec_info(x);
-    strv_push(&argv, command);
+    strv_push(&p->argv, x->command);
     size_t i;
     json_t *a;
     json_array_foreach(json_object_get(x->spec, "args"), i, a)
     {
-        strv_push(&argv, json_string_value(a) ? json_string_value(a) : "");
+        strv_push(&p->argv, json_string_value(a) ? json_string_value(a) : "");
     }
-    *vec_push(&argv) = NULL;
-    build_env(x, info, &env);
-    struct proc_opts o = {.argv = (const char *const *)argv.v,
-                          .env = (const char *const *)env.v,
-                          .max_out_bytes = 1U << 20,
-                          .timeout_ms = PLUGIN_TIMEOUT_MS};
-    struct proc_result r = {0};
+    *vec_push(&p->argv) = NULL;
+    build_env(x, info, &p->env);
+    return (struct proc_opts){.argv = (const char *const *)p->argv.v,
+                              .env = (const char *const *)p->env.v,
+                              .max_out_bytes = 1U << 20,
+                              .timeout_ms = PLUGIN_TIMEOUT_MS};
+}
+
+static void call_clear(struct plugin_call *p)
+{
+    strv_clear(&p->argv);
+    strv_clear(&p->env);
+}
+
+// What the plugin printed becomes the credential; err may be set already.
+static bool call_finish(struct plugin_call *p, const struct proc_result *r, struct err *err)
+{
+    const struct exec_plugin *x = p->c->exec;
+    const char *hint = json_dot_str(x->spec, "installHint");
     CLEANUP(json_freep) json_t *cred = NULL;
-    bool ok = proc_run(&o, &r, err);
-    if (!ok) {
-        err_wrap(err, "credential plugin %s", command);
-        if (hint)
-            err_hint(err, "%.300s", hint);
-    } else if (r.exit_code) {
-        // What it printed may hold anything; the first line of its errors is what a person needs.
-        size_t n = r.err_text.p ? strcspn(r.err_text.p, "\n") : 0;
-        ok = err_set(err, ERR_DENIED, "credential plugin %s failed (exit %d): %.*s", command,
-                     r.exit_code, (int)(n < 300 ? n : 300), r.err_text.p ? r.err_text.p : "");
-    } else {
-        struct err bad = {0};
-        ok = r.out.p && canon_read(r.out.p, r.out.len, &cred, &bad);
-        if (!ok)
-            err_set(err, ERR_DENIED, "credential plugin %s did not print an ExecCredential",
-                    command);
-        err_clear(&bad);
+    if (err_is_set(err)) {
+        err_wrap(err, "credential plugin %s", x->command);
+        return hint ? err_hint(err, "%.300s", hint) : false;
     }
-    ok = ok && take_credential(c, cred, command, err);
+    if (r->exit_code) {
+        // What it printed may hold anything; the first line of its errors is what a person needs.
+        size_t n = r->err_text.p ? strcspn(r->err_text.p, "\n") : 0;
+        return err_set(err, ERR_DENIED, "credential plugin %s failed (exit %d): %.*s", x->command,
+                       r->exit_code, (int)(n < 300 ? n : 300), r->err_text.p ? r->err_text.p : "");
+    }
+    struct err bad = {0};
+    bool ok = r->out.p && canon_read(r->out.p, r->out.len, &cred, &bad);
+    err_clear(&bad);
+    if (!ok)
+        return err_set(err, ERR_DENIED, "credential plugin %s did not print an ExecCredential",
+                       x->command);
+    return take_credential(p->c, cred, err);
+}
+
+bool exec_plugin_run(struct kubeconfig *c, struct err *err)
+{
+    struct plugin_call p = {.c = c};
+    struct proc_opts o = call_prepare(&p);
+    struct proc_result r = {0};
+    bool ok = proc_run(&o, &r, err);
+    ok = call_finish(&p, &r, err) && ok;
     proc_result_clear(&r);
-    strv_clear(&argv);
-    strv_clear(&env);
+    call_clear(&p);
     return ok;
 }
 
-bool credentials_refresh(struct kubeconfig *c, bool *changed, struct err *err)
+static void on_plugin(void *ctx, struct proc_result *r, struct err *err)
 {
-    CLEANUP(str_freep) char *before = str_dup_or_null(c->token);
+    struct plugin_call *p = ctx;
+    struct err own = {0};
+    if (err_is_set(err))
+        err_copy(&own, err);
+    call_finish(p, r, &own);
+    p->done(p->ctx, &own);
+    err_clear(&own);
+    call_clear(p);
+    free(p);
+}
+
+struct proc *exec_plugin_start(struct loop *l, struct kubeconfig *c,
+                               void (*done)(void *ctx, struct err *err), void *ctx)
+{
+    struct plugin_call *p = mem_alloc(sizeof(*p));
+    *p = (struct plugin_call){.c = c, .done = done, .ctx = ctx};
+    struct proc_opts o = call_prepare(p);
+    return proc_start(l, &o, on_plugin, p);
+}
+
+bool token_file_read(struct kubeconfig *c, bool *changed, struct err *err)
+{
+    struct buf b CLEANUP(buf_clear) = {0};
     *changed = false;
-    if (c->exec) {
-        if (!exec_plugin_run(c, err))
-            return false;
-        *changed = !str_eq(before, c->token) || c->cert.len > 0;
-    } else if (c->token_file) {
-        struct buf b CLEANUP(buf_clear) = {0};
-        if (!file_read(c->token_file, MAX_TOKEN_BYTES, &b, err))
-            return false;
-        while (b.len && strchr(" \r\n\t", b.p[b.len - 1]))
-            b.p[--b.len] = 0;
-        str_set(&c->token, b.p ? b.p : "");
-        *changed = !str_eq(before, c->token);
-    }
+    c->token_read_ms = clock_mono_ms();
+    if (!file_read(c->token_file, MAX_TOKEN_BYTES, &b, err))
+        return false;
+    while (b.len && strchr(" \r\n\t", b.p[b.len - 1]))
+        b.p[--b.len] = 0;
+    if (!b.len || memchr(b.p, '\n', b.len))
+        return err_set(err, ERR_INVALID, "%s holds no token", c->token_file);
+    *changed = !str_eq(c->token, b.p);
+    str_set(&c->token, b.p);
     return true;
 }

@@ -37,8 +37,10 @@ struct kube_opts {
     const char *user_agent;    // "regrow/0.1.0 (linux)"; also the audit key
     const char *field_manager; // "regrow"
     const struct event_sink *events;
+    int64_t idle_ms, ping_ms; // tests: silence before a connection is asked, and for the answer
 };
-struct kube *kube_new(struct loop *l, const struct kubeconfig *c, const struct kube_opts *o);
+// The configuration is lent until kube_free, which fetches its credentials again when they run out.
+struct kube *kube_new(struct loop *l, struct kubeconfig *c, const struct kube_opts *o);
 void kube_free(struct kube *k);
 CLEANUP_FN(struct kube, kube_free, kube_freep);
 
@@ -102,12 +104,14 @@ struct kube_call {
     const char *accept;       // NULL: application/json
     int64_t timeout_ms;       // 0: 60 s
     bool is_idempotent;       // may be sent again after a lost connection (GET is always)
+    bool is_urgent;           // not held back behind others: the Lease
+    bool ignores_stop;        // kube_send_wait goes on when the process has been told to end
 };
 struct kube_request;
 // Starts a request; done is called exactly once, from the loop, never before this returns.
 struct kube_request *kube_send(struct kube *k, const struct kube_call *c, kube_done_fn done,
                                void *ctx);
-void kube_cancel(struct kube_request *r); // done comes with KUBE_CANCELLED
+void kube_cancel(struct kube_request *r); // done comes with KUBE_CANCELLED, at once
 // The same, waiting on the loop. The reply's pointers live until *store is cleared.
 void kube_send_wait(struct kube *k, const struct kube_call *c, struct kube_reply *reply,
                     struct buf *store);
@@ -126,7 +130,15 @@ struct kube_request *kube_delete(struct kube *k, const char *path, const char *u
 // ---- lists and watches ----
 // One item of a LIST, or one watch event. The document lacks metadata.managedFields unless
 // with_managed_fields; apiVersion and kind are always set. Lent for the call.
-enum kube_event { KUBE_ITEM, KUBE_ADDED, KUBE_MODIFIED, KUBE_DELETED, KUBE_SYNCED, KUBE_GONE };
+enum kube_event {
+    KUBE_ITEM,
+    KUBE_ADDED,
+    KUBE_MODIFIED,
+    KUBE_DELETED,
+    KUBE_RESTARTED,
+    KUBE_SYNCED,
+    KUBE_GONE
+};
 
 struct kube_watch_opts {
     const struct kind_info *kind; // copied
@@ -134,9 +146,10 @@ struct kube_watch_opts {
     bool with_managed_fields;
     bool list_only; // no watch after the list
     // Every existing object comes as KUBE_ITEM, then one KUBE_SYNCED (doc NULL), then changes as
-    // they happen. After a gap (410) existing objects come again as KUBE_ITEM and another
-    // KUBE_SYNCED follows: what was not named in between is gone. KUBE_GONE: the kind is no longer
-    // served; the watch has ended.
+    // they happen. After a gap (410, a server that was down) existing objects come again as
+    // KUBE_ITEM and another KUBE_SYNCED follows: what was not named in between is gone.
+    // KUBE_RESTARTED (doc NULL): the list broke off in the middle, its items will come anew.
+    // KUBE_GONE: the kind is no longer served; the watch has ended.
     void (*event)(void *ctx, enum kube_event ev, json_t *doc);
     // The list could not be had (403, 404 at the start, ...): the watch has ended. NULL is allowed.
     void (*failed)(void *ctx, const struct kube_reply *r);
@@ -154,5 +167,7 @@ struct kube_stats {
 struct kube_stats kube_stats(const struct kube *k);
 // True while the connection is considered lost (writes should be held back).
 bool kube_is_down(const struct kube *k);
+// Ends every request that is not urgent, with KUBE_CANCELLED: the process has no more time.
+void kube_cancel_all(struct kube *k);
 
 #endif

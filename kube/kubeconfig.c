@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// kubeconfig as kubectl reads it: a list of files of which the first that names something wins,
-// relative paths beside their file, or the Pod's own ServiceAccount.
+// kubeconfig as kubectl reads it: a list of files of which the first that names something wins. The
+// entries themselves are read by kubeentry.c.
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "kube/kube_int.h"
 
 #define MAX_FILE_BYTES (8U << 20)
-#define MAX_PEM_BYTES (1U << 20)
-#define IN_CLUSTER "/var/run/secrets/kubernetes.io/serviceaccount"
 
 // All files merged: maps of name -> entry (with "dir" beside the entry's content).
 struct merged {
@@ -49,6 +46,9 @@ void kubeconfig_free(struct kubeconfig *c)
     free(c->proxy_url);
     free(c->tls_server_name);
     free(c->as_user);
+    free(c->as_uid);
+    json_decref(c->as_groups);
+    json_decref(c->as_extra);
     if (c->exec) {
         json_decref(c->exec->spec);
         json_decref(c->exec->cluster_info);
@@ -83,10 +83,7 @@ static void add_entries(json_t *into, const json_t *list, const char *field, con
         if (!name || !json_is_object(body) || json_object_get(into, name))
             continue;
         json_t *copy = json_deep_copy(body);
-        json_object_set_new(copy,
-                            "\x01"
-                            "dir",
-                            json_string(dir));
+        json_object_set_new(copy, ENTRY_DIR, json_string(dir));
         json_object_set_new(into, name, copy);
     }
 }
@@ -108,7 +105,9 @@ static bool add_file(struct merged *m, const char *path, bool may_miss, struct e
     if (ok && doc) {
         const char *slash = strrchr(path, '/');
         CLEANUP(str_freep)
-        char *dir = slash ? str_ndup(path, (size_t)(slash - path)) : str_dup(".");
+        char *dir = !slash          ? str_dup(".")
+                    : slash == path ? str_dup("/")
+                                    : str_ndup(path, (size_t)(slash - path));
         add_entries(m->clusters, json_object_get(doc, "clusters"), "cluster", dir);
         add_entries(m->users, json_object_get(doc, "users"), "user", dir);
         add_entries(m->contexts, json_object_get(doc, "contexts"), "context", dir);
@@ -141,123 +140,6 @@ static bool read_files(struct merged *m, const char *path, struct err *err)
     }
     CLEANUP(str_freep) char *p = str_printf("%s/.kube/config", home ? home : "");
     return add_file(m, p, true, err);
-}
-
-// "X-data" (base64) or the file "X" into out; both absent is fine.
-static bool read_pem(const json_t *entry, const char *name, struct buf *out, struct err *err)
-{
-    CLEANUP(str_freep) char *data_key = str_printf("%s-data", name);
-    const char *data = json_string_value(json_object_get(entry, data_key));
-    const char *file = json_string_value(json_object_get(entry, name));
-    const char *dir = json_string_value(json_object_get(entry, "\x01"
-                                                               "dir"));
-    if (!str_is_empty(data))
-        return base64_decode(data, strlen(data), out) ||
-               err_set(err, ERR_INVALID, "kubeconfig: %s is not base64", data_key);
-    if (str_is_empty(file))
-        return true;
-    CLEANUP(str_freep) char *path = path_join(dir, file);
-    return file_read(path, MAX_PEM_BYTES, out, err) || err_wrap(err, "kubeconfig: %s", name);
-}
-
-static bool read_cluster(struct kubeconfig *c, const json_t *cl, struct err *err)
-{
-    const char *server = json_dot_str(cl, "server");
-    if (str_is_empty(server))
-        return err_set(err, ERR_INVALID, "kubeconfig: the cluster of context %s has no server",
-                       c->context);
-    if (!str_starts(server, "https://") && !str_starts(server, "http://"))
-        return err_set(err, ERR_INVALID, "kubeconfig: server \"%.200s\" is no URL", server);
-    c->server = str_dup(server);
-    c->insecure = json_dot_bool(cl, "insecure-skip-tls-verify", false);
-    c->tls_server_name = str_dup_or_null(json_dot_str(cl, "tls-server-name"));
-    c->proxy_url = str_dup_or_null(json_dot_str(cl, "proxy-url"));
-    return read_pem(cl, "certificate-authority", &c->ca, err);
-}
-
-static json_t *cluster_info(const struct kubeconfig *c)
-{
-    struct buf ca CLEANUP(buf_clear) = {0};
-    buf_base64(&ca, c->ca.p, c->ca.len);
-    json_t *info = json_pack("{s:s}", "server", c->server);
-    if (ca.len)
-        json_object_set_new(info, "certificate-authority-data", json_string(ca.p));
-    if (c->tls_server_name)
-        json_object_set_new(info, "tls-server-name", json_string(c->tls_server_name));
-    return info;
-}
-
-static bool read_exec(struct kubeconfig *c, json_t *spec, struct err *err)
-{
-    const char *av = json_dot_str(spec, "apiVersion");
-    const char *command = json_dot_str(spec, "command");
-    if (!av || (!str_ends(av, "/v1") && !str_ends(av, "/v1beta1")))
-        return err_set(err, ERR_INVALID, "kubeconfig: exec apiVersion \"%.80s\" is not supported",
-                       av ? av : "");
-    if (str_is_empty(command))
-        return err_set(err, ERR_INVALID, "kubeconfig: exec has no command");
-    if (str_eq(json_dot_str(spec, "interactiveMode"), "Always"))
-        return err_set(err, ERR_INVALID,
-                       "kubeconfig: credential plugin %s wants a terminal, which regrow does not "
-                       "give it",
-                       command);
-    c->exec = mem_alloc(sizeof(*c->exec));
-    c->exec->spec = json_incref(spec);
-    c->exec->cluster_info = cluster_info(c);
-    return exec_plugin_run(c, err);
-}
-
-static bool read_user(struct kubeconfig *c, const json_t *u, struct err *err)
-{
-    if (!u)
-        return true;
-    if (json_object_get(u, "auth-provider"))
-        return err_set(err, ERR_INVALID,
-                       "kubeconfig: auth-provider was removed from Kubernetes in 1.26 and is not "
-                       "supported; use an exec plugin");
-    if (!read_pem(u, "client-certificate", &c->cert, err) ||
-        !read_pem(u, "client-key", &c->key, err))
-        return false;
-    if ((c->cert.len == 0) != (c->key.len == 0))
-        return err_set(err, ERR_INVALID,
-                       "kubeconfig: client-certificate and client-key must both be set");
-    const char *dir = json_string_value(json_object_get(u, "\x01"
-                                                           "dir"));
-    const char *token_file = json_dot_str(u, "tokenFile");
-    c->token = str_dup_or_null(json_dot_str(u, "token"));
-    c->username = str_dup_or_null(json_dot_str(u, "username"));
-    c->password = str_dup_or_null(json_dot_str(u, "password"));
-    c->as_user = str_dup_or_null(json_dot_str(u, "as"));
-    if (!str_is_empty(token_file)) {
-        bool changed;
-        c->token_file = path_join(dir, token_file);
-        if (!credentials_refresh(c, &changed, err))
-            return err_wrap(err, "kubeconfig: tokenFile");
-    }
-    json_t *exec = json_object_get(u, "exec");
-    return !json_is_object(exec) || read_exec(c, exec, err);
-}
-
-static bool in_cluster(struct kubeconfig *c, bool *found, struct err *err)
-{
-    const char *host = getenv("KUBERNETES_SERVICE_HOST");
-    const char *port = getenv("KUBERNETES_SERVICE_PORT");
-    bool changed;
-    *found = host && *host && port && *port && file_exists(IN_CLUSTER "/token");
-    if (!*found)
-        return true;
-    c->context = str_dup("in-cluster");
-    c->server = strchr(host, ':') ? str_printf("https://[%s]:%s", host, port)
-                                  : str_printf("https://%s:%s", host, port);
-    c->token_file = str_dup(IN_CLUSTER "/token");
-    struct buf ns CLEANUP(buf_clear) = {0};
-    if (!file_read(IN_CLUSTER "/ca.crt", MAX_PEM_BYTES, &c->ca, err) ||
-        !credentials_refresh(c, &changed, err))
-        return false;
-    if (file_exists(IN_CLUSTER "/namespace") && !file_read(IN_CLUSTER "/namespace", 1024, &ns, err))
-        return false;
-    c->namespace = str_dup(ns.len ? ns.p : "default");
-    return true;
 }
 
 static char *names_of(const json_t *map)
@@ -310,7 +192,7 @@ static bool choose(struct kubeconfig *c, const struct merged *m, const struct ku
     if (!str_is_empty(user) && !u)
         return err_set(err, ERR_INVALID, "kubeconfig %s: context %s names no known user", m->names,
                        name);
-    return read_cluster(c, cl, err) && read_user(c, u, err);
+    return entry_read_cluster(c, cl, err) && entry_read_user(c, u, err);
 }
 
 bool kubeconfig_load(const struct kubeconfig_opts *o, struct kubeconfig **out, struct err *err)
@@ -320,8 +202,9 @@ bool kubeconfig_load(const struct kubeconfig_opts *o, struct kubeconfig **out, s
         .clusters = json_object(), .users = json_object(), .contexts = json_object()};
     bool ok = read_files(&m, o->path, err);
     bool found = false;
-    if (ok && !m.files && !o->path)
-        ok = in_cluster(c, &found, err);
+    // A Pod without a kubeconfig of its own speaks with its ServiceAccount's voice.
+    if (ok && !m.files && !o->path && !o->context)
+        ok = entry_in_cluster(c, o->namespace, &found, err);
     if (ok && !found)
         ok = choose(c, &m, o, err);
     merged_clear(&m);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The client and its requests: sent once, repeated once after a broken connection if that cannot
-// do harm, counted as spec kubernetes-api section 10 counts.
+// The client and its requests: so many at a time, sent once, repeated once after a broken
+// connection if that cannot do harm, held back while the server's answers say nothing, counted as
+// spec kubernetes-api section 10 counts.
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,20 +10,29 @@
 
 #define DEFAULT_TIMEOUT_MS 60000
 #define MAX_REPLY_BYTES (64U << 20)
+// Beside these run lists, pings and the Lease; all of them fit one connection's streams.
+#define MAX_IN_FLIGHT 74
+#define MAX_IN_FLIGHT_HTTP1 32
+// A server that does not become ready in this time has lost what was asked of it.
+#define HELD_MS 60000
 
 struct kube_request {
-    struct transfer t;
+    struct transfer t; // first: the transfer's callbacks find the request by it
     struct kube *k;
     char *method, *path, *content_type, *accept;
     struct buf body, reply;
-    int64_t timeout_ms, started_ms;
-    bool is_idempotent, is_write, is_dry_run, is_too_large;
-    unsigned attempts;
+    int64_t timeout_ms, started_ms, held_ms;
+    bool is_idempotent, is_urgent, is_write, is_dry_run, is_too_large, is_in_flight, was_resent;
+    unsigned auth_tries;
+    unsigned long serial;
     kube_done_fn done;
     void *ctx;
+    struct kube_request *prev, *next;             // all
+    struct kube_request *queue_prev, *queue_next; // waiting to be sent
+    bool is_queued;
 };
 
-struct kube *kube_new(struct loop *l, const struct kubeconfig *c, const struct kube_opts *o)
+struct kube *kube_new(struct loop *l, struct kubeconfig *c, const struct kube_opts *o)
 {
     struct kube *k = mem_alloc(sizeof(*k));
     curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -32,22 +42,31 @@ struct kube *kube_new(struct loop *l, const struct kubeconfig *c, const struct k
     k->user_agent = str_dup(o->user_agent ? o->user_agent : "regrow/" REGROW_VERSION);
     k->manager = str_dup(o->field_manager ? o->field_manager : "regrow");
     k->lists_done = json_object();
-    struct err err = {0};
-    transport_open(k, &err);
-    if (c->token)
-        k->auth_header = str_printf("Authorization: Bearer %s", c->token);
+    transport_open(k);
+    alive_open(k);
+    auth_open(k);
     return k;
+}
+
+static void unqueue(struct kube_request *q)
+{
+    struct kube *k = q->k;
+    if (!q->is_queued)
+        return;
+    q->is_queued = false;
+    *(q->queue_prev ? &q->queue_prev->queue_next : &k->queue) = q->queue_next;
+    *(q->queue_next ? &q->queue_next->queue_prev : &k->queue_end) = q->queue_prev;
+    q->queue_prev = q->queue_next = NULL;
 }
 
 static void request_free(struct kube_request *q)
 {
     struct kube *k = q->k;
-    for (size_t i = 0; i < k->requests.len; i++) {
-        if (k->requests.v[i] == q) {
-            k->requests.v[i] = k->requests.v[--k->requests.len];
-            break;
-        }
-    }
+    unqueue(q);
+    *(q->prev ? &q->prev->next : &k->requests) = q->next;
+    if (q->next)
+        q->next->prev = q->prev;
+    k->in_flight -= q->is_in_flight;
     transfer_clear(&q->t);
     free(q->method);
     free(q->path);
@@ -66,13 +85,13 @@ void kube_free(struct kube *k)
     while (k->watches.len)
         kube_watch_stop(k->watches.v[k->watches.len - 1]);
     vec_clear(&k->watches);
-    while (k->requests.len)
-        request_free(k->requests.v[k->requests.len - 1]);
-    vec_clear(&k->requests);
+    while (k->requests)
+        request_free(k->requests);
+    auth_close(k);
+    alive_close(k);
     transport_close(k);
     free(k->user_agent);
     free(k->manager);
-    free(k->auth_header);
     free(k->version);
     free(k->cluster_uid);
     strv_clear(&k->stale_groups);
@@ -85,9 +104,28 @@ struct kube_stats kube_stats(const struct kube *k)
     return k->stats;
 }
 
+// The resource a path is about: "leases" of ".../namespaces/n/leases/x?y"; "" when there is none.
+static void resource_of(const char *path, char *out, size_t size)
+{
+    struct strv p = {0};
+    CLEANUP(str_freep) char *plain = str_ndup(path, strcspn(path, "?"));
+    strv_split(&p, plain, '/');
+    // "", "api", V or "", "apis", G, V come before it.
+    size_t at = p.len > 1 && !strcmp(p.v[1], "api") ? 3 : 4;
+    if (p.len > at + 2 && !strcmp(p.v[at], "namespaces"))
+        at += 2;
+    snprintf(out, size, "%s", p.len > at ? p.v[at] : "");
+    strv_clear(&p);
+}
+
 static bool is_counted(const struct kube_request *q)
 {
-    return q->is_write && !strstr(q->path, "/leases/") && !strstr(q->path, "reviews");
+    char resource[128];
+    if (!q->is_write)
+        return false;
+    resource_of(q->path, resource, sizeof(resource));
+    return strcmp(resource, "leases") != 0 && strcmp(resource, "events") != 0 &&
+           !str_ends(resource, "reviews");
 }
 
 static void count(struct kube_request *q, const struct kube_reply *r)
@@ -108,67 +146,35 @@ static void count(struct kube_request *q, const struct kube_reply *r)
     s->rejected += r->http >= 400 && r->http != 429;
 }
 
-static void request_start(struct kube_request *q);
-
 static void finish(struct kube_request *q, struct kube_reply *r)
 {
+    struct kube *k = q->k;
     r->ms = clock_mono_ms() - q->started_ms;
     count(q, r);
+    // Its place is free before the caller looks for something else to send.
+    k->in_flight -= q->is_in_flight;
+    q->is_in_flight = false;
     q->done(q->ctx, r);
     request_free(q);
+    requests_pump(k);
 }
 
-static bool reauthenticated(struct kube_request *q)
+// ---- the queue ----
+static void enqueue(struct kube_request *q, bool first)
 {
-    bool changed = false;
-    struct err err = {0};
-    struct kubeconfig *c = (struct kubeconfig *)q->k->config;
-    if (q->attempts > 1 || !credentials_refresh(c, &changed, &err) || !changed) {
-        err_clear(&err);
-        return false;
-    }
-    free(q->k->auth_header);
-    q->k->auth_header = c->token ? str_printf("Authorization: Bearer %s", c->token) : NULL;
-    return true;
-}
-
-static void on_end(struct transfer *t, CURLcode code, long http)
-{
-    struct kube_request *q = (struct kube_request *)t; // t is its first member
     struct kube *k = q->k;
-    k->last_code = code;
-    if (is_connection_error(code) && q->is_idempotent && q->attempts == 1) {
-        transfer_clear(t);
-        request_start(q);
-        return;
-    }
-    struct kube_reply r = {.http = code == CURLE_OK ? (int)http : 0,
-                           .retry_after_ms = t->retry_after_ms,
-                           .reason = "",
-                           .message = "",
-                           .warning = t->warning};
-    struct buf store CLEANUP(buf_clear) = {0};
-    if (code != CURLE_OK) {
-        r.cls = KUBE_LOST;
-        buf_printf(&store, "%s",
-                   q->is_too_large ? "the answer is too large"
-                   : *t->error     ? t->error
-                                   : curl_easy_strerror(code));
-        r.message = store.p;
-        kube_lost(k);
+    k->in_flight -= q->is_in_flight;
+    q->is_in_flight = false;
+    q->is_queued = true;
+    if (first) {
+        q->queue_next = k->queue;
+        *(k->queue ? &k->queue->queue_prev : &k->queue_end) = q;
+        k->queue = q;
     } else {
-        if (!q->reply.p)
-            buf_append(&q->reply, "", 0);
-        r.body = q->reply.p;
-        r.body_len = q->reply.len;
-        classify(&r, t->content_type, &store);
-        if (r.cls == KUBE_UNAUTHORIZED && reauthenticated(q)) {
-            transfer_clear(t);
-            request_start(q);
-            return;
-        }
+        q->queue_prev = k->queue_end;
+        *(k->queue_end ? &k->queue_end->queue_next : &k->queue) = q;
+        k->queue_end = q;
     }
-    finish(q, &r);
 }
 
 static size_t on_data(struct transfer *t, const char *p, size_t len)
@@ -182,9 +188,12 @@ static size_t on_data(struct transfer *t, const char *p, size_t len)
     return len;
 }
 
+static void on_end(struct transfer *t, CURLcode code, long http);
+
 static void request_start(struct kube_request *q)
 {
-    q->attempts++;
+    q->is_in_flight = true;
+    q->k->in_flight++;
     buf_reset(&q->reply);
     transfer_init(&q->t, q->k, q->method, q->path, q->accept, q->body.len ? q->content_type : NULL);
     CURL *e = q->t.easy;
@@ -199,6 +208,121 @@ static void request_start(struct kube_request *q)
     q->t.on_data = on_data;
     q->t.on_end = on_end;
     transfer_start(&q->t, q->k->work);
+}
+
+void requests_pump(struct kube *k)
+{
+    unsigned limit = k->is_http1 ? MAX_IN_FLIGHT_HTTP1 : MAX_IN_FLIGHT;
+    struct kube_request *next;
+    if (k->is_freeing || !k->queue || !auth_is_ready(k))
+        return;
+    for (struct kube_request *q = k->queue; q; q = next) {
+        next = q->queue_next;
+        if (k->in_flight >= limit && !q->is_urgent)
+            continue;
+        unqueue(q);
+        request_start(q);
+    }
+}
+
+static bool is_held(const struct kube_request *q)
+{
+    return q->held_ms && !q->is_queued && !q->is_in_flight;
+}
+
+void requests_resume(struct kube *k)
+{
+    struct kube_request *next;
+    for (struct kube_request *q = k->requests; q; q = next) {
+        next = q->next;
+        if (is_held(q))
+            enqueue(q, true);
+    }
+    requests_pump(k);
+}
+
+// ---- answers ----
+static void send_again(struct kube_request *q)
+{
+    struct kube *k = q->k;
+    transfer_clear(&q->t);
+    enqueue(q, true);
+    requests_pump(k);
+}
+
+// The answer may be one of a server that is only starting: it is asked again once it is ready.
+static bool hold(struct kube_request *q, long http)
+{
+    struct kube *k = q->k;
+    int64_t now = clock_mono_ms();
+    if (!kube_disbelieves(k, http) || (q->held_ms && now - q->held_ms > HELD_MS))
+        return false;
+    if (!q->held_ms)
+        q->held_ms = now;
+    transfer_clear(&q->t);
+    k->in_flight -= q->is_in_flight;
+    q->is_in_flight = false;
+    requests_pump(k);
+    return true;
+}
+
+static void lost(struct kube_request *q, CURLcode code)
+{
+    struct kube_reply r = {
+        .cls = KUBE_LOST, .retry_after_ms = -1, .reason = "", .message = q->t.error};
+    if (q->is_too_large)
+        r.message = "the answer is too large";
+    else if (!*q->t.error)
+        r.message = curl_easy_strerror(code);
+    finish(q, &r);
+}
+
+static void answered(struct kube_request *q, long http)
+{
+    struct kube *k = q->k;
+    struct kube_reply r = {.http = (int)http,
+                           .retry_after_ms = q->t.retry_after_ms,
+                           .reason = "",
+                           .message = "",
+                           .warning = q->t.warning};
+    struct buf store CLEANUP(buf_clear) = {0};
+    const struct asked asked = {q->method, q->body.p, q->body.len};
+    if (!q->reply.p)
+        buf_append(&q->reply, "", 0);
+    r.body = q->reply.p;
+    r.body_len = q->reply.len;
+    classify(&r, &asked, q->t.content_type, &store);
+    if (r.cls == KUBE_UNAUTHORIZED) {
+        if (q->auth_tries < 2 && auth_refused(k, q->t.generation)) {
+            q->auth_tries++;
+            send_again(q);
+            return;
+        }
+        if (k->auth.problem)
+            r.message = k->auth.problem;
+    } else {
+        auth_accepted(k, q->t.generation);
+    }
+    finish(q, &r);
+}
+
+static void on_end(struct transfer *t, CURLcode code, long http)
+{
+    struct kube_request *q = (struct kube_request *)t;
+    q->k->last_code = code;
+    if (q->is_too_large) {
+        lost(q, code);
+        return;
+    }
+    kube_failed(q->k, code);
+    if (is_connection_error(code) && q->is_idempotent && !q->was_resent) {
+        q->was_resent = true;
+        send_again(q);
+    } else if (code != CURLE_OK) {
+        lost(q, code);
+    } else if (!hold(q, http)) {
+        answered(q, http);
+    }
 }
 
 struct kube_request *kube_send(struct kube *k, const struct kube_call *c, kube_done_fn done,
@@ -216,11 +340,17 @@ struct kube_request *kube_send(struct kube *k, const struct kube_call *c, kube_d
     q->started_ms = clock_mono_ms();
     q->is_write = strcmp(c->method, "GET") != 0;
     q->is_idempotent = c->is_idempotent || !q->is_write;
+    q->is_urgent = c->is_urgent;
     q->is_dry_run = strstr(c->path, "dryRun=All") != NULL;
     q->done = done;
     q->ctx = ctx;
-    *vec_push(&k->requests) = q;
-    request_start(q);
+    q->serial = ++k->serial;
+    q->next = k->requests;
+    if (k->requests)
+        k->requests->prev = q;
+    k->requests = q;
+    enqueue(q, false);
+    requests_pump(k);
     return q;
 }
 
@@ -229,6 +359,20 @@ void kube_cancel(struct kube_request *q)
     struct kube_reply r = {
         .cls = KUBE_CANCELLED, .retry_after_ms = -1, .reason = "", .message = ""};
     finish(q, &r);
+}
+
+void kube_cancel_all(struct kube *k)
+{
+    // Callbacks may end other requests and send new ones, which are left alone.
+    unsigned long last = k->serial;
+    for (struct kube_request *q = k->requests; q;) {
+        if (q->is_urgent || q->serial > last) {
+            q = q->next;
+        } else {
+            kube_cancel(q);
+            q = k->requests;
+        }
+    }
 }
 
 struct waiting {
@@ -275,7 +419,7 @@ void kube_send_wait(struct kube *k, const struct kube_call *c, struct kube_reply
     struct kube_request *q = kube_send(k, c, on_waited, &w);
     while (!w.is_done) {
         loop_run_once(k->loop, 200);
-        if (!w.is_done && loop_stopping(k->loop))
+        if (!w.is_done && loop_stopping(k->loop) && !c->ignores_stop)
             kube_cancel(q);
     }
 }

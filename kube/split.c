@@ -97,6 +97,8 @@ static bool feed_one(struct splitter *s, char c)
         return in_string(s, c);
     switch (c) {
     case '"':
+        if (s->in_items && s->depth == 2)
+            return fail(s, "an item is not a map");
         s->in_string = true;
         if (s->depth == 1)
             buf_reset(&s->key);

@@ -1,21 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // curl inside the loop. Two multi handles: watches hold streams open for ever and would starve
-// writes on a shared connection (spec c-libraries section 1.2). A dead peer's multi is retired as
-// a whole, because curl goes on using its connection.
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+// writes on a shared connection (spec c-libraries section 1.2). A dead peer's multi is thrown away
+// as a whole, because curl goes on using its connection.
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 
 #include "kube/kube_int.h"
 
-#define CONNECT_MS 10000L
-#define USER_TIMEOUT_MS 30000
-#define MAX_IDLE 64
+// One request has a connection of its own where the server, or a proxy before it, speaks HTTP/1.1.
+#define HTTP1_CONNECTIONS 56L
 
 struct sock {
     struct multi *m;
@@ -78,25 +73,25 @@ static void on_timer(void *ctx)
     act(ctx, CURL_SOCKET_TIMEOUT, 0);
 }
 
-static void on_retire(void *ctx)
+// ---- what runs in a multi ----
+static void forget(struct multi *m, const struct transfer *t)
 {
-    struct kube *k = ctx;
-    struct multi **at = &k->retired;
-    while (*at) {
-        struct multi *m = *at;
-        if (m->running) {
-            at = &m->next_retired;
-            continue;
+    for (size_t i = 0; i < m->running.len; i++) {
+        if (m->running.v[i] == t) {
+            m->running.v[i] = m->running.v[--m->running.len];
+            return;
         }
-        *at = m->next_retired;
-        curl_multi_cleanup(m->m);
-        loop_timer_free(m->timer);
-        free(m);
     }
 }
 
 static void drain(struct multi *m)
 {
+    struct kube *k = m->k;
+    if (k->saw_http1 != k->is_http1) {
+        k->is_http1 = k->saw_http1;
+        multi_apply_limits(k->work);
+        multi_apply_limits(k->watch);
+    }
     CURLMsg *msg;
     int left;
     while ((msg = curl_multi_info_read(m->m, &left))) {
@@ -104,16 +99,41 @@ static void drain(struct multi *m)
             continue;
         struct transfer *t = NULL;
         long http = 0;
+        CURL *easy = msg->easy_handle;
         CURLcode code = msg->data.result;
-        curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&t);
-        curl_easy_getinfo(msg->easy_handle, CURLINFO_RESPONSE_CODE, &http);
-        curl_multi_remove_handle(m->m, msg->easy_handle);
+        curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&t);
+        curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &http);
+        if (!t)
+            continue; // an orphan; it is removed when the loop comes to it
+        curl_multi_remove_handle(m->m, easy);
         t->is_added = false;
-        m->running--;
+        forget(m, t);
         t->on_end(t, code, http);
     }
-    if (m->is_retired && !m->running)
-        loop_timer_set(m->k->retire_timer, 0);
+}
+
+void multi_apply_limits(struct multi *m)
+{
+    const struct kube *k = m->k;
+    long n = (long)m->running.len;
+    long limit = m->is_watching ? (k->is_http1 ? n + 2 : n / STREAMS_PER_CONNECTION + 2)
+                 : k->is_http1  ? HTTP1_CONNECTIONS
+                                : 2;
+    curl_multi_setopt(m->m, CURLMOPT_MAX_HOST_CONNECTIONS, limit);
+    if (k->is_http1) // one that is idle is kept, or every request pays for a new one
+        curl_multi_setopt(m->m, CURLMOPT_MAXCONNECTS, limit);
+}
+
+static void multi_open(struct multi *m)
+{
+    m->m = curl_multi_init();
+    curl_multi_setopt(m->m, CURLMOPT_SOCKETFUNCTION, socket_cb);
+    curl_multi_setopt(m->m, CURLMOPT_SOCKETDATA, m);
+    curl_multi_setopt(m->m, CURLMOPT_TIMERFUNCTION, timer_cb);
+    curl_multi_setopt(m->m, CURLMOPT_TIMERDATA, m);
+    curl_multi_setopt(m->m, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
+    curl_multi_setopt(m->m, CURLMOPT_MAX_CONCURRENT_STREAMS, (long)STREAMS_PER_CONNECTION);
+    multi_apply_limits(m);
 }
 
 static struct multi *multi_new(struct kube *k, bool is_watching)
@@ -121,244 +141,161 @@ static struct multi *multi_new(struct kube *k, bool is_watching)
     struct multi *m = mem_alloc(sizeof(*m));
     m->k = k;
     m->is_watching = is_watching;
-    m->m = curl_multi_init();
     m->timer = loop_timer_new(k->loop, on_timer, m);
-    curl_multi_setopt(m->m, CURLMOPT_SOCKETFUNCTION, socket_cb);
-    curl_multi_setopt(m->m, CURLMOPT_SOCKETDATA, m);
-    curl_multi_setopt(m->m, CURLMOPT_TIMERFUNCTION, timer_cb);
-    curl_multi_setopt(m->m, CURLMOPT_TIMERDATA, m);
-    curl_multi_setopt(m->m, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
-    curl_multi_setopt(m->m, CURLMOPT_MAX_CONCURRENT_STREAMS, (long)KUBE_WATCHES_PER_CONNECTION);
-    curl_multi_setopt(m->m, CURLMOPT_MAX_HOST_CONNECTIONS, 2L);
+    multi_open(m);
     return m;
 }
 
-static void retire(struct kube *k, struct multi **slot)
+static void multi_free(struct multi *m)
 {
-    struct multi *m = *slot;
-    m->is_retired = true;
-    m->next_retired = k->retired;
-    k->retired = m;
-    *slot = multi_new(k, m->is_watching);
-    if (!m->running)
-        loop_timer_set(k->retire_timer, 0);
-}
-
-bool is_connection_error(CURLcode c)
-{
-    return c == CURLE_HTTP2 || c == CURLE_PARTIAL_FILE || c == CURLE_GOT_NOTHING ||
-           c == CURLE_SEND_ERROR || c == CURLE_RECV_ERROR || c == CURLE_HTTP2_STREAM;
-}
-
-static int on_sockopt(void *ctx, curl_socket_t fd, curlsocktype purpose)
-{
-    (void)ctx;
-    (void)purpose;
-    unsigned ms = USER_TIMEOUT_MS;
-    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
-    return CURL_SOCKOPT_OK;
-}
-
-static size_t on_write(char *p, size_t size, size_t n, void *ctx)
-{
-    struct transfer *t = ctx;
-    return t->on_data(t, p, size * n);
-}
-
-static char *header_value(const char *p, size_t len, const char *name)
-{
-    size_t n = strlen(name);
-    if (len <= n || strncasecmp(p, name, n) != 0)
-        return NULL;
-    p += n;
-    len -= n;
-    while (len && (*p == ' ' || *p == '\t')) {
-        p++;
-        len--;
-    }
-    while (len && (p[len - 1] == '\r' || p[len - 1] == '\n' || p[len - 1] == ' '))
-        len--;
-    return str_ndup(p, len < 4096 ? len : 4096);
-}
-
-static size_t on_header(char *p, size_t size, size_t n, void *ctx)
-{
-    struct transfer *t = ctx;
-    char *v;
-    long long seconds;
-    if ((v = header_value(p, size * n, "retry-after:"))) {
-        if (str_to_int(v, 0, 3600, &seconds))
-            t->retry_after_ms = seconds * 1000;
-        free(v);
-    } else if ((v = header_value(p, size * n, "content-type:"))) {
-        free(t->content_type);
-        t->content_type = v;
-    } else if ((v = header_value(p, size * n, "warning:"))) {
-        free(t->warning);
-        t->warning = v;
-    }
-    return size * n;
-}
-
-static void set_blob(CURL *e, CURLoption opt, const struct buf *b)
-{
-    if (!b->len)
+    if (!m)
         return;
-    struct curl_blob blob = {.data = b->p, .len = b->len, .flags = CURL_BLOB_NOCOPY};
-    curl_easy_setopt(e, opt, &blob);
+    curl_multi_cleanup(m->m);
+    vec_clear(&m->running);
+    loop_timer_free(m->timer);
+    loop_timer_free(m->ping_timer);
+    free(m);
 }
 
-static void set_identity(CURL *e, const struct kube *k)
+// Every connection goes; what ran on them ends like a connection that broke.
+static void discard(struct multi *m)
 {
-    const struct kubeconfig *c = k->config;
-    set_blob(e, CURLOPT_CAINFO_BLOB, &c->ca);
-    set_blob(e, CURLOPT_SSLCERT_BLOB, &c->cert);
-    set_blob(e, CURLOPT_SSLKEY_BLOB, &c->key);
-    if (c->insecure) {
-        curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 0L);
-        curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 0L);
+    struct transfer **lost = m->running.v;
+    size_t n = m->running.len;
+    m->running.v = NULL;
+    m->running.len = m->running.cap = 0;
+    m->is_dead = false;
+    for (size_t i = 0; i < n; i++) {
+        curl_multi_remove_handle(m->m, lost[i]->easy);
+        lost[i]->is_added = false;
     }
-    if (c->username) {
-        curl_easy_setopt(e, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
-        curl_easy_setopt(e, CURLOPT_USERNAME, c->username);
-        curl_easy_setopt(e, CURLOPT_PASSWORD, c->password ? c->password : "");
+    loop_timer_stop(m->timer);
+    curl_multi_cleanup(m->m);
+    multi_open(m);
+    for (size_t i = 0; i < n; i++) {
+        strcpy(lost[i]->error, "the connection is dead");
+        lost[i]->on_end(lost[i], CURLE_RECV_ERROR, 0);
     }
-    if (c->proxy_url)
-        curl_easy_setopt(e, CURLOPT_PROXY, c->proxy_url);
-    if (k->resolve_to)
-        curl_easy_setopt(e, CURLOPT_CONNECT_TO, k->resolve_to);
+    free(lost);
 }
 
-static void add_header(struct transfer *t, const char *name, const char *value)
+void multi_kill(struct multi *m)
 {
-    CLEANUP(str_freep) char *h = str_printf("%s: %s", name, value);
-    t->headers = curl_slist_append(t->headers, h);
+    m->is_dead = true;
+    loop_timer_set(m->k->tidy_timer, 0);
 }
 
-void transfer_init(struct transfer *t, struct kube *k, const char *method, const char *path,
-                   const char *accept, const char *content_type)
+// ---- starting and stopping ----
+static void add(struct transfer *t)
 {
-    t->k = k;
-    t->retry_after_ms = -1;
-    t->easy = k->idle.len ? k->idle.v[--k->idle.len] : curl_easy_init();
-    CURL *e = t->easy;
-    CLEANUP(str_freep) char *url = str_printf("%s%s", k->base_url, path);
-    curl_easy_setopt(e, CURLOPT_URL, url);
-    curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, method);
-    curl_easy_setopt(e, CURLOPT_PRIVATE, t);
-    curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_write);
-    curl_easy_setopt(e, CURLOPT_WRITEDATA, t);
-    curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(e, CURLOPT_HEADERDATA, t);
-    curl_easy_setopt(e, CURLOPT_ERRORBUFFER, t->error);
-    curl_easy_setopt(e, CURLOPT_SOCKOPTFUNCTION, on_sockopt);
-    curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
-    curl_easy_setopt(e, CURLOPT_PIPEWAIT, 1L);
-    curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
-    curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
-    curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    curl_easy_setopt(e, CURLOPT_USERAGENT, k->user_agent);
-    set_identity(e, k);
-    add_header(t, "Accept", accept ? accept : "application/json");
-    if (content_type)
-        add_header(t, "Content-Type", content_type);
-    t->headers = curl_slist_append(t->headers, "Expect:");
-    if (k->auth_header)
-        t->headers = curl_slist_append(t->headers, k->auth_header);
-    if (k->host_header)
-        t->headers = curl_slist_append(t->headers, k->host_header);
-    if (k->config->as_user)
-        add_header(t, "Impersonate-User", k->config->as_user);
-    curl_easy_setopt(e, CURLOPT_HTTPHEADER, t->headers);
+    struct multi *m = t->multi;
+    t->is_added = true;
+    *vec_push(&m->running) = t;
+    if (m->is_watching)
+        multi_apply_limits(m);
+    alive_watch_over(m);
+    curl_multi_add_handle(m->m, t->easy);
 }
 
 void transfer_start(struct transfer *t, struct multi *m)
 {
+    struct kube *k = t->k;
     t->multi = m;
-    t->is_added = true;
-    m->running++;
-    if (m->is_watching)
-        curl_multi_setopt(m->m, CURLMOPT_MAX_HOST_CONNECTIONS,
-                          (long)(m->running / KUBE_WATCHES_PER_CONNECTION + 2));
-    curl_multi_add_handle(m->m, t->easy);
+    if (!k->in_callback) {
+        add(t);
+        return;
+    }
+    // curl refuses new handles while it is calling us.
+    t->is_deferred = true;
+    *vec_push(&k->deferred) = t;
+    loop_timer_set(k->tidy_timer, 0);
+}
+
+static size_t swallow(char *p, size_t size, size_t n, void *ctx)
+{
+    (void)p;
+    (void)ctx;
+    return size * n;
+}
+
+static void make_orphan(struct transfer *t)
+{
+    struct kube *k = t->k;
+    CURL *e = t->easy;
+    curl_easy_setopt(e, CURLOPT_PRIVATE, NULL);
+    curl_easy_setopt(e, CURLOPT_ERRORBUFFER, NULL);
+    curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, swallow);
+    curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, swallow);
+    *vec_push(&k->orphans) = (struct orphan){e, t->multi->m, t->headers};
+    loop_timer_set(k->tidy_timer, 0);
+    t->easy = NULL;
+    t->headers = NULL;
+}
+
+static void bury_orphans(struct kube *k)
+{
+    for (size_t i = 0; i < k->orphans.len; i++) {
+        const struct orphan *o = &k->orphans.v[i];
+        curl_multi_remove_handle(o->multi, o->easy);
+        curl_easy_cleanup(o->easy);
+        curl_slist_free_all(o->headers);
+    }
+    k->orphans.len = 0;
+}
+
+static void undefer(struct kube *k, const struct transfer *t)
+{
+    for (size_t i = 0; i < k->deferred.len; i++)
+        if (k->deferred.v[i] == t)
+            k->deferred.v[i] = NULL;
 }
 
 void transfer_clear(struct transfer *t)
 {
+    struct kube *k = t->k;
     if (!t->easy)
         return;
+    if (t->is_deferred)
+        undefer(k, t);
     if (t->is_added) {
-        curl_multi_remove_handle(t->multi->m, t->easy);
-        t->multi->running--;
-        t->is_added = false;
+        forget(t->multi, t);
+        if (k->in_callback)
+            make_orphan(t);
+        else
+            curl_multi_remove_handle(t->multi->m, t->easy);
     }
-    if (t->k->idle.len < MAX_IDLE && !t->k->is_freeing) {
+    if (t->easy && k->idle.len < STREAMS_PER_CONNECTION && !k->is_freeing) {
         curl_easy_reset(t->easy);
-        *vec_push(&t->k->idle) = t->easy;
-    } else {
+        *vec_push(&k->idle) = t->easy;
+    } else if (t->easy) {
         curl_easy_cleanup(t->easy);
     }
     curl_slist_free_all(t->headers);
     free(t->content_type);
     free(t->warning);
-    *t = (struct transfer){0};
+    *t = (struct transfer){.k = k};
 }
 
-// ---- the lost server ----
-static size_t ignore_data(struct transfer *t, const char *p, size_t len)
-{
-    (void)t;
-    (void)p;
-    return len;
-}
-
-static void on_probe_end(struct transfer *t, CURLcode code, long http)
-{
-    struct kube *k = t->k;
-    transfer_clear(t);
-    free(t);
-    k->probe = NULL;
-    // 401 and 403 come from a server that is up and does not let us see its health.
-    if (code == CURLE_OK && (http == 200 || http == 401 || http == 403)) {
-        k->is_down = false;
-        event_emit(k->opts.events, "kube.up", NULL);
-        watches_wake(k);
-        return;
-    }
-    k->probe_backoff_ms = k->probe_backoff_ms * 2 > 2000 ? 2000 : k->probe_backoff_ms * 2;
-    loop_timer_set(k->probe_timer, k->probe_backoff_ms);
-}
-
-static void on_probe_timer(void *ctx)
+// What could not be done inside a callback of curl.
+static void on_tidy(void *ctx)
 {
     struct kube *k = ctx;
-    struct transfer *t = mem_alloc(sizeof(*t));
-    transfer_init(t, k, "GET", "/readyz", NULL, NULL);
-    curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, 5000L);
-    t->on_data = ignore_data;
-    t->on_end = on_probe_end;
-    k->probe = t;
-    transfer_start(t, k->work);
+    bury_orphans(k);
+    for (size_t i = 0; i < k->deferred.len; i++) {
+        struct transfer *t = k->deferred.v[i];
+        if (!t)
+            continue;
+        t->is_deferred = false;
+        add(t);
+    }
+    k->deferred.len = 0;
+    struct multi *all[] = {k->work, k->watch};
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        if (all[i]->is_dead)
+            discard(all[i]);
 }
 
-void kube_lost(struct kube *k)
-{
-    if (k->is_down || k->is_freeing)
-        return;
-    k->is_down = true;
-    event_emit(k->opts.events, "kube.down", "{s:s}", "server", k->config->server);
-    retire(k, &k->work);
-    k->probe_backoff_ms = 100;
-    loop_timer_set(k->probe_timer, k->probe_backoff_ms);
-}
-
-bool kube_is_down(const struct kube *k)
-{
-    return k->is_down;
-}
-
+// ---- the client's connections ----
 // "https://host:port/base" with tls-server-name in place of the host, and where to connect really.
 static void set_server_name(struct kube *k)
 {
@@ -381,48 +318,39 @@ static void set_server_name(struct kube *k)
     str_set(&k->base_url, url);
 }
 
-bool transport_open(struct kube *k, struct err *err)
+static bool is_loopback(const char *url)
 {
-    (void)err;
+    const char *sep = strstr(url, "://");
+    const char *host = sep ? sep + 3 : url;
+    return str_starts(host, "127.") || str_starts(host, "[::1]") ||
+           (str_starts(host, "localhost") && strchr(":/", host[9]));
+}
+
+void transport_open(struct kube *k)
+{
     k->base_url = str_dup(k->config->server);
     size_t n = strlen(k->base_url);
     while (n && k->base_url[n - 1] == '/')
         k->base_url[--n] = 0;
+    k->is_loopback = is_loopback(k->base_url);
+    k->is_http1 = k->saw_http1 = str_starts(k->base_url, "http://");
     set_server_name(k);
-    k->retire_timer = loop_timer_new(k->loop, on_retire, k);
-    k->probe_timer = loop_timer_new(k->loop, on_probe_timer, k);
+    k->tidy_timer = loop_timer_new(k->loop, on_tidy, k);
     k->work = multi_new(k, false);
     k->watch = multi_new(k, true);
-    return true;
-}
-
-static void multi_free(struct multi *m)
-{
-    if (!m)
-        return;
-    curl_multi_cleanup(m->m);
-    loop_timer_free(m->timer);
-    free(m);
 }
 
 void transport_close(struct kube *k)
 {
-    if (k->probe) {
-        transfer_clear(k->probe);
-        free(k->probe);
-    }
+    bury_orphans(k);
+    vec_clear(&k->orphans);
+    vec_clear(&k->deferred);
     for (size_t i = 0; i < k->idle.len; i++)
         curl_easy_cleanup(k->idle.v[i]);
     vec_clear(&k->idle);
     multi_free(k->work);
     multi_free(k->watch);
-    while (k->retired) {
-        struct multi *m = k->retired;
-        k->retired = m->next_retired;
-        multi_free(m);
-    }
-    loop_timer_free(k->retire_timer);
-    loop_timer_free(k->probe_timer);
+    loop_timer_free(k->tidy_timer);
     curl_slist_free_all(k->resolve_to);
     free(k->base_url);
     free(k->host_header);

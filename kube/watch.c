@@ -12,6 +12,15 @@
 #define MAX_LINE_BYTES (16U << 20)
 #define LIST_TIMEOUT_MS 60000L
 #define WATCH_SECONDS 1800
+// Bookmarks come once a minute: a net under the ping, for the connections it did not take.
+#define SILENT_SECONDS 150L
+#define BACKOFF_MIN_MS 100
+#define BACKOFF_MAX_MS 5000
+// How long a list is asked for again when the server is busy, starting, or converts in vain.
+#define BUSY_MS 60000
+#define UNCONVERTED_MS 3000
+// A watch that ends sooner, with nothing said, is not begun again at once.
+#define SHORT_WATCH_MS 1000
 
 enum stage { STAGE_IDLE, STAGE_LIST, STAGE_WATCH };
 
@@ -23,11 +32,17 @@ struct kube_watch {
     enum stage stage;
     struct splitter split;
     struct buf line, error_body;
-    char *resource_version, *continue_token;
+    char *resource_version; // of the finished list or the last event
+    char *list_version, *continue_token;
     struct loop_timer *timer;
-    int64_t backoff_ms;
-    bool is_first_list, is_stopped, holds_list_slot, is_expired, was_synced;
-    unsigned busy; // callbacks of ours on the stack
+    int64_t backoff_ms, asked_ms, began_ms;
+    bool is_stopped, holds_list_slot;
+    bool is_listed;   // there is a resource_version to watch from
+    bool has_items;   // of a list that is not finished
+    bool has_events;  // of the watch that runs
+    bool was_refused; // its credential was, once
+    unsigned outage;  // of the server, at the time of the list
+    unsigned busy;    // callbacks of ours on the stack
 };
 
 static void start_list(struct kube_watch *w);
@@ -52,6 +67,7 @@ static void free_watch(struct kube_watch *w)
     free(w->kind.plural);
     free((char *)w->o.namespace);
     free(w->resource_version);
+    free(w->list_version);
     free(w->continue_token);
     free(w);
 }
@@ -133,27 +149,45 @@ static bool on_item(void *ctx, const char *p, size_t len)
         return false;
     }
     complete_type(w, doc);
+    w->has_items = true;
     return tell(w, KUBE_ITEM, doc);
 }
 
-static void retry_later(struct kube_watch *w)
+static void retry_later(struct kube_watch *w, int64_t at_least_ms)
 {
-    w->backoff_ms = !w->backoff_ms ? 100 : w->backoff_ms * 2 > 5000 ? 5000 : w->backoff_ms * 2;
+    w->backoff_ms = !w->backoff_ms                       ? BACKOFF_MIN_MS
+                    : w->backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS
+                                                         : w->backoff_ms * 2;
     release_slot(w);
     w->stage = STAGE_IDLE;
-    loop_timer_set(w->timer, w->backoff_ms);
+    loop_timer_set(w->timer, at_least_ms > w->backoff_ms ? at_least_ms : w->backoff_ms);
+}
+
+// The list begins anew; its owner forgets what it has been told of it. False: it stopped us.
+static bool list_again(struct kube_watch *w)
+{
+    w->is_listed = false;
+    str_set(&w->continue_token, NULL);
+    if (!w->has_items)
+        return true;
+    w->has_items = false;
+    return tell(w, KUBE_RESTARTED, NULL);
 }
 
 static void on_timer(void *ctx)
 {
     struct kube_watch *w = ctx;
-    if (kube_is_down(w->k)) {
-        loop_timer_set(w->timer, 250);
+    struct kube *k = w->k;
+    if (kube_is_down(k) || !auth_is_ready(k)) {
+        loop_timer_set(w->timer, 250); // woken when the server is back
         return;
     }
-    if (w->resource_version && !w->is_expired)
+    // A server that was gone may have come back with an older state: its versions mean nothing.
+    if (w->outage != k->outages)
+        w->is_listed = false;
+    if (w->is_listed)
         start_watch(w);
-    else if (w->k->lists_in_flight < MAX_LISTS)
+    else if (k->lists_in_flight < MAX_LISTS || w->holds_list_slot)
         start_list(w);
     else
         loop_timer_set(w->timer, 50);
@@ -173,61 +207,59 @@ static size_t keep_error(struct kube_watch *w, const char *p, size_t len)
     return len;
 }
 
-static long http_of(struct transfer *t)
-{
-    long http = 0;
-    curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &http);
-    return http;
-}
-
 static size_t on_list_data(struct transfer *t, const char *p, size_t len)
 {
     struct kube_watch *w = (struct kube_watch *)t;
-    if (http_of(t) != 200)
+    if (transfer_http(t) != 200)
         return keep_error(w, p, len);
     return split_feed(&w->split, p, len) ? len : 0;
 }
 
-static void report_failure(struct kube_watch *w, int http, const char *text)
+// What the refusal amounts to; its texts live in *store.
+static struct kube_reply refusal(struct kube_watch *w, int http, struct buf *store)
 {
-    struct kube_reply r = {.http = http, .retry_after_ms = -1, .reason = "", .message = ""};
-    struct buf store CLEANUP(buf_clear) = {0};
-    if (http) {
-        buf_char(&w->error_body, 0);
-        r.body = w->error_body.p;
-        r.body_len = w->error_body.len - 1;
-        classify(&r, w->t.content_type, &store);
-    } else {
-        r.cls = KUBE_LOST;
-        r.message = text;
-    }
+    static const struct asked asked = {.method = "GET"};
+    struct kube_reply r = {
+        .http = http, .retry_after_ms = w->t.retry_after_ms, .reason = "", .message = ""};
+    buf_char(&w->error_body, 0);
+    r.body = w->error_body.p;
+    r.body_len = w->error_body.len - 1;
+    classify(&r, &asked, w->t.content_type, store);
+    return r;
+}
+
+static void report_failure(struct kube_watch *w, const struct kube_reply *r)
+{
     struct kube *k = w->k;
     end_watch(w);
     w->busy++;
     if (w->o.failed)
-        w->o.failed(w->o.ctx, &r);
+        w->o.failed(w->o.ctx, r);
     w->busy--;
     free_watch(w);
     next_list(k);
 }
 
-static void list_page_done(struct kube_watch *w)
+// A list that is none; one that a proxy has cut is asked for once more.
+static void unreadable(struct kube_watch *w)
 {
-    struct err err = {0};
-    CLEANUP(json_freep) json_t *head = NULL;
-    if (!w->split.head.p || !canon_read(w->split.head.p, w->split.head.len, &head, &err)) {
-        err_clear(&err);
-        retry_later(w);
+    if (!w->split.failed && clock_mono_ms() - w->asked_ms < BUSY_MS) {
+        transfer_clear(&w->t);
+        if (list_again(w))
+            retry_later(w, 0);
+        else
+            free_watch(w);
         return;
     }
-    str_set(&w->resource_version, json_dot_str(head, "metadata.resourceVersion"));
-    const char *token = json_dot_str(head, "metadata.continue");
-    str_set(&w->continue_token, str_is_empty(token) ? NULL : token);
-    transfer_clear(&w->t);
-    if (w->continue_token) {
-        start_list(w);
-        return;
-    }
+    struct kube_reply r = {.cls = KUBE_INVALID,
+                           .retry_after_ms = -1,
+                           .reason = "",
+                           .message = w->split.why ? w->split.why : "it is not a list"};
+    report_failure(w, &r);
+}
+
+static void list_done(struct kube_watch *w)
+{
     struct kube *k = w->k;
     CLEANUP(str_freep) char *key = str_printf("%s/%s", w->kind.group, w->kind.kind);
     json_object_set_new(
@@ -235,50 +267,93 @@ static void list_page_done(struct kube_watch *w)
         json_integer((json_int_t)kube_lists_done(k, w->kind.group, w->kind.kind) + 1));
     k->stats.lists++;
     release_slot(w);
-    w->backoff_ms = 0;
-    w->is_expired = false;
-    w->was_synced = true;
-    if (!tell(w, KUBE_SYNCED, NULL)) {
+    str_set(&w->resource_version, w->list_version);
+    w->backoff_ms = w->asked_ms = 0;
+    w->has_items = w->was_refused = false;
+    w->is_listed = true;
+    if (!tell(w, KUBE_SYNCED, NULL))
         free_watch(w);
-    } else if (w->o.list_only) {
+    else if (w->o.list_only)
         w->stage = STAGE_WATCH; // nothing more comes; its owner stops it
-    } else {
+    else
         start_watch(w);
-    }
     next_list(k);
+}
+
+static void list_page_done(struct kube_watch *w)
+{
+    struct err err = {0};
+    CLEANUP(json_freep) json_t *head = NULL;
+    if (w->split.depth || !w->split.head.p ||
+        !canon_read(w->split.head.p, w->split.head.len, &head, &err) ||
+        !json_dot_str(head, "metadata.resourceVersion")) {
+        err_clear(&err);
+        unreadable(w);
+        return;
+    }
+    auth_accepted(w->k, w->t.generation);
+    str_set(&w->list_version, json_dot_str(head, "metadata.resourceVersion"));
+    const char *token = json_dot_str(head, "metadata.continue");
+    str_set(&w->continue_token, str_is_empty(token) ? NULL : token);
+    transfer_clear(&w->t);
+    if (w->continue_token)
+        start_list(w);
+    else
+        list_done(w);
+}
+
+// A refusal that another credential, another moment or another server state may undo.
+static bool is_worth_asking_again(struct kube_watch *w, const struct kube_reply *r)
+{
+    if (r->http == 410 || kube_disbelieves(w->k, r->http))
+        return true;
+    int64_t waited = clock_mono_ms() - w->asked_ms;
+    switch (r->cls) {
+    case KUBE_THROTTLED:
+        return true;
+    case KUBE_RETRY:
+        return waited < BUSY_MS;
+    case KUBE_GATE:
+        return waited < UNCONVERTED_MS;
+    case KUBE_UNAUTHORIZED:
+        if (w->was_refused || !auth_refused(w->k, w->t.generation))
+            return false;
+        w->was_refused = true;
+        return true;
+    default:
+        return false;
+    }
 }
 
 static void on_list_end(struct transfer *t, CURLcode code, long http)
 {
     struct kube_watch *w = (struct kube_watch *)t;
+    struct buf store CLEANUP(buf_clear) = {0};
+    struct kube_reply r = {.http = 410, .retry_after_ms = -1};
     if (w->is_stopped) {
         free_watch(w);
         return;
     }
     if (w->split.failed) {
-        report_failure(w, 0, w->split.why);
+        unreadable(w);
         return;
     }
-    if (code != CURLE_OK) {
-        kube_lost(w->k);
-        transfer_clear(t);
-        str_set(&w->continue_token, NULL);
-        retry_later(w);
-        return;
-    }
-    if (http == 200) {
+    if (code == CURLE_OK && http == 200) {
         list_page_done(w);
         return;
     }
-    // An expired continue token begins the list again; a server that is busy is asked again.
-    bool again = http == 410 || http == 429 || http == 503 || http == 504 || http == 502;
-    if (again && w->backoff_ms < 5000) {
-        transfer_clear(t);
-        str_set(&w->continue_token, NULL);
-        retry_later(w);
+    kube_failed(w->k, code);
+    if (code == CURLE_OK)
+        r = refusal(w, (int)http, &store);
+    if (code == CURLE_OK && !is_worth_asking_again(w, &r)) {
+        report_failure(w, &r);
         return;
     }
-    report_failure(w, (int)http, "");
+    transfer_clear(t);
+    if (list_again(w))
+        retry_later(w, r.retry_after_ms);
+    else
+        free_watch(w);
 }
 
 static void start_list(struct kube_watch *w)
@@ -287,7 +362,10 @@ static void start_list(struct kube_watch *w)
         w->holds_list_slot = true;
         w->k->lists_in_flight++;
     }
+    if (!w->asked_ms)
+        w->asked_ms = clock_mono_ms();
     w->stage = STAGE_LIST;
+    w->outage = w->k->outages;
     split_clear(&w->split);
     w->split = (struct splitter){.item = on_item, .ctx = w};
     buf_reset(&w->error_body);
@@ -320,12 +398,13 @@ static bool on_line(struct kube_watch *w, const char *p, size_t len)
     if (!type || !json_is_object(doc))
         return true;
     if (!strcmp(type, "ERROR")) {
-        w->is_expired = true;
+        w->is_listed = false;
         return false;
     }
     const char *rv = json_dot_str(doc, "metadata.resourceVersion");
     if (rv)
         str_set(&w->resource_version, rv);
+    w->has_events = true;
     if (!strcmp(type, "BOOKMARK"))
         return true;
     complete_type(w, doc);
@@ -340,14 +419,14 @@ static size_t on_watch_data(struct transfer *t, const char *p, size_t len)
 {
     struct kube_watch *w = (struct kube_watch *)t;
     size_t all = len;
-    if (http_of(t) != 200)
+    if (transfer_http(t) != 200)
         return keep_error(w, p, len);
     w->backoff_ms = 0;
     while (len) {
         const char *nl = memchr(p, '\n', len);
         size_t n = nl ? (size_t)(nl - p) : len;
         if (w->line.len + n > MAX_LINE_BYTES) {
-            w->is_expired = true;
+            w->is_listed = false;
             return 0;
         }
         buf_append(&w->line, p, n);
@@ -363,6 +442,27 @@ static size_t on_watch_data(struct transfer *t, const char *p, size_t len)
     return all;
 }
 
+static void watch_gone(struct kube_watch *w)
+{
+    struct kube *k = w->k;
+    end_watch(w);
+    tell(w, KUBE_GONE, NULL);
+    free_watch(w);
+    next_list(k);
+}
+
+// Resumes from the last version, at once unless it ended as soon as it had begun.
+static void resume(struct kube_watch *w)
+{
+    bool was_short = !w->has_events && clock_mono_ms() - w->began_ms < SHORT_WATCH_MS;
+    if (was_short) {
+        retry_later(w, 0);
+        return;
+    }
+    w->stage = STAGE_IDLE;
+    loop_timer_set(w->timer, 5);
+}
+
 static void on_watch_end(struct transfer *t, CURLcode code, long http)
 {
     struct kube_watch *w = (struct kube_watch *)t;
@@ -370,34 +470,32 @@ static void on_watch_end(struct transfer *t, CURLcode code, long http)
         free_watch(w);
         return;
     }
+    int64_t retry_after_ms = t->retry_after_ms;
+    unsigned generation = t->generation;
     transfer_clear(t);
     buf_reset(&w->line);
-    if (code != CURLE_OK && !w->is_expired && code != CURLE_PARTIAL_FILE &&
-        code != CURLE_HTTP2_STREAM && code != CURLE_WRITE_ERROR) {
-        kube_lost(w->k);
-        retry_later(w);
-    } else if (http == 404) {
-        struct kube *k = w->k;
-        end_watch(w);
-        tell(w, KUBE_GONE, NULL);
-        free_watch(w);
-        next_list(k);
-    } else if (w->is_expired || http == 410) {
-        w->is_expired = true;
-        str_set(&w->continue_token, NULL);
+    kube_failed(w->k, code); // one that we ended ourselves is no failure
+    if (code == CURLE_OK && http == 404 && !kube_disbelieves(w->k, http)) {
+        watch_gone(w);
+    } else if (!w->is_listed || http == 410) {
+        w->is_listed = false;
         w->stage = STAGE_IDLE;
         loop_timer_set(w->timer, 10);
-    } else if (http == 200 && code == CURLE_OK) {
-        w->stage = STAGE_IDLE;
-        loop_timer_set(w->timer, 5); // a normal end
+    } else if (http == 200) {
+        auth_accepted(w->k, generation);
+        resume(w);
     } else {
-        retry_later(w);
+        if (http == 401)
+            auth_refused(w->k, generation);
+        retry_later(w, retry_after_ms);
     }
 }
 
 static void start_watch(struct kube_watch *w)
 {
     w->stage = STAGE_WATCH;
+    w->has_events = false;
+    w->began_ms = clock_mono_ms();
     buf_reset(&w->error_body);
     CLEANUP(str_freep) char *base = kind_path(&w->kind, w->o.namespace, NULL);
     CLEANUP(str_freep)
@@ -405,6 +503,8 @@ static void start_watch(struct kube_watch *w)
                             "&resourceVersion=%s",
                             base, WATCH_SECONDS, w->resource_version ? w->resource_version : "");
     transfer_init(&w->t, w->k, "GET", path, NULL, NULL);
+    curl_easy_setopt(w->t.easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(w->t.easy, CURLOPT_LOW_SPEED_TIME, SILENT_SECONDS);
     w->t.on_data = on_watch_data;
     w->t.on_end = on_watch_end;
     transfer_start(&w->t, w->k->watch);

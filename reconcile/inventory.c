@@ -69,6 +69,14 @@ void inventory_note(struct run *r, const json_t *cm)
     strv_clear(&lines);
 }
 
+void inventory_forget(struct run *r)
+{
+    for (size_t i = 0; i < r->records.len; i++)
+        record_clear(&r->records.v[i]);
+    r->records.len = 0;
+    json_object_clear(r->stored);
+}
+
 void inventory_sort(struct run *r)
 {
     if (!r->records.len)

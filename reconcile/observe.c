@@ -267,10 +267,37 @@ static void note_live(struct run *r, const struct object_id *id, enum kube_event
     state_health(r, n, doc);
 }
 
+// A list broke off in the middle and begins anew: what it has said so far is forgotten.
+static void forget_listed(struct run *r, const struct kind_watch *w)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < r->facts.len; i++) {
+        struct live_fact *f = &r->facts.v[i];
+        if (!strcmp(f->id.kind, w->kind) && !strcmp(f->id.group, w->group))
+            live_fact_clear(f);
+        else
+            r->facts.v[kept++] = *f;
+    }
+    r->facts.len = kept;
+    if (!strcmp(w->kind, "ConfigMap"))
+        inventory_forget(r);
+    for (size_t i = 0; !strcmp(w->kind, "Namespace") && i < r->namespaces.len; i++) {
+        free(r->namespaces.v[i].name);
+        json_decref(r->namespaces.v[i].labels);
+    }
+    if (!strcmp(w->kind, "Namespace"))
+        r->namespaces.len = 0;
+}
+
 static void on_event(void *ctx, enum kube_event ev, json_t *doc)
 {
     struct kind_watch *w = ctx;
     struct run *r = w->run;
+    if (ev == KUBE_RESTARTED) {
+        if (r->is_listing)
+            forget_listed(r, w);
+        return;
+    }
     if (ev == KUBE_SYNCED || ev == KUBE_GONE) {
         w->is_synced = true;
         w->is_gone = ev == KUBE_GONE;

@@ -146,6 +146,7 @@ void observe_free(struct run *r);
 
 // ---- inventory.c ----
 void inventory_note(struct run *r, const json_t *config_map); // one ConfigMap of the LIST
+void inventory_forget(struct run *r);                         // the LIST begins anew
 void inventory_sort(struct run *r);                           // after the LIST
 bool inventory_write_intent(struct run *r, struct err *err);
 void inventory_write_app(struct run *r, unsigned app); // asynchronous; nothing when unchanged

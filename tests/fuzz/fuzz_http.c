@@ -47,7 +47,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                            .body_len = body.len,
                            .reason = "",
                            .message = ""};
-    classify(&r, data[1] & 64 ? "application/json" : "text/plain", &store);
+    struct asked asked = {"PATCH", r.body, r.body_len};
+    classify(&r, &asked, data[1] & 64 ? "application/json" : "text/plain", &store);
     struct err err = {0};
     if (r.cls != KUBE_OK)
         kube_reply_err(&r, &err, "fuzz");

@@ -1,0 +1,3 @@
+module regrow.dev/regrow/tests/apiproxy
+
+go 1.26.0

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+)
+
+type options struct {
+	listen, kubeconfig, cert, key, rules, log, to string
+	http1, plainDiscovery                         bool
+}
+
+type rule struct {
+	Method, Path, Body, Delay, Action string
+	Times, Skip, Status               int
+	Headers                           map[string]string
+	method, path                      *regexp.Regexp
+	seen                              int
+}
+
+type proxy struct {
+	o       *options
+	forward *httputil.ReverseProxy
+	log     *journal
+	mu      sync.Mutex
+	rules   []*rule
+	stamp   time.Time
+}
+
+// upstream reads the kubeconfig of tests/controlplane, which is JSON.
+func upstream(file string) (*url.URL, *http.Transport, error) {
+	var c struct {
+		Clusters []struct {
+			Cluster struct {
+				Server string
+				CA     string `json:"certificate-authority-data"`
+			}
+		}
+		Users []struct {
+			User struct {
+				Cert string `json:"client-certificate-data"`
+				Key  string `json:"client-key-data"`
+			}
+		}
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := json.Unmarshal(b, &c); err != nil {
+		return nil, nil, err
+	}
+	if len(c.Clusters) == 0 || len(c.Users) == 0 {
+		return nil, nil, errors.New("the kubeconfig has no cluster or no user")
+	}
+	dec := func(s string) []byte {
+		b, _ := base64.StdEncoding.DecodeString(s)
+		return b
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(dec(c.Clusters[0].Cluster.CA))
+	pair, err := tls.X509KeyPair(dec(c.Users[0].User.Cert), dec(c.Users[0].User.Key))
+	if err != nil {
+		return nil, nil, err
+	}
+	u, err := url.Parse(c.Clusters[0].Cluster.Server)
+	return u, &http.Transport{
+		TLSClientConfig:     &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{pair}},
+		MaxIdleConnsPerHost: 200,
+		DisableCompression:  true, // what the client asked for, or did not, goes through
+	}, err
+}
+
+func serve(o *options) error {
+	u, transport, err := upstream(o.kubeconfig)
+	if err != nil {
+		return err
+	}
+	j, err := openJournal(o.log)
+	if err != nil {
+		return err
+	}
+	p := &proxy{o: o, log: j}
+	p.forward = &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(u)
+			r.Out.Host = u.Host
+		},
+		Transport:     transport,
+		FlushInterval: -1, // watches
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			panic(http.ErrAbortHandler) // as if the client's own connection had broken
+		},
+	}
+	s := &http.Server{Addr: o.listen, Handler: p}
+	if o.http1 {
+		s.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){}
+	}
+	if o.cert == "" {
+		return s.ListenAndServe()
+	}
+	return s.ListenAndServeTLS(o.cert, o.key)
+}
+
+func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if p.o.plainDiscovery && strings.Contains(r.Header.Get("Accept"), "apidiscovery") {
+		r.Header.Set("Accept", "application/json")
+	}
+	x := p.match(r)
+	note := "forward"
+	if x != nil {
+		note = fmt.Sprintf("%s %d", x.Action, x.Status)
+	}
+	p.log.write("%s %s %s encoding=%q %s", r.Proto, r.Method, r.URL.RequestURI(),
+		r.Header.Get("Accept-Encoding"), note)
+	if x == nil {
+		p.forward.ServeHTTP(w, r)
+		return
+	}
+	if d, err := time.ParseDuration(x.Delay); err == nil {
+		time.Sleep(d)
+	}
+	switch x.Action {
+	case "reset":
+		panic(http.ErrAbortHandler)
+	case "forward":
+		p.forward.ServeHTTP(w, r)
+	default:
+		for k, v := range x.Headers {
+			w.Header().Set(k, v)
+		}
+		w.WriteHeader(x.Status)
+		w.Write([]byte(x.Body))
+	}
+}
+
+// match finds the first rule that is due for a request.
+func (p *proxy) match(r *http.Request) *rule {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reload()
+	for _, x := range p.rules {
+		if !x.method.MatchString(r.Method) || !x.path.MatchString(r.URL.RequestURI()) {
+			continue
+		}
+		x.seen++
+		if x.seen <= x.Skip || (x.Times > 0 && x.seen > x.Skip+x.Times) {
+			continue
+		}
+		return x
+	}
+	return nil
+}
+
+func (p *proxy) reload() {
+	st, err := os.Stat(p.o.rules)
+	if err != nil || st.ModTime().Equal(p.stamp) {
+		return
+	}
+	b, err := os.ReadFile(p.o.rules)
+	if err != nil {
+		return
+	}
+	var rules []*rule
+	if err := json.Unmarshal(b, &rules); err != nil {
+		fmt.Fprintln(os.Stderr, "apiproxy: rules:", err)
+		return
+	}
+	for _, x := range rules {
+		x.method = regexp.MustCompile("^(?:" + x.Method + ")$")
+		if x.Method == "" {
+			x.method = regexp.MustCompile("")
+		}
+		x.path = regexp.MustCompile(x.Path)
+	}
+	p.rules, p.stamp = rules, st.ModTime()
+}
