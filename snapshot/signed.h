@@ -31,13 +31,20 @@ struct signed_line {
     struct signed_sig sigs[MAX_SIGNATURES];
     size_t n_sigs;
 };
-// type: "entry", "trust", "repository" … as in {"type":"regrow entry v1",. Anything off: CORRUPT.
+// type: "snapshot", "trust" … as in {"type":"regrow trust v1",. Anything off: CORRUPT. It says what
+// the line is, and nothing yet about who wrote it.
 MUST_CHECK bool signed_split(const void *p, size_t len, size_t max_bytes, const char *type,
                              struct signed_line *out, struct err *err);
 // Does one of the signatures come from this key and hold?
 bool signed_by(const struct signed_line *s, const uint8_t public[KEY_BYTES]);
-// The body as JSON; only after signed_by. Depth 32, strings 64 KiB. Owned.
+// The body as JSON; only after signed_by. Owned.
 MUST_CHECK bool signed_json(const struct signed_line *s, json_t **out, struct err *err);
+
+// Reads one JSON object from outside: depth 32, strings 64 KiB, no key twice; what is beyond is
+// refused before the parser sees it. CORRUPT. Owned.
+#define JSON_MAX_DEPTH 32
+#define JSON_MAX_STRING (64U << 10)
+MUST_CHECK bool json_read_bounded(const char *p, size_t len, json_t **out, struct err *err);
 
 struct signer {
     uint8_t seed[KEY_BYTES];
@@ -45,7 +52,9 @@ struct signer {
 };
 void signer_new(struct signer *s);
 void signer_from_seed(const uint8_t seed[KEY_BYTES], struct signer *s);
-// Writes body (canonical, "type" first) and one line a signer to out.
+void signer_wipe(struct signer *s);
+// Writes body (keys sorted, without blanks, "type" first; it must not have one of its own) and one
+// line for each of 1..8 different signers to out.
 void signed_write(const char *type, const json_t *body, const struct signer *signers, size_t n,
                   struct buf *out);
 
