@@ -37,7 +37,9 @@ struct proc {
     int start_fd; // what failed before the program ran: a struct start_failure
     const char *in;
     size_t in_len;
-    size_t max_out;
+    size_t max_out, out_bytes;
+    bool (*on_out)(void *ctx, const char *p, size_t len);
+    void *out_ctx;
     struct loop_timer *timer;
     struct proc_result result;
     struct err err;
@@ -180,6 +182,25 @@ static void on_exit_event(void *ctx, uint32_t events)
     finish_if_over(p);
 }
 
+// Keeps or hands on a piece of output; false when no more of it is wanted.
+static bool take_out(struct proc *p, const char *chunk, size_t n)
+{
+    bool ok = true;
+    p->out_bytes += n;
+    if (p->out_bytes > p->max_out) {
+        if (!err_is_set(&p->err))
+            err_set(&p->err, ERR_INVALID, "its output is larger than %zu bytes", p->max_out);
+        ok = false;
+    } else if (p->on_out) {
+        ok = p->on_out(p->out_ctx, chunk, n);
+    } else {
+        buf_append(&p->result.out, chunk, n);
+    }
+    if (!ok)
+        kill_group(p);
+    return ok;
+}
+
 // Takes one piece of output; false when there is none now, or never again.
 static bool read_out(struct proc *p)
 {
@@ -187,16 +208,8 @@ static bool read_out(struct proc *p)
     ssize_t n = p->out_fd >= 0 ? read(p->out_fd, chunk, sizeof(chunk)) : 0;
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return false;
-    if (n > 0 && p->result.out.len + (size_t)n > p->max_out) {
-        if (!err_is_set(&p->err))
-            err_set(&p->err, ERR_INVALID, "its output is larger than %zu bytes", p->max_out);
-        kill_group(p);
-        n = 0;
-    }
-    if (n > 0) {
-        buf_append(&p->result.out, chunk, (size_t)n);
+    if (n > 0 && take_out(p, chunk, (size_t)n))
         return true;
-    }
     close_fd(p, &p->out_fd);
     return false;
 }
@@ -455,6 +468,8 @@ struct proc *proc_start(struct loop *l, const struct proc_opts *o, proc_done_fn 
     p->in = o->in;
     p->in_len = o->in_len;
     p->max_out = o->max_out_bytes ? o->max_out_bytes : DEFAULT_OUT_BYTES;
+    p->on_out = o->on_out;
+    p->out_ctx = o->out_ctx;
     p->pidfd = p->in_fd = p->out_fd = p->err_fd = p->start_fd = -1;
     p->started_ms = clock_mono_ms();
     if (!spawn(p, o, &p->err)) {

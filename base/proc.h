@@ -17,7 +17,10 @@ struct proc_opts {
     const char *cwd;         // NULL: ours
     const void *in;          // standard input bytes; lent until done
     size_t in_len;
-    size_t max_out_bytes;    // 0: 64 MiB; more output kills the child
+    size_t max_out_bytes; // 0: 64 MiB; more output kills the child
+    // Output as it comes, instead of in the result; false kills the child. Its ctx is `out_ctx`.
+    bool (*on_out)(void *ctx, const char *p, size_t len);
+    void *out_ctx;
     int64_t timeout_ms;      // 0: 60 s
     uint64_t max_data_bytes; // RLIMIT_DATA; 0: 1 GiB
     bool no_network;         // a network namespace of its own where the kernel allows it

@@ -30,6 +30,66 @@ static bool connect_cluster(struct loop *l, const struct session_opts *o, struct
     return kube_connect(s->kube, o->wait_cluster_ms, s->kinds, err);
 }
 
+// ---- what Argo CD keeps in the cluster ----
+static void add_docs(json_t *out, const struct kube_reply *r, const char *kind)
+{
+    CLEANUP(json_freep) json_t *doc = NULL;
+    struct err err = {0};
+    size_t i;
+    json_t *item;
+    if (!canon_read(r->body, r->body_len, &doc, &err)) {
+        err_clear(&err);
+        return;
+    }
+    json_t *items = json_object_get(doc, "items");
+    if (!items) {
+        json_array_append(out, doc);
+        return;
+    }
+    json_array_foreach(items, i, item)
+    {
+        json_object_set_new(item, "apiVersion", json_string("v1")); // items of a LIST lack both
+        json_object_set_new(item, "kind", json_string(kind));
+        json_array_append(out, item);
+    }
+}
+
+// False when the rest need not be asked for.
+static bool read_kept(struct session *s, const struct session_opts *o, const char *path,
+                      const char *kind)
+{
+    struct kube_call call = {.method = "GET", .path = path, .is_idempotent = true};
+    struct kube_reply r;
+    struct buf store CLEANUP(buf_clear) = {0};
+    kube_send_wait(s->kube, &call, &r, &store);
+    if (r.cls == KUBE_OK)
+        add_docs(s->argocd, &r, kind);
+    else if (r.cls != KUBE_ABSENT && r.cls != KUBE_NO_NAMESPACE) {
+        struct err err = {0};
+        kube_reply_err(&r, &err, "read Argo CD's repository credentials");
+        event_emit(o->events, "run.warning", "{s:s}", "message", err.msg);
+        err_clear(&err);
+    }
+    if (store.p)
+        explicit_bzero(store.p, store.len);
+    return r.cls == KUBE_OK || r.cls == KUBE_ABSENT;
+}
+
+// Read only, and only what carries Argo CD's marks; who may not read them goes on without.
+static void read_argocd(struct session *s, const struct session_opts *o)
+{
+    static const char ns[] = "/api/v1/namespaces/" ARGOCD_NAMESPACE;
+    CLEANUP(str_freep)
+    char *secrets = str_printf("%s/secrets?labelSelector=%s", ns,
+                               "argocd.argoproj.io%2Fsecret-type%20in%20%28repository%2Crepo-creds"
+                               "%29");
+    CLEANUP(str_freep) char *hosts = str_printf("%s/configmaps/%s", ns, ARGOCD_KNOWN_HOSTS);
+    CLEANUP(str_freep) char *certs = str_printf("%s/configmaps/%s", ns, ARGOCD_TLS_CERTS);
+    s->argocd = json_array();
+    if (read_kept(s, o, secrets, "Secret") && read_kept(s, o, hosts, "ConfigMap"))
+        (void)read_kept(s, o, certs, "ConfigMap");
+}
+
 bool session_open(struct loop *l, const struct session_opts *o, struct session **out,
                   struct err *err)
 {
@@ -45,6 +105,8 @@ bool session_open(struct loop *l, const struct session_opts *o, struct session *
         so.kind_served = kind_served;
         so.ctx = s->kinds;
         so.cluster_server = kubeconfig_server(s->config);
+        read_argocd(s, o);
+        so.argocd = s->argocd;
     }
     so.events = o->events;
     s->source_opts = so;
@@ -64,6 +126,7 @@ void session_close(struct session *s)
     kube_free(s->kube);
     kubeconfig_free(s->config);
     kinds_free(s->kinds);
+    json_decref(s->argocd);
     free(s->version);
     free(s);
 }

@@ -33,6 +33,7 @@ struct session {
     // Private to bootstrap.c:
     struct kinds *kinds;
     char *version;
+    json_t *argocd; // Secrets and ConfigMaps of its namespace
     struct source_opts source_opts;
 };
 

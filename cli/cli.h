@@ -27,8 +27,8 @@ struct options {
     struct strv apps, mirrors, ready, args;
     bool verbose, quiet, no_color, no_progress, offline, refresh, no_cluster, use_cluster;
     bool force_conflicts, break_declared, no_prune, allow_mass_prune, exit_code, help, force_all;
-    bool allow_duplicate_keys;
-    int64_t timeout_ms, wait_ms;
+    bool allow_duplicate_keys, git_credentials;
+    int64_t timeout_ms, wait_ms, source_timeout_ms;
     long long jobs;
     struct strv owned; // strings that came from environment or file
 };

@@ -53,14 +53,8 @@ static void cli_clear(struct cli *c)
         free(c->mirrors[i].to);
     }
     free(c->mirrors);
-    for (size_t i = 0; i < c->n_creds; i++) {
-        free(c->creds[i].url);
-        free(c->creds[i].username);
-        free(c->creds[i].password);
-        free(c->creds[i].bearer);
-        free(c->creds[i].ssh_key_file);
-        free(c->creds[i].ca_file);
-    }
+    for (size_t i = 0; i < c->n_creds; i++)
+        source_cred_clear(&c->creds[i]);
     free(c->creds);
     for (size_t i = 0; c->ready && i < c->o.ready.len; i++) {
         free(c->ready[i].kind);

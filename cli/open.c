@@ -50,6 +50,19 @@ static char *text_at(const json_t *v, const char *key)
     return str_dup_or_null(json_dot_str(v, key));
 }
 
+static bool text_of_file(const json_t *v, const char *key, char **out, struct err *err)
+{
+    const char *path = json_dot_str(v, key);
+    struct buf b = {0};
+    *out = NULL;
+    if (!path)
+        return true;
+    if (!file_read(path, 1U << 20, &b, err))
+        return err_wrap(err, "credentials: %s", key);
+    *out = buf_take(&b);
+    return true;
+}
+
 static bool read_credentials(struct cli *c, struct err *err)
 {
     struct buf b CLEANUP(buf_clear) = {0};
@@ -60,22 +73,30 @@ static bool read_credentials(struct cli *c, struct err *err)
     size_t i;
     json_t *v;
     json_t *list = docs.docs.len ? docs.docs.v[0].value : NULL;
+    bool ok = true;
     c->creds = mem_realloc(c->creds, c->n_creds + json_array_size(list) + 1, sizeof(*c->creds));
     json_array_foreach(list, i, v)
     {
-        c->creds[c->n_creds++] = (struct source_cred){
+        struct source_cred *x = &c->creds[c->n_creds++];
+        *x = (struct source_cred){
+            .rank = CRED_FILE,
             .url = text_at(v, "url"),
             .username = text_at(v, "username"),
             .password = text_at(v, "password"),
             .bearer = text_at(v, "bearer"),
             .ssh_key_file = text_at(v, "sshKeyFile"),
             .ca_file = text_at(v, "caFile"),
+            .proxy = text_at(v, "proxy"),
             .insecure = json_dot_bool(v, "insecure", false),
             .enable_oci = json_dot_bool(v, "enableOCI", false),
         };
+        ok = ok && text_of_file(v, "certFile", &x->cert_pem, err) &&
+             text_of_file(v, "keyFile", &x->key_pem, err);
+        if (ok && str_is_empty(x->url)) // it would go to whoever is asked
+            ok = err_set(err, ERR_INVALID, "%s: entry %zu has no url", c->o.credentials, i + 1);
     }
     yaml_docs_clear(&docs);
-    return true;
+    return ok;
 }
 
 // "https://host/" of a URL: credentials from the environment go to the root's host alone.
@@ -93,6 +114,7 @@ static bool find_credentials(struct cli *c, const char *root, struct err *err)
     c->creds = mem_alloc(2 * sizeof(*c->creds));
     if (password || token) {
         c->creds[c->n_creds++] = (struct source_cred){
+            .rank = CRED_ENV,
             .url = host_prefix(root),
             .username = str_dup(user ? user : "git"),
             .password = str_dup(password ? password : token),
@@ -122,6 +144,8 @@ bool cli_session(struct cli *c, const char *root, bool use_cluster, struct sessi
                    .n_mirrors = c->n_mirrors,
                    .creds = c->creds,
                    .n_creds = c->n_creds,
+                   .git_helpers = c->o.git_credentials,
+                   .silence_ms = c->o.source_timeout_ms,
                    .known_hosts = c->o.known_hosts,
                    .ca_file = c->o.ca_file,
                    .kube_version = c->o.kube_version ? c->o.kube_version : DEFAULT_KUBE_VERSION,

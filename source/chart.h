@@ -1,29 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Charts and artifacts by version: from Helm repositories (index.yaml) and OCI registries.
-// Downloaded once into the cache, by digest, and verified.
+// Downloaded once into the cache, by digest, and verified. Everything here is asked for and may
+// have to be waited for (wanted.h): a call that returns false with ctx->waits not empty is
+// repeated.
+//
+//   chart.c    what is asked for, the cache      helmrepo.c   indexes and their archives
+//   oci.c      registries                        archive.c    reading what came
 #ifndef SOURCE_CHART_H
 #define SOURCE_CHART_H
 
-#include "source/source.h"
-
-struct source_ctx { // what fetching needs; borrowed for the call
-    struct loop *loop;
-    const struct source_opts *o;
-    json_t *indexes; // URL -> parsed index, for this run
-};
+#include "source/context.h"
 
 struct chart {
     char *file;    // the archive in the cache
+    char *dir;     // an artifact that is no chart, unpacked; there as long as the run
     char *version; // exact
     char *digest;  // hex SHA-256 of the archive
     bool is_helm;  // a Helm chart; else an archive of manifests
 };
 void chart_clear(struct chart *c);
 
+struct charts *charts_new(void);
+void charts_free(struct charts *c); // nothing of it is in the pool any more
+bool charts_retry_denied(struct charts *c);
+
 // repo_url as written; name NULL for "oci://…" URLs that name the artifact themselves.
 MUST_CHECK bool chart_fetch(struct source_ctx *s, const char *repo_url, const char *name,
                             const char *target, struct chart *out, struct err *err);
+// A file from anywhere (a value file by URL), through the mirrors. Appended to out.
+MUST_CHECK bool url_fetch(struct source_ctx *s, const char *url, size_t max_bytes, struct buf *out,
+                          struct err *err);
 // One file out of a chart archive, by its path inside the chart.
 MUST_CHECK bool chart_read(const char *archive, const char *path, size_t max_bytes, struct buf *out,
                            struct err *err);

@@ -194,6 +194,13 @@ struct set_io {
     struct source *s;
 };
 
+// The project of what a set makes, where that is the same for all: whose credentials it may use.
+static void set_project(struct source *s, const json_t *set)
+{
+    const char *project = json_dot_str(set, "spec.template.spec.project");
+    s->ctx.project = project && !strstr(project, "{{") ? project : NULL;
+}
+
 static bool set_files(void *ctx, const char *url, const char *revision, struct strv *paths,
                       struct err *err)
 {
@@ -223,6 +230,7 @@ static bool add_set(struct yield *y, const json_t *doc, const struct origin *whe
     struct appset_io fns = {set_files, set_read, set_clusters, &io};
     struct appset_result r = {0};
     const char *name = json_dot_str(doc, "metadata.name");
+    set_project(y->l->s, doc);
     bool ok = appset_expand(doc, &fns, &r, err);
     for (size_t i = 0; ok && i < r.apps.len; i++) {
         struct err bad = {0};
@@ -279,6 +287,50 @@ static bool add_any(struct yield *y, json_t *doc, struct origin *where, struct e
     if (!ns && json_is_object(meta))
         json_object_set_new(meta, "namespace", json_string("argocd"));
     return add_doc(y, copy, where, !is_served(y->l, "argoproj.io", kind), err);
+}
+
+static void need_doc(struct loading *l, const json_t *doc)
+{
+    size_t i;
+    json_t *item;
+    if (object_is_list(doc)) {
+        json_array_foreach(json_object_get(doc, "items"), i, item)
+        {
+            need_doc(l, item);
+        }
+        return;
+    }
+    if (!argo_is(doc, "ApplicationSet"))
+        return;
+    struct set_io io = {l->s};
+    struct appset_io fns = {set_files, set_read, set_clusters, &io};
+    struct appset_result r = {0};
+    struct err err = {0};
+    set_project(l->s, doc);
+    // Only what it asks for counts here; what is wrong with it is said when it is read.
+    if (!appset_expand(doc, &fns, &r, &err))
+        err_clear(&err);
+    appset_result_clear(&r);
+}
+
+void collect_needs(struct loading *l, const struct render_job *jobs, size_t n_jobs)
+{
+    for (size_t j = 0; j < n_jobs; j++)
+        for (size_t i = 0; i < jobs[j].docs.len; i++)
+            need_doc(l, jobs[j].docs.v[i].doc);
+}
+
+// ---- credentials for the applications below ----
+static void take_creds(struct loading *l, const struct yield *y)
+{
+    for (size_t i = 0; i < y->objects.len; i++) {
+        const struct object_id *id = &y->objects.v[i].id;
+        if (*id->group || !str_eq(id->namespace, ARGOCD_NAMESPACE) ||
+            (strcmp(id->kind, "Secret") != 0 && strcmp(id->kind, "ConfigMap") != 0))
+            continue;
+        CLEANUP(json_freep) json_t *doc = object_doc(&y->objects.v[i]);
+        creds_add_doc(l->s->ctx.creds, doc, CRED_DESIRED);
+    }
 }
 
 // ---- namespaces an application wants made ----
@@ -427,6 +479,8 @@ void collect_app(struct loading *l, unsigned app, struct render_job *jobs, size_
             *vec_push(&d->projects) = json_incref(y.projects.v[i]);
         unsigned first = (unsigned)d->apps.len;
         ok = add_children(&y, &err);
+        if (ok)
+            take_creds(l, &y);
         for (size_t i = 0; ok && i < y.objects.len; i++) {
             if (is_namespace(&y.objects.v[i]))
                 json_object_set_new(l->namespaces, y.objects.v[i].id.name, json_true());

@@ -1,52 +1,84 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One Git repository in one run: its refs (asked for once), commits brought at depth 1 into a bare
-// cache, and reading of trees. Local repositories are read in place. Knows libgit2, alone.
+// One Git repository in one run: its refs (asked for once), and commits brought at depth 1 into a
+// bare cache, with their submodules. Local repositories are read in place.
+//
+//   git.c        refs, names to commits, reading
+//   gitcommit.c  how a commit comes: look, fetch, store, walk
+//   submodule.c  what is mounted in it
+//   gitnet.c     the network        gitrepo.c   libgit2        files.c   the tree of a commit
 #ifndef SOURCE_GIT_H
 #define SOURCE_GIT_H
 
-#include "base/loop.h"
-#include "source/source.h"
+#include <git2.h>
+
+#include "source/files.h"
+#include "source/gitnet.h"
 
 struct gitsrc;
 
-struct gitsrc_opts {
-    struct loop *loop;
-    const char *cache_dir;
-    const char *url; // after mirrors: https, ssh, file, or a path
-    const struct source_cred *cred;
-    const char *known_hosts, *ca_file;
-    bool offline;
-    const struct event_sink *events;
-};
-
-struct git_entry {
-    char *path; // inside the repository
-    unsigned mode;
+// A commit that is here, or is coming. Lives as long as its repository.
+struct gitcommit {
+    struct wanted need;
+    struct gitsrc *g;
     char id[41];
+    unsigned depth; // how many submodules it lies in
+    struct git_files files;
+    // while it comes:
+    struct strv have;
+    int spool; // the pack as it comes
+    struct gitcall *call;
+    bool is_here, is_damaged, was_retried;
+    int64_t started_ms;
+    struct err err;
+    VEC(struct submodule *) subs;
+    size_t coming; // of them
 };
-struct git_entries {
-    VEC(struct git_entry) v;
-};
-void git_entries_clear(struct git_entries *e);
 
-MUST_CHECK bool gitsrc_open(const struct gitsrc_opts *o, struct gitsrc **out, struct err *err);
-void gitsrc_free(struct gitsrc *g);
-// A branch, tag, constraint or commit to a commit that is here afterwards. *name: what it came by.
+struct gitsrc {
+    struct source_ctx *c;
+    char *url;     // as it is asked: after mirrors
+    char *written; // as it was written: relative submodules start from it
+    char *normal;  // the same, to compare
+    char *project;
+    char *dir; // the cache; NULL for a local repository
+    struct gitremote remote;
+    struct wanted listed;
+    struct git_refs refs;
+    struct gitcall *call; // that lists
+    struct err err;       // of the list, from the pool
+    VEC(struct gitcommit *) commits;
+    git_repository *repo; // for reading on the loop's thread
+};
+
+// The repository of a URL as written, one for each run (and one for each project that has a
+// credential of its own for it).
+struct gitsrc *gitsrc_of(struct source_ctx *c, const char *url, const char *project);
+void gitsrc_free(struct gitsrc *g); // nothing of it is in the pool any more
+// A branch, tag, constraint or commit to a commit that is here afterwards, or that is waited for.
+// *name: what it came by.
 MUST_CHECK bool gitsrc_resolve(struct gitsrc *g, const char *target, const char *tag_prefix,
-                               char **commit, char **name, struct err *err);
-// Files below path ("" is the root), in order; folders are not listed. NOT_FOUND for a missing
-// path; a file names itself.
-MUST_CHECK bool gitsrc_list(struct gitsrc *g, const char *commit, const char *path, bool recurse,
-                            struct git_entries *out, struct err *err);
-MUST_CHECK bool gitsrc_read(struct gitsrc *g, const char *commit, const char *path,
-                            size_t max_bytes, struct buf *out, struct err *err);
-// Writes a whole commit to an empty folder. Links that leave it are INVALID.
-MUST_CHECK bool gitsrc_export(struct gitsrc *g, const char *commit, const char *dir,
-                              struct err *err);
-// The id of the tree (or file) at path: equal ids are equal content.
-MUST_CHECK bool gitsrc_tree_id(struct gitsrc *g, const char *commit, const char *path, char out[41],
-                               struct err *err);
-int64_t gitsrc_commit_time(struct gitsrc *g, const char *commit);
+                               struct gitcommit **commit, char **name, struct err *err);
+// What was denied may be asked again: there are more credentials now. True if there was any.
+bool gitsrc_retry_denied(struct gitsrc *g);
+const char *gitsrc_local_path(const char *url); // of a URL that is read in place, or NULL
+
+struct gitcommit *gitcommit_at(struct gitsrc *g, const char *id, unsigned depth);
+MUST_CHECK bool gitcommit_read(const struct gitcommit *c, const char *path, size_t max_bytes,
+                               struct buf *out, struct err *err);
+// Writes all of it to an empty folder. Links that leave it are INVALID. Runs in the pool.
+MUST_CHECK bool gitcommit_export(const struct gitcommit *c, const char *dir, struct err *err);
+// Resolves links on the way; "" stays "".
+MUST_CHECK bool gitcommit_locate(const struct gitcommit *c, const char *path, char **out,
+                                 struct err *err);
+
+// ---- private to the four files ----
+void gitcommit_start(struct wanted *n);
+void gitcommit_free(struct gitcommit *c);
+char *gitsrc_objects(const struct gitsrc *g); // the folder libgit2 opens, owned
+MUST_CHECK bool gitsrc_open_repo(const struct gitsrc *g, git_repository **out, struct err *err);
+// Brings what is mounted in the commit, then settles it.
+void submodules_begin(struct gitcommit *c);
+void submodules_free(struct gitcommit *c);
 
 #endif

@@ -1,17 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Talking to a Git server: over HTTP by source/http.h, over ssh by the ssh program.
+// Talking to a Git server: its list of refs, and one commit at depth 1; over HTTP by
+// source/http.h, over ssh by source/ssh.h. Nothing waits here, nothing touches a repository.
 #ifndef SOURCE_GITNET_H
 #define SOURCE_GITNET_H
 
-#include "source/git.h"
+#include "source/context.h"
 #include "source/gitwire.h"
 
-bool gitnet_is_ssh(const char *url);
-MUST_CHECK bool gitnet_refs(const struct gitsrc_opts *o, struct git_greeting *g,
-                            struct git_refs *refs, struct err *err);
-MUST_CHECK bool gitnet_fetch(const struct gitsrc_opts *o, const struct git_greeting *g,
-                             const char *want, const struct strv *have, struct fetch_reader *f,
-                             struct err *err);
+struct gitremote {
+    struct source_ctx *c;
+    const char *url, *project; // borrowed
+    // What listing has learned:
+    struct git_greeting greeting;
+    char *base; // after redirects; HTTP only
+    const struct source_cred *cred;
+};
+void gitremote_clear(struct gitremote *r);
+
+struct gitcall;
+typedef void (*gitcall_fn)(void *ctx, struct err *err); // err lent for the call
+struct gitcall *gitnet_list(struct gitremote *r, struct git_refs *refs, gitcall_fn done, void *ctx);
+// The pack goes to fd as it comes. After gitnet_list of the same remote only.
+struct gitcall *gitnet_fetch(struct gitremote *r, const char *want, const struct strv *have, int fd,
+                             gitcall_fn done, void *ctx);
+void gitnet_cancel(struct gitcall *c); // `done` does not come any more; NULL is fine
 
 #endif

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "source/http.h"
 #include "source/render.h"
 
 #define MAX_VALUES_BYTES (4U << 20)
@@ -86,25 +85,6 @@ static bool locate(struct values *v, const char *name, struct tree **tree, char 
            err_set(err, ERR_INVALID, "value file %s leaves the repository", name);
 }
 
-static bool fetch_values(struct values *v, const char *url, struct buf *out, struct err *err)
-{
-    struct http_response r;
-    struct source_ctx *c = v->j->ctx;
-    CLEANUP(str_freep) char *at = source_mirror_url(c->o, url);
-    struct http_request q = {.url = at,
-                             .cred = source_cred_for(c->o, at),
-                             .ca_file = c->o->ca_file,
-                             .max_bytes = MAX_VALUES_BYTES,
-                             .loop = c->loop};
-    bool ok = http_get(&q, &r, err);
-    if (ok) {
-        *out = r.body;
-        r.body = (struct buf){0};
-    }
-    http_response_clear(&r);
-    return ok;
-}
-
 static bool add_glob(struct values *v, struct tree *tree, const char *pattern, bool may_miss,
                      struct err *err)
 {
@@ -133,7 +113,7 @@ static bool add_value_file(struct values *v, const char *written, bool may_miss,
     struct buf b CLEANUP(buf_clear) = {0};
     bool remote = str_starts(name, "https://") || str_starts(name, "http://");
     if (remote) {
-        if (!fetch_values(v, name, &b, err))
+        if (!url_fetch(j->ctx, name, MAX_VALUES_BYTES, &b, err))
             return err_wrap(err, "value file");
     } else {
         if (!locate(v, name, &tree, &path, err))
@@ -419,8 +399,11 @@ static bool complete_chart(struct render_job *j, struct chart_files *c, const js
     json_t *d;
     json_array_foreach(wanted, i, d)
     {
-        if (!fetch_dependency(j, to, d, err))
+        if (fetch_dependency(j, to, d, err))
+            continue;
+        if (!j->ctx->waits.v.len)
             return false;
+        err_clear(err); // the others may begin to come as well
     }
     *dir = TAKE(to);
     return true;

@@ -1,53 +1,78 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Plain HTTP for sources: Git, Helm repositories, OCI registries. One blocking exchange, bounded in
-// time and size; redirects are followed, credentials stay with the host they were given for.
+// HTTP for sources: Git, Helm repositories, OCI registries. Exchanges run side by side in the
+// loop, bounded in number for each host (source/hosts.h), in time and in size. Redirects are
+// followed, credentials stay with the host they were given for; a server that refuses one
+// credential is tried with the next (source/creds.h), at last with what Git's helpers know.
 #ifndef SOURCE_HTTP_H
 #define SOURCE_HTTP_H
 
-#include "base/loop.h"
-#include "base/str.h"
-#include "source/source.h"
+#include "source/creds.h"
+#include "source/helper.h"
+#include "source/hosts.h"
 
-struct http_request {
+struct http;
+
+struct http_opts {
+    struct loop *loop; // all lent for the client's life
+    struct hosts *hosts;
+    struct creds *creds;
+    struct helper *helper; // NULL: helpers are not asked
+    const char *ca_file;   // may be NULL
+    int64_t silence_ms;
+};
+struct http *http_new(const struct http_opts *o);
+void http_free(struct http *h); // what still runs is dropped without a word
+
+struct http_request { // copied
     const char *url;
-    const char *method;         // NULL: GET, or POST when there is a body
     const char *const *headers; // "Name: value", NULL-terminated; may be NULL
-    const void *body;
+    const void *body;           // NULL: GET, else POST
     size_t body_len;
-    const struct source_cred *cred; // may be NULL
-    const char *bearer;             // overrides the credential's own
-    const char *ca_file;            // may be NULL
-    size_t max_bytes;               // 0: 256 MiB
-    int64_t timeout_ms;             // 0: 10 min in all; 30 s of silence always ends it
-    // Bytes as they come; returning false ends the exchange. NULL: they are kept in the response.
+    const char *cred_url; // whose credentials are used; NULL: the URL itself
+    const char *project;  // of the application that asks, or NULL
+    // Settled already, by an exchange before: only this credential (or none), or a bearer token.
+    const struct source_cred *cred;
+    bool has_cred;
+    const char *bearer;
+    size_t max_bytes; // 0: 256 MiB
+    // The bytes of a good answer (below 400) as they come; false ends the exchange as if it had
+    // been complete. NULL: they are kept in the response.
     bool (*on_data)(void *ctx, const char *p, size_t len);
-    void *ctx;
-    struct loop *loop; // its stop flag is honoured
+    void *data_ctx;
+    bool may_refuse; // a status of 400 or more is an answer, not an error
 };
 
 struct http_response {
     int status;
-    struct buf body;
+    struct buf body; // with a NUL behind it
+    char *url;       // after redirects
     char *content_type;
     char *auth_challenge; // WWW-Authenticate
-    char *digest;         // Docker-Content-Digest
+    char *link;           // Link
     int64_t retry_after_ms;
+    const struct source_cred *cred; // the one that was used
 };
 
-// False only when there was no answer (UNAVAILABLE, TIMEOUT, DENIED for certificates).
-MUST_CHECK bool http_run(const struct http_request *q, struct http_response *r, struct err *err);
-// The same, repeated a few times on 429 and 5xx; a status >= 400 is an error (http_status_err).
-MUST_CHECK bool http_get(const struct http_request *q, struct http_response *r, struct err *err);
-void http_response_clear(struct http_response *r);
+// err: there was no answer (UNAVAILABLE, TIMEOUT, DENIED for certificates), or none that helps
+// (http_status_err). Lent for the call; what is to be kept is taken out.
+typedef void (*http_done_fn)(void *ctx, struct http_response *r, struct err *err);
+
+struct exchange;
+// `done` is called once, from the loop, never before this returns. 429, 5xx and broken connections
+// are tried again a few times.
+struct exchange *http_start(struct http *h, const struct http_request *q, http_done_fn done,
+                            void *ctx);
+void http_cancel(struct exchange *x); // `done` does not come any more; NULL is fine
+
 // Always false: what a status means, with a hint.
 bool http_status_err(int status, const char *url, struct err *err);
 
 // A URL fit for printing: user and password taken out. Owned.
 char *url_redacted(const char *url);
+// Are these two URLs of one server?
+bool url_same_host(const char *a, const char *b);
 // The URL (or folder) this one is mirrored at, or a copy of it. Owned.
 char *source_mirror_url(const struct source_opts *o, const char *url);
-// The credential with the longest matching URL prefix, or NULL.
-const struct source_cred *source_cred_for(const struct source_opts *o, const char *url);
 
 #endif

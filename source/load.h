@@ -4,17 +4,12 @@
 //
 //   source.c   the room's face: options, the root, repositories
 //   load.c     applications to any depth, level by level
+//   prepare.c  an application's sources, and what it waits for
 //   collect.c  rendered documents to objects of the desired state
 #ifndef SOURCE_LOAD_H
 #define SOURCE_LOAD_H
 
 #include "source/render.h"
-
-struct repo {
-    char *url; // as written
-    struct gitsrc *git;
-    struct err problem; // it could not be opened or listed
-};
 
 struct root {
     char *url;  // NULL for a folder
@@ -29,19 +24,23 @@ struct source {
     struct loop *loop;
     struct source_opts o;
     struct source_ctx ctx;
-    VEC(struct repo *) repos;
     VEC(struct tree *) trees;
     struct root root;
     struct strv api_versions;
-    char *cache_dir;
 };
 
-struct repo *source_repo(struct source *s, const char *url);
-// The tree a repository has at a revision; kept for the run. *name: "main", may be NULL.
+// The tree a repository has at a revision; kept for the run. May have to be waited for.
 MUST_CHECK bool source_tree(struct source *s, const char *url, const char *target,
                             const char *tag_prefix, struct tree **out, struct err *err);
 MUST_CHECK bool source_root_tree(struct source *s, struct desired *d, struct tree **out,
                                  struct err *err);
+
+// A folder as a tree; kept for the run.
+struct tree *source_folder(struct source *s, const char *dir, const char *repo);
+// Runs the loop until what is waited for has come. False when the loop is to stop.
+MUST_CHECK bool source_wait(struct source *s, struct err *err);
+// There are more credentials now: what was denied is asked for again. True if anything was.
+bool source_retry_denied(struct source *s);
 
 struct loading {
     struct source *s;
@@ -49,8 +48,24 @@ struct loading {
     json_t *names;      // application names seen -> index
     json_t *namespaces; // names of the Namespaces collected so far -> true
     bool uses_apis;     // some chart asked which APIs are served
-    unsigned first_new; // applications of the current level begin here
 };
+
+// One application of the level that is being read.
+struct app_jobs {
+    unsigned app;
+    enum { APP_PREPARING, APP_RENDERING, APP_READING, APP_READY } stage;
+    struct waits waits; // while preparing, or reading what its ApplicationSets ask for
+    struct render_job *jobs;
+    size_t n;
+    struct ref_tree *refs;
+    size_t n_refs;
+    struct err err;
+    bool is_collected;
+};
+// From the beginning: the stage is the next one, or there is something to wait for.
+void app_jobs_prepare(struct loading *l, struct app_jobs *j);
+bool app_jobs_wait(struct loading *l, struct app_jobs *j); // takes the waits; are there any?
+void app_jobs_clear(struct app_jobs *j);
 
 // One pass over everything, into the empty desired state at *out.
 MUST_CHECK bool source_load_once(struct source *s, struct desired **out, bool *uses_apis,
@@ -59,6 +74,8 @@ MUST_CHECK bool source_load_once(struct source *s, struct desired **out, bool *u
 // Turns what an application's jobs rendered into objects, projects and child applications. On
 // failure the application becomes unknown.
 void collect_app(struct loading *l, unsigned app, struct render_job *jobs, size_t n_jobs);
+// Begins to bring what ApplicationSets among the documents read; what is missing is in the waits.
+void collect_needs(struct loading *l, const struct render_job *jobs, size_t n_jobs);
 // Objects whose kind was not known when they were read: its CRD may have come later.
 void collect_finish(struct loading *l);
 void app_unknown(struct loading *l, unsigned app, struct err *err);

@@ -6,16 +6,34 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "source/gitnet.h"
-#include "source/http.h"
 #include "source/load.h"
+#include "source/ssh.h"
 
 struct source *source_new(struct loop *l, const struct source_opts *o)
 {
     struct source *s = mem_alloc(sizeof(*s));
+    struct source_ctx *c = &s->ctx;
+    size_t i;
+    json_t *doc;
     s->loop = l;
     s->o = *o;
-    s->ctx = (struct source_ctx){.loop = l, .o = &s->o, .indexes = json_object()};
+    c->loop = l;
+    c->o = &s->o;
+    c->pool = pool_new(l, SOURCE_THREADS);
+    c->creds = creds_new(o->creds, o->n_creds);
+    c->hosts = hosts_new(l);
+    c->helper = o->git_helpers ? helper_new(l) : NULL;
+    c->charts = charts_new();
+    c->http = http_new(&(struct http_opts){.loop = l,
+                                           .hosts = c->hosts,
+                                           .creds = c->creds,
+                                           .helper = c->helper,
+                                           .ca_file = o->ca_file,
+                                           .silence_ms = o->silence_ms});
+    json_array_foreach((json_t *)o->argocd, i, doc)
+    {
+        creds_add_doc(c->creds, doc, CRED_CLUSTER);
+    }
     return s;
 }
 
@@ -34,45 +52,24 @@ void source_free(struct source *s)
 {
     if (!s)
         return;
+    struct source_ctx *c = &s->ctx;
+    // First what runs in the pool, which touches all the rest; then what waits for the network.
+    pool_free(c->pool);
     for (size_t i = 0; i < s->trees.len; i++)
         tree_free(s->trees.v[i]);
     vec_clear(&s->trees);
-    for (size_t i = 0; i < s->repos.len; i++) {
-        gitsrc_free(s->repos.v[i]->git);
-        free(s->repos.v[i]->url);
-        err_clear(&s->repos.v[i]->problem);
-        free(s->repos.v[i]);
-    }
-    vec_clear(&s->repos);
+    for (size_t i = 0; i < c->repos.len; i++)
+        gitsrc_free(c->repos.v[i]);
+    vec_clear(&c->repos);
+    charts_free(c->charts);
+    http_free(c->http);
+    helper_free(c->helper);
+    hosts_free(c->hosts);
+    creds_free(c->creds);
+    vec_clear(&c->waits.v);
     root_clear(&s->root);
     strv_clear(&s->api_versions);
-    json_decref(s->ctx.indexes);
     free(s);
-}
-
-struct repo *source_repo(struct source *s, const char *url)
-{
-    CLEANUP(str_freep) char *normal = repo_url_normal(url);
-    for (size_t i = 0; i < s->repos.len; i++) {
-        CLEANUP(str_freep) char *other = repo_url_normal(s->repos.v[i]->url);
-        if (!strcmp(other, normal))
-            return s->repos.v[i];
-    }
-    struct repo *r = mem_alloc(sizeof(*r));
-    CLEANUP(str_freep) char *at = source_mirror_url(&s->o, url);
-    struct gitsrc_opts o = {.loop = s->loop,
-                            .cache_dir = s->o.cache_dir,
-                            .url = at,
-                            .cred = source_cred_for(&s->o, url),
-                            .known_hosts = s->o.known_hosts,
-                            .ca_file = s->o.ca_file,
-                            .offline = s->o.offline,
-                            .events = s->o.events};
-    r->url = str_dup(url);
-    if (!gitsrc_open(&o, &r->git, &r->problem))
-        r->git = NULL;
-    *vec_push(&s->repos) = r;
-    return r;
 }
 
 // "platform" of https://git.example.com/team/platform.git
@@ -100,14 +97,31 @@ static bool is_own_remote(const struct source *s, const char *url)
     return !strcmp(normal, s->root.origin);
 }
 
-static struct tree *folder_tree(struct source *s)
+struct tree *source_folder(struct source *s, const char *dir, const char *repo)
 {
     for (size_t i = 0; i < s->trees.len; i++)
-        if (!s->trees.v[i]->git && str_eq(s->trees.v[i]->dir, s->root.dir))
+        if (!s->trees.v[i]->git && str_eq(s->trees.v[i]->dir, dir))
             return s->trees.v[i];
-    struct tree *t = mem_alloc(sizeof(*t));
-    t->dir = str_dup(s->root.dir);
-    t->repo = str_dup(path_base(s->root.dir));
+    struct tree *t = tree_new(&s->ctx, NULL, dir);
+    t->repo = str_dup(repo);
+    *vec_push(&s->trees) = t;
+    return t;
+}
+
+static struct tree *folder_tree(struct source *s)
+{
+    return source_folder(s, s->root.dir, path_base(s->root.dir));
+}
+
+static struct tree *commit_tree(struct source *s, const char *url, struct gitcommit *c)
+{
+    for (size_t i = 0; i < s->trees.len; i++)
+        if (s->trees.v[i]->git == c)
+            return s->trees.v[i];
+    struct tree *t = tree_new(&s->ctx, c, NULL);
+    t->commit = str_dup(c->id);
+    t->repo = repo_name(url);
+    t->revision = str_ndup(c->id, 7);
     *vec_push(&s->trees) = t;
     return t;
 }
@@ -115,40 +129,25 @@ static struct tree *folder_tree(struct source *s)
 bool source_tree(struct source *s, const char *url, const char *target, const char *tag_prefix,
                  struct tree **out, struct err *err)
 {
+    struct gitcommit *c = NULL;
+    CLEANUP(str_freep) char *name = NULL;
     if (is_own_remote(s, url)) {
         *out = folder_tree(s);
         return true;
     }
-    struct repo *r = source_repo(s, url);
-    if (!r->git) {
-        err_copy(err, &r->problem);
+    if (!gitsrc_resolve(gitsrc_of(&s->ctx, url, s->ctx.project), target, tag_prefix, &c, &name,
+                        err))
         return false;
-    }
-    CLEANUP(str_freep) char *commit = NULL;
-    CLEANUP(str_freep) char *name = NULL;
-    if (err_is_set(&r->problem)) {
-        err_copy(err, &r->problem); // asked once; a dead host is not waited for again
-        return false;
-    }
-    if (!gitsrc_resolve(r->git, target, tag_prefix, &commit, &name, err)) {
-        if (err->kind == ERR_UNAVAILABLE || err->kind == ERR_TIMEOUT || err->kind == ERR_DENIED)
-            err_copy(&r->problem, err);
-        return false;
-    }
-    for (size_t i = 0; i < s->trees.len; i++) {
-        if (s->trees.v[i]->git == r->git && str_eq(s->trees.v[i]->commit, commit)) {
-            *out = s->trees.v[i];
-            return true;
-        }
-    }
-    struct tree *t = mem_alloc(sizeof(*t));
-    t->git = r->git;
-    t->commit = TAKE(commit);
-    t->repo = repo_name(url);
-    t->revision = str_ndup(t->commit, 7);
-    *vec_push(&s->trees) = t;
-    *out = t;
+    *out = commit_tree(s, url, c);
     return true;
+}
+
+bool source_retry_denied(struct source *s)
+{
+    bool any = charts_retry_denied(s->ctx.charts);
+    for (size_t i = 0; i < s->ctx.repos.len; i++)
+        any |= gitsrc_retry_denied(s->ctx.repos.v[i]);
+    return any;
 }
 
 // ---- the root ----
@@ -203,7 +202,7 @@ static bool parse_root(struct source *s, const char *text, struct err *err)
 {
     struct root *r = &s->root;
     root_clear(r);
-    bool is_url = strstr(text, "://") || gitnet_is_ssh(text);
+    bool is_url = strstr(text, "://") || ssh_is_url(text);
     if (!is_url)
         return parse_folder(s, text, err);
     const char *query = strstr(text, "?ref=");
@@ -226,27 +225,49 @@ static bool parse_root(struct source *s, const char *text, struct err *err)
 bool source_root_tree(struct source *s, struct desired *d, struct tree **out, struct err *err)
 {
     const char *ref = s->o.root_revision ? s->o.root_revision : s->root.ref ? s->root.ref : "";
-    d->root_name = str_dup(s->root.name);
+    str_set(&d->root_name, s->root.name); // this may be called again, after a wait
     if (s->root.dir) {
         *out = folder_tree(s);
         return true;
     }
     if (!source_tree(s, s->root.url, ref, NULL, out, err))
         return false;
-    d->root_commit = str_dup_or_null((*out)->commit);
-    d->root_revision = str_dup_or_null((*out)->revision);
-    d->root_ref = *ref ? str_dup(ref) : NULL;
+    str_set(&d->root_commit, (*out)->commit);
+    str_set(&d->root_revision, (*out)->revision);
+    str_set(&d->root_ref, *ref ? ref : NULL);
     if ((*out)->git)
-        d->root_time_unix_s = gitsrc_commit_time((*out)->git, (*out)->commit);
+        d->root_time_unix_s = (*out)->git->files.time_unix_s;
     return true;
+}
+
+bool source_wait(struct source *s, struct err *err)
+{
+    struct waits w = s->ctx.waits;
+    bool ok = true;
+    s->ctx.waits = (struct waits){0};
+    while (ok && !waits_over(&w)) {
+        ok = !loop_stopping(s->loop) ||
+             err_set(err, ERR_CANCELLED, "interrupted while reading sources");
+        if (ok)
+            loop_run_once(s->loop, 200);
+    }
+    vec_clear(&w.v);
+    return ok;
 }
 
 bool source_root_revision(struct source *s, const char *root, char **commit, struct err *err)
 {
     struct desired *d CLEANUP(desired_freep) = desired_new();
     struct tree *t = NULL;
-    if (!parse_root(s, root, err) || !source_root_tree(s, d, &t, err))
+    if (!parse_root(s, root, err))
         return false;
+    while (!source_root_tree(s, d, &t, err)) {
+        if (!s->ctx.waits.v.len)
+            return false;
+        err_clear(err);
+        if (!source_wait(s, err))
+            return false;
+    }
     if (t->git)
         *commit = str_dup(t->commit);
     else if (!tree_id(t, s->root.path, commit, err))

@@ -23,19 +23,41 @@ struct source_mirror {
     char *from, *to;
 };
 
-// Credentials for repositories whose URL starts with `url` (longest prefix wins). Strings owned by
-// whoever made the list; NULL where absent. Never printed.
+// Where a credential comes from. The first that has one for a URL is tried first; when the server
+// refuses it, the next one that has.
+enum cred_rank {
+    CRED_FILE,    // --credentials
+    CRED_ENV,     // REGROW_GIT_…
+    CRED_CLUSTER, // Argo CD's Secrets, as they are in the cluster
+    CRED_DESIRED, // the same, as they stand in Git, in applications read before
+};
+
+// A credential for repositories whose URL starts with `url` (longest prefix wins), or with
+// is_repository for that one alone, which then goes before every prefix. Strings owned by whoever
+// made it; NULL where absent. Never printed.
 struct source_cred {
+    enum cred_rank rank;
+    bool is_repository;
     char *url;
+    char *project;             // only for applications of this project, or NULL
     char *username, *password; // password may be a token
     char *bearer;
     char *ssh_key_file; // or ssh_key_pem
     char *ssh_key_pem;
     char *ca_file;
     char *cert_pem, *key_pem; // client certificate
-    bool insecure;            // TLS not verified
-    bool enable_oci;
+    char *proxy, *no_proxy;
+    bool insecure;   // TLS, or the ssh host's key, not verified
+    bool enable_oci; // a Helm repository without scheme is an OCI registry
+    bool plain_http; // an OCI registry without TLS
 };
+void source_cred_clear(struct source_cred *c);
+
+// Where Argo CD keeps its Secrets and ConfigMaps, and what marks its credentials.
+#define ARGOCD_NAMESPACE "argocd"
+#define ARGOCD_SECRET_TYPE "argocd.argoproj.io/secret-type"
+#define ARGOCD_KNOWN_HOSTS "argocd-ssh-known-hosts-cm"
+#define ARGOCD_TLS_CERTS "argocd-tls-certs-cm"
 
 struct source_opts {
     const char *cache_dir;
@@ -44,7 +66,10 @@ struct source_opts {
     size_t n_mirrors;
     const struct source_cred *creds;
     size_t n_creds;
-    const char *known_hosts;         // file for ssh; NULL: the ssh program's own
+    const json_t *argocd;            // array: live repository Secrets and ConfigMaps, or NULL
+    bool git_helpers;                // ask `git credential fill` and ~/.netrc as a last resort
+    int64_t silence_ms;              // how long a server may say nothing; 0: 30 s
+    const char *known_hosts;         // file for ssh; NULL: the ssh program's own, and Argo CD's
     const char *ca_file;             // extra CA for https, or NULL
     const char *kube_version;        // "1.37.2"; what charts see
     const struct kinds *known_kinds; // what the cluster serves; NULL: no cluster

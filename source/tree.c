@@ -3,8 +3,10 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +15,39 @@
 #define MAX_FILES 200000
 #define MAX_DEPTH 64
 #define MAX_FILE_BYTES (64U << 20)
+#define COPY_CHUNK (1U << 20)
+
+static void make_folder(void *ctx)
+{
+    struct tree *t = ctx;
+    bool ok = dir_make_temp("regrow-tree", &t->export_dir, &t->err) &&
+              gitcommit_export(t->git, t->export_dir, &t->err);
+    (void)ok; // the error says it
+}
+
+static void folder_made(void *ctx, bool cancelled)
+{
+    struct tree *t = ctx;
+    if (cancelled)
+        err_set(&t->err, ERR_CANCELLED, "interrupted");
+    wanted_settle(&t->folder, &t->err);
+}
+
+static void start_folder(struct wanted *n)
+{
+    struct tree *t = (struct tree *)((char *)n - offsetof(struct tree, folder));
+    pool_submit(t->ctx->pool, make_folder, folder_made, t);
+}
+
+struct tree *tree_new(struct source_ctx *ctx, struct gitcommit *git, const char *dir)
+{
+    struct tree *t = mem_alloc(sizeof(*t));
+    t->ctx = ctx;
+    t->git = git;
+    t->dir = str_dup_or_null(dir);
+    t->folder.start = start_folder;
+    return t;
+}
 
 void tree_free(struct tree *t)
 {
@@ -20,6 +55,8 @@ void tree_free(struct tree *t)
         return;
     if (t->export_dir)
         dir_temp_cleanup(&t->export_dir);
+    wanted_clear(&t->folder);
+    err_clear(&t->err);
     free(t->commit);
     free(t->dir);
     free(t->repo);
@@ -60,6 +97,16 @@ static bool scan(const char *root, const char *rel, bool recurse, unsigned depth
     return ok;
 }
 
+// Where a path of a commit leads; NULL when nowhere.
+static char *located(struct tree *t, const char *path)
+{
+    char *at = NULL;
+    struct err err = {0};
+    if (!gitcommit_locate(t->git, path, &at, &err))
+        err_clear(&err);
+    return at;
+}
+
 bool tree_is_dir(struct tree *t, const char *path)
 {
     if (!*path)
@@ -68,39 +115,49 @@ bool tree_is_dir(struct tree *t, const char *path)
         CLEANUP(str_freep) char *full = path_join(t->dir, path);
         return file_is_dir(full);
     }
-    struct git_entries e = {0};
-    struct err err = {0};
-    bool ok = gitsrc_list(t->git, t->commit, path, false, &e, &err);
-    bool is_file = ok && e.v.len == 1 && !strcmp(e.v.v[0].path, path);
-    git_entries_clear(&e);
-    err_clear(&err);
-    return ok && !is_file;
+    CLEANUP(str_freep) char *at = located(t, path);
+    return at && (!*at || files_find_dir(&t->git->files, at));
 }
 
 bool tree_has(struct tree *t, const char *path)
 {
-    char id[41];
-    struct err err = {0};
     if (!t->git) {
         CLEANUP(str_freep) char *full = path_join(t->dir, path);
         return file_exists(full);
     }
-    bool ok = gitsrc_tree_id(t->git, t->commit, path, id, &err);
-    err_clear(&err);
-    return ok;
+    CLEANUP(str_freep) char *at = located(t, path);
+    return at != NULL;
+}
+
+// Files are named as they were asked for, even where a link leads elsewhere.
+static bool list_commit(struct tree *t, const char *path, bool recurse, struct strv *out,
+                        struct err *err)
+{
+    const struct git_files *f = &t->git->files;
+    CLEANUP(str_freep) char *at = NULL;
+    size_t first;
+    size_t end;
+    if (!gitcommit_locate(t->git, path, &at, err) ||
+        (recurse && !files_are_known(f, at, true, err)))
+        return false;
+    if (*at && files_find(f, at)) {
+        strv_push(out, path);
+        return true;
+    }
+    size_t skip = strlen(at) + (*at != 0);
+    files_range(f, at, &first, &end);
+    for (size_t i = first; i < end; i++) {
+        const char *rest = f->v.v[i].path + skip;
+        if (recurse || !strchr(rest, '/'))
+            strv_push_take(out, path_join(path, rest));
+    }
+    return true;
 }
 
 bool tree_list(struct tree *t, const char *path, bool recurse, struct strv *files, struct err *err)
 {
-    if (t->git) {
-        struct git_entries e = {0};
-        bool ok = gitsrc_list(t->git, t->commit, path, recurse, &e, err);
-        for (size_t i = 0; ok && i < e.v.len; i++)
-            if (e.v.v[i].mode != 0160000)
-                strv_push(files, e.v.v[i].path);
-        git_entries_clear(&e);
-        return ok;
-    }
+    if (t->git)
+        return list_commit(t, path, recurse, files, err);
     CLEANUP(str_freep) char *full = *path ? path_join(t->dir, path) : str_dup(t->dir);
     if (!file_exists(full))
         return err_set(err, ERR_NOT_FOUND, "path \"%s\" does not exist in %s", path, t->repo);
@@ -130,7 +187,7 @@ bool tree_read(struct tree *t, const char *path, size_t max_bytes, struct buf *o
     if (!path_clean(path, &clean))
         return err_set(err, ERR_INVALID, "path \"%s\" leaves the repository", path);
     if (t->git)
-        return gitsrc_read(t->git, t->commit, clean, max_bytes, out, err);
+        return gitcommit_read(t->git, clean, max_bytes, out, err);
     CLEANUP(str_freep) char *full = path_join(t->dir, clean);
     return stays_inside(t, full, err) && file_read(full, max_bytes, out, err);
 }
@@ -157,20 +214,26 @@ static bool hash_folder(struct tree *t, const char *path, char **out, struct err
     return ok;
 }
 
+static bool commit_id(struct tree *t, const char *path, char **out, struct err *err)
+{
+    const struct git_files *f = &t->git->files;
+    CLEANUP(str_freep) char *at = NULL;
+    if (!gitcommit_locate(t->git, path, &at, err))
+        return false;
+    const struct git_file *file = files_find(f, at);
+    const struct git_dir *d = files_find_dir(f, at);
+    *out = hex_encode(file ? file->id : d ? d->id : f->root_id, 20);
+    return true;
+}
+
 bool tree_id(struct tree *t, const char *path, char **out, struct err *err)
 {
     if (!*path && t->root_id) {
         *out = str_dup(t->root_id);
         return true;
     }
-    if (t->git) {
-        char id[41];
-        if (!gitsrc_tree_id(t->git, t->commit, path, id, err))
-            return false;
-        *out = str_dup(id);
-    } else if (!hash_folder(t, path, out, err)) {
+    if (!(t->git ? commit_id(t, path, out, err) : hash_folder(t, path, out, err)))
         return false;
-    }
     if (!*path)
         t->root_id = str_dup(*out);
     return true;
@@ -178,15 +241,22 @@ bool tree_id(struct tree *t, const char *path, char **out, struct err *err)
 
 bool tree_folder(struct tree *t, const char **dir, struct err *err)
 {
-    if (!t->git) {
-        *dir = t->dir;
-        return true;
-    }
-    if (!t->export_dir && (!dir_make_temp("regrow-tree", &t->export_dir, err) ||
-                           !gitsrc_export(t->git, t->commit, t->export_dir, err)))
+    if (t->git && !wanted_wait(&t->folder, &t->ctx->waits, err))
         return false;
-    *dir = t->export_dir;
+    *dir = t->git ? t->export_dir : t->dir;
     return true;
+}
+
+static bool copy_file(const char *from, const char *to, struct err *err)
+{
+    int a CLEANUP(fd_closep) = open(from, O_RDONLY | O_CLOEXEC);
+    int b CLEANUP(fd_closep) =
+        open(to, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    ssize_t n = -1;
+    while (a >= 0 && b >= 0 && (n = sendfile(b, a, NULL, COPY_CHUNK)) > 0)
+        ;
+    int errnum = errno;
+    return n == 0 || err_set_errno(err, errnum, "copy %s", from);
 }
 
 bool folder_copy(const char *from, const char *to, struct err *err)
@@ -197,20 +267,11 @@ bool folder_copy(const char *from, const char *to, struct err *err)
         CLEANUP(str_freep) char *a = path_join(from, files.v[i]);
         CLEANUP(str_freep) char *b = path_join(to, files.v[i]);
         CLEANUP(str_freep) char *dir = str_ndup(b, (size_t)(strrchr(b, '/') - b));
-        struct buf text CLEANUP(buf_clear) = {0};
         struct stat st;
         if (stat(a, &st) != 0 || !S_ISREG(st.st_mode))
             continue;
-        ok = dir_make(dir, 0700, err) && file_read(a, MAX_FILE_BYTES, &text, err) &&
-             file_replace(b, text.p ? text.p : "", text.len, 0600, err);
+        ok = dir_make(dir, 0700, err) && copy_file(a, b, err);
     }
     strv_clear(&files);
     return ok;
-}
-
-bool tree_copy(struct tree *t, char **dir, struct err *err)
-{
-    if (!dir_make_temp("regrow-copy", dir, err))
-        return false;
-    return t->git ? gitsrc_export(t->git, t->commit, *dir, err) : folder_copy(t->dir, *dir, err);
 }

@@ -8,15 +8,20 @@
 #include "source/git.h"
 
 struct tree {
-    struct gitsrc *git; // borrowed; NULL for a folder
+    struct source_ctx *ctx;
+    struct gitcommit *git; // borrowed; NULL for a folder
     char *commit;
-    char *dir;  // folder
+    char *dir;  // folder; borrowed from nobody
     char *repo; // display: "platform"
     char *revision;
-    char *export_dir; // made at first need; removed with the tree
     char *root_id;
+    // The whole of it as a folder, made at first need in the pool; removed with the tree.
+    struct wanted folder;
+    char *export_dir;
+    struct err err;
 };
 
+struct tree *tree_new(struct source_ctx *ctx, struct gitcommit *git, const char *dir);
 void tree_free(struct tree *t);
 MUST_CHECK bool tree_list(struct tree *t, const char *path, bool recurse, struct strv *files,
                           struct err *err);
@@ -26,11 +31,9 @@ bool tree_has(struct tree *t, const char *path);
 bool tree_is_dir(struct tree *t, const char *path);
 // What identifies the content below path, owned; for a folder a hash over all of it.
 MUST_CHECK bool tree_id(struct tree *t, const char *path, char **out, struct err *err);
-// The whole tree as a folder that children may read; borrowed.
+// The whole tree as a folder that children may read; borrowed. May have to be waited for.
 MUST_CHECK bool tree_folder(struct tree *t, const char **dir, struct err *err);
-// A private copy of the tree, to be changed; the caller owns and removes it.
-MUST_CHECK bool tree_copy(struct tree *t, char **dir, struct err *err);
-// Copies a folder with all in it.
+// Copies a folder with all in it; nothing of it is durable.
 MUST_CHECK bool folder_copy(const char *from, const char *to, struct err *err);
 
 #endif

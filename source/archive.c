@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "source/chart.h"
+
+#define MAX_FILE_BYTES (64U << 20)
+#define MAX_UNPACKED_BYTES (512ULL << 20)
+#define MAX_ENTRIES 50000
+
+static struct archive *open_archive(const char *path, struct err *err)
+{
+    struct archive *a = archive_read_new();
+    archive_read_support_filter_gzip(a);
+    archive_read_support_format_tar(a);
+    if (archive_read_open_filename(a, path, 65536) == ARCHIVE_OK)
+        return a;
+    err_set(err, ERR_CORRUPT, "%s: %s", path_base(path), archive_error_string(a));
+    archive_read_free(a);
+    return NULL;
+}
+
+static bool read_entry(struct archive *a, size_t max_bytes, struct buf *out, struct err *err)
+{
+    char chunk[65536];
+    la_ssize_t n;
+    while ((n = archive_read_data(a, chunk, sizeof(chunk))) > 0) {
+        if (out->len + (size_t)n > max_bytes)
+            return err_set(err, ERR_INVALID, "a file in the archive is larger than %zu bytes",
+                           max_bytes);
+        buf_append(out, chunk, (size_t)n);
+    }
+    if (n < 0)
+        return err_set(err, ERR_CORRUPT, "%s", archive_error_string(a));
+    if (!out->p)
+        buf_append(out, "", 0);
+    return true;
+}
+
+bool chart_read(const char *archive, const char *path, size_t max_bytes, struct buf *out,
+                struct err *err)
+{
+    struct archive *a = open_archive(archive, err);
+    struct archive_entry *e;
+    bool found = false;
+    bool ok = a != NULL;
+    while (ok && !found && archive_read_next_header(a, &e) == ARCHIVE_OK) {
+        const char *name = archive_entry_pathname(e);
+        const char *slash = name ? strchr(name, '/') : NULL; // the chart's own folder
+        found = slash && !strcmp(slash + 1, path);
+        if (found)
+            ok = read_entry(a, max_bytes, out, err);
+    }
+    if (a)
+        archive_read_free(a);
+    return ok && (found || err_set(err, ERR_NOT_FOUND, "%s is not in the chart", path));
+}
+
+// Into a folder that is thrown away: nothing has to be durable.
+static bool write_file(const char *to, const struct buf *b, struct err *err)
+{
+    int fd CLEANUP(fd_closep) =
+        open(to, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    bool ok = fd >= 0 && (!b->len || write(fd, b->p, b->len) == (ssize_t)b->len);
+    int errnum = errno;
+    return ok || err_set_errno(err, errnum, "write %s", to);
+}
+
+bool archive_unpack(const char *archive, const char *dir, struct err *err)
+{
+    struct archive *a = open_archive(archive, err);
+    struct archive_entry *e;
+    uint64_t total = 0;
+    unsigned entries = 0;
+    bool ok = a != NULL;
+    while (ok && archive_read_next_header(a, &e) == ARCHIVE_OK) {
+        const char *name = archive_entry_pathname(e);
+        CLEANUP(str_freep) char *clean = NULL;
+        struct buf b CLEANUP(buf_clear) = {0};
+        if (archive_entry_filetype(e) != AE_IFREG)
+            continue;
+        if (!name || !path_clean(name, &clean) || ++entries > MAX_ENTRIES) {
+            ok = err_set(err, ERR_INVALID, "the archive holds a path that leaves it, or too many");
+            break;
+        }
+        CLEANUP(str_freep) char *to = path_join(dir, clean);
+        CLEANUP(str_freep) char *folder = str_ndup(to, (size_t)(strrchr(to, '/') - to));
+        ok = read_entry(a, MAX_FILE_BYTES, &b, err) && dir_make(folder, 0700, err) &&
+             write_file(to, &b, err);
+        total += b.len;
+        if (ok && total > MAX_UNPACKED_BYTES)
+            ok = err_set(err, ERR_INVALID, "the archive unpacks to more than 512 MiB");
+    }
+    if (a)
+        archive_read_free(a);
+    return ok;
+}

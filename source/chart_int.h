@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Private to chart.c, helmrepo.c and oci.c: a chart on its way.
+//
+//   recall (pool: the cache's note of an exact version)
+//     -> helm_begin: the index, a version, the archive's URL   or   oci_begin: tag, manifest, blob
+//     -> chart_found: version and digest are known -> check (pool: is it in the cache?)
+//     -> chart_get: download -> store (pool: verify, keep, unpack) -> settled
+#ifndef SOURCE_CHART_INT_H
+#define SOURCE_CHART_INT_H
+
+#include "source/chart.h"
+
+#define MAX_CHART_BYTES (64U << 20)
+
+struct chart_need {
+    struct wanted need;
+    struct source_ctx *c;
+    char *url; // of the repository, after mirrors
+    char *name, *target, *project;
+    bool is_oci;
+    struct chart chart;
+    char *memo; // file that notes what was found
+    char *from; // where the archive is: URL, or path of a file
+    struct exchange *http;
+    struct oci *oci;
+    struct index *index;
+    struct buf body; // the archive, on its way to the pool
+    struct err err;
+};
+
+void helm_begin(struct chart_need *n);
+void oci_begin(struct chart_need *n);
+void oci_get_archive(struct oci *o, http_done_fn done); // with the chart as its ctx
+void oci_free(struct oci *o);                           // NULL is fine
+
+// chart.version, chart.is_helm, from, and chart.digest if it is known, are set.
+void chart_found(struct chart_need *n);
+void chart_settle(struct chart_need *n); // with n->err
+
+struct index;
+void index_free(struct index *x);
+struct wanted *index_need(struct index *x);
+bool index_is_of(const struct index *x, const char *url, const char *project);
+struct index *index_new(struct source_ctx *c, const char *url, const char *project);
+const json_t *index_doc(const struct index *x);
+
+// The index of a Helm repository, one for each run and project.
+struct index *charts_index(struct source_ctx *c, const char *url, const char *project);
+// The path of a URL that is no URL of a server, or NULL.
+const char *local_file(const char *url);
+
+#endif

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What everything that fetches shares within one run. Private to source.
+//
+// Network goes through the loop (http.h, ssh.h), work that costs CPU or disk through the pool;
+// what is asked for and has not come stands in `waits` (wanted.h).
+#ifndef SOURCE_CONTEXT_H
+#define SOURCE_CONTEXT_H
+
+#include "base/pool.h"
+#include "source/http.h"
+#include "source/wanted.h"
+
+#define SOURCE_THREADS 2
+
+struct charts;
+struct gitsrc;
+
+struct source_ctx {
+    struct loop *loop;
+    const struct source_opts *o;
+    struct pool *pool;
+    struct creds *creds;
+    struct hosts *hosts;
+    struct helper *helper; // NULL: not asked
+    struct http *http;
+    struct charts *charts;
+    VEC(struct gitsrc *) repos;
+    // Of the application that is being prepared:
+    const char *project;
+    struct waits waits;
+};
+
+#endif

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "source/files.h"
+
+#include <stdlib.h>
+#include <strings.h>
+
+#include "base/file.h"
+
+#define MAX_HOPS 16
+
+void files_clear(struct git_files *f)
+{
+    for (size_t i = 0; i < f->v.len; i++)
+        free(f->v.v[i].path);
+    for (size_t i = 0; i < f->dirs.len; i++)
+        free(f->dirs.v[i].path);
+    for (size_t i = 0; i < f->mounts.len; i++) {
+        free(f->mounts.v[i].path);
+        err_clear(&f->mounts.v[i].err);
+    }
+    vec_clear(&f->v);
+    vec_clear(&f->dirs);
+    vec_clear(&f->mounts);
+    buf_clear(&f->modules);
+}
+
+bool files_check_name(const char *dir, const char *name, size_t len, struct err *err)
+{
+    bool ok = len > 0 && !memchr(name, '/', len) && !(len == 1 && name[0] == '.') &&
+              !(len == 2 && name[0] == '.' && name[1] == '.') &&
+              !(len == 4 && !strncasecmp(name, ".git", 4));
+    for (size_t i = 0; ok && i < len; i++)
+        ok = (unsigned char)name[i] >= 0x20 && name[i] != 0x7f;
+    if (!ok)
+        return err_set(err, ERR_INVALID, "the repository holds a name that no file may have%s%s",
+                       *dir ? ", in " : "", dir);
+    return strlen(dir) + len + 1 < FILES_MAX_PATH ||
+           err_set(err, ERR_INVALID, "a path of the repository is longer than %d bytes",
+                   FILES_MAX_PATH);
+}
+
+static int by_path(const void *a, const void *b)
+{
+    return strcmp(((const struct git_file *)a)->path, ((const struct git_file *)b)->path);
+}
+
+static int dir_by_path(const void *a, const void *b)
+{
+    return strcmp(((const struct git_dir *)a)->path, ((const struct git_dir *)b)->path);
+}
+
+bool files_finish(struct git_files *f, struct err *err)
+{
+    if (f->v.len)
+        qsort(f->v.v, f->v.len, sizeof(*f->v.v), by_path);
+    if (f->dirs.len)
+        qsort(f->dirs.v, f->dirs.len, sizeof(*f->dirs.v), dir_by_path);
+    for (size_t i = 1; i < f->v.len; i++)
+        if (!strcmp(f->v.v[i - 1].path, f->v.v[i].path))
+            return err_set(err, ERR_INVALID, "%s is in the repository twice", f->v.v[i].path);
+    for (size_t i = 1; i < f->dirs.len; i++)
+        if (!strcmp(f->dirs.v[i - 1].path, f->dirs.v[i].path))
+            return err_set(err, ERR_INVALID, "%s is in the repository twice", f->dirs.v[i].path);
+    for (size_t i = 0; i < f->v.len; i++)
+        if (files_find_dir(f, f->v.v[i].path))
+            return err_set(err, ERR_INVALID, "%s is in the repository twice", f->v.v[i].path);
+    return true;
+}
+
+void files_mount(struct git_files *f, const char *at, const struct git_files *sub)
+{
+    for (size_t i = 0; i < sub->v.len; i++) {
+        struct git_file *x = vec_push(&f->v);
+        *x = sub->v.v[i];
+        x->path = path_join(at, sub->v.v[i].path);
+    }
+    for (size_t i = 0; i < sub->dirs.len; i++) {
+        struct git_dir *d = vec_push(&f->dirs);
+        *d = sub->dirs.v[i];
+        d->path = path_join(at, sub->dirs.v[i].path);
+    }
+    for (size_t i = 0; i < sub->mounts.len; i++) {
+        struct git_mount *m = vec_push(&f->mounts);
+        *m = sub->mounts.v[i];
+        m->path = path_join(at, sub->mounts.v[i].path);
+        m->err = (struct err){0};
+        if (err_is_set(&sub->mounts.v[i].err))
+            err_copy(&m->err, &sub->mounts.v[i].err);
+    }
+    if (f->v.len)
+        qsort(f->v.v, f->v.len, sizeof(*f->v.v), by_path);
+    if (f->dirs.len)
+        qsort(f->dirs.v, f->dirs.len, sizeof(*f->dirs.v), dir_by_path);
+}
+
+const struct git_file *files_find(const struct git_files *f, const char *path)
+{
+    struct git_file key = {.path = (char *)path};
+    return f->v.len ? bsearch(&key, f->v.v, f->v.len, sizeof(*f->v.v), by_path) : NULL;
+}
+
+const struct git_dir *files_find_dir(const struct git_files *f, const char *path)
+{
+    struct git_dir key = {.path = (char *)path};
+    return f->dirs.len ? bsearch(&key, f->dirs.v, f->dirs.len, sizeof(*f->dirs.v), dir_by_path)
+                       : NULL;
+}
+
+// The first file whose path is not less than the text.
+static size_t lower_bound(const struct git_files *f, const char *text)
+{
+    size_t low = 0;
+    size_t high = f->v.len;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (strcmp(f->v.v[mid].path, text) < 0)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
+void files_range(const struct git_files *f, const char *dir, size_t *first, size_t *end)
+{
+    *first = 0;
+    *end = f->v.len;
+    if (!*dir)
+        return;
+    CLEANUP(str_freep) char *from = str_printf("%s/", dir);
+    CLEANUP(str_freep) char *to = str_printf("%s0", dir); // '0' follows '/'
+    *first = lower_bound(f, from);
+    *end = lower_bound(f, to);
+}
+
+static bool is_below(const char *path, const char *dir)
+{
+    size_t n = strlen(dir);
+    return !n || (!strncmp(path, dir, n) && (!path[n] || path[n] == '/'));
+}
+
+bool files_are_known(const struct git_files *f, const char *path, bool below, struct err *err)
+{
+    for (size_t i = 0; i < f->mounts.len; i++) {
+        const struct git_mount *m = &f->mounts.v[i];
+        if (!err_is_set(&m->err) ||
+            !(is_below(path, m->path) || (below && !m->is_left_out && is_below(m->path, path))))
+            continue;
+        err_copy(err, &m->err);
+        return err_wrap(err, "submodule %s", m->path);
+    }
+    return true;
+}
+
+// The path a link at `path` points to, by text.
+static bool link_target(const char *path, const char *target, const char *rest, char **out,
+                        struct err *err)
+{
+    const char *slash = strrchr(path, '/');
+    CLEANUP(str_freep) char *dir = slash ? str_ndup(path, (size_t)(slash - path)) : str_dup("");
+    CLEANUP(str_freep) char *joined = path_join(dir, target);
+    CLEANUP(str_freep) char *whole = path_join(joined, rest);
+    if (*target && *target != '/' && path_clean(whole, out))
+        return true;
+    return err_set(err, ERR_INVALID, "%s is a link that leaves the repository", path);
+}
+
+// The first link on the way to the path; *rest points behind it.
+static const struct git_file *first_link(const struct git_files *f, const char *path,
+                                         const char **rest)
+{
+    for (size_t n = strcspn(path, "/");; n += 1 + strcspn(path + n + 1, "/")) {
+        CLEANUP(str_freep) char *head = str_ndup(path, n);
+        const struct git_file *x = files_find(f, head);
+        if (x && x->mode == FILES_MODE_LINK) {
+            *rest = path[n] ? path + n + 1 : "";
+            return x;
+        }
+        if (!path[n])
+            return NULL;
+    }
+}
+
+bool files_resolve(const struct git_files *f, const char *path, files_link_fn read_link, void *ctx,
+                   char **out, struct err *err)
+{
+    CLEANUP(str_freep) char *at = str_dup(path);
+    for (int hops = 0; *at; hops++) {
+        const char *rest = NULL;
+        const struct git_file *link = first_link(f, at, &rest);
+        if (!link)
+            break;
+        struct buf text CLEANUP(buf_clear) = {0};
+        char *next = NULL;
+        if (hops >= MAX_HOPS)
+            return err_set(err, ERR_INVALID, "%s: too many links", path);
+        if (!read_link(ctx, link, &text, err) ||
+            !link_target(link->path, text.p ? text.p : "", rest, &next, err))
+            return false;
+        free(at);
+        at = next;
+    }
+    if (*at && !files_find(f, at) && !files_find_dir(f, at))
+        return err_set(err, ERR_NOT_FOUND, "path \"%s\" does not exist", path);
+    *out = TAKE(at);
+    return true;
+}

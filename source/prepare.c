@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// An application's sources, brought and made ready to be rendered. Whatever has not come is begun
+// and stands in the waits; then all of it is done again, from the beginning, when it has.
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "source/load.h"
+
+static bool is_waiting(const struct loading *l)
+{
+    return l->s->ctx.waits.v.len > 0;
+}
+
+static bool find_refs(struct loading *l, struct app_jobs *j, struct err *err)
+{
+    struct application *a = l->d->apps.v[j->app];
+    j->refs = mem_alloc((a->sources.len + 1) * sizeof(*j->refs));
+    for (size_t i = 0; i < a->sources.len; i++) {
+        const struct app_source *src = &a->sources.v[i];
+        if (!src->ref)
+            continue;
+        struct ref_tree *r = &j->refs[j->n_refs++];
+        r->name = src->ref;
+        if (source_tree(l->s, src->repo_url, src->target_revision, src->tag_prefix, &r->tree, err))
+            continue;
+        if (!is_waiting(l))
+            return false;
+        err_clear(err); // the others may begin to come as well
+    }
+    return true;
+}
+
+static void note_revision(struct application *a, const char *revision, const char *shown)
+{
+    strv_push(&a->revisions, revision ? revision : "");
+    char *text = a->revision_text ? str_printf("%s, %s", a->revision_text, shown) : str_dup(shown);
+    free(a->revision_text);
+    a->revision_text = text;
+}
+
+// An OCI artifact that is no chart: its files are a tree of their own.
+static void take_artifact(struct loading *l, struct render_job *job)
+{
+    struct tree *t = source_folder(l->s, job->chart.dir, job->src->repo_url);
+    str_set(&t->revision, job->chart.version);
+    job->tree = t;
+    chart_clear(&job->chart);
+}
+
+static bool prepare_source(struct loading *l, unsigned app, struct render_job *job, struct err *err)
+{
+    struct application *a = l->d->apps.v[app];
+    const struct app_source *src = job->src;
+    if (!path_clean(src->path, &job->path))
+        return err_set(err, ERR_INVALID, "spec.source.path \"%s\" leaves the repository",
+                       src->path);
+    if (src->kind == APP_SOURCE_GIT) {
+        if (!source_tree(l->s, src->repo_url, src->target_revision, src->tag_prefix, &job->tree,
+                         err))
+            return false;
+        job->revision = str_dup_or_null(job->tree->commit);
+        note_revision(a, job->revision, job->tree->revision ? job->tree->revision : "folder");
+        return true;
+    }
+    if (!chart_fetch(&l->s->ctx, src->repo_url, src->chart, src->target_revision, &job->chart, err))
+        return false;
+    job->revision = str_dup(job->chart.version);
+    CLEANUP(str_freep)
+    char *shown = str_printf("%s %s", job->chart.is_helm ? "helm" : "oci", job->chart.version);
+    note_revision(a, job->chart.version, shown);
+    if (!job->chart.is_helm)
+        take_artifact(l, job);
+    return true;
+}
+
+static void init_job(struct loading *l, struct app_jobs *j, struct render_job *job,
+                     const struct app_source *src)
+{
+    job->ctx = &l->s->ctx;
+    job->loop = l->s->loop;
+    job->app = l->d->apps.v[j->app];
+    job->src = src;
+    job->refs = j->refs;
+    job->n_refs = j->n_refs;
+    job->api_versions = &l->s->api_versions;
+}
+
+// The root has no Application document: its one source is the root itself.
+static bool prepare_root(struct loading *l, struct app_jobs *j, struct err *err)
+{
+    j->jobs = mem_alloc(sizeof(*j->jobs));
+    j->n = 1;
+    init_job(l, j, &j->jobs[0], NULL);
+    j->jobs[0].path = str_dup(l->s->root.path);
+    if (!source_root_tree(l->s, l->d, &j->jobs[0].tree, err))
+        return false;
+    j->jobs[0].revision = str_dup_or_null(j->jobs[0].tree->commit);
+    note_revision(l->d->apps.v[0], j->jobs[0].revision,
+                  j->jobs[0].tree->revision ? j->jobs[0].tree->revision : "folder");
+    render_begin(&j->jobs[0]);
+    return true;
+}
+
+static bool prepare_all(struct loading *l, struct app_jobs *j, struct err *err)
+{
+    const struct application *a = l->d->apps.v[j->app];
+    if (!a->doc)
+        return prepare_root(l, j, err);
+    if (!find_refs(l, j, err))
+        return false;
+    j->jobs = mem_alloc((a->sources.len + 1) * sizeof(*j->jobs));
+    for (size_t i = 0; i < a->sources.len; i++) {
+        const struct app_source *src = &a->sources.v[i];
+        if (src->ref && !*src->path && !src->chart)
+            continue; // only there to be referred to
+        struct render_job *job = &j->jobs[j->n++];
+        init_job(l, j, job, src);
+        bool ok = prepare_source(l, j->app, job, err);
+        if (!ok && !is_waiting(l))
+            return false;
+        err_clear(err);
+        if (!is_waiting(l))
+            render_begin(job);
+    }
+    return true;
+}
+
+void app_jobs_clear(struct app_jobs *j)
+{
+    for (size_t k = 0; k < j->n; k++)
+        render_clear(&j->jobs[k]);
+    free(j->jobs);
+    free(j->refs);
+    j->jobs = NULL;
+    j->refs = NULL;
+    j->n = j->n_refs = 0;
+    err_clear(&j->err);
+}
+
+bool app_jobs_wait(struct loading *l, struct app_jobs *j)
+{
+    vec_clear(&j->waits.v);
+    j->waits = l->s->ctx.waits;
+    l->s->ctx.waits = (struct waits){0};
+    return j->waits.v.len > 0;
+}
+
+void app_jobs_prepare(struct loading *l, struct app_jobs *j)
+{
+    struct application *a = l->d->apps.v[j->app];
+    struct err err = {0};
+    app_jobs_clear(j);
+    strv_clear(&a->revisions);
+    str_freep(&a->revision_text);
+    l->s->ctx.project = a->doc ? a->project : NULL;
+    bool ok = prepare_all(l, j, &err);
+    if (app_jobs_wait(l, j)) {
+        err_clear(&err);
+        app_jobs_clear(j);
+        return;
+    }
+    if (!ok)
+        err_move(&j->err, &err);
+    j->stage = ok ? APP_RENDERING : APP_READY;
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdlib.h>
+
+#include "source/http.h"
+
+char *url_redacted(const char *url)
+{
+    const char *sep = strstr(url, "://");
+    const char *host = sep ? sep + 3 : url;
+    size_t n = strcspn(host, "/?#");
+    const char *at = memrchr(host, '@', n);
+    if (!sep || !at || !memchr(host, ':', (size_t)(at - host)))
+        return str_dup(url);
+    return str_printf("%.*s%s", (int)(host - url), url, at + 1);
+}
+
+bool url_same_host(const char *a, const char *b)
+{
+    CLEANUP(str_freep) char *x = url_origin(a);
+    CLEANUP(str_freep) char *y = url_origin(b);
+    return !strcmp(x, y);
+}
+
+static bool covers(const char *prefix, const char *url)
+{
+    size_t n = strlen(prefix);
+    if (strncmp(prefix, url, n) != 0)
+        return false;
+    return !url[n] || url[n] == '/' || url[n] == '.' || (n && prefix[n - 1] == '/');
+}
+
+char *source_mirror_url(const struct source_opts *o, const char *url)
+{
+    const struct source_mirror *best = NULL;
+    for (size_t i = 0; i < o->n_mirrors; i++)
+        if (covers(o->mirrors[i].from, url) &&
+            (!best || strlen(o->mirrors[i].from) > strlen(best->from)))
+            best = &o->mirrors[i];
+    return best ? str_printf("%s%s", best->to, url + strlen(best->from)) : str_dup(url);
+}
