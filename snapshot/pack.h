@@ -7,7 +7,6 @@
 
 #include "base/hash.h"
 #include "snapshot/age.h"
-#include "snapshot/keys.h"
 
 #define BLOB_MAX_BYTES (8U << 20)  // one blob, and one opened pack
 #define PACK_MAX_BYTES (10U << 20) // stored
@@ -23,10 +22,11 @@ MUST_CHECK bool blob_id_parse(const char *hex, struct blob_id *out);
 
 // Kinds: 'r' root, 'l' list, 'o' object, 'f' file piece, 'g' Git pack piece, 'k' unguessable
 // Secret, 's' pooled Secrets. Index only: 'n' application name, 't' Git tip.
-bool blob_kind_is_valid(char kind);
-char blob_class(char kind); // 'o', 'f', 'g', 's'
+bool blob_kind_is_valid(char kind); // one that has content
+char blob_class(char kind);         // 'o', 'f', 'g', 's'; 0: no kind that has content
 
-// Computes ids under one chain's id key; holds a reused HMAC context.
+// Computes ids under one chain's id key, of all kinds; holds a reused HMAC context. An id of kind s
+// costs about 50 ms and 16 MiB.
 struct blob_namer;
 struct blob_namer *blob_namer_new(const uint8_t id_key[KEY_BYTES]);
 void blob_namer_free(struct blob_namer *n);
@@ -43,21 +43,25 @@ struct pack_builder;
 struct pack_builder *pack_builder_new(char class);
 void pack_builder_free(struct pack_builder *b);
 CLEANUP_FN(struct pack_builder, pack_builder_free, pack_builder_freep);
-// Would these bytes still fit? (8 MiB opened, table included in the stored bound.)
+// Would these bytes still fit? What fits stays below the stored bound too, but for class s: Secrets
+// of a few bytes each, a frame for every one, would not (pack_seal says so).
 bool pack_fits(const struct pack_builder *b, size_t len);
-void pack_add(struct pack_builder *b, char kind, const void *p, size_t len); // copies
+// Copies. A blob has at least one byte and fits; its kind is of the pack's class.
+void pack_add(struct pack_builder *b, char kind, const void *p, size_t len);
 size_t pack_content_bytes(const struct pack_builder *b);
 // Seals to the recipient, opens the result again from memory with its file key and compares every
-// blob, then names it. The builder is empty afterwards. A mismatch is INTERNAL.
+// blob, then names it; appended to out. Not for an empty builder; it is empty afterwards, whatever
+// the result. A mismatch is INTERNAL, a pack above PACK_MAX_BYTES INVALID.
 MUST_CHECK bool pack_seal(struct pack_builder *b, const uint8_t recipient[KEY_BYTES],
                           struct buf *out, struct sha256 *name, struct err *err);
 
-// An opened pack: content and table.
+// An opened pack: content and table. Cleared before it is opened again; pack_clear wipes.
 struct pack {
     struct buf content;
     VEC(struct pack_entry) entries; // offsets are sums of earlier lengths
 };
-// Bounds first; anything off is CORRUPT. identities of the epoch.
+// Bounds first; anything off is CORRUPT, no identity that fits DENIED. The caller has compared the
+// name before.
 MUST_CHECK bool pack_open(const struct age_keys *keys, const void *p, size_t len, struct pack *out,
                           struct err *err);
 // The zstd part alone (after age): for the builder's own check and for fuzzing.
