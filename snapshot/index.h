@@ -5,6 +5,7 @@
 #ifndef SNAPSHOT_INDEX_H
 #define SNAPSHOT_INDEX_H
 
+#include "snapshot/keys.h"
 #include "snapshot/pack.h"
 
 #define INDEX_MAX_BYTES (16U << 20)
@@ -16,13 +17,13 @@ struct index_pack {
     struct sha256 id;
     uint64_t size; // stored
     char class;
-    int git; // number of the Git pack its pieces belong to; -1: none
+    int git; // number of the Git pack its pieces belong to, ascending; -1: none (class not 'g')
 };
 struct index_record {
     struct blob_id id;
-    uint32_t len;
+    uint32_t len;  // of an 'n' record: how many objects the application has
     uint16_t pack; // position in packs, or INDEX_NO_PACK
-    char kind;
+    char kind;     // of a blob, or: 'n' name of a list, whose record follows; 't' Git tip
 };
 struct index {
     uint8_t repo[16];
@@ -34,11 +35,12 @@ struct index {
     bool has_records;
 };
 void index_clear(struct index *i);
-// Serialises with a fresh salt; name is the SHA-256 of out.
-void index_write(const struct index *i, const struct chain_keys *k, struct buf *out,
-                 struct sha256 *name);
+// Serialises with a fresh salt; name is the SHA-256 of out. INVALID when it could not be read
+// again: more packs, batches or records than fit, records out of order.
+MUST_CHECK bool index_write(const struct index *i, const struct chain_keys *k, struct buf *out,
+                            struct sha256 *name, struct err *err);
 // The clear line only (no key): packs and over. CORRUPT when off, or of another repository or
-// chain.
+// chain. The caller has compared the name before.
 MUST_CHECK bool index_read_clear(const void *p, size_t len, const uint8_t repo[16],
                                  const char *chain, struct index *out, struct err *err);
 // The whole.

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "snapshot/index.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "snapshot/members.h"
+
+#define PREFIX "{\"type\":\"regrow index v1\","
+#define BOX_INFO "regrow/1 index"
+#define SALT_BYTES 16
+#define BOX_EXTRA_BYTES (SALT_BYTES + TAG_BYTES)
+#define RECORD_BYTES 24
+#define LINE_MAX_BYTES (1U << 20) // 4,096 packs and 64 names take 480 KB
+#define GIT_MAX 65535             // Git packs of one batch
+#define COUNT_MAX 262144          // objects an application's record may claim
+
+static const char *const sets[] = {"objects", "git"};
+static const char *const classes[] = {"o", "f", "s", "g"};
+
+void index_clear(struct index *i)
+{
+    free(i->chain);
+    vec_clear(&i->over);
+    vec_clear(&i->packs);
+    vec_clear(&i->records);
+    *i = (struct index){0};
+}
+
+// ---- what both sides must keep to ----
+
+static int by_hash(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct sha256));
+}
+
+static bool has_twice(const struct sha256 *names, size_t n)
+{
+    struct sha256 *sorted = mem_realloc(NULL, n, sizeof(*sorted));
+    if (n)
+        memcpy(sorted, names, n * sizeof(*sorted));
+    qsort(sorted, n, sizeof(*sorted), by_hash);
+    bool is_twice = false;
+    for (size_t i = 1; i < n; i++)
+        is_twice |= sha256_eq(&sorted[i - 1], &sorted[i]);
+    free(sorted);
+    return is_twice;
+}
+
+static bool is_unique(const struct index *x)
+{
+    VEC(struct sha256) ids = {0};
+    for (size_t i = 0; i < x->packs.len; i++)
+        *vec_push(&ids) = x->packs.v[i].id;
+    bool ok = !has_twice(ids.v, ids.len) && !has_twice(x->over.v, x->over.len);
+    vec_clear(&ids);
+    return ok;
+}
+
+static const char *wrong_pack(const struct index *x, const struct index_pack *p)
+{
+    if (p->size == 0 || p->size > PACK_MAX_BYTES)
+        return "a pack out of its bounds";
+    if ((p->class == 'g') != x->is_git)
+        return "a pack of a class that is not of its set";
+    if ((p->git >= 0) != x->is_git || p->git > GIT_MAX)
+        return "a Git pack's number where none belongs, or none where one does";
+    return NULL;
+}
+
+static const char *wrong_packs(const struct index *x)
+{
+    if (x->over.len > INDEX_MAX_OVER || x->packs.len > INDEX_MAX_PACKS)
+        return "too many batches or packs";
+    if (!is_unique(x))
+        return "a name twice";
+    for (size_t i = 0; i < x->packs.len; i++) {
+        const char *why = wrong_pack(x, &x->packs.v[i]);
+        if (why)
+            return why;
+        // Its pieces are read in the order in which they stand here.
+        if (x->is_git && i > 0 && x->packs.v[i].git < x->packs.v[i - 1].git)
+            return "Git packs out of order";
+    }
+    return NULL;
+}
+
+// A name's record: an application (or another list that must be found again), followed by its
+// list's; or a Git tip.
+static const char *wrong_name(const struct index *x, size_t i)
+{
+    const struct index_record *r = &x->records.v[i];
+    const struct index_record *next = i + 1 < x->records.len ? r + 1 : NULL;
+    if (r->kind != (x->is_git ? 't' : 'n') || r->pack != INDEX_NO_PACK)
+        return "a record of a kind that does not belong here";
+    if (r->kind == 't' ? r->len != 0 : r->len > COUNT_MAX)
+        return "a record out of its bounds";
+    if (r->kind == 'n' && (!next || next->kind != 'l'))
+        return "a name without its list";
+    return NULL;
+}
+
+static const char *wrong_records(const struct index *x)
+{
+    uint64_t content = 0; // of the pack the last record was in
+    uint16_t pack = 0;
+    for (size_t i = 0; i < x->records.len; i++) {
+        const struct index_record *r = &x->records.v[i];
+        if (!blob_kind_is_valid(r->kind)) {
+            const char *why = wrong_name(x, i);
+            if (why)
+                return why;
+            continue;
+        }
+        if (r->pack >= x->packs.len || r->pack < pack)
+            return "a record out of order";
+        if (blob_class(r->kind) != x->packs.v[r->pack].class)
+            return "a record of a class that is not of its pack";
+        content = r->pack == pack ? content + r->len : r->len;
+        pack = r->pack;
+        if (r->len == 0 || content > BLOB_MAX_BYTES)
+            return "a record out of its bounds";
+    }
+    return NULL;
+}
+
+// ---- writing ----
+
+static void write_hex(struct buf *b, const void *p, size_t len)
+{
+    CLEANUP(str_freep) char *hex = hex_encode(p, len);
+    buf_str(b, hex);
+}
+
+static void write_line(const struct index *x, struct buf *out)
+{
+    buf_str(out, PREFIX "\"repo\":\"");
+    write_hex(out, x->repo, sizeof(x->repo));
+    buf_printf(out, "\",\"chain\":\"%s\",\"set\":\"%s\",\"over\":[", x->chain, sets[x->is_git]);
+    for (size_t i = 0; i < x->over.len; i++) {
+        buf_str(out, i ? ",\"" : "\"");
+        write_hex(out, x->over.v[i].b, sizeof(x->over.v[i].b));
+        buf_char(out, '"');
+    }
+    buf_str(out, "],\"packs\":[");
+    for (size_t i = 0; i < x->packs.len; i++) {
+        const struct index_pack *p = &x->packs.v[i];
+        buf_str(out, i ? ",{\"id\":\"" : "{\"id\":\"");
+        write_hex(out, p->id.b, sizeof(p->id.b));
+        buf_printf(out, "\",\"size\":%llu,\"class\":\"%c\"", (unsigned long long)p->size, p->class);
+        if (p->git >= 0)
+            buf_printf(out, ",\"git\":%d", p->git);
+        buf_char(out, '}');
+    }
+    buf_str(out, "]}\n");
+}
+
+static void write_record(const struct index_record *r, struct buf *out)
+{
+    uint8_t b[RECORD_BYTES] = {0};
+    memcpy(b, r->id.b, sizeof(r->id.b));
+    for (unsigned i = 0; i < 4; i++)
+        b[16 + i] = (uint8_t)(r->len >> 8 * i);
+    b[20] = (uint8_t)r->pack;
+    b[21] = (uint8_t)(r->pack >> 8);
+    b[22] = (uint8_t)r->kind;
+    buf_append(out, b, sizeof(b));
+}
+
+static void box_key(const struct chain_keys *k, const void *salt, uint8_t out[KEY_BYTES])
+{
+    hkdf_sha256(k->k, KEY_BYTES, salt, SALT_BYTES, BOX_INFO, out);
+}
+
+static const uint8_t nonce_zero[NONCE_BYTES]; // the key is used once
+
+bool index_write(const struct index *i, const struct chain_keys *k, struct buf *out,
+                 struct sha256 *name, struct err *err)
+{
+    struct buf line CLEANUP(buf_clear) = {0};
+    struct buf records CLEANUP(buf_clear) = {0};
+    uint8_t salt[SALT_BYTES];
+    uint8_t key[KEY_BYTES];
+    const char *why = wrong_packs(i);
+    if (!why)
+        why = wrong_records(i);
+    if (why)
+        return err_set(err, ERR_INVALID, "an index with %s", why);
+    write_line(i, &line);
+    if (i->records.len > (INDEX_MAX_BYTES - BOX_EXTRA_BYTES - line.len) / RECORD_BYTES)
+        return err_set(err, ERR_INVALID, "an index of %zu records, more than %u bytes",
+                       i->records.len, INDEX_MAX_BYTES);
+    for (size_t n = 0; n < i->records.len; n++)
+        write_record(&i->records.v[n], &records);
+    size_t from = out->len;
+    crypto_random(salt, sizeof(salt));
+    box_key(k, salt, key);
+    buf_append(out, line.p, line.len);
+    buf_append(out, salt, sizeof(salt));
+    aead_seal(key, nonce_zero, line.p, line.len, records.p, records.len, out);
+    crypto_wipe(key, sizeof(key));
+    *name = sha256_of(out->p + from, out->len - from);
+    return true;
+}
+
+// ---- reading ----
+
+static void read_over(struct members *m, struct index *x)
+{
+    const json_t *over = member_array(m, "over", INDEX_MAX_OVER);
+    for (size_t i = 0; i < json_array_size(over); i++)
+        if (!hex_decode_lower(json_string_value(json_array_get(over, i)), vec_push(&x->over)->b,
+                              sizeof(struct sha256)))
+            member_bad(m, "over", "not a list of names");
+}
+
+static bool read_pack(const json_t *o, struct index_pack *p, struct err *err)
+{
+    struct members m = members_of(o, err);
+    member_hex(&m, "id", p->id.b, sizeof(p->id.b));
+    p->size = member_uint(&m, "size", 1, PACK_MAX_BYTES);
+    p->class = classes[member_choice(&m, "class", classes, ARRAY_LEN(classes))][0];
+    p->git = json_object_get(o, "git") ? (int)member_uint(&m, "git", 0, GIT_MAX) : -1;
+    return !m.is_bad;
+}
+
+static bool read_members(const json_t *o, struct index *x, struct err *err)
+{
+    struct members m = members_of(o, err);
+    member_hex(&m, "repo", x->repo, sizeof(x->repo));
+    str_set(&x->chain, member_text(&m, "chain", 63));
+    x->is_git = member_choice(&m, "set", sets, ARRAY_LEN(sets));
+    read_over(&m, x);
+    const json_t *packs = member_array(&m, "packs", INDEX_MAX_PACKS);
+    for (size_t i = 0; !m.is_bad && i < json_array_size(packs); i++)
+        if (!read_pack(json_array_get(packs, i), vec_push(&x->packs), err))
+            return err_wrap(err, "pack %zu", i);
+    return !m.is_bad;
+}
+
+// *line_len is the length of the clear line; behind it the box is whole records.
+static bool read_line(const char *p, size_t len, size_t *line_len, json_t **out, struct err *err)
+{
+    if (len > INDEX_MAX_BYTES)
+        return err_set(err, ERR_CORRUPT, "%zu bytes, more than %u", len, INDEX_MAX_BYTES);
+    if (len < strlen(PREFIX) || memcmp(p, PREFIX, strlen(PREFIX)))
+        return err_set(err, ERR_CORRUPT, "not an index of version 1");
+    const char *end = memchr(p, '\n', len < LINE_MAX_BYTES ? len : LINE_MAX_BYTES);
+    if (!end)
+        return err_set(err, ERR_CORRUPT, "a line above %u bytes", LINE_MAX_BYTES);
+    *line_len = (size_t)(end + 1 - p);
+    size_t box = len - *line_len;
+    if (box < BOX_EXTRA_BYTES || (box - BOX_EXTRA_BYTES) % RECORD_BYTES)
+        return err_set(err, ERR_CORRUPT, "a box that is cut off");
+    return bounded_json(p, *line_len, out, err);
+}
+
+static bool read_clear(const void *p, size_t len, const uint8_t repo[16], const char *chain,
+                       struct index *out, size_t *line_len, struct err *err)
+{
+    json_t *o = NULL;
+    if (!read_line(p, len, line_len, &o, err))
+        return false;
+    bool ok = read_members(o, out, err);
+    json_decref(o);
+    if (!ok)
+        return false;
+    if (memcmp(out->repo, repo, sizeof(out->repo)) || !str_eq(out->chain, chain))
+        return err_set(err, ERR_CORRUPT, "of another repository or chain");
+    const char *why = wrong_packs(out);
+    return !why || err_set(err, ERR_CORRUPT, "%s", why);
+}
+
+bool index_read_clear(const void *p, size_t len, const uint8_t repo[16], const char *chain,
+                      struct index *out, struct err *err)
+{
+    size_t line_len;
+    if (read_clear(p, len, repo, chain, out, &line_len, err))
+        return true;
+    index_clear(out);
+    return err_wrap(err, "index");
+}
+
+static bool read_records(const struct buf *box, struct index *x, struct err *err)
+{
+    size_t n = box->len / RECORD_BYTES;
+    vec_reserve(&x->records, n);
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t *b = (const uint8_t *)box->p + i * RECORD_BYTES;
+        struct index_record *r = vec_push(&x->records);
+        memcpy(r->id.b, b, sizeof(r->id.b));
+        r->len =
+            (uint32_t)b[16] | (uint32_t)b[17] << 8 | (uint32_t)b[18] << 16 | (uint32_t)b[19] << 24;
+        r->pack = (uint16_t)(b[20] | b[21] << 8);
+        r->kind = (char)b[22];
+        if (b[23])
+            return err_set(err, ERR_CORRUPT, "a record with a reserved byte");
+    }
+    const char *why = wrong_records(x);
+    x->has_records = true;
+    return !why || err_set(err, ERR_CORRUPT, "%s", why);
+}
+
+static bool open_box(const char *p, size_t len, size_t line_len, const struct chain_keys *k,
+                     struct index *out, struct err *err)
+{
+    struct buf box CLEANUP(buf_clear) = {0};
+    uint8_t key[KEY_BYTES];
+    const char *salt = p + line_len;
+    box_key(k, salt, key);
+    bool ok = aead_open(key, nonce_zero, p, line_len, salt + SALT_BYTES,
+                        len - line_len - SALT_BYTES, &box);
+    crypto_wipe(key, sizeof(key));
+    if (!ok)
+        return err_set(err, ERR_CORRUPT, "the box does not open with this chain's key");
+    return read_records(&box, out, err);
+}
+
+bool index_read(const void *p, size_t len, const uint8_t repo[16], const char *chain,
+                const struct chain_keys *k, struct index *out, struct err *err)
+{
+    size_t line_len;
+    if (read_clear(p, len, repo, chain, out, &line_len, err) &&
+        open_box(p, len, line_len, k, out, err))
+        return true;
+    index_clear(out);
+    return err_wrap(err, "index");
+}
