@@ -5,13 +5,19 @@
 #ifndef SNAPSHOT_ENTRY_H
 #define SNAPSHOT_ENTRY_H
 
+#include "base/vec.h"
 #include "snapshot/pack.h"
 #include "snapshot/signed.h"
 
 #define ENTRY_MAX_BYTES (1U << 20)
+#define ENTRY_TYPE "entry" // of the signed line
+#define ENTRY_MAX_SEQ 9999999999U
+#define ENTRY_MAX_PREV 64
+#define EPOCH_MAX 9999
 
 enum entry_kind { ENTRY_SNAPSHOT, ENTRY_CHECKPOINT, ENTRY_VERDICT };
 enum verdict { VERDICT_GOOD, VERDICT_BAD, VERDICT_VERIFIED, VERDICT_DRILLED };
+const char *entry_kind_name(enum entry_kind k);
 const char *verdict_name(enum verdict v);
 
 struct seq_hash {
@@ -40,9 +46,9 @@ struct snapshot_entry {
     char *origin; // copied from another repository: "<repo> <chain> <seq>", or NULL
 };
 struct checkpoint_entry {
-    VEC(struct seq_hash) keep, wait;
-    VEC(uint64_t) sweep;
-    char *rule; // how keep was chosen, for people
+    VEC(struct seq_hash) keep, wait; // ascending by seq and hash, each below the checkpoint
+    VEC(uint64_t) sweep;             // ascending: all of that number that are not in keep or wait
+    char *rule;                      // how keep was chosen, for people
 };
 struct verdict_entry {
     struct seq_hash of;
@@ -71,9 +77,10 @@ struct entry {
     bool is_void;         // signed by a key revoked before it
 };
 void entry_clear(struct entry *e);
-// The file: signed line with one signature.
-void entry_write(const struct entry *e, const struct signer *s, struct buf *out,
-                 struct sha256 *hash);
+// The file: signed line with one signature. INVALID when it could not be read again, above
+// ENTRY_MAX_BYTES say.
+MUST_CHECK bool entry_write(const struct entry *e, const struct signer *s, struct buf *out,
+                            struct sha256 *hash, struct err *err);
 // From a verified line's JSON. CORRUPT when a member is missing or out of bounds.
 MUST_CHECK bool entry_parse(const json_t *body, struct entry *out, struct err *err);
 

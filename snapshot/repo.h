@@ -17,53 +17,82 @@ struct repo {
     struct marker marker;
     struct loop *loop;
     const struct event_sink *events;
+    const char *index_cache; // folder of index files by name, lent; NULL: none
 };
 // pin NULL is allowed only for commands that show it (key trust); then trust/0001 is believed as it
-// is and repo->trust.pin says what it was.
+// is and repo->trust.pin says what it was. No repository there: NOT_FOUND.
 MUST_CHECK bool repo_open(const struct store_opts *o, const struct sha256 *pin, struct repo *out,
                           struct err *err);
+// The same in a store that is open; it is taken, also on failure.
+MUST_CHECK bool repo_open_store_take(struct store *s, const struct sha256 *pin, struct repo *out,
+                                     struct err *err);
 void repo_close(struct repo *r);
 
 char *chain_file(const char *chain, const char *folder, const char *name); // owned
+// hash is looked at only where the store has no atomic create. Owned.
 char *log_name(const struct repo *r, const char *chain, uint64_t seq, const struct sha256 *hash);
 MUST_CHECK bool repo_chains(struct repo *r, struct strv *out, struct err *err); // sorted
+// A file named by the SHA-256 of its bytes ("chains/prod/packs/<hash>"), appended to out. Other
+// bytes under the name: CORRUPT. Absent: CORRUPT too, since something verified named it.
+MUST_CHECK bool repo_fetch(struct repo *r, const char *name, size_t max_bytes, struct buf *out,
+                           struct err *err);
 
-// Every entry that counts, ascending by seq. Signatures, links, numbers, holes, roles and trust
-// numbers are checked; anything off is CORRUPT (exit 9).
+// Every entry that counts, ascending by seq (and hash, after a fork). Signatures, links, numbers,
+// holes, roles and trust numbers are checked; anything off is CORRUPT (exit 9) and names the
+// number. Void entries are among them, for their links alone.
 struct log {
     char *chain;
     VEC(struct entry) v;
-    uint64_t head; // highest seq present; 0: empty
-    struct sha256 head_hash;
+    uint64_t head;            // highest seq present; 0: empty
+    struct sha256 head_hash;  // of the last of v
     VEC(struct sha256) heads; // several after a fork: what the next entry names in prev
-    int checkpoint;           // position of the newest checkpoint in v; -1: none
+    int checkpoint;           // position of the newest checkpoint in v; -1: none, or not read
+    bool is_whole;            // all that counts was read
+    VEC(struct log_number {
+        uint64_t seq;
+        int64_t stored_at_ms;
+    })
+    numbers; // all the store listed, counting or not, ascending: what `since` of a wait means
 };
 struct log_opts {
     // The last entry someone remembers: must be there, or in or below a checkpoint. seq 0: none.
     struct seq_hash expect_last;
-    bool only_head; // writer: back to the newest snapshot not void is enough
+    // Writer: back to the newest snapshot, the newest good one and the newest one without unknown
+    // sources is enough.
+    bool only_head;
 };
 MUST_CHECK bool log_read(struct repo *r, const char *chain, const struct log_opts *o,
                          struct log *out, struct err *err);
 void log_clear(struct log *l);
-const struct entry *log_find(const struct log *l, uint64_t seq);
+const struct entry *log_find(const struct log *l, uint64_t seq); // the first of that number
+const struct entry *log_find_hash(const struct log *l, uint64_t seq, const struct sha256 *hash);
+// When the store says the file of a number was stored (the last of several); 0: unknown.
+int64_t log_stored_at_ms(const struct log *l, uint64_t seq);
 
-// Live: in the newest checkpoint's keep, or newer than it. waiting: in its wait.
+// Live: in the newest checkpoint's keep, or not below it. Waiting: in its wait. Void ones are dead.
 enum standing { STANDING_LIVE, STANDING_WAITING, STANDING_DEAD };
 enum standing log_standing(const struct log *l, const struct entry *e);
-// The writer's word outweighed by the newest verdict.
+// The writer's word, outweighed by the newest verdict "good" or "bad"; of what is good then, what
+// was attested after the newest "bad".
 enum goodness { SNAP_SUSPECT, SNAP_BAD, SNAP_GOOD, SNAP_VERIFIED, SNAP_DRILLED };
 enum goodness log_goodness(const struct log *l, const struct entry *snapshot);
 const char *goodness_name(enum goodness g);
-const struct entry *log_latest_good(const struct log *l);     // what "latest" means; NULL: none
-const struct entry *log_newest_snapshot(const struct log *l); // not void; NULL: none
-// The verdict of that kind that counts for a snapshot, newest first; NULL: none.
+// Of live ones that are not void; NULL: none.
+const struct entry *log_newest_snapshot(const struct log *l);
+const struct entry *log_newest_known(const struct log *l); // every source of it was known
+const struct entry *log_latest_good(const struct log *l);  // what "latest" means
+// The newest verdict of that kind about a snapshot; NULL: none.
 const struct entry *log_verdict(const struct log *l, const struct entry *snapshot, enum verdict v);
 
-// Commits e at head+1 (fills repo, chain, seq, prev, trust, tool, time). *made false: another was
-// first, read the log again. needs: every file the entry makes necessary (all full names).
+// Commits e at head+1: fills repo, chain, seq, prev and trust; tool and time where they are empty;
+// hash and signer. *made false: another was first, read the log again. Made, a copy of e is the
+// last of the log. needs: every file the entry makes necessary (all full names). A key that may not
+// sign such an entry: DENIED, with nothing written.
 MUST_CHECK bool log_append(struct repo *r, struct log *l, struct entry *e, const struct signer *s,
                            const struct strv *needs, bool *made, struct err *err);
+// The last step of whoever appended: is e in the log as it is read now? *counts false: a stale list
+// led into a number that a checkpoint above had freed; read the log again.
+MUST_CHECK bool log_confirm(struct repo *r, const struct entry *e, bool *counts, struct err *err);
 
 // The index files of a snapshot and everything they stand on; verified by name. Reading them clear
 // needs no key (k NULL).
