@@ -62,6 +62,29 @@ bool chart_read(const char *archive, const char *path, size_t max_bytes, struct 
     return ok && (found || err_set(err, ERR_NOT_FOUND, "%s is not in the chart", path));
 }
 
+bool chart_asks(const char *archive, struct asks *out, struct err *err)
+{
+    struct archive *a = open_archive(archive, err);
+    struct archive_entry *e;
+    bool ok = a != NULL;
+    while (ok && archive_read_next_header(a, &e) == ARCHIVE_OK) {
+        const char *name = archive_entry_pathname(e);
+        struct buf b CLEANUP(buf_clear) = {0};
+        if (!name || archive_entry_filetype(e) != AE_IFREG)
+            continue;
+        out->any |= str_ends(name, ".tgz");
+        bool text = str_ends(name, ".yaml") || str_ends(name, ".yml") || str_ends(name, ".tpl");
+        if (!text || (!strstr(name, "/templates/") && !str_ends(name, "/values.yaml")))
+            continue;
+        ok = read_entry(a, MAX_FILE_BYTES, &b, err);
+        if (ok)
+            asks_find(out, b.p, b.len);
+    }
+    if (a)
+        archive_read_free(a);
+    return ok;
+}
+
 // Into a folder that is thrown away: nothing has to be durable.
 static bool write_file(const char *to, const struct buf *b, struct err *err)
 {

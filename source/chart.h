@@ -10,6 +10,7 @@
 #ifndef SOURCE_CHART_H
 #define SOURCE_CHART_H
 
+#include "source/asks.h"
 #include "source/context.h"
 
 struct chart {
@@ -34,6 +35,8 @@ MUST_CHECK bool url_fetch(struct source_ctx *s, const char *url, size_t max_byte
 // One file out of a chart archive, by its path inside the chart.
 MUST_CHECK bool chart_read(const char *archive, const char *path, size_t max_bytes, struct buf *out,
                            struct err *err);
+// What the templates and values of a chart archive ask about; packaged dependencies: anything.
+MUST_CHECK bool chart_asks(const char *archive, struct asks *out, struct err *err);
 // Unpacks an archive into an empty folder; entries that leave it are refused.
 MUST_CHECK bool archive_unpack(const char *archive, const char *dir, struct err *err);
 

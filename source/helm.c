@@ -49,6 +49,7 @@ static bool add_values(struct values *v, const char *text, size_t len, struct er
     char *path = str_printf("%s/values-%u.yaml", v->j->work_dir, v->files++);
     sha256_add_str(v->key, "values");
     sha256_add(v->key, text, len);
+    asks_find(&v->j->asks, text, len); // values may hold templates
     merge_text(v, text, len);
     if (!file_replace(path, text, len, 0600, err))
         return false;
@@ -311,7 +312,6 @@ static bool fetch_dependency(struct render_job *j, const char *chart_dir, const 
 struct chart_files {
     json_t *doc; // Chart.yaml
     struct strv files;
-    bool uses_apis;
 };
 
 static bool read_chart(struct render_job *j, struct values *v, struct chart_files *c,
@@ -324,11 +324,14 @@ static bool read_chart(struct render_job *j, struct values *v, struct chart_file
         const char *rel = n ? all.v[i] + n + 1 : all.v[i];
         bool text = str_ends(rel, ".yaml") || str_ends(rel, ".tpl") || str_ends(rel, ".yml");
         strv_push(&c->files, rel);
-        if (c->uses_apis || !text || !strstr(rel, "templates/"))
+        // A packaged dependency is not looked into.
+        j->asks.any |= str_starts(rel, "charts/") && str_ends(rel, ".tgz");
+        if (!text || !strstr(rel, "templates/"))
             continue;
         struct buf b CLEANUP(buf_clear) = {0};
         ok = tree_read(j->tree, all.v[i], MAX_VALUES_BYTES, &b, err);
-        c->uses_apis = ok && b.len && memmem(b.p, b.len, "APIVersions", 11);
+        if (ok && b.len)
+            asks_find(&j->asks, b.p, b.len);
     }
     strv_clear(&all);
     CLEANUP(str_freep) char *chart_yaml = path_join(j->path, "Chart.yaml");
@@ -344,8 +347,10 @@ static bool read_chart(struct render_job *j, struct values *v, struct chart_file
     yaml_docs_clear(&docs);
     if (ok && tree_has(j->tree, values_yaml)) {
         ok = tree_read(j->tree, values_yaml, MAX_VALUES_BYTES, &d, err);
-        if (ok && d.len)
+        if (ok && d.len) {
+            asks_find(&j->asks, d.p, d.len);
             merge_text(v, d.p, d.len);
+        }
     }
     return ok;
 }
@@ -420,9 +425,9 @@ static bool chart_folder(struct render_job *j, struct values *v, char **dir, str
     v->merged = json_object();
     bool ok = read_chart(j, v, &c, err);
     merge(v->merged, given);
-    j->uses_apis = c.uses_apis;
     if (ok) {
         missing_dependencies(&c, v->merged, wanted, kept, &absent);
+        j->asks.any |= json_array_size(wanted) > 0;
         if (absent) {
             struct buf names CLEANUP(buf_clear) = {0};
             canon_write(kept, &names);
@@ -445,29 +450,41 @@ static bool check_version(const json_t *helm, struct err *err)
     return err_set(err, ERR_INVALID, "helm version \"%.40s\" is not known", v);
 }
 
+// The APIs a chart is told of, and its cache key: those it asks about, or all when that is unknown.
 static void add_apis(struct render_job *j, const json_t *helm, struct sha256_ctx *key)
 {
-    struct buf b CLEANUP(buf_clear) = {0};
     const json_t *own = json_object_get(helm, "apiVersions");
+    struct strv named = {0};
+    struct strv told = {0};
     size_t i;
     json_t *x;
-    if (!j->uses_apis)
-        return;
-    if (json_array_size(own)) {
-        json_array_foreach(own, i, x)
-        {
-            buf_printf(&b, "%s%s", b.len ? "," : "",
-                       json_string_value(x) ? json_string_value(x) : "");
-        }
-    } else {
-        for (i = 0; j->api_versions && i < j->api_versions->len; i++)
-            buf_printf(&b, "%s%s", b.len ? "," : "", j->api_versions->v[i]);
+    json_array_foreach(own, i, x)
+    {
+        if (json_is_string(x))
+            strv_push(&named, json_string_value(x));
     }
-    if (!b.len)
-        return;
-    strv_push(&j->argv, "--api-versions");
-    strv_push(&j->argv, b.p);
-    sha256_add_str(key, b.p);
+    const struct strv *served = named.len ? &named : j->api_versions;
+    for (i = 0; served && j->asks.any && i < served->len; i++)
+        strv_push(&told, served->v[i]);
+    for (i = 0; !j->asks.any && i < j->asks.names.len; i++) {
+        const char *name = j->asks.names.v[i];
+        bool is_served = served && strv_has(served, name);
+        if (is_served)
+            strv_push(&told, name);
+        if (!named.len)
+            strv_push_take(&j->answers, str_printf("%d%s", (int)is_served, name));
+    }
+    struct buf b CLEANUP(buf_clear) = {0};
+    for (i = 0; i < told.len; i++)
+        buf_printf(&b, "%s%s", b.len ? "," : "", told.v[i]);
+    if (b.len) {
+        strv_push(&j->argv, "--api-versions");
+        strv_push(&j->argv, b.p);
+        sha256_add_str(key, b.p);
+    }
+    j->asks.any &= !named.len; // what the application itself names does not change
+    strv_clear(&named);
+    strv_clear(&told);
 }
 
 bool helm_prepare(struct render_job *j, struct sha256_ctx *key, struct err *err)
@@ -493,7 +510,7 @@ bool helm_prepare(struct render_job *j, struct sha256_ctx *key, struct err *err)
     if (ok && j->chart.file) {
         chart = str_dup(j->chart.file);
         id = str_dup(j->chart.digest);
-        j->uses_apis = true; // an archive is not searched
+        ok = chart_asks(j->chart.file, &j->asks, err);
     } else if (ok) {
         ok = chart_folder(j, &v, &chart, err) && tree_id(j->tree, "", &id, err);
     }

@@ -97,13 +97,15 @@ static bool run_level(struct loading *l, struct app_jobs *all, size_t n, struct 
     while (!loop_stopping(loop)) {
         unsigned running = count_running(all, n);
         size_t open = 0;
+        size_t deferred = 0;
         for (size_t i = 0; i < n; i++) {
             step(l, &all[i], &running, limit);
             open += all[i].stage != APP_READY;
+            deferred += all[i].stage == APP_PREPARING && waits_over(&all[i].waits);
         }
         if (!open)
             return true;
-        loop_run_once(loop, 200);
+        loop_run_once(loop, deferred ? 0 : 200);
     }
     cancel_jobs(all, n);
     while (count_running(all, n))
@@ -116,7 +118,11 @@ static void finish_app(struct loading *l, struct app_jobs *j)
     j->is_collected = true;
     for (size_t i = 0; i < j->n; i++) {
         struct render_job *job = &j->jobs[i];
-        l->uses_apis |= job->uses_apis;
+        for (size_t k = 0; k < job->answers.len; k++)
+            if (!strv_has(&l->told.answers, job->answers.v[k]))
+                strv_push(&l->told.answers, job->answers.v[k]);
+        if (job->asks.any && !l->told.n_all)
+            l->told.n_all = l->s->api_versions.len;
         if (job->ms)
             event_emit(l->s->o.events, "app.rendered", "{s:s, s:s, s:I, s:I}", "app",
                        job->app->name, "tool", job->tool, "objects", (json_int_t)job->docs.len,
@@ -177,10 +183,13 @@ static bool load_level(struct loading *l, unsigned first, unsigned last, struct 
     return ok;
 }
 
-bool source_load_once(struct source *s, struct desired **out, bool *uses_apis, struct err *err)
+bool source_load_once(struct source *s, struct desired **out, struct told_apis *told,
+                      struct err *err)
 {
     struct desired *d = *out;
-    struct loading l = {.s = s, .d = d, .names = json_object(), .namespaces = json_object()};
+    struct loading l = {
+        .s = s, .d = d, .names = json_object(), .namespaces = json_object(), .kinds = kinds_new()};
+    source_add_known_kinds(s, l.kinds);
     desired_add_app_take(d, application_new_root(s->root.name));
     d->apps.v[0]->origin.repo = str_dup(s->root.name);
     bool ok = true;
@@ -200,6 +209,7 @@ bool source_load_once(struct source *s, struct desired **out, bool *uses_apis, s
         collect_finish(&l);
     json_decref(l.names);
     json_decref(l.namespaces);
-    *uses_apis = l.uses_apis;
+    kinds_free(l.kinds);
+    *told = l.told;
     return ok && desired_finish(d, err);
 }

@@ -42,17 +42,26 @@ MUST_CHECK bool source_wait(struct source *s, struct err *err);
 // There are more credentials now: what was denied is asked for again. True if anything was.
 bool source_retry_denied(struct source *s);
 
+// What charts were told of the served APIs: it may turn out otherwise once all CRDs are known.
+struct told_apis {
+    struct strv answers; // "1" or "0" and the API, each once
+    size_t n_all;        // length of the list given to a chart that was told all; 0: none was
+};
+
 struct loading {
     struct source *s;
     struct desired *d;
     json_t *names;      // application names seen -> index
     json_t *namespaces; // names of the Namespaces collected so far -> true
-    bool uses_apis;     // some chart asked which APIs are served
+    struct told_apis told;
+    struct kinds *kinds; // the cluster's, the built-in ones, and CRDs of directories so far
+    bool has_new_kinds;  // api_versions lacks some of these
 };
 
 // One application of the level that is being read.
 struct app_jobs {
     unsigned app;
+    bool was_deferred; // a chart lets the directories that are there go first
     enum { APP_PREPARING, APP_RENDERING, APP_READING, APP_READY } stage;
     struct waits waits; // while preparing, or reading what its ApplicationSets ask for
     struct render_job *jobs;
@@ -67,8 +76,10 @@ void app_jobs_prepare(struct loading *l, struct app_jobs *j);
 bool app_jobs_wait(struct loading *l, struct app_jobs *j); // takes the waits; are there any?
 void app_jobs_clear(struct app_jobs *j);
 
-// One pass over everything, into the empty desired state at *out.
-MUST_CHECK bool source_load_once(struct source *s, struct desired **out, bool *uses_apis,
+// Kinds known without reading anything: built in, and served by the cluster.
+void source_add_known_kinds(const struct source *s, struct kinds *k);
+// One pass over everything, into the empty desired state at *out. *told is the caller's to clear.
+MUST_CHECK bool source_load_once(struct source *s, struct desired **out, struct told_apis *told,
                                  struct err *err);
 
 // Turns what an application's jobs rendered into objects, projects and child applications. On

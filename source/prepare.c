@@ -87,6 +87,33 @@ static void init_job(struct loading *l, struct app_jobs *j, struct render_job *j
     job->api_versions = &l->s->api_versions;
 }
 
+static void note_crds(struct loading *l, const struct render_job *job)
+{
+    size_t known = kinds_count(l->kinds);
+    for (size_t i = 0; i < job->docs.len; i++)
+        if (str_eq(json_dot_str(job->docs.v[i].doc, "kind"), "CustomResourceDefinition"))
+            kinds_add_crd(l->kinds, job->docs.v[i].doc);
+    l->has_new_kinds |= kinds_count(l->kinds) != known;
+}
+
+// Plain directories that are there go first: CRDs in them are what charts most often ask about, and
+// a chart that is told of them at once need not be rendered again.
+static bool must_defer(struct loading *l, struct app_jobs *j)
+{
+    for (size_t k = 0; k < j->n; k++) {
+        if (render_is_directory(&j->jobs[k]))
+            continue;
+        if (!j->was_deferred)
+            return j->was_deferred = true;
+        if (l->has_new_kinds) {
+            strv_clear(&l->s->api_versions);
+            kinds_api_versions(l->kinds, &l->s->api_versions);
+            l->has_new_kinds = false;
+        }
+    }
+    return false;
+}
+
 // The root has no Application document: its one source is the root itself.
 static bool prepare_root(struct loading *l, struct app_jobs *j, struct err *err)
 {
@@ -99,7 +126,6 @@ static bool prepare_root(struct loading *l, struct app_jobs *j, struct err *err)
     j->jobs[0].revision = str_dup_or_null(j->jobs[0].tree->commit);
     note_revision(l->d->apps.v[0], j->jobs[0].revision,
                   j->jobs[0].tree->revision ? j->jobs[0].tree->revision : "folder");
-    render_begin(&j->jobs[0]);
     return true;
 }
 
@@ -121,8 +147,6 @@ static bool prepare_all(struct loading *l, struct app_jobs *j, struct err *err)
         if (!ok && !is_waiting(l))
             return false;
         err_clear(err);
-        if (!is_waiting(l))
-            render_begin(job);
     }
     return true;
 }
@@ -156,7 +180,13 @@ void app_jobs_prepare(struct loading *l, struct app_jobs *j)
     str_freep(&a->revision_text);
     l->s->ctx.project = a->doc ? a->project : NULL;
     bool ok = prepare_all(l, j, &err);
-    if (app_jobs_wait(l, j)) {
+    bool deferred = ok && !is_waiting(l) && must_defer(l, j);
+    for (size_t k = 0; ok && !deferred && !is_waiting(l) && k < j->n; k++) {
+        render_begin(&j->jobs[k]);
+        if (!strcmp(j->jobs[k].tool, "directory"))
+            note_crds(l, &j->jobs[k]);
+    }
+    if (app_jobs_wait(l, j) || deferred) {
         err_clear(&err);
         app_jobs_clear(j);
         return;

@@ -21,6 +21,8 @@ void render_clear(struct render_job *j)
     vec_clear(&j->docs);
     strv_clear(&j->warnings);
     strv_clear(&j->argv);
+    asks_clear(&j->asks);
+    strv_clear(&j->answers);
     err_clear(&j->err);
     chart_clear(&j->chart);
     free(j->path);
@@ -300,7 +302,7 @@ static bool fill_folder(struct render_job *j, struct err *err)
 static bool begin_tool(struct render_job *j, struct err *err)
 {
     struct sha256_ctx *h = sha256_begin();
-    sha256_add_str(h, "regrow-render/1");
+    sha256_add_str(h, "regrow-render/2");
     sha256_add_str(h, j->tool);
     sha256_add_str(h, j->path);
     bool ok = dir_make_temp("regrow-render", &j->work_dir, err);
@@ -317,11 +319,16 @@ static bool begin_tool(struct render_job *j, struct err *err)
     return fill_folder(j, err);
 }
 
+bool render_is_directory(struct render_job *j)
+{
+    j->tool = choose_tool(j);
+    return !strcmp(j->tool, "directory");
+}
+
 void render_begin(struct render_job *j)
 {
     struct err err = {0};
     bool ok = true;
-    j->tool = choose_tool(j);
     if (strcmp(j->tool, "directory") != 0)
         ok = begin_tool(j, &err);
     else {
@@ -346,7 +353,6 @@ void cache_store(const struct render_job *j, const char *key)
 {
     struct buf b CLEANUP(buf_clear) = {0};
     struct err err = {0};
-    buf_printf(&b, "%d\n", (int)j->uses_apis);
     for (size_t i = 0; i < j->docs.len; i++) {
         buf_printf(&b, "%s\t%u\t", j->docs.v[i].file ? j->docs.v[i].file : "", j->docs.v[i].line);
         canon_write(j->docs.v[i].doc, &b);
@@ -391,8 +397,7 @@ bool cache_load(struct render_job *j, const char *key)
     CLEANUP(str_freep) char *hex = hex_encode(sum.b, sizeof(sum.b));
     if (memcmp(hex, b.p + b.len - 64, 64) != 0)
         return false;
-    j->uses_apis = b.p[0] == '1';
-    for (size_t at = 2; at < b.len - 64;) {
+    for (size_t at = 0; at < b.len - 64;) {
         char *nl = memchr(b.p + at, '\n', b.len - at);
         if (!nl || !load_line(j, b.p + at, (size_t)(nl - b.p) - at))
             return false;

@@ -11,6 +11,7 @@
 #define SOURCE_RENDER_H
 
 #include "base/proc.h"
+#include "source/asks.h"
 #include "source/chart.h"
 #include "source/tree.h"
 
@@ -42,7 +43,8 @@ struct render_job {
     struct strv warnings;
     struct err err;
     bool is_done;
-    bool uses_apis; // a chart that asks which APIs are served
+    struct asks asks;    // which served APIs a chart asks about
+    struct strv answers; // to each of these: "1" or "0" and what was asked
     const char *tool;
     int64_t ms;
     // while running
@@ -53,6 +55,8 @@ struct render_job {
     bool network;
 };
 
+// Chooses the tool; a plain directory can be rendered before anything is known of the others.
+bool render_is_directory(struct render_job *j);
 // Prepares the job: afterwards it is done (directory, cache, error), or argv waits to be run.
 void render_begin(struct render_job *j);
 void render_spawn(struct render_job *j); // starts argv; is_done is set later, from the loop

@@ -276,16 +276,25 @@ bool source_root_revision(struct source *s, const char *root, char **commit, str
 }
 
 // What charts may ask about: the kinds served, and those this very state will bring.
-static bool update_apis(struct source *s, const struct desired *d)
+static bool same_list(const struct strv *a, const struct strv *b)
+{
+    bool same = a->len == b->len;
+    for (size_t i = 0; same && i < a->len; i++)
+        same = !strcmp(a->v[i], b->v[i]);
+    return same;
+}
+
+// Was a chart told anything of the served APIs that is not so, now that all CRDs are known?
+static bool update_apis(struct source *s, const struct desired *d, const struct told_apis *told)
 {
     struct strv now = {0};
     kinds_api_versions(d->kinds, &now);
-    bool same = now.len == s->api_versions.len;
-    for (size_t i = 0; same && i < now.len; i++)
-        same = !strcmp(now.v[i], s->api_versions.v[i]);
+    bool wrong = told->n_all && (told->n_all != now.len || !same_list(&now, &s->api_versions));
+    for (size_t i = 0; i < told->answers.len; i++)
+        wrong |= strv_has(&now, told->answers.v[i] + 1) != (*told->answers.v[i] == '1');
     strv_clear(&s->api_versions);
     s->api_versions = now;
-    return !same;
+    return wrong;
 }
 
 static int minor_of(const char *version)
@@ -294,7 +303,7 @@ static int minor_of(const char *version)
     return dot ? atoi(dot + 1) : 37;
 }
 
-static void add_known_kinds(const struct source *s, struct kinds *k)
+void source_add_known_kinds(const struct source *s, struct kinds *k)
 {
     kinds_add_builtin(k, minor_of(s->o.kube_version));
     for (size_t i = 0; s->o.known_kinds && i < kinds_count(s->o.known_kinds); i++) {
@@ -309,20 +318,23 @@ bool source_load(struct source *s, const char *root, struct desired **out, struc
     if (!parse_root(s, root, err))
         return false;
     CLEANUP(kinds_freep) struct kinds *first = kinds_new();
-    add_known_kinds(s, first);
+    source_add_known_kinds(s, first);
     strv_clear(&s->api_versions);
     kinds_api_versions(first, &s->api_versions);
     // CRDs of the state itself may change what charts render; what they then render may bring
     // others. A chart that never comes to rest is taken as it is after three rounds.
     for (int round = 0;; round++) {
         struct desired *d = desired_new();
-        bool uses_apis = false;
-        add_known_kinds(s, d->kinds);
-        if (!source_load_once(s, &d, &uses_apis, err)) {
+        struct told_apis told = {0};
+        source_add_known_kinds(s, d->kinds);
+        bool ok = source_load_once(s, &d, &told, err);
+        bool again = ok && update_apis(s, d, &told);
+        strv_clear(&told.answers);
+        if (!ok) {
             desired_free(d);
             return false;
         }
-        if (!uses_apis || round == 2 || !update_apis(s, d)) {
+        if (!again || round == 2) {
             *out = d;
             return true;
         }
