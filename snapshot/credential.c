@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "snapshot/keys.h"
+#include "snapshot/members.h"
 
 #define TYPE "regrow credential v1"
 #define SECRET_HEX (2 * KEY_BYTES)
@@ -181,7 +182,7 @@ static bool read_text(char *text, struct credential *out)
         signer_from_seed(seed, &out->signer);
     crypto_wipe(seed, sizeof(seed));
     bool has_k = take_secret(text, "K", out->k);
-    ok = ok && json_read_bounded(text, strlen(text), &o, &err);
+    ok = ok && bounded_json(text, strlen(text), &o, &err);
     err_clear(&err); // it may quote the text
     return ok && str_eq(json_string_value(json_object_get(o, "type")), TYPE) &&
            get_kind(o, &out->kind) && is_zeros(json_object_get(o, "seed")) &&

@@ -8,9 +8,8 @@
 
 #include "base/hash.h"
 #include "snapshot/age.h"
+#include "snapshot/members.h"
 #include "snapshot/signed.h"
-
-#define REPO_ID_BYTES 16
 
 // ---- keys of one chain in one epoch ----
 struct chain_keys {

@@ -19,33 +19,29 @@ bool marker_write(struct store *s, const struct marker *m, const struct signer *
                   struct err *err)
 {
     struct buf file CLEANUP(buf_clear) = {0};
-    json_auto_t *body =
-        json_pack("{s:i, s:o, s:s, s:b, s:b}", "format", REPOSITORY_FORMAT, "repo",
-                  hex_json(m->repo, sizeof(m->repo)), "store", m->store_kind, "atomic_create",
-                  m->atomic_create, "list_after_create", m->list_after_create);
+    CLEANUP(str_freep) char *repo = hex_encode(m->repo, sizeof(m->repo));
+    json_auto_t *body = json_pack("{s:i, s:s, s:s, s:b, s:b}", "format", REPOSITORY_FORMAT, "repo",
+                                  repo, "store", m->store_kind, "atomic_create", m->atomic_create,
+                                  "list_after_create", m->list_after_create);
     signed_write(TYPE, body, admin, 1, &file);
     return create_same(s, NAME, &file, err);
 }
 
 bool marker_parse(const json_t *body, struct marker *out, struct err *err)
 {
-    unsigned format = 0;
-    const char *kind = json_string_value(json_object_get(body, "store"));
-    const json_t *atomic = json_object_get(body, "atomic_create");
-    const json_t *listed = json_object_get(body, "list_after_create");
+    struct members m = members_of(body, err);
     *out = (struct marker){0};
-    if (!uint_member(body, "format", 1, INT32_MAX, &format))
-        return err_set(err, ERR_CORRUPT, "malformed format");
-    if (format != REPOSITORY_FORMAT) // before the rest, which may be another in it
+    unsigned format = (unsigned)member_uint(&m, "format", 1, INT32_MAX);
+    if (!m.is_bad && format != REPOSITORY_FORMAT) // before the rest, which may be another in it
         return err_set(err, ERR_INVALID, "the repository has format %u, this program knows %d",
                        format, REPOSITORY_FORMAT);
-    if (!hex_member(body, "repo", out->repo, sizeof(out->repo)) || !kind ||
-        strlen(kind) > MAX_KIND || !json_is_boolean(atomic) || !json_is_boolean(listed))
-        return err_set(err, ERR_CORRUPT, "a member is missing or malformed");
-    out->atomic_create = json_is_true(atomic);
-    out->list_after_create = json_is_true(listed);
-    out->store_kind = str_dup(kind);
-    return true;
+    member_hex(&m, "repo", out->repo, sizeof(out->repo));
+    out->atomic_create = member_bool(&m, "atomic_create");
+    out->list_after_create = member_bool(&m, "list_after_create");
+    out->store_kind = str_dup(member_text(&m, "store", MAX_KIND));
+    if (m.is_bad)
+        marker_clear(out);
+    return !m.is_bad;
 }
 
 static bool parse_signed(const struct buf *file, const struct trust_chain *c, struct marker *out,

@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "snapshot/codec.h"
+#include "snapshot/members.h"
 
 #define SIG_BASE64 88                              // 64 bytes with their padding
 #define SIG_LINE (KEY_ID_HEX + 1 + SIG_BASE64 + 1) // id, blank, signature, line end
@@ -88,54 +89,9 @@ bool signed_by(const struct signed_line *s, const uint8_t public[KEY_BYTES])
     return false;
 }
 
-// The parser recurses and allocates as the text tells it to: depth and strings are counted before.
-// Text that is no JSON may count wrongly; the parser refuses it then.
-static bool is_bounded(const char *p, size_t len)
-{
-    size_t depth = 0;
-    size_t string = 0;
-    bool in_string = false;
-    for (size_t i = 0; i < len; i++) {
-        char c = p[i];
-        if (in_string) {
-            in_string = c != '"';
-            i += c == '\\';
-            if (++string > JSON_MAX_STRING)
-                return false;
-            continue;
-        }
-        in_string = c == '"';
-        string = 0;
-        if (c == '{' || c == '[')
-            depth++;
-        else if ((c == '}' || c == ']') && depth)
-            depth--;
-        if (depth > JSON_MAX_DEPTH)
-            return false;
-    }
-    return true;
-}
-
-bool json_read_bounded(const char *p, size_t len, json_t **out, struct err *err)
-{
-    json_error_t e;
-    if (!is_bounded(p, len))
-        return err_set(err, ERR_CORRUPT, "JSON deeper than %d or a string beyond %u bytes",
-                       JSON_MAX_DEPTH, JSON_MAX_STRING);
-    json_t *v = json_loadb(p, len, JSON_REJECT_DUPLICATES, &e);
-    if (!v) // the library's text may quote what it read, which may be a secret
-        return err_set(err, ERR_CORRUPT, "malformed JSON at byte %d", e.position);
-    if (!json_is_object(v)) {
-        json_decref(v);
-        return err_set(err, ERR_CORRUPT, "JSON that is not an object");
-    }
-    *out = v;
-    return true;
-}
-
 bool signed_json(const struct signed_line *s, json_t **out, struct err *err)
 {
-    return json_read_bounded(s->body, s->body_len, out, err) || err_wrap(err, "signed line");
+    return bounded_json(s->body, s->body_len, out, err) || err_wrap(err, "signed line");
 }
 
 // ---- writing ----

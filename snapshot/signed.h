@@ -37,14 +37,8 @@ MUST_CHECK bool signed_split(const void *p, size_t len, size_t max_bytes, const 
                              struct signed_line *out, struct err *err);
 // Does one of the signatures come from this key and hold?
 bool signed_by(const struct signed_line *s, const uint8_t public[KEY_BYTES]);
-// The body as JSON; only after signed_by. Owned.
+// The body as JSON; only after signed_by. Depth 32, strings 64 KiB, no member twice. Owned.
 MUST_CHECK bool signed_json(const struct signed_line *s, json_t **out, struct err *err);
-
-// Reads one JSON object from outside: depth 32, strings 64 KiB, no key twice; what is beyond is
-// refused before the parser sees it. CORRUPT. Owned.
-#define JSON_MAX_DEPTH 32
-#define JSON_MAX_STRING (64U << 10)
-MUST_CHECK bool json_read_bounded(const char *p, size_t len, json_t **out, struct err *err);
 
 struct signer {
     uint8_t seed[KEY_BYTES];

@@ -9,27 +9,27 @@
 
 #define KEY_BASE64 44
 #define MAX_LABEL 256
+#define MAX_FLAG 64
+#define FLAG_CHARS "abcdefghijklmnopqrstuvwxyz0123456789-"
+#define MAX_LIST 10000 // the file's own bound is lower
 
 static const char *const slot_kinds[] = {"passphrase", "age"};
-
-static const struct {
-    enum role role;
-    const char *name;
-} roles[] = {{ROLE_WRITE, "write"}, {ROLE_PRUNE, "prune"}, {ROLE_JUDGE, "judge"}};
+static const enum role roles[] = {ROLE_WRITE, ROLE_PRUNE, ROLE_JUDGE};
+static const char *const role_names[] = {"write", "prune", "judge"};
 
 const char *role_name(enum role r)
 {
     for (size_t i = 0; i < ARRAY_LEN(roles); i++)
-        if (roles[i].role == r)
-            return roles[i].name;
+        if (roles[i] == r)
+            return role_names[i];
     return "?";
 }
 
 bool role_parse(const char *s, enum role *out)
 {
     for (size_t i = 0; i < ARRAY_LEN(roles); i++)
-        if (!strcmp(roles[i].name, s)) {
-            *out = roles[i].role;
+        if (!strcmp(role_names[i], s)) {
+            *out = roles[i];
             return true;
         }
     return false;
@@ -60,7 +60,7 @@ void trust_clear(struct trust *t)
 
 // ---- writing ----
 
-json_t *hex_json(const void *p, size_t len)
+static json_t *hex_json(const void *p, size_t len)
 {
     CLEANUP(str_freep) char *hex = hex_encode(p, len);
     return json_string(hex);
@@ -81,6 +81,12 @@ static json_t *text_json(const char *s)
     return v;
 }
 
+static void set_label(json_t *o, const char *label)
+{
+    if (!str_is_empty(label))
+        json_object_set_new(o, "label", text_json(label));
+}
+
 static json_t *strings_json(const struct strv *l)
 {
     json_t *a = json_array();
@@ -92,9 +98,11 @@ static json_t *strings_json(const struct strv *l)
 static json_t *admins_json(const struct trust *t)
 {
     json_t *keys = json_array();
-    for (size_t i = 0; i < t->admins.len; i++)
-        json_array_append_new(keys, json_pack("{s:o, s:o}", "key", key_json(t->admins.v[i].public),
-                                              "label", text_json(t->admins.v[i].label)));
+    for (size_t i = 0; i < t->admins.len; i++) {
+        json_t *o = json_pack("{s:o}", "key", key_json(t->admins.v[i].public));
+        set_label(o, t->admins.v[i].label);
+        json_array_append_new(keys, o);
+    }
     return json_pack("{s:i, s:o}", "need", (int)t->need, "keys", keys);
 }
 
@@ -115,9 +123,10 @@ static json_t *slots_json(const struct trust *t)
     json_t *a = json_array();
     for (size_t i = 0; i < t->slots.len; i++) {
         const struct trust_slot *s = &t->slots.v[i];
-        json_array_append_new(a, json_pack("{s:o, s:i, s:o, s:o}", "file", text_json(s->file),
-                                           "epoch", (int)s->epoch, "kind", text_json(s->kind),
-                                           "label", text_json(s->label)));
+        json_t *o = json_pack("{s:o, s:i, s:o}", "file", text_json(s->file), "epoch", (int)s->epoch,
+                              "kind", text_json(s->kind));
+        set_label(o, s->label);
+        json_array_append_new(a, o);
     }
     return a;
 }
@@ -127,9 +136,9 @@ static json_t *signers_json(const struct trust *t)
     json_t *a = json_array();
     for (size_t i = 0; i < t->signers.len; i++) {
         const struct trust_signer *s = &t->signers.v[i];
-        json_t *o = json_pack("{s:o, s:s, s:o, s:o}", "key", key_json(s->public), "role",
-                              role_name(s->role), "chains", strings_json(&s->chains), "label",
-                              text_json(s->label));
+        json_t *o = json_pack("{s:o, s:s, s:o}", "key", key_json(s->public), "role",
+                              role_name(s->role), "chains", strings_json(&s->chains));
+        set_label(o, s->label);
         if (s->until)
             json_object_set(o, "until", s->until);
         json_array_append_new(a, o);
@@ -153,102 +162,64 @@ json_t *trust_json(const struct trust *t)
 
 // ---- reading ----
 
-static bool malformed(struct err *err, const char *what)
-{
-    return err_set(err, ERR_CORRUPT, "malformed %s", what);
-}
-
-bool hex_member(const json_t *o, const char *name, void *out, size_t len)
-{
-    const char *s = json_string_value(json_object_get(o, name));
-    return s && strspn(s, "0123456789abcdef") == strlen(s) && hex_decode(s, out, len);
-}
-
-bool uint_member(const json_t *o, const char *name, unsigned min, unsigned max, unsigned *out)
-{
-    const json_t *v = json_object_get(o, name);
-    if (!json_is_integer(v) || json_integer_value(v) < min || json_integer_value(v) > max)
-        return false;
-    *out = (unsigned)json_integer_value(v);
-    return true;
-}
-
-static bool key_member(const json_t *o, uint8_t out[KEY_BYTES])
+static void read_key(struct members *m, uint8_t out[KEY_BYTES])
 {
     uint8_t bytes[base64_room(KEY_BASE64)];
-    const char *s = json_string_value(json_object_get(o, "key"));
-    if (!s || strlen(s) != KEY_BASE64 || base64_strict(s, KEY_BASE64, true, bytes) != KEY_BYTES)
-        return false;
-    memcpy(out, bytes, KEY_BYTES);
-    return true;
+    const char *s = member_text(m, "key", KEY_BASE64);
+    if (strlen(s) == KEY_BASE64 && base64_strict(s, KEY_BASE64, true, bytes) == KEY_BYTES)
+        memcpy(out, bytes, KEY_BYTES);
+    else
+        member_bad(m, "key", "not the base64 of a key");
 }
 
-// Absent is empty.
-static bool label_member(const json_t *o, char **out)
+static void read_label(struct members *m, char **out)
 {
-    const json_t *v = json_object_get(o, "label");
-    if ((v && !json_is_string(v)) || json_string_length(v) > MAX_LABEL)
-        return false;
-    *out = str_dup(v ? json_string_value(v) : "");
-    return true;
+    const char *s = member_text_or_null(m, "label", MAX_LABEL);
+    *out = str_dup(s ? s : "");
 }
 
-// An array of strings that pass the check; absent is empty.
-static bool strings_member(const json_t *o, const char *name, bool (*is_valid)(const char *),
-                           struct strv *out)
+// A list of strings that pass the check; absent is empty.
+static void read_strings(struct members *m, const char *key, bool (*is_valid)(const char *),
+                         struct strv *out)
 {
-    const json_t *a = json_object_get(o, name);
+    const json_t *a = json_object_get(m->o, key) ? member_array(m, key, MAX_LIST) : NULL;
     size_t i;
     const json_t *v;
-    if (a && !json_is_array(a))
-        return false;
     json_array_foreach(a, i, v)
     {
         const char *s = json_string_value(v);
-        if (!s || !is_valid(s))
-            return false;
-        strv_push(out, s);
+        if (s && is_valid(s))
+            strv_push(out, s);
+        else
+            member_bad(m, key, "a list with something that cannot be in it");
     }
-    return true;
 }
 
 static bool flag_is_valid(const char *s)
 {
-    return *s && strlen(s) <= 64;
+    return *s && strlen(s) <= MAX_FLAG && strspn(s, FLAG_CHARS) == strlen(s);
 }
 
-static bool parse_features(const json_t *body, struct trust *t, struct err *err)
+static bool read_features(const json_t *o, struct trust *t, struct err *err)
 {
-    const json_t *f = json_object_get(body, "features");
-    return (json_is_object(f) && strings_member(f, "read", flag_is_valid, &t->read_flags) &&
-            strings_member(f, "write", flag_is_valid, &t->write_flags) &&
-            strings_member(f, "prune", flag_is_valid, &t->prune_flags)) ||
-           malformed(err, "features");
-}
-
-static bool is_admin(const struct trust *t, const uint8_t public[KEY_BYTES], size_t before)
-{
-    for (size_t i = 0; i < before; i++)
-        if (!memcmp(t->admins.v[i].public, public, KEY_BYTES))
-            return true;
-    return false;
+    struct members m = members_of(o, err);
+    read_strings(&m, "read", flag_is_valid, &t->read_flags);
+    read_strings(&m, "write", flag_is_valid, &t->write_flags);
+    read_strings(&m, "prune", flag_is_valid, &t->prune_flags);
+    return !m.is_bad || err_wrap(err, "features");
 }
 
 // Each key once: it must not count twice.
-static bool parse_admins(const json_t *body, struct trust *t, struct err *err)
+static bool read_admin(const json_t *o, struct trust *t, struct err *err)
 {
-    const json_t *o = json_object_get(body, "admins");
-    const json_t *keys = json_object_get(o, "keys");
-    size_t i;
-    const json_t *v;
-    json_array_foreach(keys, i, v)
-    {
-        struct trust_admin *a = vec_push(&t->admins);
-        if (!key_member(v, a->public) || !label_member(v, &a->label) || is_admin(t, a->public, i))
-            return malformed(err, "admin");
-    }
-    unsigned most = t->admins.len < MAX_SIGNATURES ? (unsigned)t->admins.len : MAX_SIGNATURES;
-    return uint_member(o, "need", 1, most, &t->need) || malformed(err, "admins");
+    struct members m = members_of(o, err);
+    struct trust_admin *a = vec_push(&t->admins);
+    read_key(&m, a->public);
+    read_label(&m, &a->label);
+    for (size_t i = 0; i + 1 < t->admins.len; i++)
+        if (!memcmp(t->admins.v[i].public, a->public, KEY_BYTES))
+            member_bad(&m, "key", "there twice");
+    return !m.is_bad;
 }
 
 const struct trust_epoch *trust_epoch(const struct trust *t, unsigned n)
@@ -259,124 +230,117 @@ const struct trust_epoch *trust_epoch(const struct trust *t, unsigned n)
     return NULL;
 }
 
-static bool parse_epoch(const json_t *o, struct trust_epoch *out)
+static bool read_epoch(const json_t *o, struct trust *t, struct err *err)
 {
-    struct err err = {0};
-    const char *recipient = json_string_value(json_object_get(o, "recipient"));
-    const json_t *closed = json_object_get(o, "closed");
-    bool ok = recipient && json_is_boolean(closed) && uint_member(o, "n", 1, MAX_EPOCH, &out->n) &&
-              age_recipient_parse(recipient, out->recipient, &err);
-    err_clear(&err); // the caller says what is malformed
-    out->is_closed = json_is_true(closed);
-    return ok;
+    struct members m = members_of(o, err);
+    struct trust_epoch e = {.n = (unsigned)member_uint(&m, "n", 1, MAX_EPOCH)};
+    const char *recipient = member_text(&m, "recipient", AGE_TEXT_CHARS);
+    e.is_closed = member_bool(&m, "closed");
+    if (trust_epoch(t, e.n))
+        member_bad(&m, "n", "there twice");
+    if (m.is_bad || !age_recipient_parse(recipient, e.recipient, err))
+        return false;
+    *vec_push(&t->epochs) = e;
+    return true;
 }
 
-static bool parse_epochs(const json_t *body, struct trust *t, struct err *err)
+static bool read_slot(const json_t *o, struct trust *t, struct err *err)
 {
-    const json_t *a = json_object_get(body, "epochs");
-    size_t i;
-    const json_t *v;
-    json_array_foreach(a, i, v)
-    {
-        struct trust_epoch e = {0};
-        if (!parse_epoch(v, &e) || trust_epoch(t, e.n))
-            return malformed(err, "epoch");
-        *vec_push(&t->epochs) = e;
-    }
-    return json_is_array(a) || malformed(err, "epochs");
+    struct members m = members_of(o, err);
+    struct trust_slot *s = vec_push(&t->slots);
+    struct sha256 file;
+    member_hex(&m, "file", file.b, sizeof(file.b));
+    s->epoch = (unsigned)member_uint(&m, "epoch", 1, MAX_EPOCH);
+    s->kind = str_dup(slot_kinds[member_choice(&m, "kind", slot_kinds, ARRAY_LEN(slot_kinds))]);
+    read_label(&m, &s->label);
+    if (!m.is_bad && !trust_epoch(t, s->epoch))
+        member_bad(&m, "epoch", "not one of the epochs");
+    if (!m.is_bad)
+        memcpy(s->file, json_string_value(json_object_get(o, "file")), sizeof(s->file));
+    return !m.is_bad;
 }
 
-static bool slot_kind_is_valid(const char *s)
+static void read_until(struct members *m, json_t **out)
 {
-    for (size_t i = 0; i < ARRAY_LEN(slot_kinds); i++)
-        if (str_eq(s, slot_kinds[i]))
-            return true;
-    return false;
-}
-
-static bool parse_slots(const json_t *body, struct trust *t, struct err *err)
-{
-    const json_t *a = json_object_get(body, "slots");
-    size_t i;
-    const json_t *v;
-    json_array_foreach(a, i, v)
-    {
-        struct trust_slot *s = vec_push(&t->slots);
-        struct sha256 h;
-        const char *kind = json_string_value(json_object_get(v, "kind"));
-        if (!hex_member(v, "file", h.b, sizeof(h.b)) || !slot_kind_is_valid(kind) ||
-            !uint_member(v, "epoch", 1, MAX_EPOCH, &s->epoch) || !trust_epoch(t, s->epoch) ||
-            !label_member(v, &s->label))
-            return malformed(err, "slot");
-        memcpy(s->file, json_string_value(json_object_get(v, "file")), sizeof(s->file));
-        s->kind = str_dup(kind);
-    }
-    return json_is_array(a) || malformed(err, "slots");
-}
-
-static bool parse_until(const json_t *o, struct trust_signer *s)
-{
-    const json_t *until = json_object_get(o, "until");
+    const json_t *until = json_object_get(m->o, "until") ? member_object(m, "until") : NULL;
     const char *chain;
-    const json_t *v;
-    if (!until)
-        return true;
+    json_t *v;
     json_object_foreach((json_t *)until, chain, v)
     {
         if (!chain_name_is_valid(chain) || !json_is_integer(v) || json_integer_value(v) < 0 ||
             json_integer_value(v) > MAX_SEQ)
-            return false;
+            member_bad(m, "until", "not of chains and numbers");
     }
-    s->until = json_deep_copy(until);
-    return json_is_object(until);
-}
-
-static const struct trust_signer *signer_row(const struct trust *t, const uint8_t *public,
-                                             enum role role)
-{
-    for (size_t i = 0; i < t->signers.len; i++)
-        if (t->signers.v[i].role == role && !memcmp(t->signers.v[i].public, public, KEY_BYTES))
-            return &t->signers.v[i];
-    return NULL;
+    *out = json_deep_copy(until);
 }
 
 // One row for a key in a role, so that `until` cannot say two things.
-static bool parse_signers(const json_t *body, struct trust *t, struct err *err)
+static bool read_signer(const json_t *o, struct trust *t, struct err *err)
 {
-    const json_t *a = json_object_get(body, "signers");
+    struct members m = members_of(o, err);
+    struct trust_signer *s = vec_push(&t->signers);
+    s->role = roles[member_choice(&m, "role", role_names, ARRAY_LEN(role_names))];
+    read_key(&m, s->public);
+    read_strings(&m, "chains", chain_name_is_valid, &s->chains);
+    read_label(&m, &s->label);
+    read_until(&m, &s->until);
+    for (size_t i = 0; i + 1 < t->signers.len; i++)
+        if (t->signers.v[i].role == s->role &&
+            !memcmp(t->signers.v[i].public, s->public, KEY_BYTES))
+            member_bad(&m, "key", "there twice in this role");
+    return !m.is_bad;
+}
+
+typedef bool (*row_fn)(const json_t *o, struct trust *t, struct err *err);
+
+static bool read_rows(const json_t *o, const char *key, row_fn read, struct trust *t,
+                      struct err *err)
+{
+    struct members m = members_of(o, err);
+    const json_t *a = member_array(&m, key, MAX_LIST);
     size_t i;
     const json_t *v;
     json_array_foreach(a, i, v)
     {
-        struct trust_signer *s = vec_push(&t->signers);
-        const char *role = json_string_value(json_object_get(v, "role"));
-        if (!role || !role_parse(role, &s->role) || !key_member(v, s->public) ||
-            !strings_member(v, "chains", chain_name_is_valid, &s->chains) ||
-            !label_member(v, &s->label) || !parse_until(v, s) ||
-            signer_row(t, s->public, s->role) != s)
-            return malformed(err, "signer");
+        if (!read(v, t, err))
+            return err_wrap(err, "%s[%zu]", key, i);
     }
-    return json_is_array(a) || malformed(err, "signers");
+    return !m.is_bad;
 }
 
-static bool parse_members(const json_t *body, struct trust *t, struct err *err)
+static bool read_admins(const json_t *o, struct trust *t, struct err *err)
 {
-    if (!uint_member(body, "n", 1, TRUST_MAX, &t->n))
-        return malformed(err, "n");
-    if (!hex_member(body, "repo", t->repo, sizeof(t->repo)))
-        return malformed(err, "repo");
-    if (t->n > 1 ? !hex_member(body, "prev", t->prev.b, sizeof(t->prev.b))
-                 : !json_is_null(json_object_get(body, "prev")))
-        return malformed(err, "prev");
-    return parse_features(body, t, err) && parse_admins(body, t, err) &&
-           parse_epochs(body, t, err) && parse_slots(body, t, err) && parse_signers(body, t, err);
+    struct members m = members_of(o, err);
+    if (!read_rows(o, "keys", read_admin, t, err))
+        return err_wrap(err, "admins");
+    uint64_t most = t->admins.len < MAX_SIGNATURES ? t->admins.len : MAX_SIGNATURES;
+    t->need = (unsigned)member_uint(&m, "need", 1, most);
+    return !m.is_bad || err_wrap(err, "admins");
+}
+
+static bool read_members(const json_t *body, struct trust *t, struct err *err)
+{
+    struct members m = members_of(body, err);
+    t->n = (unsigned)member_uint(&m, "n", 1, TRUST_MAX);
+    member_hex(&m, "repo", t->repo, sizeof(t->repo));
+    if (t->n > 1)
+        member_hex(&m, "prev", t->prev.b, sizeof(t->prev.b));
+    else if (!json_is_null(json_object_get(body, "prev")))
+        member_bad(&m, "prev", "not null");
+    const json_t *features = member_object(&m, "features");
+    const json_t *admins = member_object(&m, "admins");
+    return !m.is_bad && read_features(features, t, err) && read_admins(admins, t, err) &&
+           read_rows(body, "epochs", read_epoch, t, err) &&
+           read_rows(body, "slots", read_slot, t, err) &&
+           read_rows(body, "signers", read_signer, t, err);
 }
 
 bool trust_parse(const json_t *body, struct trust *out, struct err *err)
 {
     *out = (struct trust){0};
-    if (parse_members(body, out, err))
+    if (read_members(body, out, err))
         return true;
+    err->kind = ERR_CORRUPT; // a malformed recipient is INVALID where people give one
     trust_clear(out);
     return false;
 }

@@ -255,6 +255,11 @@ static void bad_label(struct trust *t)
     str_set(&t->signers.v[0].label, "\xff");
 }
 
+static void escape_label(struct trust *t)
+{
+    str_set(&t->signers.v[0].label, "\x1b[2J");
+}
+
 static void bad_slot(struct trust *t)
 {
     kit_add_slot(t, "x");
@@ -346,17 +351,18 @@ static void writes_refused(void **s)
         {writer_is_admin, two, 2, "is an admin as well"},
         {writer_is_judge, two, 2, "has the role judge as well"},
         {bad_label, two, 2, "UTF-8"},
-        {bad_slot, two, 2, "malformed slot"},
-        {bad_kind, two, 2, "malformed slot"},
+        {escape_label, two, 2, "signers[0]: label"},
+        {bad_slot, two, 2, "slots[0]: epoch is not one of the epochs"},
+        {bad_kind, two, 2, "slots[0]: kind is not one that is known"},
         {two_open, two, 2, "2 epochs are open"},
         {epoch_gone, two, 2, "epoch 1 is gone"},
         {epoch_changed, two, 2, "epoch 1 is gone or changed"},
         {signer_gone, two, 2, "signer writer is gone"},
         {chain_gone, two, 2, "lost a chain"},
         {all_to_one, two, 2, "lost a chain"},
-        {bad_until, two, 2, "malformed signer"},
-        {need_nobody, two, 2, "malformed admins"},
-        {twice, two, 2, "malformed admin"},
+        {bad_until, two, 2, "signers[0]: until"},
+        {need_nobody, two, 2, "admins: need"},
+        {twice, two, 2, "admins: keys[3]: key is there twice"},
         {too_large, two, 2, "larger"},
     };
     CLEANUP(store_freep) struct store *st = memstore_new();
