@@ -17,6 +17,7 @@ struct folder_store {
     struct store base;
     char *dir;
     const struct folder_fs *fs;
+    struct strv ready; // folders that are there and durable
 };
 
 static char *full_path(const struct folder_store *f, const char *name)
@@ -30,21 +31,38 @@ static char *dir_of(const char *path)
     return !slash ? str_dup(".") : slash == path ? str_dup("/") : str_ndup(path, slash - path);
 }
 
-// Makes the folders above a file, each durable in its parent before the next is made.
-static int make_dirs(const struct folder_store *f, const char *dir)
+// Makes what is missing above the repository's own folder.
+static int make_above(const struct folder_store *f, const char *dir)
 {
-    int rc = f->fs->make_dir(f->fs->ctx, dir);
-    if (rc == EEXIST)
-        return 0;
     CLEANUP(str_freep) char *parent = dir_of(dir);
+    int rc = f->fs->make_dir(f->fs->ctx, dir);
     if (rc == ENOENT && strcmp(parent, dir) != 0) {
-        rc = make_dirs(f, parent);
+        rc = make_above(f, parent);
         if (rc == 0)
             rc = f->fs->make_dir(f->fs->ctx, dir);
-        if (rc == EEXIST)
-            return 0;
     }
-    return rc ? rc : f->fs->sync_dir(f->fs->ctx, parent);
+    return rc == EEXIST ? 0 : rc;
+}
+
+// Makes a folder and sees to it, once in this store's life, that its name is durable, and that of
+// each folder above it: a run that died may have made one and not synced its parent.
+static int ready_dir(struct folder_store *f, const char *dir)
+{
+    if (strv_has(&f->ready, dir))
+        return 0;
+    bool is_root = !strcmp(dir, f->dir);
+    CLEANUP(str_freep) char *parent = dir_of(dir);
+    int rc = is_root ? make_above(f, dir) : ready_dir(f, parent);
+    if (rc == 0 && !is_root)
+        rc = f->fs->make_dir(f->fs->ctx, dir);
+    if (rc != 0 && rc != EEXIST)
+        return rc;
+    rc = f->fs->sync_dir(f->fs->ctx, parent);
+    if (rc == EACCES && is_root)
+        rc = 0; // not ours to read; the folder was there before us
+    if (rc == 0)
+        strv_push(&f->ready, dir);
+    return rc;
 }
 
 static char *temp_name(const char *dir)
@@ -71,12 +89,9 @@ static bool folder_create(struct store *s, const char *name, const void *p, size
     CLEANUP(str_freep) char *dir = dir_of(path);
     CLEANUP(str_freep) char *tmp = temp_name(dir);
     (void)needs;
-    int rc = f->fs->write_new(f->fs->ctx, tmp, p, len);
-    if (rc == ENOENT) {
-        rc = make_dirs(f, dir);
-        if (rc == 0)
-            rc = f->fs->write_new(f->fs->ctx, tmp, p, len);
-    }
+    int rc = ready_dir(f, dir);
+    if (rc == 0)
+        rc = f->fs->write_new(f->fs->ctx, tmp, p, len);
     bool unclear = false;
     if (rc == 0) {
         rc = f->fs->publish(f->fs->ctx, tmp, path);
@@ -200,8 +215,8 @@ static bool folder_now(struct store *s, int64_t *unix_ms, struct err *err)
     if (rc == 0)
         rc = f->fs->list(f->fs->ctx, f->dir, on_clock_entry, &c);
     f->fs->unlink(f->fs->ctx, tmp);
-    if (rc == EACCES || rc == EROFS || rc == EPERM) {
-        *unix_ms = clock_unix_ms(); // read-only: only ages are shown by it
+    if (rc == EACCES || rc == EROFS || rc == EPERM || rc == ENOENT) {
+        *unix_ms = clock_unix_ms(); // read-only, or not there yet: only ages are shown by it
         return true;
     }
     if (rc != 0)
@@ -215,6 +230,7 @@ static void folder_free(struct store *s)
     struct folder_store *f = (struct folder_store *)s;
     free(f->base.url);
     free(f->dir);
+    strv_clear(&f->ready);
     free(f);
 }
 
