@@ -101,12 +101,9 @@ static bool folder_create(struct store *s, const char *name, const void *p, size
     if (rc != 0)
         f->fs->unlink(f->fs->ctx, tmp); // best effort: the pruner takes what is left
     *made = rc == 0 || unclear;
-    if (rc == EEXIST) {
-        *made = false;
-        return true;
-    }
-    if (rc != 0 && !unclear)
+    if (!*made && rc != EEXIST)
         return err_set_errno(err, rc, "write");
+    // Of a name that was there already too: whoever made it may have died before this.
     rc = f->fs->sync_dir(f->fs->ctx, dir);
     return rc == 0 || err_set_errno(err, rc, "sync the folder");
 }
