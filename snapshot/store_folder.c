@@ -52,14 +52,15 @@ static int ready_dir(struct folder_store *f, const char *dir)
         return 0;
     bool is_root = !strcmp(dir, f->dir);
     CLEANUP(str_freep) char *parent = dir_of(dir);
-    int rc = is_root ? make_above(f, dir) : ready_dir(f, parent);
-    if (rc == 0 && !is_root)
+    int rc = is_root ? make_above(f, parent) : ready_dir(f, parent);
+    if (rc == 0)
         rc = f->fs->make_dir(f->fs->ctx, dir);
     if (rc != 0 && rc != EEXIST)
         return rc;
+    bool was_there = rc == EEXIST;
     rc = f->fs->sync_dir(f->fs->ctx, parent);
-    if (rc == EACCES && is_root)
-        rc = 0; // not ours to read; the folder was there before us
+    if (rc == EACCES && is_root && was_there)
+        rc = 0; // a parent that is not ours to read
     if (rc == 0)
         strv_push(&f->ready, dir);
     return rc;

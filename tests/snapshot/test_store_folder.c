@@ -62,8 +62,8 @@ static void expect_owed(struct store *s, const char *name, const char *bytes, bo
     struct buf b = {0};
     bool found = false;
     assert_true(store_get(s, name, 100, &b, &found, &err));
-    if (reported)
-        assert_true(found);
+    if (reported && !found)
+        fail_msg("%s was reported and is gone", name);
     if (found) {
         assert_int_equal(b.len, strlen(bytes));
         assert_memory_equal(b.p, bytes, b.len);
@@ -125,11 +125,11 @@ static void failing_calls(void **state)
             bool reported[ARRAY_LEN(files)];
             powercut_fail(p, step, errnos[e]);
             write_all(s, reported);
+            powercut_fail(p, 0, 0);
             for (size_t i = 0; i < ARRAY_LEN(files); i++)
                 expect_owed(s, files[i][0], files[i][1], reported[i]);
             // Once it works again the same completes it, for another process too; and what it
             // reports survives a power cut right afterwards.
-            powercut_fail(p, 0, 0);
             store_free(s);
             s = store_folder_new("/repo", powercut_fs(p));
             assert_int_equal(write_all(s, reported), ARRAY_LEN(files));
