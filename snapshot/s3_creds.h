@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Private to snapshot: where the keys of an S3 store come from, in this order: the environment
-// (AWS_ACCESS_KEY_ID …), a web identity (AWS_ROLE_ARN with AWS_WEB_IDENTITY_TOKEN_FILE, exchanged at
-// STS and renewed), a credentials file (the one given, AWS_SHARED_CREDENTIALS_FILE, or
+// (AWS_ACCESS_KEY_ID …), a web identity (AWS_ROLE_ARN with AWS_WEB_IDENTITY_TOKEN_FILE, exchanged
+// at STS and renewed), a credentials file (the one given, AWS_SHARED_CREDENTIALS_FILE, or
 // ~/.aws/credentials; profile AWS_PROFILE or "default").
 #ifndef SNAPSHOT_S3_CREDS_H
 #define SNAPSHOT_S3_CREDS_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Private to snapshot: the little XML that S3 and STS answer with. Elements of a flat list are found
-// by name; entities are decoded; everything else of XML is ignored. Total on any bytes.
+// Private to snapshot: the little XML that S3 and STS answer with. Elements of a flat list are
+// found by name; entities are decoded; everything else of XML is ignored. Total on any bytes.
 #ifndef SNAPSHOT_S3_XML_H
 #define SNAPSHOT_S3_XML_H
 

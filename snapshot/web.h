@@ -26,7 +26,7 @@ struct web_request {
 struct web_reply {
     int status; // 0: no answer
     struct buf body;
-    int64_t date_ms;     // the server's clock (Date), Unix; 0 unknown
+    int64_t date_ms; // the server's clock (Date), Unix; 0 unknown
     char *location, *link, *challenge, *digest, *content_type;
     int64_t retry_after_ms; // -1: none named
 };
@@ -36,8 +36,8 @@ void web_reply_clear(struct web_reply *r);
 MUST_CHECK bool web_run(struct web *w, const struct web_request *q, struct web_reply *r,
                         struct err *err);
 
-// Waits with jitter before attempt n (1, 2 …): 0.2 s doubling to 5 s, or what the server named (30 s
-// at most). False when the loop is stopping.
+// Waits with jitter before attempt n (1, 2 …): 0.2 s doubling to 5 s, or what the server named (30
+// s at most). False when the loop is stopping.
 bool web_pause(struct web *w, unsigned attempt, int64_t retry_after_ms);
 
 // "a/b c" -> "a/b%20c"; with keep_slash false "%2F". Only A-Z a-z 0-9 - . _ ~ stay.
