@@ -107,7 +107,7 @@ bool cred_prefix_covers(const char *prefix, const char *url)
     const char *sep = strstr(url, "://");
     const char *host = sep ? sep + 3 : url;
     size_t host_end = (size_t)(host - url) + strcspn(host, "/");
-    return n > host_end || !url[n] || url[n] == '/';
+    return n >= host_end;
 }
 
 struct creds *creds_new(const struct source_cred *given, size_t n)

@@ -231,9 +231,10 @@ static bool store_locked(struct gitcommit *c, struct err *err)
     bool ok = gitrepo_open_cache(path, &repo, err);
     // Another process may have brought it meanwhile.
     ok = ok && (gitrepo_has(repo, c->id) || gitrepo_store(repo, c->spool, g->c->loop, err));
+    // A pack of the same name that is damaged hides the one that came: that counts as damage.
     if (ok && !gitrepo_has(repo, c->id))
-        ok = err_set(err, ERR_NOT_FOUND, "%s: commit %s is not in what the server sent", g->url,
-                     c->id);
+        ok = err_set(err, c->is_damaged ? ERR_NOT_FOUND : ERR_CORRUPT,
+                     "%s: commit %s is not in what the server sent", g->url, c->id);
     ok = ok && gitrepo_walk(repo, c->id, g, g->c->loop, &c->files, err);
     if (ok)
         write_have(c, repo);
