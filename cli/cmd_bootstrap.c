@@ -46,11 +46,13 @@ static void print_problems(const struct cli *c, const struct run *r)
         }
         app_view_clear(&v);
     }
+    for (size_t i = 0; i < run_leftovers(r)->len; i++)
+        printf("  %s %s\n", state_symbol(c, NODE_FAILED), run_leftovers(r)->v[i]);
 }
 
 static int exit_of(const struct run *r, const struct run_summary *s)
 {
-    if (s->apps_failed + s->apps_unknown + s->apps_blocked)
+    if (s->apps_failed + s->apps_unknown + s->apps_blocked + run_leftovers(r)->len)
         return err_exit_code(ERR_PARTIAL);
     if (!s->is_timed_out)
         return s->apps_waiting ? err_exit_code(ERR_PARTIAL) : 0;
@@ -131,6 +133,10 @@ static void print_json_summary(const struct run *r, int code)
                                             "waitsFor", v.waits_for));
         app_view_clear(&v);
     }
+    for (size_t i = 0; i < run_leftovers(r)->len; i++)
+        json_array_append_new(json_object_get(out, "problems"),
+                              json_pack("{s:s, s:s, s:s}", "application", "", "problem",
+                                        run_leftovers(r)->v[i], "waitsFor", ""));
     print_json(out, stdout);
 }
 

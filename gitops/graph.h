@@ -107,6 +107,8 @@ struct graph_live {
     bool (*exists)(void *ctx, const struct object_id *id);
     // Labels of a live namespace not in the desired state, or NULL. Owned by the caller's ctx.
     const json_t *(*namespace_labels)(void *ctx, const char *name);
+    // Does the aggregated API server of this group not answer? What it serves is unknown.
+    bool (*is_stale_group)(void *ctx, const char *group);
     void *ctx;
 };
 

@@ -53,6 +53,12 @@ static void kind_edge(struct builder *b, unsigned object)
     const struct kind_info *k = kinds_find(b->d->kinds, o->id.group, NULL, o->id.kind);
     if (k && (k->is_builtin || k->is_served))
         return;
+    if (b->live && b->live->is_stale_group && b->live->is_stale_group(b->live->ctx, o->id.group)) {
+        CLEANUP(str_freep) char *name = str_printf("%s.%s", o->version, o->id.group);
+        struct object_id id = {(char *)"apiregistration.k8s.io", (char *)"APIService", NULL, name};
+        edge_add(b, object, external_node(b, &id), NEED_READY, WHY_APISERVICE, true, NULL);
+        return;
+    }
     struct object_id id = {(char *)"apiextensions.k8s.io", (char *)"CustomResourceDefinition", NULL,
                            key};
     edge_add(b, object, external_node(b, &id), NEED_READY, WHY_CRD, true, NULL);
@@ -270,11 +276,11 @@ static void depends_on_edges(struct builder *b, unsigned object, const json_t *d
         if (in_ns || p.len == 3) {
             struct object_id id = {p.v[0], p.v[p.len - 2], in_ns ? p.v[2] : NULL, p.v[p.len - 1]};
             const struct object *o = desired_find(b->d, &id);
+            // One that is in the cluster already must be healthy all the same.
             unsigned to = o ? (unsigned)(o - b->d->objects.v) : external_node(b, &id);
-            if (o || !exists_live(b, &id))
-                edge_add(b, object, to, NEED_READY, WHY_DEPENDS_ON, true,
-                         "config.kubernetes.io/depends-on")
-                    ->is_declared = true;
+            edge_add(b, object, to, NEED_READY, WHY_DEPENDS_ON, true,
+                     "config.kubernetes.io/depends-on")
+                ->is_declared = true;
         }
         strv_clear(&p);
     }

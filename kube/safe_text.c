@@ -87,7 +87,9 @@ static void write_causes(const json_t *causes, struct buf *out)
             break;
         }
         CLEANUP(str_freep) char *words = safe_reason(json_dot_str(c, "message"));
-        buf_printf(out, "%s%.200s: %s", i ? "; " : "", field ? field : "?",
+        // "[]" and "<nil>" are the server's names for the object as a whole.
+        bool is_named = field && *field && *field != '[' && *field != '<';
+        buf_printf(out, "%s%.200s%s%s", i ? "; " : "", is_named ? field : "", is_named ? ": " : "",
                    words    ? words
                    : reason ? reason
                             : "invalid");

@@ -22,7 +22,7 @@
 // A watch that ends sooner, with nothing said, is not begun again at once.
 #define SHORT_WATCH_MS 1000
 
-enum stage { STAGE_IDLE, STAGE_LIST, STAGE_WATCH };
+enum stage { STAGE_IDLE, STAGE_LIST, STAGE_LISTED, STAGE_WATCH };
 
 struct kube_watch {
     struct transfer t;
@@ -274,7 +274,7 @@ static void list_done(struct kube_watch *w)
     if (!tell(w, KUBE_SYNCED, NULL))
         free_watch(w);
     else if (w->o.list_only)
-        w->stage = STAGE_WATCH; // nothing more comes; its owner stops it
+        w->stage = STAGE_LISTED; // nothing more comes; its owner stops it
     else
         start_watch(w);
     next_list(k);
@@ -527,4 +527,13 @@ struct kube_watch *kube_watch(struct kube *k, const struct kube_watch_opts *o)
     if (k->lists_in_flight < MAX_LISTS)
         start_list(w);
     return w;
+}
+
+void kube_watch_follow(struct kube_watch *w)
+{
+    w->o.list_only = false;
+    if (w->stage == STAGE_LISTED) {
+        w->stage = STAGE_IDLE;
+        loop_timer_set(w->timer, 0);
+    }
 }

@@ -12,6 +12,9 @@
 #define WINDOW_FLOOR 4.0
 // The server compiles each CRD's schema; more than four at once only delay each other.
 #define CRDS_IN_FLIGHT 4
+// How long answers are waited for when the run is over, or has been told to be.
+#define SETTLE_MS 10000
+#define SETTLE_STOPPED_MS 3000
 
 static bool is_crd(const struct run *r, unsigned node)
 {
@@ -137,7 +140,7 @@ static bool may_go(struct run *r, unsigned node)
 static void pump(struct run *r)
 {
     struct window *w = &r->window;
-    if (kube_is_down(r->kube))
+    if (kube_is_down(r->kube) || !lease_is_good(r))
         return;
     while (r->crd_queue.len && w->crds_in_flight < CRDS_IN_FLIGHT) {
         unsigned node = pop_crd(r);
@@ -197,6 +200,7 @@ static void rebuild_graph(struct run *r)
         return;
     }
     state_rebuild(r, g);
+    observe_externals(r);
 }
 
 static bool is_over(struct run *r)
@@ -204,6 +208,12 @@ static bool is_over(struct run *r)
     if (r->open == 0 && !has_work(r))
         return state_release_sync_fail(r) == 0;
     return false;
+}
+
+int64_t run_time_left(const struct run *r)
+{
+    int64_t left = r->started_ms + r->opts.timeout_ms - clock_mono_ms();
+    return !r->opts.timeout_ms ? INT64_MAX : left > 0 ? left : 0;
 }
 
 static bool drive(struct run *r, struct err *err)
@@ -222,20 +232,26 @@ static bool drive(struct run *r, struct err *err)
             return true;
         if (loop_stopping(r->loop))
             return err_set(err, ERR_CANCELLED, "interrupted");
-        if (r->opts.timeout_ms && clock_mono_ms() - r->started_ms > r->opts.timeout_ms) {
+        if (run_time_left(r) == 0) {
             r->sum.is_timed_out = true;
-            return true;
+            if (!kube_is_down(r->kube))
+                return true;
+            err_set(err, ERR_UNAVAILABLE, "the API server does not answer any more");
+            return err_hint(err, "What was written so far stands; run the same command again when "
+                                 "the server is back.");
         }
         loop_run_once(r->loop, r->delayed.len ? 50 : 200);
     }
 }
 
-// Answers still under way decide what the inventory may say; a bounded while is given to them.
+// Answers still under way decide what the inventory may say; a bounded while is given to them, and
+// none where nobody answers.
 static void settle(struct run *r, int64_t max_ms)
 {
     int64_t end = clock_mono_ms() + max_ms;
-    while (r->pending_calls && clock_mono_ms() < end)
+    while (r->pending_calls && clock_mono_ms() < end && !kube_is_down(r->kube))
         loop_run_once(r->loop, 50);
+    kube_cancel_all(r->kube);
 }
 
 bool run_execute(struct run *r, struct err *err)
@@ -248,11 +264,11 @@ bool run_execute(struct run *r, struct err *err)
         return false;
     state_start(r);
     bool ok = drive(r, err);
-    settle(r, ok ? 10000 : 3000);
+    settle(r, ok ? SETTLE_MS : SETTLE_STOPPED_MS);
     if (ok && !r->sum.is_timed_out)
         ok = prune_execute(r, err);
     inventory_write_rest(r);
-    settle(r, 10000);
+    settle(r, SETTLE_MS);
     lease_release(r);
     r->ended_ms = clock_mono_ms();
     struct run_summary s;

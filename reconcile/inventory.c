@@ -144,11 +144,25 @@ static char *map_name(const char *app, unsigned part)
     return buf_take(&b);
 }
 
+static void drop_map(struct run *r, const char *name);
+
+// Parts that an earlier, longer text had and this one has not.
+static void drop_parts_from(struct run *r, char *(*name_of)(const char *app, unsigned part),
+                            const char *app, unsigned first)
+{
+    for (unsigned part = first;; part++) {
+        CLEANUP(str_freep) char *name = name_of(app, part);
+        if (!json_object_get(r->stored, name))
+            return;
+        drop_map(r, name);
+    }
+}
+
 static void on_written(void *ctx, const struct kube_reply *reply)
 {
     struct call_ctx *c = ctx;
     struct run *r = c->run;
-    if (reply->cls != KUBE_OK) {
+    if (reply->cls != KUBE_OK && reply->cls != KUBE_ABSENT) {
         struct err err = {0};
         kube_reply_err(reply, &err, "inventory");
         event_emit(r->opts.events, "run.warning", "{s:s}", "message", err.msg);
@@ -161,6 +175,13 @@ static void on_written(void *ctx, const struct kube_reply *reply)
 static char *map_path(const char *name)
 {
     return str_printf("/api/v1/namespaces/" REGROW_NAMESPACE "/configmaps/%s", name);
+}
+
+static void drop_map(struct run *r, const char *name)
+{
+    CLEANUP(str_freep) char *path = map_path(name);
+    kube_delete(r->kube, path, NULL, "Background", on_written, call_new(r, 0));
+    json_object_del(r->stored, name);
 }
 
 static json_t *map_doc(const char *name, const char *what, const char *text)
@@ -188,9 +209,9 @@ static void apply_map(struct run *r, const char *name, const char *what, const c
     json_object_set_new(r->stored, name, json_string(text));
 }
 
-// Splits lines into texts of bounded size, each with the header; calls fn for each.
-static void each_part(const char *header, const struct buf *lines,
-                      void (*fn)(void *ctx, unsigned part, const char *text), void *ctx)
+// Splits lines into texts of bounded size, each with the header; calls fn for each. How many.
+static unsigned each_part(const char *header, const struct buf *lines,
+                          void (*fn)(void *ctx, unsigned part, const char *text), void *ctx)
 {
     unsigned part = 0;
     size_t at = 0;
@@ -203,6 +224,7 @@ static void each_part(const char *header, const struct buf *lines,
         fn(ctx, part++, text);
         at = end;
     } while (at < lines->len);
+    return part;
 }
 
 struct part_ctx {
@@ -256,7 +278,8 @@ void inventory_write_app(struct run *r, unsigned app)
     if (!lines.len && !json_object_get(r->stored, name) && app != 0)
         return;
     struct part_ctx p = {r, a->tracking_name};
-    each_part(header, &lines, write_app_part, &p);
+    unsigned parts = each_part(header, &lines, write_app_part, &p);
+    drop_parts_from(r, map_name, a->tracking_name, parts);
 }
 
 void inventory_write_deferred(struct run *r)
@@ -266,10 +289,41 @@ void inventory_write_deferred(struct run *r)
             inventory_write_app(r, i);
 }
 
+// What is left of an application that is gone.
+struct remains {
+    const char *app;
+    bool prune;
+    struct buf lines;
+};
+typedef VEC(struct remains) remains_list;
+
+static struct remains *remains_of(remains_list *all, const struct record *rec)
+{
+    for (size_t i = 0; i < all->len; i++)
+        if (!strcmp(all->v[i].app, rec->app))
+            return &all->v[i];
+    struct remains *x = vec_push(all);
+    x->app = rec->app;
+    x->prune = rec->app_prune; // as its application last said
+    return x;
+}
+
+static void write_remains(struct run *r, const struct remains *x)
+{
+    CLEANUP(str_freep) char *name = map_name(x->app, 0);
+    CLEANUP(str_freep)
+    char *header = str_printf(HEADER "\t%s\t%s\t", x->app, x->prune ? "prune" : "no-prune");
+    unsigned parts = 0;
+    struct part_ctx p = {r, x->app};
+    if (json_object_get(r->stored, name) && x->lines.len)
+        parts = each_part(header, &x->lines, write_app_part, &p);
+    drop_parts_from(r, map_name, x->app, parts);
+}
+
 // Inventories of applications that are gone: what is left of them, or nothing.
 static void write_vanished(struct run *r)
 {
-    CLEANUP(json_freep) json_t *left = json_object();
+    remains_list left = {0};
     for (size_t i = 0; i < r->plan->items.len; i++) {
         const struct plan_item *it = &r->plan->items.v[i];
         if (it->object >= 0)
@@ -277,29 +331,15 @@ static void write_vanished(struct run *r)
         const struct record *rec = &r->records.v[it->record];
         if (desired_find_app(r->desired, rec->app) >= 0)
             continue;
-        struct buf b CLEANUP(buf_clear) = {0};
-        const char *have = json_string_value(json_object_get(left, rec->app));
-        buf_str(&b, have ? have : "");
+        struct remains *x = remains_of(&left, rec);
         if (it->action == ACTION_KEEP || it->action == ACTION_PRUNE)
-            write_record(&b, rec);
-        json_object_set_new(left, rec->app, json_string(b.p ? b.p : ""));
+            write_record(&x->lines, rec);
     }
-    const char *app;
-    json_t *text;
-    json_object_foreach(left, app, text)
-    {
-        CLEANUP(str_freep) char *name = map_name(app, 0);
-        CLEANUP(str_freep)
-        char *all = str_printf(HEADER "\t%s\tprune\t\n%s", app, json_string_value(text));
-        if (!json_object_get(r->stored, name))
-            continue;
-        if (json_string_length(text)) {
-            apply_map(r, name, "app", all);
-        } else {
-            CLEANUP(str_freep) char *path = map_path(name);
-            kube_delete(r->kube, path, NULL, "Background", on_written, call_new(r, 0));
-        }
+    for (size_t i = 0; i < left.len; i++) {
+        write_remains(r, &left.v[i]);
+        buf_clear(&left.v[i].lines);
     }
+    vec_clear(&left);
 }
 
 void inventory_write_rest(struct run *r)
@@ -315,6 +355,12 @@ void inventory_write_rest(struct run *r)
     write_vanished(r);
 }
 
+static char *intent_name(const char *app, unsigned part)
+{
+    (void)app;
+    return part ? str_printf("intent-%u", part) : str_dup("intent");
+}
+
 struct intent_wait {
     struct run *r;
     struct err *err;
@@ -324,7 +370,7 @@ struct intent_wait {
 static void write_intent_part(void *ctx, unsigned part, const char *text)
 {
     struct intent_wait *w = ctx;
-    CLEANUP(str_freep) char *name = part ? str_printf("intent-%u", part) : str_dup("intent");
+    CLEANUP(str_freep) char *name = intent_name(NULL, part);
     if (!w->ok || is_stored(w->r, name, text))
         return;
     CLEANUP(json_freep) json_t *doc = map_doc(name, "intent", text);
@@ -374,6 +420,8 @@ bool inventory_write_intent(struct run *r, struct err *err)
     if (!any || r->opts.read_only)
         return true;
     struct intent_wait w = {r, err, true};
-    each_part(HEADER "\t\t", &lines, write_intent_part, &w);
+    unsigned parts = each_part(HEADER "\t\t", &lines, write_intent_part, &w);
+    if (w.ok)
+        drop_parts_from(r, intent_name, NULL, parts);
     return w.ok;
 }

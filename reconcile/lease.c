@@ -16,6 +16,10 @@
 #define LEASE_NAME "regrow"
 #define DURATION_S 15
 #define RENEW_MS 5000
+// A lease that looks run out is watched for one renewal more: its holder's clock may be slow.
+#define CONFIRM_MS 6000
+// No two clocks are so far apart.
+#define SURELY_OVER_MS 600000
 
 static char *first_line(const char *path)
 {
@@ -73,14 +77,16 @@ static bool is_dead_here(const char *holder)
     return dead;
 }
 
-static json_t *lease_doc(const struct lease *l, bool release)
+static json_t *lease_doc(struct lease *l, bool release)
 {
     CLEANUP(str_freep) char *now = clock_rfc3339_us(clock_unix_ms() * 1000);
+    if (!l->since)
+        l->since = str_dup(now);
     json_t *doc = json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:s, s:i, s:s, s:s}}", "apiVersion",
                             "coordination.k8s.io/v1", "kind", "Lease", "metadata", "name",
                             LEASE_NAME, "namespace", REGROW_NAMESPACE, "spec", "holderIdentity",
                             release ? "" : l->holder, "leaseDurationSeconds",
-                            release ? 1 : DURATION_S, "acquireTime", now, "renewTime", now);
+                            release ? 1 : DURATION_S, "acquireTime", l->since, "renewTime", now);
     if (l->resource_version)
         json_object_set_new(json_object_get(doc, "metadata"), "resourceVersion",
                             json_string(l->resource_version));
@@ -98,7 +104,10 @@ static void call(struct run *r, const char *method, const json_t *doc, struct ku
                           .path = post ? LEASE_PATH : LEASE_PATH "/" LEASE_NAME,
                           .body = body.p,
                           .body_len = body.len,
-                          .timeout_ms = 10000};
+                          .timeout_ms = 10000,
+                          .is_urgent = true,
+                          .ignores_stop = r->lease.is_releasing};
+    r->lease.sent_ms = clock_mono_ms();
     kube_send_wait(r->kube, &c, reply, store);
 }
 
@@ -110,14 +119,27 @@ static bool parse_doc(const struct kube_reply *reply, json_t **out)
     return ok;
 }
 
-static bool is_free(const json_t *live, int64_t *age_ms)
+enum claim { CLAIM_HELD, CLAIM_DOUBTFUL, CLAIM_FREE };
+
+static enum claim claim_of(const json_t *live)
 {
     const char *holder = json_dot_str(live, "spec.holderIdentity");
     const char *renewed = json_dot_str(live, "spec.renewTime");
     long long duration = json_dot_int(live, "spec.leaseDurationSeconds", DURATION_S);
     int64_t at = renewed ? clock_parse_rfc3339_ms(renewed) : 0;
-    *age_ms = clock_unix_ms() - at;
-    return str_is_empty(holder) || *age_ms > duration * 1000 || is_dead_here(holder);
+    int64_t over_ms = clock_unix_ms() - at - duration * 1000;
+    if (str_is_empty(holder) || over_ms > SURELY_OVER_MS || is_dead_here(holder))
+        return CLAIM_FREE;
+    return over_ms > 0 ? CLAIM_DOUBTFUL : CLAIM_HELD;
+}
+
+static bool pause_ms(struct run *r, int64_t ms, struct err *err)
+{
+    int64_t end = clock_mono_ms() + ms;
+    while (clock_mono_ms() < end && !loop_stopping(r->loop))
+        loop_run_once(r->loop, end - clock_mono_ms());
+    return !loop_stopping(r->loop) ||
+           err_set(err, ERR_CANCELLED, "interrupted while waiting for the cluster's lock");
 }
 
 static bool held_by_other(const json_t *live, struct err *err)
@@ -138,39 +160,62 @@ static bool held_by_other(const json_t *live, struct err *err)
 
 static void on_timer(void *ctx);
 
-static bool taken(struct run *r, const struct kube_reply *reply)
+static bool note_version(struct run *r, const struct kube_reply *reply)
 {
     CLEANUP(json_freep) json_t *doc = NULL;
     if (!parse_doc(reply, &doc))
         return false;
     str_set(&r->lease.resource_version, json_dot_str(doc, "metadata.resourceVersion"));
+    return true;
+}
+
+static void held(struct run *r)
+{
     r->lease.is_held = true;
+    r->lease.renewed_ms = r->lease.sent_ms;
     if (!r->lease.timer)
         r->lease.timer = loop_timer_new(r->loop, on_timer, r);
     loop_timer_set(r->lease.timer, RENEW_MS);
-    return true;
+}
+
+// The Lease as it is, NULL when there is none.
+static bool read_lease(struct run *r, json_t **live, struct err *err)
+{
+    struct kube_reply reply;
+    struct buf store CLEANUP(buf_clear) = {0};
+    *live = NULL;
+    call(r, "GET", NULL, &reply, &store);
+    return (reply.cls == KUBE_OK && parse_doc(&reply, live)) || reply.cls == KUBE_ABSENT ||
+           kube_reply_err(&reply, err, "take the cluster's lock");
 }
 
 bool lease_take(struct run *r, struct err *err)
 {
+    CLEANUP(str_freep) char *doubted = NULL; // version that looked run out
     r->lease.holder = r->opts.holder ? str_dup(r->opts.holder) : own_name();
     for (int i = 0; i < 5; i++) {
         struct kube_reply reply;
         struct buf store CLEANUP(buf_clear) = {0};
         CLEANUP(json_freep) json_t *live = NULL;
-        str_set(&r->lease.resource_version, NULL);
-        call(r, "GET", NULL, &reply, &store);
-        int64_t age;
-        if (reply.cls == KUBE_OK && parse_doc(&reply, &live)) {
-            if (!is_free(live, &age))
+        if (!read_lease(r, &live, err))
+            return false;
+        const char *version = json_dot_str(live, "metadata.resourceVersion");
+        enum claim claim = live ? claim_of(live) : CLAIM_FREE;
+        if (claim == CLAIM_HELD)
+            return held_by_other(live, err);
+        if (claim == CLAIM_DOUBTFUL && !str_eq(doubted, version)) {
+            if (doubted) // renewed meanwhile: its holder lives, with another clock than ours
                 return held_by_other(live, err);
-            str_set(&r->lease.resource_version, json_dot_str(live, "metadata.resourceVersion"));
-        } else if (reply.cls != KUBE_ABSENT) {
-            return kube_reply_err(&reply, err, "take the cluster's lock");
+            doubted = str_dup_or_null(version);
+            if (!pause_ms(r, CONFIRM_MS, err))
+                return false;
+            continue;
         }
+        str_set(&r->lease.resource_version, version);
         CLEANUP(json_freep) json_t *doc = lease_doc(&r->lease, false);
         call(r, live ? "PUT" : "POST", doc, &reply, &store);
-        if (reply.cls == KUBE_OK && taken(r, &reply)) {
+        if (reply.cls == KUBE_OK && note_version(r, &reply)) {
+            held(r);
             event_emit(r->opts.events, "lease.acquired", "{s:s}", "holder", r->lease.holder);
             return true;
         }
@@ -180,20 +225,69 @@ bool lease_take(struct run *r, struct err *err)
     return err_set(err, ERR_CONFLICT, "several regrow processes want this cluster at once");
 }
 
+bool lease_is_good(const struct run *r)
+{
+    return !r->lease.is_held || clock_mono_ms() - r->lease.renewed_ms < DURATION_S * 1000;
+}
+
+static void on_renewed(void *ctx, const struct kube_reply *reply);
+
+static void renew(struct run *r)
+{
+    CLEANUP(json_freep) json_t *doc = lease_doc(&r->lease, false);
+    struct buf body CLEANUP(buf_clear) = {0};
+    canon_write(doc, &body);
+    bool is_new = !r->lease.resource_version;
+    struct kube_call c = {.method = is_new ? "POST" : "PUT",
+                          .path = is_new ? LEASE_PATH : LEASE_PATH "/" LEASE_NAME,
+                          .body = body.p,
+                          .body_len = body.len,
+                          .timeout_ms = 5000,
+                          .is_urgent = true};
+    r->lease.sent_ms = clock_mono_ms();
+    kube_send(r->kube, &c, on_renewed, call_new(r, 0));
+}
+
+// Somebody wrote it: another regrow, or an earlier renewal of ours whose answer was lost.
+static void on_looked(void *ctx, const struct kube_reply *reply)
+{
+    struct call_ctx *c = ctx;
+    struct run *r = c->run;
+    CLEANUP(json_freep) json_t *live = NULL;
+    call_end(c);
+    if (!r->lease.is_held)
+        return;
+    bool is_known = reply->cls == KUBE_OK && parse_doc(reply, &live);
+    if (is_known && !str_eq(json_dot_str(live, "spec.holderIdentity"), r->lease.holder)) {
+        r->lease.is_held = false;
+        if (!err_is_set(&r->fatal))
+            err_set(&r->fatal, ERR_CONFLICT,
+                    "another regrow has taken this cluster over while this one was cut off");
+        return;
+    }
+    if (is_known)
+        str_set(&r->lease.resource_version, json_dot_str(live, "metadata.resourceVersion"));
+    loop_timer_set(r->lease.timer, is_known ? 0 : 1000);
+}
+
 static void on_renewed(void *ctx, const struct kube_reply *reply)
 {
     struct call_ctx *c = ctx;
     struct run *r = c->run;
     call_end(c);
+    if (reply->cls == KUBE_OK)
+        note_version(r, reply);
     if (!r->lease.is_held)
         return;
     if (reply->cls == KUBE_OK) {
-        taken(r, reply);
+        held(r);
     } else if (reply->cls == KUBE_CONFLICT) {
-        r->lease.is_held = false;
-        if (!err_is_set(&r->fatal))
-            err_set(&r->fatal, ERR_CONFLICT,
-                    "another regrow has taken this cluster over while this one was cut off");
+        struct kube_call get = {
+            .method = "GET", .path = LEASE_PATH "/" LEASE_NAME, .is_urgent = true};
+        kube_send(r->kube, &get, on_looked, call_new(r, 0));
+    } else if (reply->cls == KUBE_ABSENT && r->lease.resource_version) {
+        str_set(&r->lease.resource_version, NULL); // deleted by hand
+        renew(r);
     } else {
         loop_timer_set(r->lease.timer, 1000);
     }
@@ -201,16 +295,7 @@ static void on_renewed(void *ctx, const struct kube_reply *reply)
 
 static void on_timer(void *ctx)
 {
-    struct run *r = ctx;
-    CLEANUP(json_freep) json_t *doc = lease_doc(&r->lease, false);
-    struct buf body CLEANUP(buf_clear) = {0};
-    canon_write(doc, &body);
-    struct kube_call c = {.method = "PUT",
-                          .path = LEASE_PATH "/" LEASE_NAME,
-                          .body = body.p,
-                          .body_len = body.len,
-                          .timeout_ms = 10000};
-    kube_send(r->kube, &c, on_renewed, call_new(r, 0));
+    renew(ctx);
 }
 
 void lease_release(struct run *r)
@@ -224,11 +309,13 @@ void lease_release(struct run *r)
         for (int i = 0; r->pending_calls && i < 50; i++)
             loop_run_once(r->loop, 20);
         CLEANUP(json_freep) json_t *doc = lease_doc(&r->lease, true);
+        r->lease.is_releasing = true;
         call(r, "PUT", doc, &reply, &store);
     }
     r->lease.is_held = false;
     loop_timer_free(r->lease.timer);
     r->lease.timer = NULL;
     str_set(&r->lease.holder, NULL);
+    str_set(&r->lease.since, NULL);
     str_set(&r->lease.resource_version, NULL);
 }

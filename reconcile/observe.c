@@ -59,7 +59,7 @@ void observe_sort(struct run *r)
         qsort(r->facts.v, r->facts.len, sizeof(*r->facts.v), cmp_fact);
 }
 
-static const struct record *find_record(const struct run *r, const struct object_id *id)
+const struct record *find_record(const struct run *r, const struct object_id *id)
 {
     size_t lo = 0;
     size_t hi = r->records.len;
@@ -127,10 +127,13 @@ static void add_fact(struct run *r, const struct object_id *id, json_t *doc)
     f->resource_version = str_dup_or_null(json_dot_str(doc, "metadata.resourceVersion"));
     f->tracking_app = tracking_app(doc, id);
     f->has_projection = projection_of(doc, run_manager(r), &f->projection);
+    f->is_client_side = is_client_side(doc);
     f->is_kept = is_kept(doc);
     f->generation = json_dot_int(doc, "metadata.generation", 0);
     health_of(doc, &f->health);
     f->is_ready = health_is_ready(doc, &f->health);
+    // Most of what an object weighs, and read for the last time.
+    json_object_del(json_object_get(doc, "metadata"), "managedFields");
     if (!o) {
         CLEANUP(str_freep) char *key = object_key(id);
         json_object_set(r->old_docs, key, doc);
@@ -209,37 +212,56 @@ static void note_slice(struct run *r, const json_t *doc, bool is_gone)
     gates_recheck(r);
 }
 
-// An external thing that is waited for has appeared.
-static void note_external(struct run *r, const struct object_id *id, json_t *doc)
+// A definition that serves its kind from now on.
+static void note_definition(struct run *r, const struct object_id *id, const json_t *doc)
 {
-    bool is_crd = !strcmp(id->kind, "CustomResourceDefinition");
-    CLEANUP(str_freep) char *served = NULL;
-    if (is_crd) {
-        struct health_result h = {0};
-        health_of(doc, &h);
-        bool ready = health_is_ready(doc, &h);
-        health_result_clear(&h);
-        if (!ready)
-            return;
-        if (!desired_find(r->desired, id))
-            kinds_add_crd(r->desired->kinds, doc);
-        kinds_set_served(r->desired->kinds, json_dot_str(doc, "spec.group"),
-                         json_dot_str(doc, "spec.names.kind"), true);
-        served = str_printf("%s/%s", json_dot_str(doc, "spec.group"),
+    if (!desired_find(r->desired, id))
+        kinds_add_crd(r->desired->kinds, doc);
+    kinds_set_served(r->desired->kinds, json_dot_str(doc, "spec.group"),
+                     json_dot_str(doc, "spec.names.kind"), true);
+}
+
+// The name under which the graph waits for this object: definitions go by what they define.
+static char *external_name(const struct object_id *id, const json_t *doc)
+{
+    return strcmp(id->kind, "CustomResourceDefinition") != 0
+               ? str_dup(id->name)
+               : str_printf("%s/%s", json_dot_str(doc, "spec.group"),
                             json_dot_str(doc, "spec.names.kind"));
-    }
-    if (!r->graph || !r->nodes)
-        return;
-    for (size_t n = r->desired->objects.len; n < r->graph->nodes.len; n++) {
-        const struct node *x = &r->graph->nodes.v[n];
-        if (x->kind != NODE_EXTERNAL || r->nodes[n].is_ready || strcmp(x->ext.kind, id->kind))
+}
+
+static bool is_waited_external(const struct run *r, unsigned node, const struct object_id *id,
+                               const char *name)
+{
+    const struct node *x = &r->graph->nodes.v[node];
+    struct object_id other = *id;
+    other.name = (char *)name;
+    return x->kind == NODE_EXTERNAL && !r->nodes[node].is_ready &&
+           (object_id_eq(&x->ext, id) || object_id_eq(&x->ext, &other));
+}
+
+// An external thing that is waited for has appeared, and is what is waited for once it is ready.
+static void note_external(struct run *r, const struct object_id *id, const json_t *doc)
+{
+    struct health_result h = {0};
+    health_of(doc, &h);
+    bool ready = health_is_ready(doc, &h);
+    if (ready && !strcmp(id->kind, "CustomResourceDefinition"))
+        note_definition(r, id, doc);
+    CLEANUP(str_freep) char *name = external_name(id, doc);
+    CLEANUP(str_freep) char *why = deletion_text(doc);
+    for (size_t n = r->desired->objects.len; r->graph && r->nodes && n < r->graph->nodes.len; n++) {
+        if (!is_waited_external(r, (unsigned)n, id, name))
             continue;
-        if (is_crd ? str_eq(x->ext.name, served) || str_eq(x->ext.name, id->name)
-                   : object_id_eq(&x->ext, id)) {
+        if (ready) {
             state_applied(r, (unsigned)n);
             state_ready(r, (unsigned)n);
+        } else {
+            bool goes = json_dot(doc, "metadata.deletionTimestamp") != NULL;
+            state_message(r, (unsigned)n, goes && why ? why : h.message);
         }
     }
+    health_result_clear(&h);
 }
 
 static void note_live(struct run *r, const struct object_id *id, enum kube_event ev, json_t *doc)
@@ -341,6 +363,11 @@ static void on_failed(void *ctx, const struct kube_reply *reply)
         w->is_gone = true;
         return;
     }
+    if (reply->cls == KUBE_GATE) {
+        // A conversion webhook or an aggregated API that this very run may bring up.
+        w->is_unknown = true;
+        return;
+    }
     CLEANUP(str_freep) char *what = str_printf("list %s", w->kind);
     kube_reply_err(reply, &w->problem, what);
 }
@@ -348,22 +375,32 @@ static void on_failed(void *ctx, const struct kube_reply *reply)
 struct kind_watch *observe_kind(struct run *r, const char *group, const char *version,
                                 const char *kind, bool watch)
 {
-    struct kind_watch *known = observe_find(r, group, kind);
-    if (known)
-        return known;
+    struct kind_watch *w = observe_find(r, group, kind);
+    watch = watch && !r->opts.read_only;
+    // One that could not be read is tried once more, now that somebody has got through to it.
+    if (w && !(w->is_unknown && watch && !r->is_listing)) {
+        if (watch && !w->is_watching && w->watch)
+            kube_watch_follow(w->watch);
+        w->is_watching |= watch;
+        return w;
+    }
     const struct kind_info *k = kinds_find(r->desired->kinds, group, version, kind);
     if (!k || !k->can_list)
         return NULL;
-    struct kind_watch *w = mem_alloc(sizeof(*w));
-    w->run = r;
-    w->group = str_dup(group);
-    w->version = str_dup(k->version);
-    w->kind = str_dup(kind);
-    *vec_push(&r->watches) = w;
+    if (!w) {
+        w = mem_alloc(sizeof(*w));
+        w->run = r;
+        w->group = str_dup(group);
+        w->version = str_dup(k->version);
+        w->kind = str_dup(kind);
+        *vec_push(&r->watches) = w;
+    }
+    w->is_unknown = w->is_synced = false;
+    w->is_watching = watch;
     struct kube_watch_opts o = {
         .kind = k,
         .with_managed_fields = true,
-        .list_only = !watch || r->opts.read_only,
+        .list_only = !watch,
         .event = on_event,
         .failed = on_failed,
         .ctx = w,
@@ -427,6 +464,41 @@ void observe_slices(struct run *r)
         return;
     r->is_watching_slices = true;
     observe_kind(r, "discovery.k8s.io", "v1", "EndpointSlice", true);
+}
+
+static void on_external(void *ctx, const struct kube_reply *reply)
+{
+    struct call_ctx *c = ctx;
+    struct run *r = c->run;
+    struct err err = {0};
+    CLEANUP(json_freep) json_t *doc = NULL;
+    struct object_id id = {0};
+    CLEANUP(str_freep) char *version = NULL;
+    if (reply->cls == KUBE_OK && canon_read(reply->body, reply->body_len, &doc, &err) &&
+        object_id_of(doc, &id, &version, &err))
+        note_external(r, &id, doc);
+    object_id_clear(&id);
+    err_clear(&err);
+    call_end(c);
+}
+
+void observe_externals(struct run *r)
+{
+    for (size_t n = r->desired->objects.len; n < r->graph->nodes.len; n++) {
+        const struct object_id *id = &r->graph->nodes.v[n].ext;
+        if (r->graph->nodes.v[n].kind != NODE_EXTERNAL || r->nodes[n].is_ready)
+            continue;
+        const struct kind_info *k = kinds_find(r->desired->kinds, id->group, NULL, id->kind);
+        if (!k || !k->is_served)
+            continue;
+        observe_kind(r, id->group, k->version, id->kind, true);
+        if (strchr(id->name, '/'))
+            continue; // a definition by its kind: it is not there, or it would be served
+        // It may have been there when its kind was listed; nobody looked at it then.
+        CLEANUP(str_freep) char *path = kind_path(k, id->namespace, id->name);
+        struct kube_call call = {.method = "GET", .path = path};
+        kube_send(r->kube, &call, on_external, call_new(r, 0));
+    }
 }
 
 void observe_free(struct run *r)

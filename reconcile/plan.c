@@ -96,6 +96,8 @@ static void decide_hook(const struct planning *p, unsigned object, const struct 
         decide(it, ACTION_HOOK_DONE, "H1");
     else if (!f)
         decide(it, ACTION_CREATE, "H2");
+    else if (f->is_unknown)
+        decide(it, ACTION_CHANGE, "X2");
     else if (f->is_terminating)
         decide(it, ACTION_TERMINATING, "H3");
     else if (o->hook_delete & HOOK_BEFORE_CREATION)
@@ -124,6 +126,8 @@ static void decide_object(const struct planning *p, unsigned object, const struc
         decide_hook(p, object, r, f, it);
     else if (!f)
         decide(it, ACTION_CREATE, "C1");
+    else if (f->is_unknown)
+        decide(it, ACTION_CHECK, "X2");
     else if (f->is_terminating)
         decide(it, ACTION_TERMINATING, "C2");
     else if (p->policy->force_all)
@@ -156,6 +160,8 @@ static void decide_record(const struct planning *p, const struct record *r,
         keep(it, "P1", "its application could not be read");
     else if (!a && p->any_unknown)
         keep(it, "P2", "its application is gone, but another could not be read");
+    else if (f->is_unknown)
+        keep(it, "P9", "its kind could not be read, so nobody knows whether it is there");
     else if (r->is_intent ? !str_eq(f->tracking_app, r->app) : !str_eq(r->uid, f->uid))
         keep(it, "P3", "another object has taken its name");
     else if (f->is_kept)

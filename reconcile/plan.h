@@ -27,6 +27,7 @@ enum action {
 struct live_fact {
     struct object_id id; // borrowed keys are not allowed: owned
     bool exists;
+    bool is_unknown; // its kind could not be read: it may or may not be there
     bool is_terminating;
     char *uid, *resource_version;
     char *tracking_app;       // application of its tracking-id when that id names this object
@@ -34,6 +35,7 @@ struct live_fact {
     bool has_projection;
     bool is_kept; // Prune=false or helm.sh/resource-policy: keep on the live object
     // For the executor; the plan does not look at them.
+    bool is_client_side; // declared by a client that does not apply on the server's side
     struct health_result health;
     bool is_ready; // health_is_ready of the document
     long long generation;

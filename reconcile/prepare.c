@@ -63,7 +63,15 @@ static bool id_exists(void *ctx, const struct object_id *id)
         const struct kind_info *k = kinds_find(r->desired->kinds, group, NULL, slash + 1);
         return k && k->is_served;
     }
-    return observe_fact(r, id) != NULL;
+    const struct live_fact *f = observe_fact(r, id);
+    // Nothing can be made in a namespace that is on its way out; it must be gone and made again.
+    return f && !(f->is_terminating && !strcmp(id->kind, "Namespace"));
+}
+
+static bool is_stale_group(void *ctx, const char *group)
+{
+    const struct run *r = ctx;
+    return strv_has(kube_stale_groups(r->kube), group);
 }
 
 static const json_t *labels_of_namespace(void *ctx, const char *name)
@@ -81,6 +89,7 @@ bool graph_of_live(struct run *r, struct graph **out, struct err *err)
                               .n_webhook_configs = r->webhook_configs.len,
                               .exists = id_exists,
                               .namespace_labels = labels_of_namespace,
+                              .is_stale_group = is_stale_group,
                               .ctx = r};
     return graph_build(r->desired, &live, &r->opts.graph, out, err);
 }
@@ -100,6 +109,45 @@ static void drop_unrecorded(struct run *r)
     r->old_docs = json_incref(ours);
 }
 
+// What of this kind is there is not known: its list could not be had, or the server behind its
+// group does not answer.
+static bool is_unknown_kind(const struct run *r, const struct object_id *id)
+{
+    const struct kind_watch *w = observe_find(r, id->group, id->kind);
+    if (w)
+        return err_is_set(&w->problem) || w->is_unknown;
+    const struct kind_info *k = kinds_find(r->desired->kinds, id->group, NULL, id->kind);
+    return (!k || !k->is_served) && strv_has(kube_stale_groups(r->kube), id->group);
+}
+
+// Unknown is not empty: records and desired objects of such kinds are neither forgotten nor taken
+// for absent.
+static void add_unknown_facts(struct run *r)
+{
+    size_t known = r->facts.len;
+    for (size_t i = 0; i < r->records.len; i++)
+        if (is_unknown_kind(r, &r->records.v[i].id))
+            vec_push(&r->facts)->id = object_id_dup(&r->records.v[i].id);
+    for (size_t i = 0; i < r->desired->objects.len; i++) {
+        const struct object *o = &r->desired->objects.v[i];
+        if (!o->is_virtual && is_unknown_kind(r, &o->id) && !find_record(r, &o->id))
+            vec_push(&r->facts)->id = object_id_dup(&o->id);
+    }
+    for (size_t i = known; i < r->facts.len; i++)
+        r->facts.v[i].exists = r->facts.v[i].is_unknown = true;
+}
+
+// What a namespace on its way out holds goes with it, though nothing in the objects says so yet.
+static void doom_contents(struct run *r)
+{
+    for (size_t i = 0; i < r->facts.len; i++) {
+        struct live_fact *f = &r->facts.v[i];
+        struct object_id id = {(char *)"", (char *)"Namespace", NULL, f->id.namespace};
+        const struct live_fact *ns = f->id.namespace ? observe_fact(r, &id) : NULL;
+        f->is_terminating |= ns && ns->is_terminating;
+    }
+}
+
 static bool read_cluster(struct run *r, struct err *err)
 {
     r->is_listing = r->is_reading_records = true;
@@ -117,24 +165,11 @@ static bool read_cluster(struct run *r, struct err *err)
     r->is_reading_records = false;
     bool ok = observe_desired_kinds(r, err);
     r->is_listing = false;
+    if (ok)
+        add_unknown_facts(r);
     observe_sort(r);
+    doom_contents(r);
     return ok;
-}
-
-// A kind that could not be listed is unknown: nothing of it is taken for absent.
-static void keep_unlisted(struct run *r)
-{
-    for (size_t i = 0; i < r->plan->items.len; i++) {
-        struct plan_item *it = &r->plan->items.v[i];
-        const struct object_id *id =
-            it->object >= 0 ? &r->desired->objects.v[it->object].id : &r->records.v[it->record].id;
-        const struct kind_watch *w = observe_find(r, id->group, id->kind);
-        if (it->object < 0 && it->action == ACTION_PRUNE && w && err_is_set(&w->problem)) {
-            it->action = ACTION_KEEP;
-            it->row = "P9";
-            str_set(&it->reason, "its kind could not be listed");
-        }
-    }
 }
 
 static bool check_apps(const struct run *r, struct err *err)
@@ -160,11 +195,14 @@ bool run_prepare(struct run *r, struct err *err)
     if (!plan_make(r->desired, r->facts.v, r->facts.len, r->records.v, r->records.len,
                    &r->opts.policy, &r->plan, err))
         return false;
-    keep_unlisted(r);
     state_init(r);
     prune_init(r);
-    if (r->opts.read_only)
+    observe_externals(r);
+    if (r->opts.read_only) {
+        for (int i = 0; r->pending_calls && i < 100; i++)
+            loop_run_once(r->loop, 100);
         state_start(r);
+    }
     return true;
 }
 
@@ -189,6 +227,10 @@ static void on_checked(void *ctx, const struct kube_reply *reply)
         r->plan->counts[ACTION_CHECK]--;
         it->action = same ? ACTION_NONE : ACTION_CHANGE;
         r->plan->counts[it->action]++;
+    } else if (reply->cls == KUBE_CONFLICT && f->is_client_side) {
+        r->plan->counts[ACTION_CHECK]--;
+        it->action = ACTION_CHANGE; // it is taken over first, and conflicts no more
+        r->plan->counts[ACTION_CHANGE]++;
     } else {
         str_set(&it->reason, reply->message);
     }

@@ -9,14 +9,26 @@
 
 #define GONE_POLL_MS 200
 #define GONE_WAIT_MS 120000
+#define AGAIN_MS 500
 
 // One object on its way out. Those it depends on wait until it is gone.
 struct victim {
     struct run *run;
     unsigned item;
-    unsigned waiters; // objects that depend on it and are not gone yet
-    bool is_sent, is_gone, is_failed;
+    bool is_sent, is_asking, is_gone, is_failed;
     int64_t ask_again_ms;
+    char *waits; // why it is still there; NULL when nothing is known
+};
+
+// The victims, and the graph of their documents: nodes beyond the victims are starts, ends and
+// waves, which are past as soon as what waits for them is.
+struct pruning_run {
+    struct run *run;
+    struct victim *v;
+    size_t n;
+    struct graph *g;
+    char *is_past; // per node of the graph
+    int64_t end_ms;
 };
 
 void prune_init(struct run *r)
@@ -51,81 +63,152 @@ static char *victim_path(const struct victim *v)
     return k ? kind_path(k, rec->id.namespace, rec->id.name) : NULL;
 }
 
-static void gone(struct victim *v)
+static void gone(struct victim *v, bool is_ours)
 {
     struct run *r = v->run;
     const struct record *rec = &r->records.v[r->plan->items.v[v->item].record];
     v->is_gone = true;
-    r->sum.pruned++;
     r->plan->items.v[v->item].action = ACTION_NONE;
+    if (!is_ours)
+        return; // somebody was faster, and another one stands in its place
+    r->sum.pruned++;
     event_emit(r->opts.events, "object.pruned", "{s:s, s:s, s:s, s:s*, s:s}", "app", rec->app,
                "group", rec->id.group, "kind", rec->id.kind, "namespace", rec->id.namespace, "name",
                rec->id.name);
 }
 
-static void failed(struct victim *v, const struct kube_reply *reply)
+// It stays, and stays recorded; the run says so at its end.
+static void leave(struct victim *v, const char *why)
 {
     struct run *r = v->run;
     struct plan_item *it = &r->plan->items.v[v->item];
-    struct err err = {0};
     CLEANUP(str_freep) char *what = object_name(&r->records.v[it->record].id);
-    kube_reply_err(reply, &err, what);
+    CLEANUP(str_freep) char *text = str_printf("%s was not deleted: %s", what, why);
     v->is_failed = true;
     it->action = ACTION_KEEP;
-    str_set(&it->reason, err.msg);
-    r->sum.kept++;
-    event_emit(r->opts.events, "run.warning", "{s:s}", "message", err.msg);
-    err_clear(&err);
+    str_set(&it->reason, why);
+    strv_push(&r->leftovers, text);
+    event_emit(r->opts.events, "run.warning", "{s:s}", "message", text);
+}
+
+static bool is_absent(const struct kube_reply *reply)
+{
+    return reply->cls == KUBE_ABSENT || reply->cls == KUBE_NO_KIND ||
+           reply->cls == KUBE_NO_NAMESPACE;
+}
+
+static const char *live_uid(const struct victim *v)
+{
+    return v->run->facts.v[v->run->plan->items.v[v->item].live].uid;
+}
+
+// A document instead of a Status: finalizers are at work.
+static void still_there(struct victim *v, const json_t *doc)
+{
+    CLEANUP(str_freep) char *why = deletion_text(doc);
+    str_set(&v->waits, why);
+    v->ask_again_ms = clock_mono_ms() + GONE_POLL_MS;
 }
 
 static void on_deleted(void *ctx, const struct kube_reply *reply)
 {
     struct victim *v = ctx;
-    struct err err = {0};
     v->run->pending_calls--;
-    if (reply->cls == KUBE_ABSENT || reply->cls == KUBE_NO_KIND ||
-        reply->cls == KUBE_NO_NAMESPACE) {
-        gone(v);
-    } else if (reply->cls == KUBE_OK) {
-        CLEANUP(json_freep) json_t *doc = NULL;
-        // A Status says that it is gone; the object itself, that finalizers are at work.
-        if (canon_read(reply->body, reply->body_len, &doc, &err) &&
-            str_eq(json_dot_str(doc, "kind"), "Status"))
-            gone(v);
+    v->is_asking = false;
+    if (is_absent(reply)) {
+        gone(v, true);
+        return;
+    }
+    switch (reply->cls) {
+    case KUBE_OK: {
+        CLEANUP(json_freep) json_t *doc = reply_doc(reply);
+        if (str_eq(json_dot_str(doc, "kind"), "Status"))
+            gone(v, true);
         else
-            v->ask_again_ms = clock_mono_ms() + GONE_POLL_MS;
-        err_clear(&err);
-    } else if (reply->cls == KUBE_LOST || reply->cls == KUBE_RETRY ||
-               reply->cls == KUBE_THROTTLED) {
+            still_there(v, doc);
+        break;
+    }
+    case KUBE_CONFLICT: // of the uid
+        gone(v, false);
+        break;
+    case KUBE_LOST:
+    case KUBE_RETRY:
+    case KUBE_THROTTLED:
+    case KUBE_GATE:
+    case KUBE_CANCELLED:
+        str_set(&v->waits, reply->message);
         v->is_sent = false;
-        v->ask_again_ms = clock_mono_ms() + 500;
-    } else {
-        failed(v, reply);
+        v->ask_again_ms = clock_mono_ms() + AGAIN_MS;
+        break;
+    default:
+        leave(v, reply->message);
     }
 }
 
 static void on_asked(void *ctx, const struct kube_reply *reply)
 {
     struct victim *v = ctx;
+    CLEANUP(json_freep) json_t *doc = reply->cls == KUBE_OK ? reply_doc(reply) : NULL;
     v->run->pending_calls--;
-    if (reply->cls == KUBE_ABSENT || reply->cls == KUBE_NO_KIND || reply->cls == KUBE_NO_NAMESPACE)
-        gone(v);
+    v->is_asking = false;
+    if (is_absent(reply) || (doc && !str_eq(json_dot_str(doc, "metadata.uid"), live_uid(v))))
+        gone(v, true);
+    else if (doc)
+        still_there(v, doc);
     else
-        v->ask_again_ms = clock_mono_ms() + GONE_POLL_MS;
+        v->ask_again_ms = clock_mono_ms() + AGAIN_MS;
+}
+
+// A group whose server does not answer keeps every Namespace from going: it would hang half
+// deleted (spec kubernetes-api section 9).
+static bool is_held_by_stale_group(struct victim *v)
+{
+    struct run *r = v->run;
+    const struct record *rec = &r->records.v[r->plan->items.v[v->item].record];
+    const struct strv *stale = kube_stale_groups(r->kube);
+    if (strcmp(rec->id.kind, "Namespace") != 0 || *rec->id.group || !stale->len)
+        return false;
+    CLEANUP(str_freep)
+    char *why = str_printf("the API server of group %s does not answer, and nobody knows what the "
+                           "namespace holds of it",
+                           stale->v[0]);
+    str_set(&v->waits, why);
+    v->ask_again_ms = clock_mono_ms() + AGAIN_MS;
+    rediscover(r);
+    return true;
+}
+
+// Foreground, background or orphan, as the application asks; Argo CD's default is the first.
+static const char *propagation(const struct victim *v)
+{
+    const struct run *r = v->run;
+    int app = desired_find_app(r->desired, r->records.v[r->plan->items.v[v->item].record].app);
+    const json_t *doc = app < 0 ? NULL : r->desired->apps.v[app]->doc;
+    size_t i;
+    json_t *o;
+    json_array_foreach(json_dot(doc, "spec.syncPolicy.syncOptions"), i, o)
+    {
+        if (str_eq(json_string_value(o), "PrunePropagationPolicy=background"))
+            return "Background";
+        if (str_eq(json_string_value(o), "PrunePropagationPolicy=orphan"))
+            return "Orphan";
+    }
+    return "Foreground";
 }
 
 static void step(struct victim *v)
 {
     struct run *r = v->run;
-    if (v->is_gone || v->is_failed || v->waiters || (v->is_sent && !v->ask_again_ms) ||
-        v->ask_again_ms > clock_mono_ms())
+    if (v->is_gone || v->is_failed || v->is_asking || v->ask_again_ms > clock_mono_ms())
         return;
     CLEANUP(str_freep) char *path = victim_path(v);
     if (!path) {
-        gone(v); // its kind is gone, and it with it
+        gone(v, true); // its kind is gone, and it with it
         return;
     }
-    v->ask_again_ms = 0;
+    if (!v->is_sent && is_held_by_stale_group(v))
+        return;
+    v->is_asking = true;
     r->pending_calls++;
     if (v->is_sent) {
         struct kube_call c = {.method = "GET", .path = path};
@@ -133,68 +216,146 @@ static void step(struct victim *v)
         return;
     }
     v->is_sent = true;
-    const struct plan_item *it = &r->plan->items.v[v->item];
-    kube_delete(r->kube, path, r->facts.v[it->live].uid, "Background", on_deleted, v);
+    kube_delete(r->kube, path, live_uid(v), propagation(v), on_deleted, v);
 }
 
-// The live documents as a desired state of their own, whose graph gives the order.
-static bool order_victims(struct run *r, const unsigned *items, size_t n, struct graph **out)
+// ---- order ----
+static void add_victim(struct run *r, struct desired *d, const struct record *rec)
+{
+    CLEANUP(str_freep) char *key = object_key(&rec->id);
+    CLEANUP(json_freep) json_t *empty = json_object();
+    json_t *doc = json_object_get(r->old_docs, key);
+    struct object o = {.id = object_id_dup(&rec->id), .version = str_dup(rec->version)};
+    struct err err = {0};
+    bool skip;
+    if (doc && !strcmp(rec->id.kind, "CustomResourceDefinition"))
+        kinds_add_crd(d->kinds, doc);
+    if (doc && !object_sync_marks(doc, &o, &skip, &err))
+        err_clear(&err); // what its marks ask for is of no use any more
+    o.is_hook = false;
+    o.phase = PHASE_SYNC;
+    object_set_body(&o, doc ? doc : empty);
+    desired_add_object_take(d, &o);
+}
+
+// The live documents as a desired state of their own, whose graph gives the order. NULL when they
+// have none; then all go at once.
+static struct graph *order_victims(struct run *r, const struct victim *v, size_t n)
 {
     struct desired *d CLEANUP(desired_freep) = desired_new();
+    struct graph *g = NULL;
     struct err err = {0};
     kinds_add_builtin(d->kinds, kube_minor(r->kube));
     desired_add_app_take(d, application_new_root("prune"));
-    for (size_t i = 0; i < n; i++) {
-        const struct record *rec = &r->records.v[r->plan->items.v[items[i]].record];
-        CLEANUP(str_freep) char *key = object_key(&rec->id);
-        json_t *doc = json_object_get(r->old_docs, key);
-        struct object o = {.id = object_id_dup(&rec->id), .version = str_dup(rec->version)};
-        CLEANUP(json_freep) json_t *empty = json_object();
-        if (doc && !strcmp(rec->id.kind, "CustomResourceDefinition"))
-            kinds_add_crd(d->kinds, doc);
-        object_set_body(&o, doc ? doc : empty);
-        desired_add_object_take(d, &o);
-    }
-    struct graph_opts opts = {.break_declared = true};
-    bool ok = desired_finish(d, &err) && graph_build(d, NULL, &opts, out, &err);
-    err_clear(&err);
-    return ok;
-}
-
-// Everything that depends on a victim and is not gone holds it back.
-static void count_waiters(struct victim *v, size_t n, const struct graph *g)
-{
     for (size_t i = 0; i < n; i++)
-        v[i].waiters = 0;
-    for (size_t i = 0; g && i < g->edges.len; i++) {
-        const struct edge *e = &g->edges.v[i];
-        if (e->from < n && e->to < n && !e->is_dropped && !v[e->from].is_gone)
-            v[e->to].waiters++;
+        add_victim(r, d, &r->records.v[r->plan->items.v[v[i].item].record]);
+    struct graph_opts opts = {.break_declared = true};
+    if (!desired_finish(d, &err) || !graph_build(d, NULL, &opts, &g, &err)) {
+        event_emit(r->opts.events, "run.warning", "{s:s}", "message", err.msg);
+        err_clear(&err);
+    }
+    return g;
+}
+
+// A victim is past when it is gone; anything else when all that waits for it is.
+static void mark_past(struct pruning_run *p)
+{
+    if (!p->g)
+        return;
+    for (bool again = true; again;) {
+        again = false;
+        for (unsigned i = 0; i < p->g->nodes.len; i++) {
+            const struct node *x = &p->g->nodes.v[i];
+            bool past = i >= p->n || p->v[i].is_gone;
+            for (unsigned e = 0; past && i >= p->n && e < x->n_in; e++) {
+                const struct edge *in = &p->g->edges.v[p->g->in[x->first_in + e]];
+                past = in->is_dropped || p->is_past[in->from];
+            }
+            again |= past && !p->is_past[i];
+            p->is_past[i] |= past;
+        }
     }
 }
 
-static bool drive(struct run *r, struct victim *v, size_t n, const struct graph *g, struct err *err)
+static bool may_go(const struct pruning_run *p, unsigned i)
 {
-    int64_t end = clock_mono_ms() + GONE_WAIT_MS;
+    if (!p->g)
+        return true;
+    const struct node *x = &p->g->nodes.v[i];
+    for (unsigned e = 0; e < x->n_in; e++) {
+        const struct edge *in = &p->g->edges.v[p->g->in[x->first_in + e]];
+        if (!in->is_dropped && !p->is_past[in->from])
+            return false;
+    }
+    return true;
+}
+
+static bool prune_drive(struct pruning_run *p, struct err *err)
+{
+    struct run *r = p->run;
     for (;;) {
-        size_t open = 0;
-        count_waiters(v, n, g);
-        for (size_t i = 0; i < n; i++) {
-            if (!kube_is_down(r->kube))
-                step(&v[i]);
-            open += !v[i].is_gone && !v[i].is_failed;
-        }
-        bool stop = loop_stopping(r->loop);
-        if (!open || stop || clock_mono_ms() > end)
-            return !stop || err_set(err, ERR_CANCELLED, "interrupted");
-        // One that failed holds what it needs for good; nothing left to send means the end.
         size_t movable = 0;
-        for (size_t i = 0; i < n; i++)
-            movable += !v[i].is_gone && !v[i].is_failed && !v[i].waiters;
-        if (!movable)
+        mark_past(p);
+        for (unsigned i = 0; i < p->n; i++) {
+            struct victim *v = &p->v[i];
+            if (v->is_gone || v->is_failed || !may_go(p, i))
+                continue;
+            if (!kube_is_down(r->kube) && lease_is_good(r))
+                step(v);
+            // One that failed holds what it needs for good; nothing left to move means the end.
+            movable += !v->is_failed;
+        }
+        if (err_is_set(&r->fatal)) {
+            err_copy(err, &r->fatal);
+            return false;
+        }
+        if (loop_stopping(r->loop))
+            return err_set(err, ERR_CANCELLED, "interrupted");
+        if (!movable || clock_mono_ms() > p->end_ms)
             return true;
         loop_run_once(r->loop, 50);
     }
+}
+
+static void leave_rest(struct pruning_run *p)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        struct victim *v = &p->v[i];
+        if (v->is_gone || v->is_failed)
+            continue;
+        CLEANUP(str_freep)
+        char *why = !v->is_sent && !v->waits ? str_dup("what depends on it is still there")
+                    : v->is_sent ? str_printf("its deletion is under way%s%s", v->waits ? ": " : "",
+                                              v->waits ? v->waits : "")
+                                 : str_dup(v->waits);
+        leave(v, why);
+    }
+}
+
+static bool prune_all(struct run *r, const unsigned *items, size_t n, struct err *err)
+{
+    int64_t left = run_time_left(r);
+    struct pruning_run p = {.run = r,
+                            .v = mem_alloc(n * sizeof(*p.v)),
+                            .n = n,
+                            .end_ms =
+                                clock_mono_ms() + (left < GONE_WAIT_MS ? left : GONE_WAIT_MS)};
+    for (size_t i = 0; i < n; i++)
+        p.v[i] = (struct victim){.run = r, .item = items[i]};
+    p.g = order_victims(r, p.v, n);
+    p.is_past = mem_alloc(p.g ? p.g->nodes.len + 1 : 1);
+    bool ok = prune_drive(&p, err);
+    for (int i = 0; r->pending_calls && i < 100; i++)
+        loop_run_once(r->loop, 50);
+    kube_cancel_all(r->kube); // their answers come to the victims
+    if (ok)
+        leave_rest(&p);
+    for (size_t i = 0; i < n; i++)
+        free(p.v[i].waits);
+    free(p.v);
+    free(p.is_past);
+    graph_free(p.g);
+    return ok;
 }
 
 bool prune_execute(struct run *r, struct err *err)
@@ -207,18 +368,7 @@ bool prune_execute(struct run *r, struct err *err)
         else if (it->object < 0 && (it->action == ACTION_PRUNE || it->action == ACTION_KEEP))
             r->sum.kept++;
     }
-    bool ok = true;
-    if (items.len) {
-        struct graph *g CLEANUP(graph_freep) = NULL;
-        order_victims(r, items.v, items.len, &g);
-        struct victim *v = mem_alloc(items.len * sizeof(*v));
-        for (size_t i = 0; i < items.len; i++)
-            v[i] = (struct victim){.run = r, .item = items.v[i]};
-        ok = drive(r, v, items.len, g, err);
-        for (int i = 0; r->pending_calls && i < 300; i++)
-            loop_run_once(r->loop, 50);
-        free(v);
-    }
+    bool ok = !items.len || prune_all(r, items.v, items.len, err);
     vec_clear(&items);
     return ok;
 }

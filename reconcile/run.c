@@ -27,6 +27,7 @@ void run_free(struct run *r)
     lease_release(r);
     observe_free(r);
     // Callbacks still out there point into this run; the loop is driven until they have come back.
+    kube_cancel_all(r->kube);
     for (int i = 0; r->pending_calls && i < 600; i++)
         loop_run_once(r->loop, 100);
     loop_timer_free(r->timer);
@@ -62,8 +63,14 @@ void run_free(struct run *r)
     vec_clear(&r->crd_queue);
     free(r->apps);
     vec_clear(&r->delayed);
+    strv_clear(&r->leftovers);
     err_clear(&r->fatal);
     free(r);
+}
+
+const struct strv *run_leftovers(const struct run *r)
+{
+    return &r->leftovers;
 }
 
 const struct plan *run_plan(const struct run *r)

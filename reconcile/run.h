@@ -101,6 +101,8 @@ struct run_summary {
     bool is_timed_out;
 };
 void run_summary(const struct run *r, struct run_summary *out);
+// What should have been deleted and was not, a line each with the reason.
+const struct strv *run_leftovers(const struct run *r);
 // The critical path of the run that ended: nodes from first to last with the time each took.
 struct path_step {
     unsigned node;

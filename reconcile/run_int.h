@@ -8,7 +8,9 @@
 //   prepare.c    run_prepare: from nothing to a graph and a plan
 //   state.c      node states: what is satisfied, what that releases, what failure blocks
 //   execute.c    run_execute: the queue, the window, the end
-//   send.c       one object's way to the server: apply, replace, recreate, retry
+//   send.c       one object's way to the server: apply, what each answer leads to
+//   recreate.c   ways of more than one request: replace, recreate, wait for a deletion
+//   adopt.c      objects that were made without server-side apply become ours
 //   gate.c       webhook gates and changed CRDs: dry runs until they pass
 //   prune.c      deletion of what is no longer desired, the graph backwards
 //   view.c       what people and machines ask of a run: views, why, critical path
@@ -32,8 +34,9 @@ struct node_rt {
     unsigned pending, pending_gates, tries;
     int item; // its plan item; -1 for everything but objects
     bool is_selected, is_applied, is_ready;
-    bool is_live;  // it was there when the run began
-    bool was_sent; // this run wrote it
+    bool is_live;    // it was there when the run began
+    bool was_sent;   // this run wrote it
+    bool is_adopted; // what others declared of it has become ours
     int64_t backoff_ms;
     bool needs_proof; // custom resource of a CRD this run changed: a dry run goes first
     bool is_probing;
@@ -54,7 +57,8 @@ struct kind_watch {
     struct run *run;
     char *group, *version, *kind;
     struct kube_watch *watch;
-    bool is_synced, is_gone;
+    bool is_synced, is_gone, is_watching;
+    bool is_unknown;    // what converts or serves it does not answer (yet)
     struct err problem; // the list could not be had
 };
 
@@ -72,8 +76,11 @@ struct pruning {
 struct lease {
     char *holder;
     char *resource_version;
+    char *since; // when this run took it
     struct loop_timer *timer;
-    bool is_held;
+    int64_t renewed_ms; // monotonic: when the last renewal that was accepted was sent
+    int64_t sent_ms;
+    bool is_held, is_releasing;
 };
 
 // Counters of one application, kept up by state.c.
@@ -118,9 +125,11 @@ struct run {
     struct window window;
     struct lease lease;
     struct loop_timer *timer;
+    int64_t rediscovered_ms;
     struct run_summary sum;
     int64_t started_ms, ended_ms;
     unsigned pending_calls; // callbacks that hold a pointer into the run
+    struct strv leftovers;  // what should have been deleted and was not, and why
     struct err fatal;       // ends the run as a whole
 };
 
@@ -141,7 +150,9 @@ bool observe_desired_kinds(struct run *r, struct err *err);
 void observe_sort(struct run *r);
 struct live_fact *observe_fact(const struct run *r, const struct object_id *id);
 struct kind_watch *observe_find(const struct run *r, const char *group, const char *kind);
-void observe_slices(struct run *r); // begins to watch EndpointSlices
+const struct record *find_record(const struct run *r, const struct object_id *id);
+void observe_slices(struct run *r);    // begins to watch EndpointSlices
+void observe_externals(struct run *r); // watches for what no manifest makes
 void observe_free(struct run *r);
 
 // ---- inventory.c ----
@@ -156,6 +167,8 @@ void inventory_write_rest(struct run *r);              // whatever is left, at t
 // ---- lease.c ----
 bool lease_take(struct run *r, struct err *err);
 void lease_release(struct run *r);
+// May we write? Not while so long without a renewal that another may have taken over.
+bool lease_is_good(const struct run *r);
 
 // ---- state.c ----
 void state_init(struct run *r);
@@ -179,16 +192,44 @@ enum action node_action(const struct run *r, unsigned node);
 bool graph_of_live(struct run *r, struct graph **out, struct err *err);
 
 // ---- execute.c ----
+int64_t run_time_left(const struct run *r); // until the deadline; INT64_MAX without one
 void queue_push(struct run *r, unsigned node);
 void queue_later(struct run *r, unsigned node, int64_t delay_ms);
 void window_reply(struct run *r, const struct call_ctx *c, const struct kube_reply *reply);
 
 // ---- send.c ----
 void send_object(struct run *r, unsigned node);
+void send_apply(struct run *r, unsigned node, const char *path, bool dry_run);
 char *send_path(const struct run *r, const struct object *o); // owned; NULL: kind not known (yet)
 const char *run_manager(const struct run *r);
 struct call_ctx *call_new(struct run *r, unsigned node);
 void call_end(struct call_ctx *c);
+void call_begin(struct call_ctx *c); // in flight, in the window
+void call_answered(struct call_ctx *c, const struct kube_reply *reply);
+json_t *reply_doc(const struct kube_reply *reply); // NULL: not a document
+void on_sent(void *ctx, const struct kube_reply *reply);
+void set_action(struct run *r, unsigned node, enum action a);
+void try_again(struct run *r, unsigned node, int64_t retry_after_ms);
+void fail_with(struct run *r, unsigned node, const struct kube_reply *reply);
+void rediscover(struct run *r); // asynchronously, not too often
+
+// ---- recreate.c ----
+#define REPLACE_TRIES 12
+// Waits until a terminating object is gone; the watch may not cover its kind, so it is asked for.
+void await_gone(struct run *r, unsigned node);
+// Replace=true: PUT over the live object, whose resourceVersion must be the latest.
+void replace_object(struct run *r, unsigned node, const char *path);
+void recreate_object(struct run *r, unsigned node, const char *path);
+// What keeps an object that is being deleted: "finalizer x/y"; NULL when it does not say. Owned.
+char *deletion_text(const json_t *doc);
+
+// ---- adopt.c ----
+// Is there an entry of a client that declares, but does not apply on the server's side?
+bool is_client_side(const json_t *live);
+// The managed fields after such entries have become the manager's own. Owned.
+json_t *adopted_fields(const json_t *live, const char *manager);
+// True: the object must be taken over first, which is under way.
+bool adopt_first(struct run *r, unsigned node, const char *path);
 
 // ---- gate.c ----
 void gates_init(struct run *r);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One object's way to the server: apply, replace, recreate; what each class of answer leads to
-// (spec kubernetes-api section 4).
+// One object's way to the server, and what each class of answer leads to (spec kubernetes-api
+// section 4).
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,9 +11,10 @@
 #define BACKOFF_MAX_MS 5000
 // A CRD's new schema is loaded within half a second; longer means the object really does not fit.
 #define PROOF_MS 8000
+#define REDISCOVER_MS 1000
+#define RETRY_TRIES 12
 
-// A reply's document, or NULL.
-static json_t *reply_doc(const struct kube_reply *reply)
+json_t *reply_doc(const struct kube_reply *reply)
 {
     struct err err = {0};
     json_t *doc = NULL;
@@ -48,7 +49,7 @@ void call_end(struct call_ctx *c)
     free(c);
 }
 
-static void begin(struct call_ctx *c)
+void call_begin(struct call_ctx *c)
 {
     struct window *w = &c->run->window;
     const struct object *o = &c->run->desired->objects.v[c->node];
@@ -61,7 +62,7 @@ static void begin(struct call_ctx *c)
     state_set(c->run, c->node, NODE_IN_FLIGHT);
 }
 
-static void end(struct call_ctx *c, const struct kube_reply *reply)
+void call_answered(struct call_ctx *c, const struct kube_reply *reply)
 {
     struct window *w = &c->run->window;
     if (c->is_crd)
@@ -71,7 +72,7 @@ static void end(struct call_ctx *c, const struct kube_reply *reply)
     window_reply(c->run, c, reply);
 }
 
-static void try_again(struct run *r, unsigned node, int64_t retry_after_ms)
+void try_again(struct run *r, unsigned node, int64_t retry_after_ms)
 {
     struct node_rt *x = &r->nodes[node];
     x->tries++;
@@ -90,7 +91,7 @@ static bool has_force(const struct run *r, const struct object *o)
     return str_eq(object_sync_option(doc, "Force", &store), "true");
 }
 
-static void fail_with(struct run *r, unsigned node, const struct kube_reply *reply)
+void fail_with(struct run *r, unsigned node, const struct kube_reply *reply)
 {
     struct err err = {0};
     const struct object *o = &r->desired->objects.v[node];
@@ -98,9 +99,8 @@ static void fail_with(struct run *r, unsigned node, const struct kube_reply *rep
     kube_reply_err(reply, &err, what);
     CLEANUP(str_freep) char *msg = NULL;
     if (reply->cls == KUBE_CONFLICT && reply->conflict_manager)
-        msg = str_printf("field %s is owned by \"%s\"; take it out of Git, or run again with "
-                         "--force-conflicts",
-                         reply->field ? reply->field : "?", reply->conflict_manager);
+        msg = str_printf("%s; take it out of Git, or run again with --force-conflicts",
+                         reply->message);
     else if (reply->cls == KUBE_IMMUTABLE)
         msg = str_printf("%s cannot be changed on a live object; delete it, or let it be made "
                          "anew with the sync option Force=true",
@@ -118,42 +118,9 @@ static void watch_health(struct run *r, const struct object *o)
         observe_kind(r, o->id.group, o->version, o->id.kind, true);
 }
 
-static void on_gone(void *ctx, const struct kube_reply *reply);
-
-// Waits until a terminating object is gone; the watch may not cover its kind, so it is asked for.
-static void await_gone(struct run *r, unsigned node)
-{
-    CLEANUP(str_freep) char *path = send_path(r, &r->desired->objects.v[node]);
-    if (!path) {
-        try_again(r, node, 0);
-        return;
-    }
-    struct call_ctx *c = call_new(r, node);
-    begin(c);
-    struct kube_call call = {.method = "GET", .path = path};
-    kube_send(r->kube, &call, on_gone, c);
-}
-
-static void set_action(struct run *r, unsigned node, enum action a)
+void set_action(struct run *r, unsigned node, enum action a)
 {
     r->plan->items.v[r->nodes[node].item].action = a;
-}
-
-static void on_gone(void *ctx, const struct kube_reply *reply)
-{
-    struct call_ctx *c = ctx;
-    struct run *r = c->run;
-    unsigned node = c->node;
-    end(c, reply);
-    call_end(c);
-    if (reply->cls == KUBE_ABSENT || reply->cls == KUBE_NO_NAMESPACE) {
-        set_action(r, node, ACTION_CREATE);
-        r->nodes[node].backoff_ms = 0;
-        queue_later(r, node, 0);
-        return;
-    }
-    state_message(r, node, "waits until its predecessor is deleted");
-    try_again(r, node, 0);
 }
 
 static void accepted(struct run *r, unsigned node, const json_t *doc)
@@ -248,12 +215,12 @@ static void on_invalid(struct call_ctx *c, const struct kube_reply *reply)
     fail_with(r, c->node, reply);
 }
 
-static void on_reply(void *ctx, const struct kube_reply *reply)
+void on_sent(void *ctx, const struct kube_reply *reply)
 {
     struct call_ctx *c = ctx;
     struct run *r = c->run;
     unsigned node = c->node;
-    end(c, reply);
+    call_answered(c, reply);
     bool refused = !c->is_dry_run && reply->http >= 400 && reply->http != 429;
     r->sum.rejected += refused;
     switch (reply->cls) {
@@ -264,8 +231,16 @@ static void on_reply(void *ctx, const struct kube_reply *reply)
         r->sum.lost++;
         try_again(r, node, 0);
         break;
-    case KUBE_THROTTLED:
     case KUBE_RETRY:
+        // An internal error that stays, or a race that is never won, is a failure after all.
+        if ((reply->http == 500 || reply->http == 409) && r->nodes[node].tries >= RETRY_TRIES) {
+            fail_with(r, node, reply);
+            break;
+        }
+        state_message(r, node, reply->message);
+        try_again(r, node, reply->retry_after_ms);
+        break;
+    case KUBE_THROTTLED:
         try_again(r, node, reply->retry_after_ms);
         break;
     case KUBE_NO_KIND:
@@ -298,82 +273,36 @@ static void on_reply(void *ctx, const struct kube_reply *reply)
     call_end(c);
 }
 
-static void apply(struct run *r, unsigned node, const char *path, bool dry_run)
+void send_apply(struct run *r, unsigned node, const char *path, bool dry_run)
 {
     const struct object *o = &r->desired->objects.v[node];
     struct kube_apply_opts opts = {
         .dry_run = dry_run, .force = r->opts.force_conflicts, .manager = run_manager(r)};
     struct call_ctx *c = call_new(r, node);
     c->is_dry_run = dry_run;
-    begin(c);
-    kube_apply(r->kube, path, o->body, o->body_len, &opts, on_reply, c);
+    call_begin(c);
+    kube_apply(r->kube, path, o->body, o->body_len, &opts, on_sent, c);
 }
 
-static void on_old(void *ctx, const struct kube_reply *reply);
-
-// Replace=true: PUT over the live object, whose resourceVersion must be the latest.
-static void replace(struct run *r, unsigned node, const char *path)
-{
-    struct call_ctx *c = call_new(r, node);
-    begin(c);
-    struct kube_call call = {.method = "GET", .path = path};
-    kube_send(r->kube, &call, on_old, c);
-}
-
-static void on_old(void *ctx, const struct kube_reply *reply)
+static void on_rediscovered(void *ctx, struct err *err)
 {
     struct call_ctx *c = ctx;
-    struct run *r = c->run;
-    unsigned node = c->node;
-    const struct object *o = &r->desired->objects.v[node];
-    CLEANUP(str_freep) char *path = send_path(r, o);
-    CLEANUP(json_freep) json_t *live = reply->cls == KUBE_OK ? reply_doc(reply) : NULL;
-    if (!live || !path) {
-        on_reply(c, reply);
-        return;
-    }
-    end(c, reply);
-    begin(c);
-    CLEANUP(json_freep) json_t *doc = object_doc(o);
-    json_t *meta = json_object_get(doc, "metadata");
-    json_object_set(meta, "resourceVersion", json_dot(live, "metadata.resourceVersion"));
-    struct buf body CLEANUP(buf_clear) = {0};
-    canon_write(doc, &body);
-    CLEANUP(str_freep) char *url = str_printf("%s?fieldManager=%s", path, run_manager(r));
-    struct kube_call call = {.method = "PUT", .path = url, .body = body.p, .body_len = body.len};
-    kube_send(r->kube, &call, on_reply, c);
-}
-
-static void on_deleted(void *ctx, const struct kube_reply *reply)
-{
-    struct call_ctx *c = ctx;
-    struct run *r = c->run;
-    unsigned node = c->node;
-    end(c, reply);
+    if (err_is_set(err))
+        event_emit(c->run->opts.events, "run.warning", "{s:s}", "message", err->msg);
+    c->run->is_rediscovering = false;
     call_end(c);
-    if (reply->cls == KUBE_OK || reply->cls == KUBE_ABSENT) {
-        set_action(r, node, ACTION_TERMINATING);
-        await_gone(r, node);
-    } else if (reply->cls == KUBE_LOST || reply->cls == KUBE_RETRY ||
-               reply->cls == KUBE_THROTTLED) {
-        try_again(r, node, reply->retry_after_ms);
-    } else {
-        fail_with(r, node, reply);
-    }
 }
 
-static void recreate(struct run *r, unsigned node, const char *path)
+// An aggregated API that has come up, or a definition made by an operator, brings kinds whose paths
+// no manifest tells.
+void rediscover(struct run *r)
 {
-    const struct plan_item *it = &r->plan->items.v[r->nodes[node].item];
-    const struct live_fact *f = it->live < 0 ? NULL : &r->facts.v[it->live];
-    if (!f) {
-        set_action(r, node, ACTION_CREATE);
-        apply(r, node, path, false);
+    int64_t now = clock_mono_ms();
+    if (r->is_rediscovering || now - r->rediscovered_ms < REDISCOVER_MS)
         return;
-    }
-    struct call_ctx *c = call_new(r, node);
-    begin(c);
-    kube_delete(r->kube, path, f->uid, "Background", on_deleted, c);
+    r->is_rediscovering = true;
+    r->rediscovered_ms = now;
+    kube_rediscover(r->kube, r->desired->kinds, on_rediscovered, call_new(r, 0));
 }
 
 void send_object(struct run *r, unsigned node)
@@ -387,23 +316,26 @@ void send_object(struct run *r, unsigned node)
     CLEANUP(str_freep) char *path = send_path(r, o);
     if (!path) {
         state_message(r, node, "its kind is not served");
-        try_again(r, node, 500);
+        rediscover(r);
+        try_again(r, node, 0);
         return;
     }
+    if (adopt_first(r, node, path))
+        return;
     switch (node_action(r, node)) {
     case ACTION_TERMINATING:
         await_gone(r, node);
         return;
     case ACTION_RECREATE:
-        recreate(r, node, path);
+        recreate_object(r, node, path);
         return;
     case ACTION_REPLACE:
-        replace(r, node, path);
+        replace_object(r, node, path);
         return;
     case ACTION_CHECK:
-        apply(r, node, path, true);
+        send_apply(r, node, path, true);
         return;
     default:
-        apply(r, node, path, r->nodes[node].needs_proof);
+        send_apply(r, node, path, r->nodes[node].needs_proof);
     }
 }

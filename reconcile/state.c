@@ -367,7 +367,7 @@ static void init_object(struct run *r, unsigned node)
         r->apps[o->app].total++;
     const struct plan_item *it = x->item < 0 ? NULL : &r->plan->items.v[x->item];
     const struct live_fact *f = !it || it->live < 0 ? NULL : &r->facts.v[it->live];
-    if (f) {
+    if (f && !f->is_unknown) {
         x->is_live = true;
         x->health = f->health.status;
     }
@@ -375,6 +375,10 @@ static void init_object(struct run *r, unsigned node)
     bool stands = a == ACTION_NONE || (r->opts.read_only && f && !o->is_virtual);
     if (!stands) {
         x->needs_proof = is_crd_changed(r, o);
+        return;
+    }
+    if (f && f->is_unknown) {
+        state_message(r, node, "its kind could not be read");
         return;
     }
     x->is_applied = true;

@@ -116,6 +116,25 @@ static void unwanted(void **s)
     end(&w);
 }
 
+// What could not be read is neither created blindly nor forgotten.
+static void unknown(void **s)
+{
+    (void)s;
+    struct world w = new_world(true);
+    w.fact.is_unknown = true;
+    row_is(&w, "X2");
+    w.d->objects.v[0].is_hook = true;
+    row_is(&w, "X2");
+    end(&w);
+    w = new_world(false);
+    str_set(&w.fact.uid, NULL);
+    w.fact.is_unknown = true;
+    row_is(&w, "P9");
+    str_set(&w.record.app, "gone");
+    row_is(&w, "P9");
+    end(&w);
+}
+
 static void hooks(void **s)
 {
     (void)s;
@@ -172,8 +191,8 @@ static void projections(void **s)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(wanted), cmocka_unit_test(unwanted),
-                                       cmocka_unit_test(hooks), cmocka_unit_test(breaker),
-                                       cmocka_unit_test(projections)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(wanted),  cmocka_unit_test(unwanted),
+                                       cmocka_unit_test(unknown), cmocka_unit_test(hooks),
+                                       cmocka_unit_test(breaker), cmocka_unit_test(projections)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
