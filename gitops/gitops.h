@@ -19,6 +19,7 @@
 #include "gitops/kinds.h"
 #include "gitops/object.h"
 #include "gitops/project.h"
+#include "gitops/regex.h"
 #include "gitops/revision.h"
 #include "gitops/yaml.h"
 

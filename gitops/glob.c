@@ -129,10 +129,10 @@ static bool match_here(struct match *m, const char *p, const char *s)
 bool glob_match(enum glob_dialect d, const char *pattern, const char *text)
 {
     struct match m = {0};
-    if (d == GLOB_GOBWAS_SLASH || d == GLOB_PATH || d == GLOB_DOUBLESTAR)
+    if (d == GLOB_GOBWAS_SLASH || d == GLOB_URL || d == GLOB_PATH || d == GLOB_DOUBLESTAR)
         m.sep = '/';
     m.braces = d == GLOB_GOBWAS || d == GLOB_GOBWAS_SLASH || d == GLOB_DOUBLESTAR;
-    m.two_stars = d == GLOB_GOBWAS_SLASH || d == GLOB_DOUBLESTAR;
+    m.two_stars = d == GLOB_GOBWAS_SLASH || d == GLOB_URL || d == GLOB_DOUBLESTAR;
     m.whole_segments = d == GLOB_DOUBLESTAR;
     return match_here(&m, pattern, text);
 }

@@ -10,6 +10,7 @@
 enum glob_dialect {
     GLOB_GOBWAS,       // gobwas/glob without separators: * crosses /, ?, [a-z], [!a], {a,b}
     GLOB_GOBWAS_SLASH, // the same with separator '/': * stays in a segment, ** crosses
+    GLOB_URL,          // the same without {a,b}
     GLOB_PATH,         // Go path.Match: *, ?, [^a-z], \ escapes; * never matches '/'
     GLOB_PATHSPEC,     // git pathspec: * crosses '/', ** too
     GLOB_DOUBLESTAR,   // bmatcuk/doublestar: ** as whole segment crosses, {a,b}

@@ -7,12 +7,14 @@
 
 #include "gitops/glob.h"
 #include "gitops/json.h"
+#include "gitops/regex.h"
+#include "gitops/yaml.h"
 
-#define IN_CLUSTER_SERVER "https://kubernetes.default.svc"
+#define CONTROL_PLANE_NAMESPACE "argocd"
 
 char *repo_url_normal(const char *url)
 {
-    CLEANUP(str_freep) char *s = str_dup(url);
+    CLEANUP(str_freep) char *s = str_dup(url + strspn(url, " \t\r\n"));
     for (char *p = s; *p; p++)
         *p = (char)tolower((unsigned char)*p);
     size_t n = strlen(s);
@@ -51,13 +53,14 @@ static bool list_permits(const json_t *list, const char *text,
     return allowed;
 }
 
+// A pattern passes through URL parsing, which escapes braces: no alternation here.
 static bool repo_matches(const char *pattern, const char *url)
 {
     if (!strcmp(pattern, "*"))
         return true;
     CLEANUP(str_freep) char *p = repo_url_normal(pattern);
     CLEANUP(str_freep) char *u = repo_url_normal(url);
-    return glob_match(GLOB_GOBWAS_SLASH, p, u);
+    return glob_match(GLOB_URL, p, u);
 }
 
 static bool plain_matches(const char *pattern, const char *text)
@@ -65,42 +68,52 @@ static bool plain_matches(const char *pattern, const char *text)
     return glob_match(GLOB_GOBWAS, pattern, text);
 }
 
-// One field of a destination entry: 1 allowed, 0 no match, -1 denied by a matching negation.
-static int field_verdict(const char *pattern, const char *text)
+// ---- destinations ----
+static bool is_deny(const char *pattern)
 {
-    if (!pattern)
-        return 0;
-    const char *t = text ? text : "";
-    if (*pattern == '!')
-        return plain_matches(pattern + 1, t) ? -1 : 1;
-    return plain_matches(pattern, t) ? 1 : 0;
+    return *pattern == '!';
 }
 
-static bool destination_permitted(const json_t *project, const struct application *a,
+static bool field_matches(const char *pattern, const char *text)
+{
+    return is_deny(pattern) ? !plain_matches(pattern + 1, text) : plain_matches(pattern, text);
+}
+
+static const char *field_of(const json_t *entry, const char *key)
+{
+    const char *s = json_dot_str(entry, key);
+    return s ? s : "";
+}
+
+// Argo CD's very order of tests: an entry that matches allows; one that does not may still deny,
+// "!name" whatever the namespace, also when the cluster has no name.
+static bool destination_permitted(const json_t *project, const struct cluster_ref *c,
                                   const char *ns)
 {
-    const char *server = a->dest_server ? a->dest_server : a->dest_name ? NULL : IN_CLUSTER_SERVER;
-    const char *name = a->dest_name                        ? a->dest_name
-                       : str_eq(server, IN_CLUSTER_SERVER) ? "in-cluster"
-                                                           : NULL;
     bool allowed = false;
     size_t i;
     json_t *d;
     json_array_foreach(json_dot(project, "spec.destinations"), i, d)
     {
-        int s = server ? field_verdict(json_dot_str(d, "server"), server) : 0;
-        if (!server && str_eq(json_dot_str(d, "server"), "*"))
-            s = 1;
-        int c = field_verdict(json_dot_str(d, "name"), name);
-        int n = field_verdict(json_dot_str(d, "namespace"), ns);
-        if ((s > 0 || c > 0) && n > 0)
+        const char *name = field_of(d, "name");
+        const char *server = field_of(d, "server");
+        const char *space = field_of(d, "namespace");
+        bool n = !str_is_empty(c->name) && field_matches(name, c->name);
+        bool s = !str_is_empty(c->server) && field_matches(server, c->server);
+        bool in = field_matches(space, ns);
+        if ((s || n) && in)
             allowed = true;
-        else if ((s > 0 && n < 0) || c < 0 || (s < 0 && n > 0))
+        else if ((!n && is_deny(name)) || (!s && is_deny(server) && in))
+            return false;
+        else if (!in && is_deny(space) && s)
             return false;
     }
+    if (allowed && json_dot_bool(project, "spec.permitOnlyProjectScopedClusters", false))
+        return c->project && str_eq(c->project, json_dot_str(project, "metadata.name"));
     return allowed;
 }
 
+// ---- the application ----
 static bool is_open_default(const json_t *project, const struct application *a)
 {
     return !project && !strcmp(a->project, "default");
@@ -108,26 +121,65 @@ static bool is_open_default(const json_t *project, const struct application *a)
 
 static bool source_namespace_ok(const json_t *project, const struct application *a)
 {
-    if (!strcmp(a->namespace, "argocd"))
+    if (!strcmp(a->namespace, CONTROL_PLANE_NAMESPACE))
         return true;
     size_t i;
     json_t *p;
     json_array_foreach(json_dot(project, "spec.sourceNamespaces"), i, p)
     {
         const char *s = json_string_value(p);
-        if (s && plain_matches(s, a->namespace))
+        size_t n = s ? strlen(s) : 0;
+        CLEANUP(str_freep)
+        char *regex = n > 1 && *s == '/' && s[n - 1] == '/' ? str_ndup(s + 1, n - 2) : NULL;
+        if (s && ((regex && regex_match(regex, a->namespace)) || plain_matches(s, a->namespace)))
             return true;
     }
     return false;
 }
 
-bool project_permits_app(const json_t *project, const struct application *a, struct err *err)
+static bool is_only_star(const char *s)
+{
+    return s && !strcmp(s, "!*");
+}
+
+// What the server refuses in a project, and what this program cannot grant.
+static bool check_project(const json_t *project, const struct application *a, struct err *err)
+{
+    size_t i;
+    json_t *x;
+    bool bad = false;
+    json_array_foreach(json_dot(project, "spec.sourceRepos"), i, x)
+    {
+        bad |= is_only_star(json_string_value(x));
+    }
+    json_array_foreach(json_dot(project, "spec.destinations"), i, x)
+    {
+        bad |= is_only_star(field_of(x, "server")) || is_only_star(field_of(x, "name")) ||
+               is_only_star(field_of(x, "namespace"));
+    }
+    if (bad)
+        return err_set(err, ERR_INVALID, "project '%s': \"!*\" permits nothing at all", a->project);
+    bool is_signed = json_array_size(json_dot(project, "spec.signatureKeys")) ||
+                     json_object_size(json_dot(project, "spec.sourceIntegrity"));
+    for (i = 0; is_signed && i < a->sources.len; i++)
+        if (a->sources.v[i].kind == APP_SOURCE_GIT)
+            return err_set(err, ERR_INVALID,
+                           "project '%s' wants signed commits; verifying them is not supported by "
+                           "regrow",
+                           a->project);
+    return true;
+}
+
+bool project_permits_app(const json_t *project, const struct application *a,
+                         const struct cluster_ref *cluster, struct err *err)
 {
     if (is_open_default(project, a))
         return true;
     if (!project)
         return err_set(err, ERR_DENIED, "Application referencing project %s which does not exist",
                        a->project);
+    if (!check_project(project, a, err))
+        return false;
     if (!source_namespace_ok(project, a))
         return err_set(err, ERR_DENIED,
                        "application '%s' in namespace '%s' is not permitted to use project '%s'",
@@ -139,48 +191,50 @@ bool project_permits_app(const json_t *project, const struct application *a, str
                            s->repo_url, a->project);
     }
     const char *ns = a->dest_namespace ? a->dest_namespace : "";
-    if (!destination_permitted(project, a, ns))
+    if (!destination_permitted(project, cluster, ns))
         return err_set(err, ERR_DENIED,
                        "application destination server '%s' and namespace '%s' do not match any "
                        "of the allowed destinations in project '%s'",
-                       a->dest_server ? a->dest_server
-                       : a->dest_name ? a->dest_name
-                                      : IN_CLUSTER_SERVER,
+                       cluster->server ? cluster->server
+                       : cluster->name ? cluster->name
+                                       : "",
                        ns, a->project);
     return true;
 }
 
-static bool kind_in(const json_t *list, const struct object_id *id)
+// ---- its objects ----
+static bool kind_in(const json_t *list, const struct object_id *id, bool with_name)
 {
     size_t i;
     json_t *x;
     json_array_foreach(list, i, x)
     {
-        const char *group = json_dot_str(x, "group");
-        const char *kind = json_dot_str(x, "kind");
-        const char *name = json_dot_str(x, "name");
-        if (glob_match(GLOB_PATH, group ? group : "", id->group) && kind &&
-            glob_match(GLOB_PATH, kind, id->kind) &&
-            (str_is_empty(name) || glob_match(GLOB_PATH, name, id->name)))
+        const char *name = with_name ? field_of(x, "name") : "";
+        if (glob_match(GLOB_PATH, field_of(x, "group"), id->group) &&
+            glob_match(GLOB_PATH, field_of(x, "kind"), id->kind) &&
+            (!*name || glob_match(GLOB_PATH, name, id->name)))
             return true;
     }
     return false;
 }
 
+// No list for namespaces: all kinds are fine; no list for the cluster: none is.
 static bool kind_permitted(const json_t *project, const struct object *o)
 {
     const json_t *spec = json_object_get(project, "spec");
     if (o->is_namespaced) {
         const json_t *white = json_object_get(spec, "namespaceResourceWhitelist");
-        bool listed = !json_is_array(white) || kind_in(white, &o->id);
-        return listed && !kind_in(json_object_get(spec, "namespaceResourceBlacklist"), &o->id);
+        bool listed = !json_is_array(white) || kind_in(white, &o->id, false);
+        return listed &&
+               !kind_in(json_object_get(spec, "namespaceResourceBlacklist"), &o->id, false);
     }
-    return kind_in(json_object_get(spec, "clusterResourceWhitelist"), &o->id) &&
-           !kind_in(json_object_get(spec, "clusterResourceBlacklist"), &o->id);
+    return kind_in(json_object_get(spec, "clusterResourceWhitelist"), &o->id, true) &&
+           !kind_in(json_object_get(spec, "clusterResourceBlacklist"), &o->id, true);
 }
 
 bool project_permits_object(const json_t *project, const struct application *a,
-                            const struct object *o, struct err *err)
+                            const struct cluster_ref *cluster, const struct object *o,
+                            struct err *err)
 {
     if (is_open_default(project, a))
         return true;
@@ -188,8 +242,88 @@ bool project_permits_object(const json_t *project, const struct application *a,
     if (!kind_permitted(project, o))
         return err_set(err, ERR_DENIED, "%s: resource %s:%s is not permitted in project %s", name,
                        o->id.group, o->id.kind, a->project);
-    if (o->is_namespaced && o->id.namespace && !destination_permitted(project, a, o->id.namespace))
+    if (o->is_namespaced && o->id.namespace &&
+        !destination_permitted(project, cluster, o->id.namespace))
         return err_set(err, ERR_DENIED, "%s: namespace %s is not permitted in project '%s'", name,
                        o->id.namespace, a->project);
+    return true;
+}
+
+// ---- global projects ----
+static void add_lists(json_t *spec, const json_t *global)
+{
+    static const char *const lists[] = {"clusterResourceWhitelist",
+                                        "clusterResourceBlacklist",
+                                        "namespaceResourceWhitelist",
+                                        "namespaceResourceBlacklist",
+                                        "syncWindows",
+                                        "sourceRepos",
+                                        "destinations",
+                                        "destinationServiceAccounts"};
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        json_t *more = json_object_get(global, lists[i]);
+        if (!json_array_size(more))
+            continue;
+        json_t *have = json_object_get(spec, lists[i]);
+        if (!json_is_array(have)) {
+            have = json_array();
+            json_object_set_new(spec, lists[i], have);
+        }
+        json_array_extend(have, more);
+    }
+}
+
+static const json_t *find_named(const json_t *all, const char *name)
+{
+    size_t i;
+    json_t *p;
+    json_array_foreach(all, i, p)
+    {
+        if (name && str_eq(json_dot_str(p, "metadata.name"), name))
+            return p;
+    }
+    return NULL;
+}
+
+static void merge_globals(json_t **project, const json_t *settings, const json_t *all)
+{
+    size_t i;
+    json_t *s;
+    json_array_foreach(settings, i, s)
+    {
+        const json_t *selector = json_object_get(s, "labelSelector");
+        const char *name = json_dot_str(s, "projectName");
+        const json_t *global = find_named(all, name);
+        if (str_eq(name, json_dot_str(*project, "metadata.name")))
+            continue; // it is not its own global project
+        if (!json_selector_is_valid(selector))
+            return;
+        if (!global || !json_selector_matches(selector, json_dot(*project, "metadata.labels")))
+            continue;
+        json_t *merged = json_deep_copy(*project);
+        if (!json_is_object(json_object_get(merged, "spec")))
+            json_object_set_new(merged, "spec", json_object());
+        add_lists(json_object_get(merged, "spec"), json_object_get(global, "spec"));
+        json_decref(*project);
+        *project = merged;
+    }
+}
+
+bool project_with_globals(json_t *project, const char *settings, const json_t *all, json_t **out,
+                          struct err *err)
+{
+    struct yaml_docs docs = {0};
+    struct yaml_opts o = {.name = "globalProjects of argocd-cm", .warn_only = true};
+    *out = json_incref(project);
+    if (!project || str_is_empty(settings))
+        return true;
+    if (!yaml_read(settings, strlen(settings), &o, &docs, err)) {
+        json_decref(*out);
+        *out = NULL;
+        return false;
+    }
+    if (docs.docs.len)
+        merge_globals(out, docs.docs.v[0].value, all);
+    yaml_docs_clear(&docs);
     return true;
 }

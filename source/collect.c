@@ -19,6 +19,7 @@ struct yield {
     VEC(json_t *) projects;
     json_t *seen; // object key -> index
     struct strv warnings;
+    char *global_projects; // of the ConfigMap argocd-cm, if it is here
 };
 
 static void yield_clear(struct yield *y)
@@ -34,14 +35,7 @@ static void yield_clear(struct yield *y)
     vec_clear(&y->projects);
     json_decref(y->seen);
     strv_clear(&y->warnings);
-}
-
-static const json_t *find_project(const struct desired *d, const char *name)
-{
-    for (size_t i = 0; i < d->projects.len; i++)
-        if (str_eq(json_dot_str(d->projects.v[i], "metadata.name"), name))
-            return d->projects.v[i];
-    return NULL;
+    free(y->global_projects);
 }
 
 static bool is_served(const struct loading *l, const char *group, const char *kind)
@@ -156,6 +150,8 @@ static bool add_doc(struct yield *y, json_t *doc, struct origin *where, bool is_
     *where = (struct origin){0};
     if (!strcmp(o.id.kind, "CustomResourceDefinition"))
         kinds_add_crd(d->kinds, doc);
+    if (!strcmp(o.id.kind, "ConfigMap") && !strcmp(o.id.name, "argocd-cm"))
+        str_set(&y->global_projects, json_dot_str(doc, "data.globalProjects"));
     const struct kind_info *k = kinds_find(d->kinds, o.id.group, NULL, o.id.kind);
     settle_namespace(a, k, doc, &o);
     if (!is_virtual)
@@ -390,34 +386,6 @@ static void yield_to_written(struct loading *l, const struct yield *y)
     }
 }
 
-// ---- project rules ----
-static bool check_objects(struct yield *y, struct err *err)
-{
-    const struct application *a = y->l->d->apps.v[y->app];
-    const json_t *project = find_project(y->l->d, a->project);
-    for (size_t i = 0; a->doc && i < y->objects.len; i++) {
-        const struct object *o = &y->objects.v[i];
-        if (o->is_virtual)
-            continue;
-        if (!project_permits_object(project, a, o, err)) {
-            CLEANUP(str_freep) char *place = origin_text(&o->origin);
-            return err_wrap(err, "%s", place);
-        }
-    }
-    return true;
-}
-
-static bool is_other_cluster(const struct loading *l, const struct application *a)
-{
-    const struct source_opts *o = &l->s->o;
-    if (a->dest_server)
-        return strcmp(a->dest_server, "https://kubernetes.default.svc") != 0 &&
-               !str_eq(a->dest_server, o->cluster_server);
-    if (a->dest_name)
-        return strcmp(a->dest_name, "in-cluster") != 0 && !str_eq(a->dest_name, o->cluster_name);
-    return false;
-}
-
 static bool add_children(struct yield *y, struct err *err)
 {
     struct desired *d = y->l->d;
@@ -441,20 +409,35 @@ static bool add_children(struct yield *y, struct err *err)
     return true;
 }
 
-// Projects come first: a child may name one that stands beside it.
-static void judge_children(struct loading *l, unsigned first)
+// Not permitted as things are: its project may still gain by a global one that comes later.
+static void put_off(struct loading *l, unsigned app)
 {
-    for (unsigned i = first; i < l->d->apps.len; i++) {
-        struct application *a = l->d->apps.v[i];
-        struct err err = {0};
-        if (a->state == APP_UNKNOWN)
-            event_emit(l->s->o.events, "app.unknown", "{s:s, s:s}", "app", a->name, "message",
-                       a->problem.msg);
-        else if (is_other_cluster(l, a))
-            a->state = APP_OTHER_CLUSTER;
-        else if (!project_permits_app(find_project(l->d, a->project), a, &err))
-            app_unknown(l, i, &err);
+    l->turns.v[app] = TURN_PUT_OFF;
+}
+
+// Takes everything over into the desired state.
+static bool settle(struct yield *y, struct err *err)
+{
+    struct loading *l = y->l;
+    struct desired *d = l->d;
+    yield_to_written(l, y);
+    for (size_t i = 0; i < y->projects.len; i++)
+        *vec_push(&d->projects) = json_incref(y->projects.v[i]);
+    if (y->projects.len || y->global_projects)
+        projects_changed(l);
+    if (y->global_projects)
+        str_set(&l->global_projects, y->global_projects);
+    if (!add_children(y, err))
+        return false;
+    take_creds(l, y);
+    for (size_t i = 0; i < y->objects.len; i++) {
+        if (is_namespace(&y->objects.v[i]))
+            json_object_set_new(l->namespaces, y->objects.v[i].id.name, json_true());
+        desired_add_object_take(d, &y->objects.v[i]);
     }
+    for (size_t i = 0; i < y->warnings.len; i++)
+        strv_push(&d->apps.v[y->app]->warnings, y->warnings.v[i]);
+    return true;
 }
 
 void collect_app(struct loading *l, unsigned app, struct render_job *jobs, size_t n_jobs)
@@ -472,24 +455,15 @@ void collect_app(struct loading *l, unsigned app, struct render_job *jobs, size_
         for (size_t i = 0; i < jobs[j].warnings.len; i++)
             strv_push(&y.warnings, jobs[j].warnings.v[i]);
     }
-    ok = ok && add_namespace(&y, &err) && check_objects(&y, &err);
-    if (ok) {
-        yield_to_written(l, &y);
-        for (size_t i = 0; i < y.projects.len; i++)
-            *vec_push(&d->projects) = json_incref(y.projects.v[i]);
-        unsigned first = (unsigned)d->apps.len;
-        ok = add_children(&y, &err);
-        if (ok)
-            take_creds(l, &y);
-        for (size_t i = 0; ok && i < y.objects.len; i++) {
-            if (is_namespace(&y.objects.v[i]))
-                json_object_set_new(l->namespaces, y.objects.v[i].id.name, json_true());
-            desired_add_object_take(d, &y.objects.v[i]);
+    ok = ok && add_namespace(&y, &err);
+    if (ok && !judge_objects(l, d->apps.v[app], y.objects.v, y.objects.len, &err)) {
+        ok = err.kind == ERR_DENIED && !l->is_last_call;
+        if (ok) {
+            put_off(l, app);
+            err_clear(&err);
         }
-        for (size_t i = 0; ok && i < y.warnings.len; i++)
-            strv_push(&d->apps.v[app]->warnings, y.warnings.v[i]);
-        if (ok)
-            judge_children(l, first);
+    } else {
+        ok = ok && settle(&y, &err);
     }
     if (!ok)
         app_unknown(l, app, &err);

@@ -157,19 +157,18 @@ static bool finish_level(struct loading *l, struct app_jobs *all, size_t n, bool
     return true;
 }
 
-static bool load_level(struct loading *l, unsigned first, unsigned last, struct err *err)
+static bool load_level(struct loading *l, const unsigned *apps, size_t n, struct err *err)
 {
-    size_t n = last - first;
     struct app_jobs *all = mem_alloc((n + 1) * sizeof(*all));
-    for (unsigned i = 0; i < n; i++) {
-        all[i].app = first + i;
-        all[i].is_collected = l->d->apps.v[first + i]->state != APP_KNOWN;
-        all[i].stage = all[i].is_collected ? APP_READY : APP_PREPARING;
+    for (size_t i = 0; i < n; i++) {
+        all[i].app = apps[i];
+        all[i].stage = APP_PREPARING;
+        l->turns.v[apps[i]] = TURN_DONE; // unless it is put off
     }
     bool ok = run_level(l, all, n, err);
     size_t prepared = 0;
     for (size_t i = 0; i < n; i++)
-        prepared += !all[i].is_collected && !err_is_set(&all[i].err);
+        prepared += !err_is_set(&all[i].err);
     event_emit(l->s->o.events, "source.level", "{s:I, s:I}", "apps", (json_int_t)n, "prepared",
                (json_int_t)prepared);
     // A credential may lead to the next: a few tries.
@@ -183,32 +182,96 @@ static bool load_level(struct loading *l, unsigned first, unsigned last, struct 
     return ok;
 }
 
+static unsigned depth_of(const struct desired *d, unsigned app)
+{
+    unsigned depth = 0;
+    for (int i = (int)app; i > 0 && depth <= MAX_LEVELS; i = d->apps.v[i]->parent)
+        depth++;
+    return depth;
+}
+
+// May it be read now? One that may not stays as it is, or on the last call becomes unknown.
+static bool is_next(struct loading *l, unsigned app)
+{
+    struct application *a = l->d->apps.v[app];
+    struct err err = {0};
+    if (l->turns.v[app] == TURN_DONE || (l->turns.v[app] == TURN_PUT_OFF && !l->is_last_call))
+        return false;
+    if (a->state == APP_UNKNOWN || is_other_cluster(l, a)) {
+        l->turns.v[app] = TURN_DONE;
+        if (a->state == APP_UNKNOWN)
+            app_unknown(l, app, &err);
+        else
+            a->state = APP_OTHER_CLUSTER;
+        return false;
+    }
+    if (judge_app(l, a, &err))
+        return true;
+    if (l->is_last_call) {
+        l->turns.v[app] = TURN_DONE;
+        app_unknown(l, app, &err);
+    }
+    err_clear(&err);
+    return false;
+}
+
+// Reads what can be read now; *any tells whether there was anything.
+static bool load_next(struct loading *l, bool *any, struct err *err)
+{
+    VEC(unsigned) apps = {0};
+    bool ok = true;
+    while (l->turns.len < l->d->apps.len)
+        *vec_push(&l->turns) = TURN_WAITING;
+    for (unsigned i = 0; ok && i < l->d->apps.len; i++) {
+        if (!is_next(l, i))
+            continue;
+        ok = depth_of(l->d, i) < MAX_LEVELS ||
+             err_set(err, ERR_INVALID, "applications are nested deeper than %d", MAX_LEVELS);
+        *vec_push(&apps) = i;
+    }
+    *any = apps.len > 0;
+    ok = ok && (!*any || load_level(l, apps.v, apps.len, err));
+    vec_clear(&apps);
+    return ok;
+}
+
+static bool load_all(struct loading *l, struct err *err)
+{
+    for (;;) {
+        bool any = false;
+        if (!load_next(l, &any, err))
+            return false;
+        if (l->d->apps.v[0]->state == APP_UNKNOWN) {
+            err_copy(err, &l->d->apps.v[0]->problem); // nothing at all is known
+            return false;
+        }
+        if (!any && l->is_last_call)
+            return true;
+        l->is_last_call = !any;
+    }
+}
+
 bool source_load_once(struct source *s, struct desired **out, struct told_apis *told,
                       struct err *err)
 {
     struct desired *d = *out;
-    struct loading l = {
-        .s = s, .d = d, .names = json_object(), .namespaces = json_object(), .kinds = kinds_new()};
+    struct loading l = {.s = s,
+                        .d = d,
+                        .names = json_object(),
+                        .namespaces = json_object(),
+                        .virtual_projects = json_object(),
+                        .kinds = kinds_new()};
     source_add_known_kinds(s, l.kinds);
     desired_add_app_take(d, application_new_root(s->root.name));
     d->apps.v[0]->origin.repo = str_dup(s->root.name);
-    bool ok = true;
-    unsigned first = 0;
-    for (int level = 0; ok && first < d->apps.len; level++) {
-        unsigned last = (unsigned)d->apps.len;
-        ok = level < MAX_LEVELS ||
-             err_set(err, ERR_INVALID, "applications are nested deeper than %d", MAX_LEVELS);
-        ok = ok && load_level(&l, first, last, err);
-        first = last;
-        if (ok && level == 0 && d->apps.v[0]->state == APP_UNKNOWN) {
-            err_copy(err, &d->apps.v[0]->problem); // nothing at all is known
-            ok = false;
-        }
-    }
+    bool ok = load_all(&l, err);
     if (ok)
         collect_finish(&l);
     json_decref(l.names);
     json_decref(l.namespaces);
+    json_decref(l.virtual_projects);
+    vec_clear(&l.turns);
+    free(l.global_projects);
     kinds_free(l.kinds);
     *told = l.told;
     return ok && desired_finish(d, err);

@@ -4,6 +4,7 @@
 //
 //   source.c   the room's face: options, the root, repositories
 //   load.c     applications to any depth, level by level
+//   judge.c    which of them projects permit
 //   prepare.c  an application's sources, and what it waits for
 //   collect.c  rendered documents to objects of the desired state
 #ifndef SOURCE_LOAD_H
@@ -48,14 +49,26 @@ struct told_apis {
     size_t n_all;        // length of the list given to a chart that was told all; 0: none was
 };
 
+// How far an application is.
+enum app_turn {
+    TURN_WAITING, // not read yet, perhaps for its project
+    TURN_PUT_OFF, // it was read, but its project does not permit what it holds: once more at the
+                  // end
+    TURN_DONE,
+};
+
 struct loading {
     struct source *s;
     struct desired *d;
     json_t *names;      // application names seen -> index
     json_t *namespaces; // names of the Namespaces collected so far -> true
     struct told_apis told;
-    struct kinds *kinds; // the cluster's, the built-in ones, and CRDs of directories so far
-    bool has_new_kinds;  // api_versions lacks some of these
+    struct kinds *kinds;      // the cluster's, the built-in ones, and CRDs of directories so far
+    bool has_new_kinds;       // api_versions lacks some of these
+    VEC(enum app_turn) turns; // per application
+    bool is_last_call;        // what is not permitted now never will be
+    char *global_projects;    // of argocd-cm, or NULL
+    json_t *virtual_projects;
 };
 
 // One application of the level that is being read.
@@ -83,12 +96,20 @@ MUST_CHECK bool source_load_once(struct source *s, struct desired **out, struct 
                                  struct err *err);
 
 // Turns what an application's jobs rendered into objects, projects and child applications. On
-// failure the application becomes unknown.
+// failure the application becomes unknown, or is put off.
 void collect_app(struct loading *l, unsigned app, struct render_job *jobs, size_t n_jobs);
 // Begins to bring what ApplicationSets among the documents read; what is missing is in the waits.
 void collect_needs(struct loading *l, const struct render_job *jobs, size_t n_jobs);
 // Objects whose kind was not known when they were read: its CRD may have come later.
 void collect_finish(struct loading *l);
 void app_unknown(struct loading *l, unsigned app, struct err *err);
+
+// ---- judge.c ----
+bool is_other_cluster(const struct loading *l, const struct application *a);
+struct cluster_ref cluster_of(const struct loading *l, const struct application *a);
+bool judge_app(struct loading *l, const struct application *a, struct err *err);
+bool judge_objects(struct loading *l, const struct application *a, const struct object *o, size_t n,
+                   struct err *err);
+void projects_changed(struct loading *l);
 
 #endif

@@ -33,6 +33,20 @@ static bool one_file(void *ctx, const char *url, const char *rev, const char *pa
     return true;
 }
 
+// The document as a project of its own, and as its own global project.
+static void judge(json_t *doc, const struct application *a)
+{
+    struct cluster_ref c = {"https://kubernetes.default.svc", "in-cluster", NULL};
+    struct err err = {0};
+    CLEANUP(json_freep) json_t *all = json_pack("[O]", doc);
+    CLEANUP(json_freep) json_t *project = NULL;
+    const char *settings = json_dot_str(doc, "spec.globals");
+    if (!project_with_globals(doc, settings ? settings : "- {projectName: x}", all, &project, &err))
+        err_clear(&err);
+    if (!project_permits_app(project, a, &c, &err))
+        err_clear(&err);
+}
+
 static void one(json_t *doc)
 {
     struct err err = {0};
@@ -41,8 +55,7 @@ static void one(json_t *doc)
     struct object o = {0};
     bool skip;
     if (application_parse(doc, &where, &a, &err))
-        if (!project_permits_app(doc, a, &err))
-            err_clear(&err);
+        judge(doc, a);
     application_free(a);
     err_clear(&err);
     if (object_sync_marks(doc, &o, &skip, &err) && json_is_object(doc) &&

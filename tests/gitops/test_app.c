@@ -98,41 +98,9 @@ static void hooks(void **s)
     assert_int_equal(o.phase, PHASE_SYNC);
 }
 
-static void projects(void **s)
-{
-    (void)s;
-    CLEANUP(json_freep)
-    json_t *p = doc_of("{metadata: {name: team}, spec: {sourceRepos: ['https://h/team/*', "
-                       "'!https://h/team/secret'], destinations: [{server: '*', namespace: "
-                       "'team-*'}], namespaceResourceBlacklist: [{group: '', kind: Secret}]}}");
-    struct application *a CLEANUP(application_freep) = NULL;
-    struct application *b CLEANUP(application_freep) = NULL;
-    struct err err = {0};
-    assert_true(parse("{project: team, source: {repoURL: 'https://h/team/x.git', path: p}, "
-                      "destination: {server: 'https://kubernetes.default.svc', namespace: "
-                      "team-a}}",
-                      &a, &err));
-    assert_true(project_permits_app(p, a, &err));
-    assert_true(parse("{project: team, source: {repoURL: 'https://h/team/secret', path: p}, "
-                      "destination: {server: s, namespace: team-a}}",
-                      &b, &err));
-    assert_false(project_permits_app(p, b, &err));
-    assert_int_equal(err.kind, ERR_DENIED);
-    err_clear(&err);
-    struct object o = {.id = {(char *)"", (char *)"ConfigMap", (char *)"team-a", (char *)"x"},
-                       .is_namespaced = true};
-    assert_true(project_permits_object(p, a, &o, &err));
-    o.id.kind = (char *)"Secret";
-    assert_false(project_permits_object(p, a, &o, &err));
-    err_clear(&err);
-    o = (struct object){.id = {(char *)"", (char *)"Namespace", NULL, (char *)"x"}};
-    assert_false(project_permits_object(p, a, &o, &err)); // nothing cluster-scoped is listed
-    err_clear(&err);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(faults), cmocka_unit_test(fields),
-                                       cmocka_unit_test(hooks), cmocka_unit_test(projects)};
+                                       cmocka_unit_test(hooks)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

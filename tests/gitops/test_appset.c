@@ -4,7 +4,7 @@
 // "files" of its one repository, registered "clusters", and what must come out: "apps" (names, a
 // "!" after one that cannot be used), "docs" (what the Applications must hold, in order), an
 // "error" or a "warning".
-#include "tests/gitops/cases.h"
+#include "tests/cases.h"
 
 static bool git_files(void *ctx, const char *url, const char *rev, struct strv *paths,
                       struct err *err)
@@ -95,7 +95,7 @@ static void one(const json_t *c, const char *name)
 static void cases(void **s)
 {
     (void)s;
-    cases_each("appset", one);
+    cases_each("gitops/cases/appset", one);
 }
 
 int main(void)

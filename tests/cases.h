@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Cases as data: every file of a folder is a YAML list of maps, each a case with a name.
-#ifndef TESTS_GITOPS_CASES_H
-#define TESTS_GITOPS_CASES_H
+#ifndef TESTS_CASES_H
+#define TESTS_CASES_H
 
 #include <dirent.h>
 #include <stdio.h>
@@ -15,10 +15,10 @@ static inline int cases_is_file(const struct dirent *e)
     return str_ends(e->d_name, ".yaml");
 }
 
-// Calls fn for each case of tests/gitops/cases/FOLDER; a folder without cases fails the test.
+// Calls fn for each case of tests/FOLDER; a folder without cases fails the test.
 static inline void cases_each(const char *folder, void (*fn)(const json_t *c, const char *name))
 {
-    CLEANUP(str_freep) char *dir = path_join("tests/gitops/cases", folder);
+    CLEANUP(str_freep) char *dir = path_join("tests", folder);
     struct dirent **names = NULL;
     int n = scandir(dir, &names, cases_is_file, alphasort);
     size_t tried = 0;

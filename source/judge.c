@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What projects permit. A project may be brought by an application that is read later than those
+// which use it, and so may the settings of global projects: what is not permitted yet waits, and is
+// refused only when nothing is left that could still bring something.
+#include <stdlib.h>
+#include <string.h>
+
+#include "source/load.h"
+
+#define IN_CLUSTER_SERVER "https://kubernetes.default.svc"
+#define IN_CLUSTER_NAME "in-cluster"
+
+// A registered cluster by its server or name; NULL when none is.
+static const json_t *registered(const struct source_opts *o, const char *server, const char *name)
+{
+    size_t i;
+    json_t *c;
+    json_array_foreach(o->clusters, i, c)
+    {
+        if ((server && str_eq(json_dot_str(c, "server"), server)) ||
+            (name && str_eq(json_dot_str(c, "name"), name)))
+            return c;
+    }
+    return NULL;
+}
+
+struct cluster_ref cluster_of(const struct loading *l, const struct application *a)
+{
+    const struct source_opts *o = &l->s->o;
+    struct cluster_ref c = {a->dest_server, a->dest_name, NULL};
+    if (!c.server && !c.name)
+        c.server = IN_CLUSTER_SERVER;
+    const json_t *known = registered(o, c.server, c.name);
+    if (known) {
+        c.server = json_dot_str(known, "server");
+        c.name = json_dot_str(known, "name");
+        c.project = json_dot_str(known, "project");
+    } else if (str_eq(c.server, IN_CLUSTER_SERVER) || str_eq(c.name, IN_CLUSTER_NAME)) {
+        c.server = IN_CLUSTER_SERVER;
+        c.name = IN_CLUSTER_NAME;
+    } else if ((c.server && str_eq(c.server, o->cluster_server)) ||
+               (c.name && str_eq(c.name, o->cluster_name))) {
+        c.server = o->cluster_server ? o->cluster_server : IN_CLUSTER_SERVER;
+        c.name = o->cluster_name;
+    }
+    return c;
+}
+
+bool is_other_cluster(const struct loading *l, const struct application *a)
+{
+    const struct source_opts *o = &l->s->o;
+    struct cluster_ref c = cluster_of(l, a);
+    if (str_eq(c.server, IN_CLUSTER_SERVER) || (c.server && str_eq(c.server, o->cluster_server)))
+        return false;
+    return !c.name || !str_eq(c.name, o->cluster_name);
+}
+
+void projects_changed(struct loading *l)
+{
+    json_object_clear(l->virtual_projects);
+}
+
+// The project of that name with what global projects add; borrowed, NULL when there is none.
+static bool find_project(struct loading *l, const char *name, const json_t **out, struct err *err)
+{
+    json_t *known = json_object_get(l->virtual_projects, name);
+    *out = known;
+    if (known)
+        return true;
+    for (size_t i = 0; i < l->d->projects.len; i++) {
+        json_t *p = l->d->projects.v[i];
+        if (!str_eq(json_dot_str(p, "metadata.name"), name))
+            continue;
+        CLEANUP(json_freep) json_t *all = json_array();
+        for (size_t k = 0; k < l->d->projects.len; k++)
+            json_array_append(all, l->d->projects.v[k]);
+        json_t *with = NULL;
+        if (!project_with_globals(p, l->global_projects, all, &with, err))
+            return false;
+        json_object_set_new(l->virtual_projects, name, with);
+        *out = with;
+        return true;
+    }
+    return true;
+}
+
+bool judge_app(struct loading *l, const struct application *a, struct err *err)
+{
+    const json_t *project = NULL;
+    struct cluster_ref c = cluster_of(l, a);
+    return !a->doc ||
+           (find_project(l, a->project, &project, err) && project_permits_app(project, a, &c, err));
+}
+
+bool judge_objects(struct loading *l, const struct application *a, const struct object *o, size_t n,
+                   struct err *err)
+{
+    const json_t *project = NULL;
+    struct cluster_ref c = cluster_of(l, a);
+    if (!a->doc)
+        return true;
+    if (!find_project(l, a->project, &project, err))
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        if (!project_permits_object(project, a, &c, &o[i], err)) {
+            CLEANUP(str_freep) char *place = origin_text(&o[i].origin);
+            return err_wrap(err, "%s", place);
+        }
+    }
+    return true;
+}
