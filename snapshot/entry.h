@@ -10,14 +10,13 @@
 #include "snapshot/signed.h"
 
 #define ENTRY_MAX_BYTES (1U << 20)
-#define ENTRY_TYPE "entry" // of the signed line
 #define ENTRY_MAX_SEQ 9999999999U
 #define ENTRY_MAX_PREV 64
 #define EPOCH_MAX 9999
 
 enum entry_kind { ENTRY_SNAPSHOT, ENTRY_CHECKPOINT, ENTRY_VERDICT };
 enum verdict { VERDICT_GOOD, VERDICT_BAD, VERDICT_VERIFIED, VERDICT_DRILLED };
-const char *entry_kind_name(enum entry_kind k);
+const char *entry_kind_name(enum entry_kind k); // and the type of its signed line
 const char *verdict_name(enum verdict v);
 
 struct seq_hash {
@@ -81,7 +80,11 @@ void entry_clear(struct entry *e);
 // ENTRY_MAX_BYTES say.
 MUST_CHECK bool entry_write(const struct entry *e, const struct signer *s, struct buf *out,
                             struct sha256 *hash, struct err *err);
+// Takes an entry apart by its grammar alone (signed_split), and says what it claims to be.
+MUST_CHECK bool entry_split(const void *p, size_t len, enum entry_kind *kind,
+                            struct signed_line *out, struct err *err);
 // From a verified line's JSON. CORRUPT when a member is missing or out of bounds.
-MUST_CHECK bool entry_parse(const json_t *body, struct entry *out, struct err *err);
+MUST_CHECK bool entry_parse(enum entry_kind kind, const json_t *body, struct entry *out,
+                            struct err *err);
 
 #endif

@@ -8,7 +8,6 @@
 #include "snapshot/members.h"
 
 #define PREFIX "{\"type\":\"regrow index v1\","
-#define BOX_INFO "regrow/1 index"
 #define SALT_BYTES 16
 #define BOX_EXTRA_BYTES (SALT_BYTES + TAG_BYTES)
 #define RECORD_BYTES 24
@@ -168,11 +167,6 @@ static void write_record(const struct index_record *r, struct buf *out)
     buf_append(out, b, sizeof(b));
 }
 
-static void box_key(const struct chain_keys *k, const void *salt, uint8_t out[KEY_BYTES])
-{
-    hkdf_sha256(k->k, KEY_BYTES, salt, SALT_BYTES, BOX_INFO, out);
-}
-
 static const uint8_t nonce_zero[NONCE_BYTES]; // the key is used once
 
 bool index_write(const struct index *i, const struct chain_keys *k, struct buf *out,
@@ -195,7 +189,7 @@ bool index_write(const struct index *i, const struct chain_keys *k, struct buf *
         write_record(&i->records.v[n], &records);
     size_t from = out->len;
     crypto_random(salt, sizeof(salt));
-    box_key(k, salt, key);
+    chain_index_key(k, salt, SALT_BYTES, key);
     buf_append(out, line.p, line.len);
     buf_append(out, salt, sizeof(salt));
     aead_seal(key, nonce_zero, line.p, line.len, records.p, records.len, out);
@@ -307,8 +301,8 @@ static bool open_box(const char *p, size_t len, size_t line_len, const struct ch
 {
     struct buf box CLEANUP(buf_clear) = {0};
     uint8_t key[KEY_BYTES];
-    const char *salt = p + line_len;
-    box_key(k, salt, key);
+    const uint8_t *salt = (const uint8_t *)p + line_len;
+    chain_index_key(k, salt, SALT_BYTES, key);
     bool ok = aead_open(key, nonce_zero, p, line_len, salt + SALT_BYTES,
                         len - line_len - SALT_BYTES, &box);
     crypto_wipe(key, sizeof(key));
