@@ -124,6 +124,25 @@ static void write_conflicts(const json_t *causes, struct buf *out)
     buf_printf(out, " owned by \"%s\"", before ? before : "?");
 }
 
+// Behind what the server's layers put in front, none of which says more than the rest of the line:
+// "Internal error occurred: failed calling webhook "x": failed to call webhook: Post …" and
+// "failed to create typed patch object (web/api; apps/v1, Kind=Deployment): .spec.x: …".
+static const char *behind_layers(const char *m)
+{
+    static const char *const fronts[] = {"failed to call webhook: ",
+                                         "failed to create typed patch object ("};
+    const char *hook = strstr(m, fronts[0]);
+    if (hook)
+        return hook + strlen(fronts[0]);
+    const char *end = str_starts(m, fronts[1]) ? strstr(m, "): ") : NULL;
+    if (!end)
+        return m;
+    end += strlen("): ");
+    if (str_starts(end, "errors:\n"))
+        end += strlen("errors:\n");
+    return end + strspn(end, " ");
+}
+
 // The wrong value of "expected string, got &value.valueUnstructured{Value:...}" is left out.
 static void write_plain(const char *message, struct buf *out)
 {
@@ -131,6 +150,11 @@ static void write_plain(const char *message, struct buf *out)
     while (*s && out->len < MAX_MESSAGE) {
         if (str_starts(s, ", got ") || str_starts(s, " got ")) {
             s += strcspn(s, "\n");
+            continue;
+        }
+        if (*s == '\n') {
+            buf_str(out, out->len ? "; " : "");
+            s += 1 + strspn(s + 1, " \n");
             continue;
         }
         buf_char(out, (unsigned char)*s < 0x20 ? ' ' : *s);
@@ -233,6 +257,6 @@ void safe_text(const struct kube_reply *r, const json_t *status, const char *mes
     else if (r->http == 422 && r->cls != KUBE_DENIED && has_causes)
         write_causes(causes, out);
     else
-        write_plain(message, out);
+        write_plain(behind_layers(message), out);
     hide_what_was_sent(out, a);
 }

@@ -62,8 +62,23 @@ static void schema(void **s)
          "{\"message\":\"failed to create typed patch object (n/x; /v1, Kind=Secret): errors:\\n  "
          ".data.a: expected string, got &value.valueUnstructured{Value:12345}\\n  .x: field not "
          "declared in schema\"}",
-         "failed to create typed patch object (n/x; /v1, Kind=Secret): errors:   .data.a: expected "
-         "string   .x: field not declared in schema");
+         ".data.a: expected string; .x: field not declared in schema");
+    says(500, NULL,
+         "{\"message\":\"failed to create typed patch object (n/x; /v1, Kind=Secret): .x: field "
+         "not declared in schema\"}",
+         ".x: field not declared in schema");
+}
+
+static void layers(void **s)
+{
+    (void)s;
+    says(500, NULL,
+         "{\"message\":\"Internal error occurred: failed calling webhook \\\"a.b\\\": failed to "
+         "call "
+         "webhook: Post \\\"https://a.b.svc:443/x?timeout=10s\\\": dial tcp 10.0.0.1:443: connect: "
+         "connection refused\"}",
+         "Post \"https://a.b.svc:443/x?timeout=10s\": dial tcp 10.0.0.1:443: connect: connection "
+         "refused");
 }
 
 static void what_was_sent(void **s)
@@ -120,8 +135,8 @@ static void reasons(void **s)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(validation), cmocka_unit_test(schema),
-                                       cmocka_unit_test(what_was_sent), cmocka_unit_test(conflicts),
-                                       cmocka_unit_test(reasons)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(validation),    cmocka_unit_test(schema),    cmocka_unit_test(layers),
+        cmocka_unit_test(what_was_sent), cmocka_unit_test(conflicts), cmocka_unit_test(reasons)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
