@@ -55,8 +55,7 @@ static void add_docs(json_t *out, const struct kube_reply *r, const char *kind)
 }
 
 // False when the rest need not be asked for.
-static bool read_kept(struct session *s, const struct session_opts *o, const char *path,
-                      const char *kind)
+static bool read_kept(struct session *s, const char *path, const char *kind)
 {
     struct kube_call call = {.method = "GET", .path = path, .is_idempotent = true};
     struct kube_reply r;
@@ -67,7 +66,7 @@ static bool read_kept(struct session *s, const struct session_opts *o, const cha
     else if (r.cls != KUBE_ABSENT && r.cls != KUBE_NO_NAMESPACE) {
         struct err err = {0};
         kube_reply_err(&r, &err, "read Argo CD's repository credentials");
-        event_emit(o->events, "run.warning", "{s:s}", "message", err.msg);
+        event_emit(s->events, "run.warning", "{s:s}", "message", err.msg);
         err_clear(&err);
     }
     if (store.p)
@@ -76,7 +75,7 @@ static bool read_kept(struct session *s, const struct session_opts *o, const cha
 }
 
 // Read only, and only what carries Argo CD's marks; who may not read them goes on without.
-static void read_argocd(struct session *s, const struct session_opts *o)
+static void read_argocd(struct session *s)
 {
     static const char ns[] = "/api/v1/namespaces/" ARGOCD_NAMESPACE;
     CLEANUP(str_freep)
@@ -86,35 +85,42 @@ static void read_argocd(struct session *s, const struct session_opts *o)
     CLEANUP(str_freep) char *hosts = str_printf("%s/configmaps/%s", ns, ARGOCD_KNOWN_HOSTS);
     CLEANUP(str_freep) char *certs = str_printf("%s/configmaps/%s", ns, ARGOCD_TLS_CERTS);
     s->argocd = json_array();
-    if (read_kept(s, o, secrets, "Secret") && read_kept(s, o, hosts, "ConfigMap"))
-        (void)read_kept(s, o, certs, "ConfigMap");
+    if (read_kept(s, secrets, "Secret") && read_kept(s, hosts, "ConfigMap"))
+        (void)read_kept(s, certs, "ConfigMap");
 }
 
 bool session_open(struct loop *l, const struct session_opts *o, struct session **out,
                   struct err *err)
 {
     struct session *s CLEANUP(session_closep) = mem_alloc(sizeof(*s));
-    struct source_opts so = o->source;
+    s->loop = l;
+    s->events = o->events;
     if (o->use_cluster && !connect_cluster(l, o, s, err))
-        return false;
-    if (s->kube) {
-        // The list kept by the emulated minor decides, not the binary's own version.
-        s->version = str_dup(plain_version(s->kube));
-        so.kube_version = s->version;
-        so.known_kinds = s->kinds;
-        so.kind_served = kind_served;
-        so.ctx = s->kinds;
-        so.cluster_server = kubeconfig_server(s->config);
-        read_argocd(s, o);
-        so.argocd = s->argocd;
-    }
-    so.events = o->events;
-    s->source_opts = so;
-    s->source = source_new(l, &s->source_opts);
-    if (!source_load(s->source, o->root, &s->desired, err))
         return false;
     *out = TAKE(s);
     return true;
+}
+
+bool session_load(struct session *s, const char *root, const struct source_opts *o, struct err *err)
+{
+    char *text = root_text(root, o->root_revision);
+    free(s->root);
+    s->root = text;
+    s->source_opts = *o;
+    if (s->kube) {
+        // The list kept by the emulated minor decides, not the binary's own version.
+        s->version = str_dup(plain_version(s->kube));
+        s->source_opts.kube_version = s->version;
+        s->source_opts.known_kinds = s->kinds;
+        s->source_opts.kind_served = kind_served;
+        s->source_opts.ctx = s->kinds;
+        s->source_opts.cluster_server = kubeconfig_server(s->config);
+        read_argocd(s);
+        s->source_opts.argocd = s->argocd;
+    }
+    s->source_opts.events = s->events;
+    s->source = source_new(s->loop, &s->source_opts);
+    return source_load(s->source, root, &s->desired, err);
 }
 
 void session_close(struct session *s)
@@ -128,5 +134,6 @@ void session_close(struct session *s)
     kinds_free(s->kinds);
     json_decref(s->argocd);
     free(s->version);
+    free(s->root);
     free(s);
 }

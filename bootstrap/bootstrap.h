@@ -4,8 +4,8 @@
 // the commands that work on a root (plan, bootstrap, diff, render, status, why). It knows no
 // command line and no snapshots.
 //
-// Life: session_open (kubeconfig, connection unless offline, credentials from cluster and
-// environment, desired state), then a run over it, session_close.
+// Life: session_open (kubeconfig and connection, if wanted), perhaps session_recall (the root this
+// cluster is grown from), session_load (sources, desired state), then a run over it, session_close.
 #ifndef BOOTSTRAP_BOOTSTRAP_H
 #define BOOTSTRAP_BOOTSTRAP_H
 
@@ -15,11 +15,9 @@
 enum hand_over { THEN_REGROW, THEN_ARGOCD, THEN_FLUX, THEN_NONE };
 
 struct session_opts {
-    const char *root;
     struct kubeconfig_opts kube;
-    bool use_cluster;          // false: plan and render without any cluster
-    int64_t wait_cluster_ms;   // how long an unreachable API server is waited for
-    struct source_opts source; // cluster facts in it are filled by session_open
+    bool use_cluster;        // false: plan and render without any cluster
+    int64_t wait_cluster_ms; // how long an unreachable API server is waited for
     enum hand_over then;
     const char *manager; // field manager; NULL: "regrow"
     const struct event_sink *events;
@@ -28,9 +26,12 @@ struct session_opts {
 struct session {
     struct kubeconfig *config; // NULL without a cluster
     struct kube *kube;         // NULL without a cluster
+    char *root;                // as it is remembered and shown; NULL until it is known
     struct source *source;
     struct desired *desired;
     // Private to bootstrap.c:
+    struct loop *loop;
+    const struct event_sink *events;
     struct kinds *kinds;
     char *version;
     json_t *argocd; // Secrets and ConfigMaps of its namespace
@@ -39,7 +40,16 @@ struct session {
 
 MUST_CHECK bool session_open(struct loop *l, const struct session_opts *o, struct session **out,
                              struct err *err);
+// The root the last run on this cluster was given, into s->root; NULL when there was none.
+MUST_CHECK bool session_recall(struct session *s, struct err *err);
+// Reads root into s->desired, and notes it in s->root. Facts of the cluster are added to `o`.
+MUST_CHECK bool session_load(struct session *s, const char *root, const struct source_opts *o,
+                             struct err *err);
 void session_close(struct session *s);
 CLEANUP_FN(struct session, session_close, session_closep);
+
+// A root as it is remembered and shown: an absolute folder, or a URL without credentials, with
+// `revision` (may be NULL) in place of its ?ref=. Owned.
+char *root_text(const char *root, const char *revision);
 
 #endif

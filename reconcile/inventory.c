@@ -271,11 +271,10 @@ void inventory_write_app(struct run *r, unsigned app)
             write_record(&lines, &r->records.v[it->record]); // a pruned one is ACTION_NONE by now
     }
     CLEANUP(str_freep)
-    char *header = str_printf(HEADER "\t%s\t%s\t%s", a->tracking_name,
-                              a->prune && !a->is_preserved ? "prune" : "no-prune",
-                              app == 0 && r->opts.root ? r->opts.root : "");
+    char *header = str_printf(HEADER "\t%s\t%s", a->tracking_name,
+                              a->prune && !a->is_preserved ? "prune" : "no-prune");
     CLEANUP(str_freep) char *name = map_name(a->tracking_name, 0);
-    if (!lines.len && !json_object_get(r->stored, name) && app != 0)
+    if (!lines.len && !json_object_get(r->stored, name))
         return;
     struct part_ctx p = {r, a->tracking_name};
     unsigned parts = each_part(header, &lines, write_app_part, &p);
@@ -342,10 +341,31 @@ static void write_vanished(struct run *r)
     vec_clear(&left);
 }
 
+// What the cluster is grown from, so that status, why and diff need not be told. Written before
+// the first object: a run that is killed can still be asked about.
+static void write_root(struct run *r)
+{
+    if (!r->opts.root || is_held_back(r))
+        return;
+    CLEANUP(str_freep) char *text = str_printf(HEADER "\t%s\n", r->opts.root);
+    apply_map(r, REGROW_ROOT_MAP, "root", text);
+}
+
+char *inventory_root(const json_t *cm)
+{
+    const char *text = json_dot_str(cm, "data.records");
+    if (!text || !str_starts(text, HEADER "\t"))
+        return NULL;
+    text += strlen(HEADER "\t");
+    size_t n = strcspn(text, "\t\n");
+    return n ? str_ndup(text, n) : NULL;
+}
+
 void inventory_write_rest(struct run *r)
 {
     if (r->opts.read_only || kube_is_down(r->kube))
         return;
+    write_root(r);
     for (unsigned i = 0; i < r->desired->apps.len; i++) {
         // Unfinished ones too, if anything of theirs has been touched.
         const struct app_rt *a = &r->apps[i];
@@ -401,6 +421,9 @@ bool inventory_write_intent(struct run *r, struct err *err)
 {
     struct buf lines CLEANUP(buf_clear) = {0};
     bool any = false;
+    if (r->opts.read_only)
+        return true;
+    write_root(r);
     for (size_t i = 0; i < r->plan->items.len; i++) {
         const struct plan_item *it = &r->plan->items.v[i];
         const struct record *rec = it->record < 0 ? NULL : &r->records.v[it->record];
@@ -417,7 +440,7 @@ bool inventory_write_intent(struct run *r, struct err *err)
             write_line(&lines, &rec->id, rec->version, NULL, NULL, NULL, flags, rec->app);
         }
     }
-    if (!any || r->opts.read_only)
+    if (!any)
         return true;
     struct intent_wait w = {r, err, true};
     unsigned parts = each_part(HEADER "\t\t", &lines, write_intent_part, &w);

@@ -256,6 +256,53 @@ static bool send_check(struct run *r, unsigned item, unsigned *open)
     return true;
 }
 
+// Asks the server about an object that is not there and that nothing holds up: what it refuses has
+// failed; a gate that is closed after all is what it waits for.
+static void try_create(struct run *r, unsigned object)
+{
+    const struct object *o = &r->desired->objects.v[object];
+    CLEANUP(str_freep) char *path = send_path(r, o);
+    struct kube_reply reply;
+    struct buf store CLEANUP(buf_clear) = {0};
+    struct err err = {0};
+    if (!path)
+        return;
+    CLEANUP(str_freep)
+    char *url = str_printf("%s?fieldManager=%s&dryRun=All", path, run_manager(r));
+    struct kube_call put = {.method = "PATCH",
+                            .path = url,
+                            .body = o->body,
+                            .body_len = o->body_len,
+                            .content_type = "application/apply-patch+yaml",
+                            .is_idempotent = true};
+    kube_send_wait(r->kube, &put, &reply, &store);
+    if (reply.cls == KUBE_GATE) {
+        CLEANUP(str_freep)
+        char *msg =
+            str_printf("webhook %s: %s", reply.webhook ? reply.webhook : "?", reply.message);
+        state_message(r, object, msg);
+        state_set(r, object, NODE_QUEUED);
+    } else if (reply.cls == KUBE_INVALID || reply.cls == KUBE_DENIED ||
+               reply.cls == KUBE_CONFLICT) {
+        kube_reply_err(&reply, &err, "dry run");
+        state_fail(r, object, err.kind, err.msg);
+        err_clear(&err);
+    }
+}
+
+void run_try(struct run *r, unsigned app, size_t max)
+{
+    const unsigned *objects;
+    size_t n = run_app_objects(r, app, &objects);
+    for (size_t i = 0; i < n && max; i++) {
+        const struct node_rt *x = &r->nodes[objects[i]];
+        if (x->state != NODE_WAITING || x->pending || r->desired->objects.v[objects[i]].is_virtual)
+            continue;
+        max--;
+        try_create(r, objects[i]);
+    }
+}
+
 bool run_resolve_checks(struct run *r, struct err *err)
 {
     unsigned open = 0;
@@ -274,7 +321,8 @@ bool run_resolve_checks(struct run *r, struct err *err)
     return true;
 }
 
-static bool fetch(struct run *r, const struct kube_call *c, json_t **out, struct err *err)
+static bool fetch(struct run *r, const struct kube_call *c, const char *what, json_t **out,
+                  struct err *err)
 {
     struct kube_reply reply;
     struct buf store CLEANUP(buf_clear) = {0};
@@ -284,23 +332,30 @@ static bool fetch(struct run *r, const struct kube_call *c, json_t **out, struct
     if (absent)
         return true;
     if (reply.cls != KUBE_OK)
-        return kube_reply_err(&reply, err, c->path);
+        return kube_reply_err(&reply, err, what);
     if (!canon_read(reply.body, reply.body_len, out, err))
         return false;
     json_object_del(json_object_get(*out, "metadata"), "managedFields");
     return true;
 }
 
+bool run_live(struct run *r, unsigned object, json_t **live, struct err *err)
+{
+    CLEANUP(str_freep) char *path = send_path(r, &r->desired->objects.v[object]);
+    *live = NULL;
+    struct kube_call get = {.method = "GET", .path = path};
+    return !path || fetch(r, &get, "read it", live, err);
+}
+
 bool run_preview(struct run *r, unsigned object, json_t **live, json_t **would_be, struct err *err)
 {
     const struct object *o = &r->desired->objects.v[object];
     CLEANUP(str_freep) char *path = send_path(r, o);
-    *live = *would_be = NULL;
+    *would_be = NULL;
+    if (!run_live(r, object, live, err))
+        return false;
     if (!path)
         return true;
-    struct kube_call get = {.method = "GET", .path = path};
-    if (!fetch(r, &get, live, err))
-        return false;
     // Forced, because fields that somebody else took over are what a person wants to see.
     CLEANUP(str_freep)
     char *url = str_printf("%s?fieldManager=%s&dryRun=All&force=true", path, run_manager(r));
@@ -310,5 +365,5 @@ bool run_preview(struct run *r, unsigned object, json_t **live, json_t **would_b
                             .body_len = o->body_len,
                             .content_type = "application/apply-patch+yaml",
                             .is_idempotent = true};
-    return fetch(r, &put, would_be, err);
+    return fetch(r, &put, "dry run", would_be, err);
 }

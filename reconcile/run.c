@@ -17,6 +17,7 @@ struct run *run_new(struct loop *l, struct kube *k, struct desired *d, const str
     r->stored = json_object();
     r->apps = mem_alloc((d->apps.len + 1) * sizeof(*r->apps));
     r->window = (struct window){.size = 8};
+    view_index(r);
     return r;
 }
 
@@ -62,6 +63,8 @@ void run_free(struct run *r)
     vec_clear(&r->queue);
     vec_clear(&r->crd_queue);
     free(r->apps);
+    free(r->app_first);
+    free(r->app_objects);
     vec_clear(&r->delayed);
     strv_clear(&r->leftovers);
     err_clear(&r->fatal);

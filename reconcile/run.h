@@ -55,11 +55,24 @@ MUST_CHECK bool run_resolve_checks(struct run *r, struct err *err);
 // managedFields. *live is NULL when absent.
 MUST_CHECK bool run_preview(struct run *r, unsigned object, json_t **live, json_t **would_be,
                             struct err *err);
+// For a run that only looks: tries, by dry runs, at most `max` objects of an application that are
+// not there although nothing holds them up; what the server refuses counts as failed.
+void run_try(struct run *r, unsigned app, size_t max);
+// The live document alone; *live is NULL when absent.
+MUST_CHECK bool run_live(struct run *r, unsigned object, json_t **live, struct err *err);
 // Carries the plan out. False only for what ends the run as a whole (cancelled, lost Lease, server
 // gone past the deadline); failures of single objects are in the result.
 MUST_CHECK bool run_execute(struct run *r, struct err *err);
 
+// The ConfigMap that remembers what a cluster is grown from, and run_opts.root out of it (owned;
+// NULL when it is not that).
+#define REGROW_NAMESPACE "regrow-system"
+#define REGROW_ROOT_MAP "root"
+char *inventory_root(const json_t *config_map);
+
 const struct plan *run_plan(const struct run *r);
+// What an item of the plan is about, and whose it is or was; borrowed.
+const struct object_id *run_item_id(const struct run *r, size_t item, const char **app);
 const struct graph *run_graph(const struct run *r);
 const struct desired *run_desired(const struct run *r);
 
@@ -85,6 +98,8 @@ struct app_view {
 };
 void run_app(const struct run *r, unsigned app, struct app_view *out);
 void app_view_clear(struct app_view *v);
+// The objects of an application, as node indices; borrowed.
+size_t run_app_objects(const struct run *r, unsigned app, const unsigned **objects);
 
 // The chain from a node down to its root cause: node indices, and the edge between neighbours.
 struct chain_link {

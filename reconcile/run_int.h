@@ -21,8 +21,6 @@
 #include "base/vec.h"
 #include "reconcile/reconcile.h"
 
-#define REGROW_NAMESPACE "regrow-system"
-
 // A node counts its unsatisfied edges; gates are counted apart, because a node whose only
 // unsatisfied edges are gates is what the gate's dry run is made of.
 struct node_rt {
@@ -120,7 +118,8 @@ struct run {
     json_t *slices;   // "namespace/service" -> true when an endpoint is ready
     bool is_watching_slices, is_listing, is_reading_records, has_new_webhook, is_rediscovering;
     struct app_rt *apps;
-    size_t open;                             // objects and application nodes that have not ended
+    unsigned *app_first, *app_objects; // objects by application: a range of the second for each
+    size_t open;                       // objects and application nodes that have not ended
     VEC(unsigned) queue, crd_queue, delayed; // two heaps, and what must wait for a time
     struct window window;
     struct lease lease;
@@ -238,6 +237,9 @@ void gates_recheck(struct run *r); // endpoints or configurations changed: try s
 // Is a webhook that judges this write still closed?
 bool gates_hold_back(struct run *r, const struct kind_info *kind, const json_t *doc,
                      const char *operation);
+
+// ---- view.c ----
+void view_index(struct run *r);
 
 // ---- prune.c ----
 void prune_init(struct run *r);

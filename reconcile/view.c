@@ -6,6 +6,24 @@
 
 #include "reconcile/run_int.h"
 
+// The graph has no cycles; the bound only guards against a programming mistake.
+#define MAX_CHAIN 1000
+
+void view_index(struct run *r)
+{
+    size_t n_apps = r->desired->apps.len;
+    size_t n = r->desired->objects.len;
+    r->app_first = mem_alloc((n_apps + 2) * sizeof(*r->app_first));
+    r->app_objects = mem_alloc((n + 1) * sizeof(*r->app_objects));
+    for (size_t i = 0; i < n; i++)
+        r->app_first[r->desired->objects.v[i].app + 2]++;
+    for (size_t i = 2; i <= n_apps; i++)
+        r->app_first[i] += r->app_first[i - 1];
+    // Counting sort: app_first[a + 1] runs from the beginning of a's range to its end.
+    for (unsigned i = 0; i < n; i++)
+        r->app_objects[r->app_first[r->desired->objects.v[i].app + 1]++] = i;
+}
+
 void run_node(const struct run *r, unsigned node, struct node_view *out)
 {
     const struct node_rt *x = &r->nodes[node];
@@ -27,35 +45,67 @@ static bool blocks(const struct run *r, const struct edge *e)
     return edge_counts(r, e) && !edge_holds(r, e);
 }
 
-// Which of several things a node waits for tells most: what failed, then what is under way.
+// Which of several things a node waits for tells most: what failed, then what does not come by
+// itself (a missing thing, a gate that says what it lacks, a degraded object), then what is under
+// way.
 static int urgency(const struct run *r, unsigned node)
 {
-    switch (r->nodes[node].state) {
+    const struct node_rt *x = &r->nodes[node];
+    switch (x->state) {
     case NODE_FAILED:
-        return 4;
+        return 5;
     case NODE_BLOCKED:
-        return 3;
+        return 4;
     case NODE_IN_FLIGHT:
     case NODE_QUEUED:
     case NODE_APPLIED:
-        return 2;
+        return x->health == HEALTH_DEGRADED ? 3 : 2;
     default:
-        return 1;
+        break;
     }
+    enum node_kind k = r->graph->nodes.v[node].kind;
+    return k == NODE_EXTERNAL || (k == NODE_WEBHOOK && x->message) ? 3 : 1;
 }
 
-static const struct edge *next_link(const struct run *r, unsigned node)
+// What is applied but not ready may wait for something itself: an ExternalSecret for its store.
+static bool is_link(const struct run *r, unsigned node)
+{
+    enum node_state s = r->nodes[node].state;
+    return s != NODE_FAILED && s != NODE_READY && s != NODE_IN_FLIGHT;
+}
+
+static const struct edge *next_link(const struct run *r, unsigned node, bool deep);
+
+static unsigned end_of(const struct run *r, unsigned node)
+{
+    for (int i = 0; i < MAX_CHAIN && is_link(r, node); i++) {
+        const struct edge *e = next_link(r, node, false);
+        if (!e)
+            break;
+        node = e->to;
+    }
+    return node;
+}
+
+// deep: each candidate is judged by what it leads to, not by itself. Only the first link of a chain
+// is chosen so, where an application waits for all of its objects: with barriers between, doing so
+// at every link would visit every path there is.
+static const struct edge *next_link(const struct run *r, unsigned node, bool deep)
 {
     const struct node *n = &r->graph->nodes.v[node];
     const struct edge *best = NULL;
+    unsigned best_end = 0;
     for (unsigned i = 0; i < n->n_out; i++) {
         const struct edge *e = &r->graph->edges.v[n->first_out + i];
         if (!blocks(r, e))
             continue;
-        if (!best || urgency(r, e->to) > urgency(r, best->to) ||
-            (urgency(r, e->to) == urgency(r, best->to) &&
-             r->nodes[e->to].since_ms < r->nodes[best->to].since_ms))
+        unsigned end = deep ? end_of(r, e->to) : e->to;
+        if (!best || urgency(r, end) > urgency(r, best_end) ||
+            (urgency(r, end) == urgency(r, best_end) &&
+             r->nodes[end].since_ms < r->nodes[best_end].since_ms)) {
             best = e;
+            best_end = end;
+        }
     }
     return best;
 }
@@ -64,13 +114,8 @@ size_t run_why(const struct run *r, unsigned node, struct chain_link **out)
 {
     VEC(struct chain_link) chain = {0};
     *vec_push(&chain) = (struct chain_link){node, NULL};
-    // The graph has no cycles; the bound only guards against a programming mistake.
-    while (chain.len < 1000) {
-        unsigned at = chain.v[chain.len - 1].node;
-        enum node_state s = r->nodes[at].state;
-        if (s == NODE_FAILED || s == NODE_READY || s == NODE_APPLIED || s == NODE_IN_FLIGHT)
-            break;
-        const struct edge *e = next_link(r, at);
+    while (chain.len < MAX_CHAIN && is_link(r, chain.v[chain.len - 1].node)) {
+        const struct edge *e = next_link(r, chain.v[chain.len - 1].node, chain.len == 1);
         if (!e)
             break;
         *vec_push(&chain) = (struct chain_link){e->to, e};
@@ -97,20 +142,23 @@ static char *problem_of(const struct run *r, unsigned app)
     const struct node_rt *end = &r->nodes[r->graph->app_end[app]];
     if (end->state == NODE_FAILED)
         return str_dup(end->message ? end->message : "");
-    for (unsigned i = 0; i < r->desired->objects.len; i++)
-        if (r->desired->objects.v[i].app == app && r->nodes[i].state == NODE_FAILED)
+    for (unsigned k = r->app_first[app]; k < r->app_first[app + 1]; k++) {
+        unsigned i = r->app_objects[k];
+        if (r->nodes[i].state == NODE_FAILED)
             return str_printf("%s: %s", r->graph->nodes.v[i].label,
                               r->nodes[i].message ? r->nodes[i].message : "failed");
+    }
     return str_dup("");
 }
 
 static enum health app_health(const struct run *r, unsigned app)
 {
     enum health worst = HEALTH_HEALTHY;
-    for (unsigned i = 0; i < r->desired->objects.len; i++) {
+    for (unsigned k = r->app_first[app]; k < r->app_first[app + 1]; k++) {
+        unsigned i = r->app_objects[k];
         const struct object *o = &r->desired->objects.v[i];
         const struct node_rt *x = &r->nodes[i];
-        if (o->app != app || o->is_virtual || o->is_hook)
+        if (o->is_virtual || o->is_hook)
             continue;
         enum health h = !x->is_applied && !x->is_live ? HEALTH_MISSING : x->health;
         worst = h > worst ? h : worst;
@@ -138,6 +186,23 @@ void run_app(const struct run *r, unsigned app, struct app_view *out)
         out->state = NODE_IN_FLIGHT;
     out->problem = problem_of(r, app);
     out->waits_for = end->is_ready || *out->problem ? str_dup("") : waits_for(r, app);
+}
+
+const struct object_id *run_item_id(const struct run *r, size_t item, const char **app)
+{
+    const struct plan_item *it = &r->plan->items.v[item];
+    if (it->object < 0) {
+        *app = r->records.v[it->record].app;
+        return &r->records.v[it->record].id;
+    }
+    *app = r->desired->apps.v[r->desired->objects.v[it->object].app]->name;
+    return &r->desired->objects.v[it->object].id;
+}
+
+size_t run_app_objects(const struct run *r, unsigned app, const unsigned **objects)
+{
+    *objects = r->app_objects + r->app_first[app];
+    return r->app_first[app + 1] - r->app_first[app];
 }
 
 void app_view_clear(struct app_view *v)

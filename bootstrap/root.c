@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The root as it is remembered and shown: the same from every folder, and without credentials.
+#include "bootstrap/bootstrap.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// "https://user:secret@host/x" -> "https://host/x"; ssh keeps the user, who is no secret there.
+static char *without_credentials(const char *url)
+{
+    const char *sep = strstr(url, "://");
+    if (!sep)
+        return str_dup(url); // user@host:path
+    const char *host = sep + 3;
+    size_t authority = strcspn(host, "/?#");
+    const char *at = memrchr(host, '@', authority);
+    if (!at)
+        return str_dup(url);
+    size_t user = 0;
+    if (str_starts(url, "ssh://"))
+        user = strcspn(host, ":@");
+    return str_printf("%.*s%.*s%s%s", (int)(host - url), url, (int)user, host, user ? "@" : "",
+                      at + 1);
+}
+
+char *root_text(const char *root, const char *revision)
+{
+    bool is_scp = strchr(root, '@') && strchr(root, ':') && strcspn(root, ":") < strcspn(root, "/");
+    if (!strstr(root, "://") && !is_scp) {
+        char *real = realpath(root, NULL);
+        return real ? real : str_dup(root);
+    }
+    CLEANUP(str_freep) char *url = without_credentials(root);
+    char *query = strstr(url, "?ref=");
+    if (!revision)
+        return TAKE(url);
+    if (query)
+        *query = 0;
+    return str_printf("%s?ref=%s", url, revision);
+}
+
+bool session_recall(struct session *s, struct err *err)
+{
+    struct kube_call get = {.method = "GET",
+                            .path = "/api/v1/namespaces/" REGROW_NAMESPACE
+                                    "/configmaps/" REGROW_ROOT_MAP};
+    struct kube_reply reply;
+    struct buf store CLEANUP(buf_clear) = {0};
+    CLEANUP(json_freep) json_t *doc = NULL;
+    kube_send_wait(s->kube, &get, &reply, &store);
+    if (reply.cls == KUBE_ABSENT || reply.cls == KUBE_NO_NAMESPACE)
+        return true;
+    if (reply.cls != KUBE_OK)
+        return kube_reply_err(&reply, err, "read what this cluster is grown from");
+    if (!canon_read(reply.body, reply.body_len, &doc, err))
+        return err_wrap(err, "read what this cluster is grown from");
+    free(s->root);
+    s->root = inventory_root(doc);
+    return true;
+}
