@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The command line: a thin shell over bootstrap and reconcile. One table of commands and one of
-// options (options.c) make parsing, help, completion and man pages.
+// options (commands.c) make parsing, help, completion and man pages.
 //
-//   main.c       commands, exit codes
-//   options.c    the tables; command line, environment, configuration file
-//   manual.c     help, completion, man pages
-//   open.c       from options to a session and a run
-//   print.c      colours, lines, JSON
-//   progress.c   what a bootstrap shows while it runs
-//   cmd_*.c      a command each
+//   main.c        commands, exit codes
+//   commands.c    the two tables
+//   options.c     command line, environment, configuration file
+//   manual.c      help and man pages
+//   completion.c  for bash, zsh and fish
+//   open.c        from options to a session and a run
+//   print.c       colours, lines, documents
+//   table.c       tables and trees
+//   words.c       what nodes, chains and states are called, and what to do about them
+//   progress.c    what a bootstrap shows while it runs
+//   cmd_*.c       a command each
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "bootstrap/bootstrap.h"
 
 enum output { OUT_TEXT, OUT_JSON, OUT_NDJSON, OUT_YAML, OUT_DOT };
@@ -46,49 +51,99 @@ struct cli {
 };
 
 struct command {
-    const char *name, *args, *summary, *examples;
+    const char *name, *args, *summary, *about, *examples;
     unsigned bit;
+    size_t max_args;
+    unsigned outputs;                           // a bit for each enum output it can print
     int (*run)(struct cli *c, struct err *err); // the exit code; err set when it is not 0 by it
 };
-const struct command *commands_all(size_t *n);
-const struct command *command_find(const char *name);
 
-// ---- options.c ----
+// ---- commands.c ----
 enum opt_kind { OPT_FLAG, OPT_TEXT, OPT_LIST, OPT_TIME, OPT_INT, OPT_OUTPUT };
+enum opt_group { GROUP_OWN, GROUP_CLUSTER, GROUP_SOURCES, GROUP_GENERAL }; // in help
 struct option {
     const char *name;
+    enum opt_group group;
     char letter;
     enum opt_kind kind;
     size_t at; // offset in struct options
     unsigned commands;
-    const char *arg, *help;
+    const char *arg, *help; // arg: "FILE", "DIR", "a|b" (choices) or any other word
 };
+const struct command *commands_all(size_t *n);
+const struct command *command_find(const char *name);
+const char *command_near(const char *name); // what a mistyped one may have meant; or NULL
 const struct option *options_all(size_t *n);
+const struct option *option_find(const char *name, size_t len);
+const char *option_near(const struct command *cmd, const char *name, size_t len);
+bool option_is_for(const struct option *o, const struct command *cmd);
+bool output_of(const char *name, enum output *out);
+char *outputs_text(const struct command *cmd, char sep); // "text|json|yaml"; owned
+
+// ---- options.c ----
 MUST_CHECK bool options_parse(const struct command *cmd, int argc, char **argv, struct options *o,
                               struct err *err);
 void options_clear(struct options *o);
+char *option_env(const struct option *o); // "REGROW_EXPECT_CLUSTER"; owned
 
 // ---- manual.c ----
 void print_usage(FILE *f);
 void print_help(FILE *f, const struct command *cmd);
-int cmd_completion(struct cli *c, struct err *err);
 int cmd_man(struct cli *c, struct err *err);
 
+// ---- completion.c ----
+int cmd_completion(struct cli *c, struct err *err);
+
 // ---- open.c ----
-// Opens root (the first argument) and, if wanted, the cluster.
-MUST_CHECK bool cli_session(struct cli *c, const char *root, bool use_cluster, struct session **out,
+// Opens the cluster, if wanted, and reads the root: the argument `at`, REGROW_ROOT, or what the
+// cluster was grown from last. *out may be set on failure too: it is to be closed.
+MUST_CHECK bool cli_session(struct cli *c, size_t at, bool use_cluster, struct session **out,
                             struct err *err);
-struct run *cli_run(struct cli *c, struct session *s, bool read_only, const char *root);
-const char *cli_root(struct cli *c, size_t at, struct err *err); // argument or REGROW_ROOT
+// A run over it, prepared. *out may be set on failure too.
+MUST_CHECK bool cli_run(struct cli *c, struct session *s, bool read_only, struct run **out,
+                        struct err *err);
+struct graph_opts cli_graph_opts(const struct cli *c);
 
 // ---- print.c ----
 const char *paint(const struct cli *c, const char *what); // "red", "dim", "bold", "" = reset
-void print_json(const json_t *v, FILE *f);
+bool wants_doc(const struct cli *c);                      // JSON or YAML
+void print_doc(const struct cli *c, const json_t *v);
+json_t *doc_new(const char *kind, const struct session *s); // version, kind, root, cluster
 void cli_print_error(const struct cli *c, const struct err *err);
-// What an application's state looks like: a symbol in colour.
+// What a state looks like: a symbol in colour.
 const char *state_symbol(const struct cli *c, enum node_state s);
 int display_width(const char *s);
-char *fit(const char *s, int width); // cut to width with an ellipsis; owned
+char *clean(const char *s);                      // one line, nothing a terminal would obey; owned
+char *fit(const char *s, int width);             // cut to width with an ellipsis; owned
+void screen_size(FILE *f, int *rows, int *cols); // cols 0: not a terminal
+// Cleaned, and wrapped on a terminal: the first line begins in column `at`, others in `hang`.
+void print_wrapped(FILE *f, const char *text, int at, int hang);
+void wrap(FILE *f, const char *text, int at, int hang, int cols); // cols 0: one line
+char *wrap_text(const char *text, int width); // with line breaks; width 0: none; owned
+char *age_text(int64_t seconds);              // "45 s", "12 min", "5 h", "3 d"; owned
+
+// ---- words.c ----
+// "Certificate CRD" for a definition, otherwise the node's label; owned.
+char *node_words(const struct graph *g, const struct desired *d, unsigned node);
+// "Secret db ← ExternalSecret db ← ClusterSecretStore vault" behind an application; owned, "" when
+// it waits for nothing.
+char *chain_words(const struct run *r, unsigned app);
+// What a person can do about a node that is not as it should be, before the same command is run
+// again; "" when there is nothing but that. Owned.
+char *advice(const struct run *r, unsigned node);
+char *node_place(const struct run *r,
+                 unsigned node); // file:line in repository @ rev; owned or NULL
+
+// ---- table.c ----
+enum { TABLE_TREE = 1, TABLE_RIGHT = 2, TABLE_WRAP = 4 }; // WRAP: the last column only
+struct table;
+struct table *table_new(const struct cli *c, bool has_head, int indent);
+void table_column(struct table *t, const char *name, unsigned flags);
+size_t table_row(struct table *t, int parent); // parent: a row of a tree, or -1
+void table_cell(struct table *t, size_t row, size_t column, const char *color, const char *text);
+void table_print(struct table *t);
+void table_free(struct table *t);
+CLEANUP_FN(struct table, table_free, table_freep);
 
 // ---- progress.c ----
 struct progress;
@@ -96,6 +151,7 @@ struct progress *progress_new(struct cli *c);
 void progress_attach(struct progress *p, const struct run *r, const char *title);
 void progress_end(struct progress *p); // clears what it drew
 void progress_free(struct progress *p);
+CLEANUP_FN(struct progress, progress_free, progress_freep);
 
 int cmd_plan(struct cli *c, struct err *err);
 int cmd_bootstrap(struct cli *c, struct err *err);

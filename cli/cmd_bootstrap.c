@@ -2,54 +2,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "cli/cli.h"
 
-static void print_path(const struct run *r)
-{
-    struct path_step *steps = NULL;
-    size_t n = run_critical_path(r, &steps);
-    bool any = false;
-    for (size_t i = 0; i < n; i++) {
-        if (steps[i].ms < 50 && n > 6)
-            continue; // what took no time explains nothing
-        CLEANUP(str_freep) char *t = clock_duration_text(steps[i].ms);
-        printf("%s%s %s",
-               any ? " → " : "  critical path: ", run_graph(r)->nodes.v[steps[i].node].label, t);
-        any = true;
-    }
-    if (any)
-        printf("\n");
-    free(steps);
-}
+#define SHOWN_APPS 20   // with problems
+#define SHOWN_OBJECTS 5 // that failed, of one application
+#define NAME_WIDTH 24
+#define SHORT_STEP_MS 50 // what took no time explains nothing
 
-static void print_problems(const struct cli *c, const struct run *r)
-{
-    const struct desired *d = run_desired(r);
-    const struct graph *g = run_graph(r);
-    for (unsigned i = 0; i < d->apps.len; i++) {
-        struct app_view v;
-        run_app(r, i, &v);
-        if (*v.problem) {
-            printf("  %s %s  %s\n", state_symbol(c, NODE_FAILED), d->apps.v[i]->name, v.problem);
-            for (unsigned k = 0; k < d->objects.len; k++) {
-                struct node_view nv;
-                run_node(r, k, &nv);
-                if (d->objects.v[k].app != i || nv.state != NODE_FAILED)
-                    continue;
-                CLEANUP(str_freep) char *where = origin_text(&d->objects.v[k].origin);
-                printf("      %s: %s\n", g->nodes.v[k].label, where);
-            }
-        } else if (v.state != NODE_READY && v.state != NODE_SKIPPED && (i || v.total)) {
-            printf("  · %s  waits for %s\n", d->apps.v[i]->name,
-                   *v.waits_for ? v.waits_for : "its objects to become healthy");
-        }
-        app_view_clear(&v);
-    }
-    for (size_t i = 0; i < run_leftovers(r)->len; i++)
-        printf("  %s %s\n", state_symbol(c, NODE_FAILED), run_leftovers(r)->v[i]);
-}
+struct result {
+    struct cli *c;
+    const struct session *s;
+    const struct run *r;
+    struct run_summary sum;
+    int code;
+    int name_width;      // of the applications that are listed
+    const char *first;   // application with a problem
+    char *next;          // what to do about it
+    size_t listed, more; // applications with problems
+};
 
+// ---- how it ended ----
 static int exit_of(const struct run *r, const struct run_summary *s)
 {
     if (s->apps_failed + s->apps_unknown + s->apps_blocked + run_leftovers(r)->len)
@@ -68,112 +40,311 @@ static int exit_of(const struct run *r, const struct run_summary *s)
     return err_exit_code(ERR_TIMEOUT);
 }
 
-static void print_summary(const struct cli *c, const struct run *r, const char *root, int code)
+static char *counts_text(const struct run_summary *s)
 {
-    struct run_summary s;
-    run_summary(r, &s);
-    CLEANUP(str_freep) char *t = clock_duration_text(s.ms);
-    bool ok = code == 0;
-    if (ok)
-        printf("%s✓%s %zu application%s healthy in %s", paint(c, "green"), paint(c, ""),
-               s.apps_healthy, s.apps_healthy == 1 ? "" : "s", t);
-    else
-        printf("%s✗%s %zu of %zu healthy, %zu failed, %zu blocked, %zu waiting after %s",
-               paint(c, "red"), paint(c, ""), s.apps_healthy, s.apps,
-               s.apps_failed + s.apps_unknown, s.apps_blocked, s.apps_waiting, t);
-    printf("   %zu written, %zu rejected, %zu unchanged", s.written, s.rejected, s.unchanged);
-    if (s.pruned)
-        printf(", %zu deleted", s.pruned);
-    if (s.kept)
-        printf(", %zu kept", s.kept);
-    if (s.throttled || s.lost)
-        printf(", %zu throttled, %zu lost", s.throttled, s.lost);
-    printf("%s\n", ok ? "" : code == 8 ? "   (exit 8)" : "   (exit 10)");
-    if (ok) {
-        print_path(r);
+    struct buf b = {0};
+    const struct {
+        size_t n;
+        const char *what;
+    } parts[] = {{s->pruned, "deleted"},
+                 {s->kept, "no longer in Git but kept"},
+                 {s->throttled, "throttled"},
+                 {s->lost, "lost"}};
+    buf_printf(&b, "%zu written, %zu rejected, %zu unchanged", s->written, s->rejected,
+               s->unchanged);
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+        if (parts[i].n)
+            buf_printf(&b, ", %zu %s", parts[i].n, parts[i].what);
+    return buf_take(&b);
+}
+
+static void print_verdict(const struct result *x)
+{
+    const struct run_summary *s = &x->sum;
+    struct buf b CLEANUP(buf_clear) = {0};
+    CLEANUP(str_freep) char *took = clock_duration_text(s->ms);
+    CLEANUP(str_freep) char *counts = counts_text(s);
+    const struct {
+        size_t n;
+        const char *what;
+    } parts[] = {{s->apps_failed + s->apps_unknown, "failed"},
+                 {s->apps_blocked, "blocked"},
+                 {s->apps_waiting, "waiting"},
+                 {run_leftovers(x->r)->len, "objects not deleted"}};
+    if (x->code == 0) {
+        buf_printf(&b, "%zu application%s healthy in %s   %s", s->apps_healthy,
+                   s->apps_healthy == 1 ? "" : "s", took, counts);
+    } else {
+        buf_printf(&b, "%zu of %zu healthy", s->apps_healthy, s->apps);
+        for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+            if (parts[i].n)
+                buf_printf(&b, ", %zu %s", parts[i].n, parts[i].what);
+        buf_printf(&b, " after %s   %s   (exit %d)", took, counts, x->code);
+    }
+    printf("%s ", state_symbol(x->c, x->code ? NODE_FAILED : NODE_READY));
+    print_wrapped(stdout, b.p, 2, 2);
+}
+
+static void print_path(const struct result *x)
+{
+    struct path_step *steps = NULL;
+    size_t n = run_critical_path(x->r, &steps);
+    struct buf b CLEANUP(buf_clear) = {0};
+    for (size_t i = 0; i < n; i++) {
+        if (steps[i].ms < SHORT_STEP_MS && n > 6)
+            continue;
+        CLEANUP(str_freep) char *took = clock_duration_text(steps[i].ms);
+        CLEANUP(str_freep)
+        char *what = node_words(run_graph(x->r), run_desired(x->r), steps[i].node);
+        buf_printf(&b, "%s%s %s", b.len ? " → " : "critical path: ", what, took);
+    }
+    free(steps);
+    if (!b.len)
+        return;
+    printf("  ");
+    print_wrapped(stdout, b.p, 2, 4);
+}
+
+// ---- what is wrong, and what to do ----
+static bool has_problem(const struct run *r, unsigned app, const struct app_view *v)
+{
+    if (*v->problem)
+        return true;
+    return v->state != NODE_READY && v->state != NODE_SKIPPED && (app || v->total) &&
+           run_desired(r)->apps.v[app]->state != APP_OTHER_CLUSTER &&
+           (app || v->ready < v->total); // the root's end waits for all the others
+}
+
+static void print_name(const struct result *x, const char *symbol, const char *name)
+{
+    CLEANUP(str_freep) char *shown = fit(name, NAME_WIDTH);
+    printf("  %s %s%*s  ", symbol, shown, x->name_width - display_width(shown), "");
+}
+
+static void print_beside(const struct result *x, const char *text)
+{
+    print_wrapped(stdout, text, x->name_width + 6, x->name_width + 6);
+}
+
+static void print_more(const struct result *x, const char *text)
+{
+    printf("%*s", x->name_width + 6, "");
+    print_beside(x, text);
+}
+
+// The objects of an application that failed, each with its place; the first stands beside the name.
+static void print_failed_objects(struct result *x, unsigned app)
+{
+    const unsigned *objects;
+    size_t n = run_app_objects(x->r, app, &objects);
+    size_t shown = 0;
+    size_t failed = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct node_view v;
+        run_node(x->r, objects[i], &v);
+        if (v.state != NODE_FAILED || ++failed > SHOWN_OBJECTS)
+            continue;
+        CLEANUP(str_freep) char *what = node_words(run_graph(x->r), run_desired(x->r), objects[i]);
+        CLEANUP(str_freep) char *text = str_printf("%s: %s", what, v.message);
+        CLEANUP(str_freep) char *where = node_place(x->r, objects[i]);
+        if (shown++)
+            print_more(x, text);
+        else
+            print_beside(x, text);
+        print_more(x, where);
+        if (!x->next)
+            x->next = advice(x->r, objects[i]);
+    }
+    if (failed > shown) {
+        CLEANUP(str_freep) char *rest = str_printf("and %zu more objects", failed - shown);
+        print_more(x, rest);
+    }
+}
+
+static void print_unknown(struct result *x, unsigned app, const char *problem)
+{
+    unsigned end = run_graph(x->r)->app_end[app];
+    CLEANUP(str_freep) char *where = node_place(x->r, end);
+    print_beside(x, problem);
+    if (where && !strstr(problem, where))
+        print_more(x, where);
+    if (!x->next)
+        x->next = advice(x->r, end);
+}
+
+static void print_waiting(struct result *x, unsigned app)
+{
+    CLEANUP(str_freep) char *chain = chain_words(x->r, app);
+    CLEANUP(str_freep)
+    char *text = str_printf("waits for %s", *chain ? chain : "its objects to become healthy");
+    print_beside(x, text);
+    if (x->next)
+        return;
+    struct chain_link *links = NULL;
+    size_t n = run_why(x->r, run_graph(x->r)->app_end[app], &links);
+    x->next = advice(x->r, links[n - 1].node);
+    free(links);
+}
+
+static void print_problem(struct result *x, unsigned app, const struct app_view *v)
+{
+    const struct application *a = run_desired(x->r)->apps.v[app];
+    bool failed = *v->problem != 0;
+    if (x->listed++ >= SHOWN_APPS) {
+        x->more++;
         return;
     }
-    print_problems(c, r);
-    printf("  next: mend what is marked ✗, then run the same command again; it continues where it "
-           "is.\n        regrow why APP %s     shows a chain as it is\n",
-           root);
+    x->first = x->first ? x->first : a->name;
+    print_name(x, state_symbol(x->c, failed ? NODE_FAILED : NODE_WAITING), a->name);
+    if (a->state == APP_UNKNOWN)
+        print_unknown(x, app, v->problem);
+    else if (failed)
+        print_failed_objects(x, app);
+    else
+        print_waiting(x, app);
 }
 
-static void print_json_summary(const struct run *r, int code)
+// What failed, then what waits for it; what to do comes last, where the eye is.
+static void print_problems(struct result *x)
 {
-    struct run_summary s;
-    run_summary(r, &s);
-    CLEANUP(json_freep)
-    json_t *out = json_pack(
-        "{s:i, s:i, s:I, s:{s:I, s:I, s:I, s:I, s:I, s:I}, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-        "s:I}, s:[], s:[]}",
-        "version", 1, "exitCode", code, "ms", (json_int_t)s.ms, "applications", "total",
-        (json_int_t)s.apps, "healthy", (json_int_t)s.apps_healthy, "failed",
-        (json_int_t)s.apps_failed, "blocked", (json_int_t)s.apps_blocked, "unknown",
-        (json_int_t)s.apps_unknown, "waiting", (json_int_t)s.apps_waiting, "objects", "written",
-        (json_int_t)s.written, "unchanged", (json_int_t)s.unchanged, "pruned", (json_int_t)s.pruned,
-        "kept", (json_int_t)s.kept, "rejected", (json_int_t)s.rejected, "throttled",
-        (json_int_t)s.throttled, "lost", (json_int_t)s.lost, "probes", (json_int_t)s.probes,
-        "criticalPath", "problems");
-    struct path_step *steps = NULL;
-    size_t n = run_critical_path(r, &steps);
-    for (size_t i = 0; i < n; i++)
-        json_array_append_new(json_object_get(out, "criticalPath"),
-                              json_pack("{s:s, s:I}", "node",
-                                        run_graph(r)->nodes.v[steps[i].node].label, "ms",
-                                        (json_int_t)steps[i].ms));
-    free(steps);
+    size_t n = run_desired(x->r)->apps.len;
+    struct app_view *views = mem_alloc((n + 1) * sizeof(*views));
+    for (unsigned i = 0; i < n; i++) {
+        run_app(x->r, i, &views[i]);
+        int w = display_width(run_desired(x->r)->apps.v[i]->name);
+        if (has_problem(x->r, i, &views[i]) && w > x->name_width)
+            x->name_width = w < NAME_WIDTH ? w : NAME_WIDTH;
+    }
+    for (int failed = 1; failed >= 0; failed--)
+        for (unsigned i = 0; i < n; i++)
+            if (has_problem(x->r, i, &views[i]) && (*views[i].problem != 0) == failed)
+                print_problem(x, i, &views[i]);
+    for (unsigned i = 0; i < n; i++)
+        app_view_clear(&views[i]);
+    free(views);
+    for (size_t i = 0; i < run_leftovers(x->r)->len; i++) {
+        printf("  %s ", state_symbol(x->c, NODE_FAILED));
+        print_wrapped(stdout, run_leftovers(x->r)->v[i], 4, 6);
+    }
+    if (x->more)
+        printf("  and %zu more applications: regrow status lists them\n", x->more);
+    bool any = !str_is_empty(x->next);
+    CLEANUP(str_freep)
+    char *next = str_printf("%s%srun the same command again: it continues where it is",
+                            any ? x->next : "", any ? ", then " : "");
+    printf("  next: ");
+    print_wrapped(stdout, next, 8, 8);
+    if (x->first)
+        printf("        regrow why %s     shows the chain as it is now\n", x->first);
+    str_freep(&x->next);
+}
+
+// ---- for programs ----
+static void add_problems(const struct run *r, json_t *list)
+{
     for (unsigned i = 0; i < run_desired(r)->apps.len; i++) {
+        const struct application *a = run_desired(r)->apps.v[i];
         struct app_view v;
         run_app(r, i, &v);
-        if (*v.problem || *v.waits_for)
-            json_array_append_new(json_object_get(out, "problems"),
-                                  json_pack("{s:s, s:s, s:s}", "application",
-                                            run_desired(r)->apps.v[i]->name, "problem", v.problem,
-                                            "waitsFor", v.waits_for));
+        if (has_problem(r, i, &v)) {
+            CLEANUP(str_freep) char *chain = *v.problem ? str_dup("") : chain_words(r, i);
+            json_array_append_new(list,
+                                  json_pack("{s:s, s:s, s:s, s:s}", "application", a->name, "state",
+                                            a->state == APP_UNKNOWN   ? "unknown"
+                                            : *v.problem              ? "failed"
+                                            : v.state == NODE_BLOCKED ? "blocked"
+                                                                      : "waiting",
+                                            "problem", v.problem, "waitsFor", chain));
+        }
         app_view_clear(&v);
     }
-    for (size_t i = 0; i < run_leftovers(r)->len; i++)
-        json_array_append_new(json_object_get(out, "problems"),
-                              json_pack("{s:s, s:s, s:s}", "application", "", "problem",
-                                        run_leftovers(r)->v[i], "waitsFor", ""));
-    print_json(out, stdout);
 }
 
-static int interrupted(const struct cli *c, struct err *err, const char *root)
+static void print_summary_doc(const struct result *x)
 {
-    if (err->kind == ERR_CANCELLED)
-        err_hint(err, "Nothing is lost: regrow bootstrap %s goes on from here.", root);
-    (void)c;
-    return 0;
+    const struct run_summary *s = &x->sum;
+    CLEANUP(json_freep) json_t *out = doc_new("bootstrap", x->s);
+    json_t *path = json_array();
+    json_t *problems = json_array();
+    json_object_set_new(out, "exitCode", json_integer(x->code));
+    json_object_set_new(out, "ms", json_integer(s->ms));
+    json_object_set_new(out, "timedOut", json_boolean(s->is_timed_out));
+    json_object_set_new(
+        out, "applications",
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "total", (json_int_t)s->apps, "healthy",
+                  (json_int_t)s->apps_healthy, "failed", (json_int_t)s->apps_failed, "blocked",
+                  (json_int_t)s->apps_blocked, "unknown", (json_int_t)s->apps_unknown, "waiting",
+                  (json_int_t)s->apps_waiting));
+    json_object_set_new(out, "objects",
+                        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "written",
+                                  (json_int_t)s->written, "unchanged", (json_int_t)s->unchanged,
+                                  "pruned", (json_int_t)s->pruned, "kept", (json_int_t)s->kept,
+                                  "rejected", (json_int_t)s->rejected, "throttled",
+                                  (json_int_t)s->throttled, "lost", (json_int_t)s->lost, "probes",
+                                  (json_int_t)s->probes));
+    json_object_set_new(out, "criticalPath", path);
+    json_object_set_new(out, "problems", problems);
+    struct path_step *steps = NULL;
+    size_t n = run_critical_path(x->r, &steps);
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(path, json_pack("{s:s, s:I}", "node",
+                                              run_graph(x->r)->nodes.v[steps[i].node].label, "ms",
+                                              (json_int_t)steps[i].ms));
+    free(steps);
+    add_problems(x->r, problems);
+    for (size_t i = 0; i < run_leftovers(x->r)->len; i++)
+        json_array_append_new(problems,
+                              json_pack("{s:s, s:s, s:s}", "state", "not-deleted", "problem",
+                                        run_leftovers(x->r)->v[i], "waitsFor", ""));
+    print_doc(x->c, out);
+}
+
+// Interrupted, or ended as a whole by something else: how far it came, and that nothing is lost.
+static void explain_end(const struct run *r, struct err *err)
+{
+    struct run_summary s;
+    if (!r || !run_plan(r))
+        return;
+    run_summary(r, &s);
+    if (err->kind == ERR_CANCELLED) {
+        CLEANUP(str_freep) char *took = clock_duration_text(s.ms);
+        CLEANUP(str_freep) char *msg = str_dup(err->msg);
+        err_clear(err);
+        err_set(err, ERR_CANCELLED,
+                "%s after %s: %zu of %zu applications healthy, %zu objects "
+                "written",
+                msg, took, s.apps_healthy, s.apps, s.written);
+    }
+    if (!err->hint)
+        err_hint(err, "Nothing is lost: the same command continues where it is.");
 }
 
 int cmd_bootstrap(struct cli *c, struct err *err)
 {
-    const char *root = cli_root(c, 0, err);
     struct session *s CLEANUP(session_closep) = NULL;
     struct run *run CLEANUP(run_freep) = NULL;
-    if (!root)
-        return 0;
-    struct progress *p = progress_new(c);
-    bool ok = cli_session(c, root, true, &s, err);
-    if (ok) {
-        run = cli_run(c, s, false, root);
-        ok = run_prepare(run, err);
-    }
+    struct progress *p CLEANUP(progress_freep) = progress_new(c);
+    bool ok = cli_session(c, 0, true, &s, err) && cli_run(c, s, false, &run, err);
     if (ok) {
         progress_attach(p, run, kubeconfig_context(s->config));
         ok = run_execute(run, err);
     }
-    progress_free(p);
-    if (!ok)
-        return interrupted(c, err, root);
-    struct run_summary sum;
-    run_summary(run, &sum);
-    int code = exit_of(run, &sum);
-    if (c->o.output == OUT_JSON)
-        print_json_summary(run, code);
-    else if (c->o.output == OUT_TEXT)
-        print_summary(c, run, root, code);
-    return code;
+    progress_end(p);
+    if (!ok) {
+        explain_end(run, err);
+        return 0;
+    }
+    struct result x = {.c = c, .s = s, .r = run};
+    run_summary(run, &x.sum);
+    x.code = exit_of(run, &x.sum);
+    if (wants_doc(c))
+        print_summary_doc(&x);
+    else if (c->o.output == OUT_TEXT) {
+        print_verdict(&x);
+        if (x.code)
+            print_problems(&x);
+        else
+            print_path(&x);
+    }
+    return x.code;
 }

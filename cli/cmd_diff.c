@@ -7,8 +7,9 @@
 
 #include "cli/cli.h"
 
+#define SHOWN_VALUE 400
+
 struct differences {
-    struct cli *c;
     json_t *list; // of the object at hand: {path, live, desired}
     bool is_secret;
 };
@@ -30,7 +31,9 @@ static char *pointer(const char *base, const char *key)
 
 static json_t *masked(const struct differences *d, const char *path, const json_t *v)
 {
-    bool secret = d->is_secret && (str_starts(path, "/data") || str_starts(path, "/stringData"));
+    // kubectl's annotation repeats the whole object.
+    bool secret = d->is_secret && (str_starts(path, "/data") || str_starts(path, "/stringData") ||
+                                   strstr(path, "last-applied-configuration"));
     if (!v)
         return json_null();
     return secret ? json_string("(secret)") : json_deep_copy((json_t *)v);
@@ -79,114 +82,155 @@ static void compare(struct differences *d, const char *path, const json_t *live,
                                     "desired", masked(d, path, want)));
 }
 
+// ---- as text ----
 static void print_value(const struct cli *c, const char *sign, const char *color, const json_t *v)
 {
     if (json_is_null(v))
         return;
     char *text = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS);
-    CLEANUP(str_freep) char *shown = fit(text ? text : "", 200);
-    printf("      %s%s %s%s\n", paint(c, color), sign, shown, paint(c, ""));
+    CLEANUP(str_freep) char *shown = fit(text ? text : "", SHOWN_VALUE);
+    printf("      %s%s ", paint(c, color), sign);
+    print_wrapped(stdout, shown, 8, 8);
+    printf("%s", paint(c, ""));
     free(text);
 }
 
-static void print_object(struct differences *d, const struct object *o, const char *action,
-                         const char *problem)
+static void print_object(const struct cli *c, const json_t *o)
 {
-    CLEANUP(str_freep) char *name = object_name(&o->id);
-    CLEANUP(str_freep) char *where = origin_text(&o->origin);
+    const char *ns = json_dot_str(o, "namespace");
+    const char *where = json_dot_str(o, "origin");
+    const char *problem = json_dot_str(o, "problem");
     size_t i;
     json_t *x;
-    printf("%s%s%s  %s  %s\n", paint(d->c, "bold"), name, paint(d->c, ""), action, where);
-    if (problem)
-        printf("    ! %s\n", problem);
-    json_array_foreach(d->list, i, x)
+    printf("  %s%s %s%s%s%s  %s", paint(c, "bold"), json_dot_str(o, "kind"), ns ? ns : "",
+           ns ? "/" : "", json_dot_str(o, "name"), paint(c, ""), json_dot_str(o, "action"));
+    printf("%s%s%s%s\n", paint(c, "dim"), where ? "  " : "", where ? where : "", paint(c, ""));
+    if (problem) {
+        printf("    %s ", state_symbol(c, NODE_FAILED));
+        print_wrapped(stdout, problem, 6, 6);
+    }
+    json_array_foreach(json_object_get(o, "fields"), i, x)
     {
         printf("    %s\n", json_dot_str(x, "path"));
-        print_value(d->c, "-", "red", json_object_get(x, "live"));
-        print_value(d->c, "+", "green", json_object_get(x, "desired"));
+        print_value(c, "-", "red", json_object_get(x, "live"));
+        print_value(c, "+", "green", json_object_get(x, "desired"));
     }
 }
 
-static json_t *object_json(const struct object *o, const char *action, json_t *fields,
-                           const char *problem)
+static void print_text(const struct cli *c, const struct session *s, const json_t *list)
 {
-    return json_pack("{s:s, s:s, s:s*, s:s, s:s, s:O, s:s*}", "group", o->id.group, "kind",
-                     o->id.kind, "namespace", o->id.namespace, "name", o->id.name, "action", action,
-                     "fields", fields, "problem", problem);
+    const struct desired *d = s->desired;
+    size_t n = json_array_size(list);
+    size_t i;
+    json_t *o;
+    CLEANUP(str_freep)
+    char *text = str_printf("%zu difference%s from %s%s%s%s", n, n == 1 ? "" : "s", d->root_name,
+                            d->root_revision ? " @ " : "", d->root_revision ? d->root_revision : "",
+                            n ? "   (exit 20)" : "");
+    printf("%s ", state_symbol(c, n ? NODE_FAILED : NODE_READY));
+    print_wrapped(stdout, n ? text : "no differences", 2, 2);
+    json_array_foreach(list, i, o)
+    {
+        print_object(c, o);
+    }
+    if (n)
+        printf("  next: regrow bootstrap   makes the cluster what Git says\n");
 }
 
-static bool is_selected(const struct cli *c, const struct desired *d, const struct object *o)
+// ---- what differs ----
+static json_t *difference(const struct object_id *id, const char *app, const char *action)
+{
+    return json_pack("{s:s, s:s, s:s, s:s*, s:s, s:s}", "application", app, "group", id->group,
+                     "kind", id->kind, "namespace", id->namespace, "name", id->name, "action",
+                     action);
+}
+
+static bool is_selected(const struct cli *c, const char *app)
 {
     for (size_t i = 0; i < c->o.apps.len; i++)
-        if (!strcmp(d->apps.v[o->app]->name, c->o.apps.v[i]))
+        if (!strcmp(app, c->o.apps.v[i]))
             return true;
     return c->o.apps.len == 0;
 }
 
-// One object; true when it differs.
-static bool diff_one(struct cli *c, struct run *r, const struct plan_item *it, json_t *out)
+static bool is_no_change(enum action a)
 {
-    const struct object *o = &run_desired(r)->objects.v[it->object];
-    struct differences d = {.c = c, .list = json_array(), .is_secret = false};
-    CLEANUP(json_freep) json_t *live = NULL;
-    CLEANUP(json_freep) json_t *want = NULL;
-    struct err err = {0};
-    d.is_secret = !strcmp(o->id.kind, "Secret");
-    bool differs = true;
-    if (it->action != ACTION_CREATE) {
-        if (run_preview(r, (unsigned)it->object, &live, &want, &err) && live && want) {
-            compare(&d, "", live, want);
-            differs = json_array_size(d.list) > 0;
-        }
-    }
-    if (differs || err_is_set(&err)) {
-        differs = true;
-        if (c->o.output == OUT_JSON)
-            json_array_append_new(out, object_json(o, action_name(it->action), d.list, err.msg));
-        else
-            print_object(&d, o, action_name(it->action), err.msg);
-    }
-    err_clear(&err);
-    json_decref(d.list);
-    return differs;
+    return a == ACTION_NONE || a == ACTION_VIRTUAL || a == ACTION_HOOK_DONE || a == ACTION_KEEP;
 }
 
-static size_t diff_pruned(const struct cli *c, const struct run *r)
+// One object, asked for by a dry run; nothing is added when it does not differ after all.
+static void diff_object(struct run *r, const struct plan_item *it, json_t *o, json_t *list)
 {
-    size_t n = run_plan(r)->counts[ACTION_PRUNE];
-    if (n && c->o.output != OUT_JSON && !c->o.apps.len)
-        printf("%zu object%s that Git no longer has would be deleted.\n", n, n == 1 ? "" : "s");
-    return c->o.apps.len ? 0 : n;
+    const struct object *desired = &run_desired(r)->objects.v[it->object];
+    struct differences d = {.list = json_array()};
+    CLEANUP(json_freep) json_t *live = NULL;
+    CLEANUP(json_freep) json_t *want = NULL;
+    CLEANUP(str_freep) char *where = origin_text(&desired->origin);
+    struct err err = {0};
+    d.is_secret = !strcmp(desired->id.kind, "Secret");
+    bool differs = true;
+    if (it->action != ACTION_CREATE && run_preview(r, (unsigned)it->object, &live, &want, &err) &&
+        live && want) {
+        compare(&d, "", live, want);
+        differs = json_array_size(d.list) > 0;
+    }
+    json_object_set_new(o, "origin", json_string(where));
+    json_object_set_new(o, "fields", d.list);
+    if (err_is_set(&err))
+        json_object_set_new(o, "problem", json_string(err.msg));
+    if (differs || err_is_set(&err))
+        json_array_append(list, o);
+    err_clear(&err);
+}
+
+static void find_differences(const struct cli *c, struct run *r, json_t *list)
+{
+    const struct plan *p = run_plan(r);
+    for (size_t i = 0; i < p->items.len; i++) {
+        const struct plan_item *it = &p->items.v[i];
+        const char *app;
+        const struct object_id *id = run_item_id(r, i, &app);
+        if (is_no_change(it->action) || !is_selected(c, app))
+            continue;
+        CLEANUP(json_freep) json_t *o = difference(id, app, action_name(it->action));
+        if (it->object >= 0)
+            diff_object(r, it, o, list);
+        else
+            json_array_append(list, o);
+    }
+}
+
+static bool check_unknown(const struct session *s)
+{
+    bool unknown = false;
+    for (size_t i = 0; i < s->desired->apps.len; i++) {
+        const struct application *a = s->desired->apps.v[i];
+        if (a->state != APP_UNKNOWN)
+            continue;
+        CLEANUP(str_freep)
+        char *text = str_printf("%s could not be compared: %s", a->name, a->problem.msg);
+        fprintf(stderr, "✗ ");
+        print_wrapped(stderr, text, 2, 2);
+        unknown = true;
+    }
+    return unknown;
 }
 
 int cmd_diff(struct cli *c, struct err *err)
 {
-    const char *root = cli_root(c, 0, err);
     struct session *s CLEANUP(session_closep) = NULL;
     struct run *r CLEANUP(run_freep) = NULL;
-    if (!root || !cli_session(c, root, true, &s, err))
+    if (!cli_session(c, 0, true, &s, err) || !cli_run(c, s, true, &r, err) ||
+        !run_resolve_checks(r, err))
         return 0;
-    r = cli_run(c, s, true, root);
-    if (!run_prepare(r, err) || !run_resolve_checks(r, err))
-        return 0;
-    CLEANUP(json_freep) json_t *out = json_array();
-    size_t n = 0;
-    const struct plan *p = run_plan(r);
-    for (size_t i = 0; i < p->items.len; i++) {
-        const struct plan_item *it = &p->items.v[i];
-        if (it->object < 0 || it->action == ACTION_NONE || it->action == ACTION_VIRTUAL ||
-            it->action == ACTION_HOOK_DONE ||
-            !is_selected(c, s->desired, &s->desired->objects.v[it->object]))
-            continue;
-        n += diff_one(c, r, it, out);
-    }
-    n += diff_pruned(c, r);
-    if (c->o.output == OUT_JSON)
-        print_json(out, stdout);
-    else if (!n)
-        printf("%s✓%s no differences\n", paint(c, "green"), paint(c, ""));
-    bool unknown = false;
-    for (size_t i = 0; i < s->desired->apps.len; i++)
-        unknown |= s->desired->apps.v[i]->state == APP_UNKNOWN;
-    return unknown ? err_exit_code(ERR_PARTIAL) : n ? 20 : 0;
+    CLEANUP(json_freep) json_t *out = doc_new("diff", s);
+    json_t *list = json_array();
+    json_object_set_new(out, "differences", list);
+    find_differences(c, r, list);
+    if (wants_doc(c))
+        print_doc(c, out);
+    else
+        print_text(c, s, list);
+    bool unknown = check_unknown(s);
+    return unknown ? err_exit_code(ERR_PARTIAL) : json_array_size(list) ? 20 : 0;
 }

@@ -4,439 +4,278 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "cli/cli.h"
+#include "cli/planning.h"
 
-struct planning {
-    struct cli *c;
-    const struct desired *d;
-    const struct graph *g;
-    struct graph *own; // without a cluster
-    struct run *run;   // with one
-    size_t *objects;   // per application, the virtual ones left out
-    // Node indices by application: those of one begin at first[app], and end where the next begin.
-    unsigned *nodes, *first;
-};
+#define SHOWN_WAITS 3
+#define SHOWN_WARNINGS 3
+#define SHOWN_CHAIN 8
 
-static void index_apps(struct planning *p)
+static void print_header(const struct planning *p)
 {
-    size_t n_apps = p->d->apps.len;
-    p->objects = mem_alloc((n_apps + 1) * sizeof(*p->objects));
-    for (size_t i = 0; i < p->d->objects.len; i++)
-        p->objects[p->d->objects.v[i].app] += !p->d->objects.v[i].is_virtual;
-    p->first = mem_alloc((n_apps + 2) * sizeof(*p->first));
-    for (size_t i = 0; i < p->g->nodes.len; i++)
-        p->first[p->g->nodes.v[i].app + 1]++;
-    for (size_t i = 0; i < n_apps; i++)
-        p->first[i + 1] += p->first[i];
-    p->nodes = mem_alloc((p->g->nodes.len + 1) * sizeof(*p->nodes));
-    unsigned *at = mem_alloc((n_apps + 1) * sizeof(*at));
-    for (unsigned i = 0; i < p->g->nodes.len; i++) {
-        unsigned app = p->g->nodes.v[i].app;
-        p->nodes[p->first[app] + at[app]++] = i;
-    }
-    free(at);
+    const struct desired *d = p->d;
+    struct buf b CLEANUP(buf_clear) = {0};
+    CLEANUP(str_freep)
+    char *age = d->root_time_unix_s ? age_text(clock_unix_ms() / 1000 - d->root_time_unix_s) : NULL;
+    int rows;
+    int cols;
+    size_t n_apps = d->apps.len - 1;
+    size_t n_objects = 0;
+    for (size_t i = 0; i < d->apps.len; i++)
+        n_objects += p->objects[i];
+    buf_printf(&b, "%s%s%s", paint(p->c, "bold"), d->root_name, paint(p->c, ""));
+    if (d->root_revision)
+        buf_printf(&b, " @ %s", d->root_revision);
+    if (d->root_ref || age)
+        buf_printf(&b, " (%s%s%s%s)", d->root_ref ? d->root_ref : "",
+                   d->root_ref && age ? ", " : "", age ? age : "", age ? " ago" : "");
+    CLEANUP(str_freep)
+    char *counts = str_printf("%zu application%s   %zu object%s   order: %u step%s deep", n_apps,
+                              n_apps == 1 ? "" : "s", n_objects, n_objects == 1 ? "" : "s",
+                              p->steps, p->steps == 1 ? "" : "s");
+    screen_size(stdout, &rows, &cols);
+    bool fits = !cols || display_width(b.p) + 3 + display_width(counts) < cols;
+    printf("%s%s%s\n", b.p, fits ? "   " : "\n  ", counts);
 }
 
-static void planning_clear(struct planning *p)
+// "Gateway CRD (gateway-api)" -> " CRD (gateway-api)"; NULL when it is no definition.
+static const char *crd_of(const char *wait)
 {
-    free(p->objects);
-    free(p->first);
-    free(p->nodes);
+    const char *s = strstr(wait, " CRD (");
+    return s && s[strlen(s) - 1] == ')' ? s : NULL;
 }
 
-static size_t all_objects(const struct planning *p)
+// Several definitions of one application become one entry; definitions come last, because they
+// say least.
+static void group_waits(const struct strv *w, struct strv *out)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < p->d->apps.len; i++)
-        n += p->objects[i];
-    return n;
-}
-
-static unsigned deepest(const struct graph *g)
-{
-    unsigned max = 0;
-    for (size_t i = 0; i < g->nodes.len; i++)
-        max = g->nodes.v[i].depth > max ? g->nodes.v[i].depth : max;
-    return max;
-}
-
-static void waits_of_node(const struct planning *p, unsigned n, struct strv *out)
-{
-    const struct graph *g = p->g;
-    const struct node *from = &g->nodes.v[n];
-    unsigned app = from->app;
-    for (unsigned i = 0; i < from->n_out; i++) {
-        const struct edge *e = &g->edges.v[from->first_out + i];
-        const struct node *to = &g->nodes.v[e->to];
-        if (e->is_dropped)
-            continue;
-        CLEANUP(str_freep) char *text = NULL;
-        if (to->kind == NODE_WEBHOOK || to->kind == NODE_EXTERNAL)
-            text = str_dup(to->label);
-        else if (to->kind == NODE_OBJECT && to->app != app && !p->d->objects.v[e->to].is_virtual &&
-                 e->why != WHY_NAMESPACE)
-            text = str_printf("%s (%s)", to->label, p->d->apps.v[to->app]->name);
-        else if (to->kind == NODE_APP_END && to->app != app && e->why == WHY_DEPENDS_ON)
-            text = str_dup(p->d->apps.v[to->app]->name);
-        else if (to->kind == NODE_BARRIER && from->kind == NODE_APP_START)
-            text = str_dup(to->label);
-        if (text && !strv_has(out, text))
-            strv_push(out, text);
+    for (size_t i = 0; i < w->len; i++)
+        if (!crd_of(w->v[i]))
+            strv_push(out, w->v[i]);
+    for (size_t i = 0; i < w->len; i++) {
+        const char *crd = crd_of(w->v[i]);
+        size_t n = 0;
+        for (size_t k = 0; crd && k < w->len; k++) {
+            if (!str_eq(crd_of(w->v[k]), crd))
+                continue;
+            if (k < i)
+                n = SIZE_MAX / 2; // counted with an earlier one
+            n++;
+        }
+        if (n == 1)
+            strv_push(out, w->v[i]);
+        else if (crd && n < SIZE_MAX / 2)
+            strv_push_take(out, str_printf("%zu CRDs%s", n, crd + 4));
     }
 }
 
-// Applications, gates and external things that something of this application waits for.
-static void waits_of(const struct planning *p, unsigned app, struct strv *out)
+static char *waits_text(const struct strv *all, bool verbose)
 {
-    for (unsigned i = p->first[app]; i < p->first[app + 1]; i++) {
-        const struct node *n = &p->g->nodes.v[p->nodes[i]];
-        bool own = n->kind == NODE_OBJECT ? !p->d->objects.v[p->nodes[i]].is_virtual
-                                          : n->kind == NODE_APP_START || n->kind == NODE_BARRIER;
-        if (own)
-            waits_of_node(p, p->nodes[i], out);
-    }
-}
-
-static void print_waits(const struct strv *w, bool all)
-{
-    size_t n = all || w->len <= 3 ? w->len : 3;
+    struct buf b = {0};
+    struct strv w = {0};
+    group_waits(all, &w);
+    size_t n = verbose || w.len <= SHOWN_WAITS + 1 ? w.len : SHOWN_WAITS;
     for (size_t i = 0; i < n; i++)
-        printf("%s%s", i ? ", " : "  waits for  ", w->v[i]);
-    if (n < w->len)
-        printf(" and %zu more", w->len - n);
+        buf_printf(&b, "%s%s", i ? ", " : "waits for ", w.v[i]);
+    if (n < w.len)
+        buf_printf(&b, " and %zu more", w.len - n);
+    strv_clear(&w);
+    return buf_take(&b);
 }
 
-static const char *branch(bool last)
+// What stands beside an application: its revision if it is another than the root's, and its waits.
+static char *app_text(const struct planning *p, unsigned app)
 {
-    return last ? "└─ " : "├─ ";
+    const struct application *a = p->d->apps.v[app];
+    if (a->state == APP_UNKNOWN)
+        return str_dup("✗ could not be read: see below");
+    if (a->state == APP_OTHER_CLUSTER)
+        return str_printf("for another cluster: %s",
+                          a->dest_server ? a->dest_server : a->dest_name);
+    CLEANUP(str_freep) char *waits = waits_text(&p->waits[app], p->c->o.verbose);
+    bool own = a->revision_text && !str_eq(a->revision_text, p->d->root_revision) &&
+               strcmp(a->revision_text, "folder") != 0;
+    const char *what = own                                                  ? a->revision_text
+                       : p->objects[app] && p->objects[app] == p->crds[app] ? "CRDs"
+                                                                            : "";
+    return str_printf("%s%s%s", what, *what && *waits ? ", " : "", waits);
 }
 
-static void print_objects(const struct planning *p, unsigned app, const char *indent)
+// -v: every object with what it waits for.
+static void add_objects(const struct planning *p, struct table *t, unsigned app, size_t row)
 {
     for (unsigned i = 0; i < p->d->objects.len; i++) {
         const struct object *o = &p->d->objects.v[i];
         if (o->app != app || o->is_virtual)
             continue;
         CLEANUP(str_freep) char *name = object_name(&o->id);
+        struct buf b CLEANUP(buf_clear) = {0};
+        if (p->run)
+            buf_printf(&b, "%s; ", action_name(run_plan(p->run)->items.v[i].action));
         CLEANUP(str_freep) char *where = origin_text(&o->origin);
-        const char *action = p->run ? action_name(run_plan(p->run)->items.v[i].action) : "";
-        printf("%s   %s%s%s  %s%s%s\n", indent, action, *action ? "  " : "", name,
-               paint(p->c, "dim"), where, paint(p->c, ""));
+        buf_str(&b, where);
         const struct node *n = &p->g->nodes.v[i];
         for (unsigned k = 0; k < n->n_out; k++) {
             const struct edge *e = &p->g->edges.v[n->first_out + k];
             if (e->why == WHY_START || e->why == WHY_NAMESPACE || e->is_dropped)
                 continue;
             CLEANUP(str_freep) char *why = edge_text(p->g, e);
-            printf("%s      %s\n", indent, why);
+            buf_printf(&b, "; %s", why);
         }
+        size_t r = table_row(t, (int)row);
+        table_cell(t, r, 0, NULL, name);
+        table_cell(t, r, 2, NULL, b.p);
     }
 }
 
-static void print_app(const struct planning *p, unsigned app, const char *indent, bool last,
-                      int width)
+static void add_app(const struct planning *p, struct table *t, unsigned app, int parent)
 {
-    const struct application *a = p->d->apps.v[app];
-    struct strv waits = {0};
-    CLEANUP(str_freep) char *head = str_printf("%s%s%s", indent, branch(last), a->name);
-    int pad = width - display_width(head);
-    printf("%s%*s %5zu   ", head, pad > 0 ? pad : 0, "", p->objects[app]);
-    if (a->state == APP_UNKNOWN)
-        printf("%s✗ %s%s", paint(p->c, "red"), a->problem.msg, paint(p->c, ""));
-    else if (a->state == APP_OTHER_CLUSTER)
-        printf("for another cluster: %s", a->dest_server ? a->dest_server : a->dest_name);
-    else
-        printf("%s", a->revision_text ? a->revision_text : "");
-    waits_of(p, app, &waits);
-    print_waits(&waits, p->c->o.verbose);
-    printf("\n");
-    strv_clear(&waits);
-    CLEANUP(str_freep) char *deeper = str_printf("%s%s", indent, last ? "   " : "│  ");
+    char count[24];
+    CLEANUP(str_freep) char *text = app ? app_text(p, app) : str_dup("");
+    size_t row = table_row(t, parent);
+    snprintf(count, sizeof(count), "%zu", p->objects[app]);
+    table_cell(t, row, 0, app ? "bold" : NULL, app ? p->d->apps.v[app]->name : "root");
+    table_cell(t, row, 1, NULL, app || p->objects[0] ? count : "");
+    table_cell(t, row, 2, p->d->apps.v[app]->state == APP_UNKNOWN ? "red" : NULL, text);
     if (p->c->o.verbose)
-        print_objects(p, app, deeper);
-    int final = -1;
+        add_objects(p, t, app, row);
     for (unsigned i = app + 1; i < p->d->apps.len; i++)
         if (p->d->apps.v[i]->parent == (int)app)
-            final = (int)i;
-    for (unsigned i = app + 1; i < p->d->apps.len; i++)
-        if (p->d->apps.v[i]->parent == (int)app)
-            print_app(p, i, deeper, (int)i == final, width);
+            add_app(p, t, i, (int)row);
 }
 
-static int tree_width(const struct desired *d)
+static void print_tree(const struct planning *p)
 {
-    int width = 20;
-    for (size_t i = 1; i < d->apps.len; i++) {
-        int depth = 0;
-        for (int a = (int)i; a > 0; a = d->apps.v[a]->parent)
-            depth++;
-        int w = 2 + depth * 3 + display_width(d->apps.v[i]->name);
-        width = w > width ? w : width;
-    }
-    return width < 48 ? width : 48;
-}
-
-static void print_chain(const struct planning *p)
-{
-    unsigned *path = NULL;
-    size_t n = graph_longest(p->g, &path);
-    struct strv names = {0};
-    for (size_t i = 0; i < n; i++) {
-        const struct node *x = &p->g->nodes.v[path[i]];
-        bool own = x->kind == NODE_WEBHOOK || x->kind == NODE_EXTERNAL ||
-                   (x->kind == NODE_OBJECT && !p->d->objects.v[path[i]].is_virtual);
-        if (own)
-            strv_push(&names, x->label);
-    }
-    free(path);
-    if (names.len > 1) {
-        printf("\nLongest chain: ");
-        for (size_t i = 0; i < names.len; i++) {
-            if (names.len > 8 && i == 4) {
-                printf(" → … %zu more …", names.len - 8);
-                i = names.len - 4;
-            }
-            printf("%s%s", i ? " → " : "", names.v[i]);
-        }
-        printf("\n");
-    }
-    strv_clear(&names);
-}
-
-static void print_warnings(const struct planning *p)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < p->g->warnings.len; i++, n++)
-        printf("%s! %s%s\n", paint(p->c, "yellow"), p->g->warnings.v[i], paint(p->c, ""));
-    for (size_t i = 0; i < p->d->apps.len; i++)
-        for (size_t k = 0; k < p->d->apps.v[i]->warnings.len; k++, n++)
-            if (p->c->o.verbose)
-                printf("! %s: %s\n", p->d->apps.v[i]->name, p->d->apps.v[i]->warnings.v[k]);
-    if (n && !p->c->o.verbose)
-        printf("%zu warning%s; -v shows %s.\n", n, n == 1 ? "" : "s", n == 1 ? "it" : "all");
+    struct table *t CLEANUP(table_freep) = table_new(p->c, false, 2);
+    table_column(t, "APPLICATION", TABLE_TREE);
+    table_column(t, "OBJECTS", TABLE_RIGHT);
+    table_column(t, "WAITS", TABLE_WRAP);
+    add_app(p, t, 0, -1);
+    table_print(t);
 }
 
 static void print_counts(const struct planning *p)
 {
     const size_t *n = run_plan(p->run)->counts;
-    printf("\nAgainst this cluster: %zu to create, %zu to change, %zu to prune, %zu unchanged",
-           n[ACTION_CREATE], n[ACTION_CHANGE] + n[ACTION_REPLACE] + n[ACTION_RECREATE],
-           n[ACTION_PRUNE], n[ACTION_NONE] + n[ACTION_HOOK_DONE]);
-    if (n[ACTION_CHECK])
-        printf(", %zu that could not be compared", n[ACTION_CHECK]);
+    const char *uid = kube_cluster_uid(p->s->kube);
+    struct buf b CLEANUP(buf_clear) = {0};
+    buf_printf(&b, "Against cluster %s (uid %.8s…): ", kubeconfig_context(p->s->config),
+               uid ? uid : "?");
+    buf_printf(&b, "%zu to create, %zu to change, %zu to prune, %zu unchanged",
+               n[ACTION_CREATE] + n[ACTION_TERMINATING],
+               n[ACTION_CHANGE] + n[ACTION_REPLACE] + n[ACTION_RECREATE], n[ACTION_PRUNE],
+               n[ACTION_NONE] + n[ACTION_HOOK_DONE]);
     if (n[ACTION_KEEP])
-        printf(", %zu kept", n[ACTION_KEEP]);
-    printf(".\n");
+        buf_printf(&b, ", %zu no longer in Git but kept", n[ACTION_KEEP]);
+    if (n[ACTION_CHECK])
+        buf_printf(&b, ", %zu that could not be compared", n[ACTION_CHECK]);
+    buf_str(&b, ".");
+    print_wrapped(stdout, b.p, 0, 2);
+}
+
+static void print_chain(const struct planning *p)
+{
+    struct buf b CLEANUP(buf_clear) = {0};
+    const struct strv *c = &p->chain;
+    for (size_t i = 0; i < c->len; i++) {
+        if (c->len > SHOWN_CHAIN && i == SHOWN_CHAIN / 2 && !p->c->o.verbose) {
+            buf_printf(&b, " → %zu more", c->len - SHOWN_CHAIN);
+            i = c->len - SHOWN_CHAIN / 2;
+        }
+        buf_printf(&b, "%s%s", i ? " → " : "Longest chain: ", c->v[i]);
+    }
+    if (c->len > 1)
+        print_wrapped(stdout, b.p, 0, 2);
+}
+
+static void print_warnings(const struct planning *p)
+{
+    const struct strv *w = &p->warnings;
+    size_t n = p->c->o.verbose || w->len <= SHOWN_WARNINGS + 1 ? w->len : SHOWN_WARNINGS;
+    if (!w->len)
+        return;
+    printf("%s%zu warning%s:%s%s", paint(p->c, "yellow"), w->len, w->len == 1 ? "" : "s",
+           paint(p->c, ""), w->len == 1 ? " " : "\n");
+    for (size_t i = 0; i < n; i++) {
+        if (w->len > 1)
+            printf("  ! ");
+        print_wrapped(stdout, w->v[i], w->len > 1 ? 4 : 11, w->len > 1 ? 4 : 2);
+    }
+    if (n < w->len)
+        printf("  and %zu more; -v shows them\n", w->len - n);
+}
+
+// Applications that could not be read: the problem comes last, with what to do.
+static void print_unknown(const struct planning *p)
+{
+    const char *hint = NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < p->d->apps.len; i++)
+        n += p->d->apps.v[i]->state == APP_UNKNOWN;
+    if (!n)
+        return;
+    printf("\n%s✗%s %zu of %zu applications could not be read   (exit 10)\n", paint(p->c, "red"),
+           paint(p->c, ""), n, p->d->apps.len - 1);
+    for (size_t i = 0; i < p->d->apps.len; i++) {
+        const struct application *a = p->d->apps.v[i];
+        if (a->state != APP_UNKNOWN)
+            continue;
+        CLEANUP(str_freep) char *text = str_printf("%s: %s", a->name, a->problem.msg);
+        CLEANUP(str_freep) char *where = a->doc ? origin_text(&a->origin) : NULL;
+        printf("  %s ", state_symbol(p->c, NODE_FAILED));
+        print_wrapped(stdout, text, 4, 6);
+        if (where && !strstr(a->problem.msg, where))
+            printf("      %s\n", where);
+        hint = hint ? hint : a->problem.hint;
+    }
+    printf("  next: ");
+    print_wrapped(stdout,
+                  hint ? hint
+                       : "mend what is marked ✗; bootstrap leaves these applications "
+                         "alone, and brings up all others",
+                  8, 8);
 }
 
 static void print_text(const struct planning *p)
 {
-    const struct desired *d = p->d;
-    size_t n_apps = d->apps.len - 1;
-    printf("%s%s%s", paint(p->c, "bold"), d->root_name, paint(p->c, ""));
-    if (d->root_revision)
-        printf(" @ %s", d->root_revision);
-    if (d->root_ref)
-        printf(" (%s)", d->root_ref);
-    printf("   %zu application%s   %zu objects   order: %u steps deep\n\n", n_apps,
-           n_apps == 1 ? "" : "s", all_objects(p), deepest(p->g));
-    int width = tree_width(d);
-    printf("  root%*s %5zu\n", width - 6, "", p->objects[0]);
-    if (p->c->o.verbose)
-        print_objects(p, 0, "  ");
-    int final = -1;
-    for (unsigned i = 1; i < d->apps.len; i++)
-        if (d->apps.v[i]->parent == 0)
-            final = (int)i;
-    for (unsigned i = 1; i < d->apps.len; i++)
-        if (d->apps.v[i]->parent == 0)
-            print_app(p, i, "  ", (int)i == final, width);
+    print_header(p);
+    printf("\n");
+    print_tree(p);
+    if (p->run || p->chain.len > 1 || p->warnings.len)
+        printf("\n");
     if (p->run)
         print_counts(p);
     print_chain(p);
     print_warnings(p);
+    print_unknown(p);
 }
 
-static json_t *object_json(const struct planning *p, unsigned i)
+static bool build(struct cli *c, struct session *s, struct run **run, struct graph **own,
+                  struct err *err)
 {
-    const struct object *o = &p->d->objects.v[i];
-    const struct node *n = &p->g->nodes.v[i];
-    CLEANUP(str_freep) char *where = origin_text(&o->origin);
-    json_t *waits = json_array();
-    for (unsigned k = 0; k < n->n_out; k++) {
-        const struct edge *e = &p->g->edges.v[n->first_out + k];
-        CLEANUP(str_freep) char *text = edge_text(p->g, e);
-        if (!e->is_dropped)
-            json_array_append_new(waits, json_pack("{s:s, s:s, s:s, s:b, s:s}", "on",
-                                                   p->g->nodes.v[e->to].label, "why",
-                                                   edge_why_name(e->why), "need",
-                                                   e->need == NEED_READY ? "ready" : "applied",
-                                                   "hard", (int)e->is_hard, "text", text));
-    }
-    return json_pack("{s:s, s:s, s:s, s:s, s:s*, s:s, s:s, s:i, s:o, s:s*}", "application",
-                     p->d->apps.v[o->app]->name, "group", o->id.group, "version", o->version,
-                     "kind", o->id.kind, "namespace", o->id.namespace, "name", o->id.name, "origin",
-                     where, "depth", (int)n->depth, "waitsFor", waits, "action",
-                     p->run ? action_name(run_plan(p->run)->items.v[i].action) : NULL);
-}
-
-static void print_plan_json(const struct planning *p)
-{
-    CLEANUP(json_freep)
-    json_t *out = json_pack("{s:i, s:s, s:s*, s:s*, s:[], s:[], s:[]}", "version", 1, "root",
-                            p->d->root_name, "revision", p->d->root_commit, "ref", p->d->root_ref,
-                            "applications", "objects", "warnings");
-    for (unsigned i = 0; i < p->d->apps.len; i++) {
-        const struct application *a = p->d->apps.v[i];
-        struct strv w = {0};
-        json_t *waits = json_array();
-        waits_of(p, i, &w);
-        for (size_t k = 0; k < w.len; k++)
-            json_array_append_new(waits, json_string(w.v[k]));
-        strv_clear(&w);
-        json_array_append_new(
-            json_object_get(out, "applications"),
-            json_pack("{s:s, s:s*, s:s, s:s*, s:I, s:o, s:s*}", "name", a->name, "parent",
-                      a->parent < 0 ? NULL : p->d->apps.v[a->parent]->name, "state",
-                      a->state == APP_KNOWN     ? "known"
-                      : a->state == APP_UNKNOWN ? "unknown"
-                                                : "other-cluster",
-                      "revision", a->revision_text, "objects", (json_int_t)p->objects[i],
-                      "waitsFor", waits, "problem", a->problem.msg));
-    }
-    for (unsigned i = 0; i < p->d->objects.len; i++)
-        if (!p->d->objects.v[i].is_virtual)
-            json_array_append_new(json_object_get(out, "objects"), object_json(p, i));
-    for (size_t i = 0; i < p->g->warnings.len; i++)
-        json_array_append_new(json_object_get(out, "warnings"), json_string(p->g->warnings.v[i]));
-    print_json(out, stdout);
-}
-
-static void print_dot(const struct planning *p)
-{
-    printf("digraph regrow {\n  rankdir=LR;\n  node [shape=box, fontsize=10];\n");
-    for (size_t i = 0; i < p->g->nodes.len; i++)
-        printf("  n%zu [label=\"%s\"];\n", i, p->g->nodes.v[i].label);
-    for (size_t i = 0; i < p->g->edges.len; i++) {
-        const struct edge *e = &p->g->edges.v[i];
-        if (!e->is_dropped && e->why != WHY_START)
-            printf("  n%u -> n%u [label=\"%s\"%s];\n", e->from, e->to, edge_why_name(e->why),
-                   e->is_hard ? "" : ", style=dashed");
-    }
-    printf("}\n");
-}
-
-static bool has_changes(const struct planning *p)
-{
-    const size_t *n = run_plan(p->run)->counts;
-    return n[ACTION_CREATE] + n[ACTION_CHANGE] + n[ACTION_PRUNE] + n[ACTION_REPLACE] +
-               n[ACTION_RECREATE] + n[ACTION_CHECK] >
-           0;
+    if (c->o.use_cluster)
+        return cli_run(c, s, true, run, err) && run_resolve_checks(*run, err);
+    struct graph_opts go = cli_graph_opts(c);
+    return graph_build(s->desired, NULL, &go, own, err);
 }
 
 int cmd_plan(struct cli *c, struct err *err)
 {
-    const char *root = cli_root(c, 0, err);
     struct session *s CLEANUP(session_closep) = NULL;
     struct run *run CLEANUP(run_freep) = NULL;
     struct graph *own CLEANUP(graph_freep) = NULL;
-    if (!root || !cli_session(c, root, c->o.use_cluster, &s, err))
+    if (!cli_session(c, 0, c->o.use_cluster, &s, err) || !build(c, s, &run, &own, err))
         return 0;
-    struct planning p = {.c = c, .d = s->desired};
-    if (c->o.use_cluster) {
-        run = cli_run(c, s, true, root);
-        if (!run_prepare(run, err) || !run_resolve_checks(run, err))
-            return 0;
-        p.run = run;
-        p.g = run_graph(run);
-    } else {
-        struct graph_opts go = {.ignore_declared = str_eq(c->o.order, "inferred"),
-                                .ignore_inferred = str_eq(c->o.order, "declared"),
-                                .break_declared = c->o.break_declared};
-        if (!graph_build(s->desired, NULL, &go, &own, err))
-            return 0;
-        p.g = own;
-    }
-    index_apps(&p);
-    if (c->o.output == OUT_JSON)
-        print_plan_json(&p);
+    struct planning p CLEANUP(planning_clear) = {
+        .c = c, .s = s, .d = s->desired, .g = run ? run_graph(run) : own, .run = run};
+    planning_fill(&p);
+    if (wants_doc(c))
+        print_plan_doc(&p);
     else if (c->o.output == OUT_DOT)
-        print_dot(&p);
+        print_plan_dot(&p);
     else
         print_text(&p);
-    planning_clear(&p);
     for (size_t i = 0; i < s->desired->apps.len; i++)
         if (s->desired->apps.v[i]->state == APP_UNKNOWN)
             return err_exit_code(ERR_PARTIAL);
-    return c->o.exit_code && (!p.run || has_changes(&p)) ? 20 : 0;
-}
-
-// Objects in the order in which they could be applied.
-struct ranked {
-    unsigned object, depth;
-};
-
-static int cmp_ranked(const void *a, const void *b)
-{
-    const struct ranked *x = a;
-    const struct ranked *y = b;
-    return x->depth != y->depth ? (x->depth < y->depth ? -1 : 1)
-                                : (x->object > y->object) - (x->object < y->object);
-}
-
-static bool is_wanted(const struct cli *c, const struct desired *d, const struct object *o)
-{
-    if (o->is_virtual)
-        return false;
-    return c->o.args.len < 2 || str_eq(d->apps.v[o->app]->name, c->o.args.v[1]);
-}
-
-static bool check_known(const struct cli *c, const struct desired *d, struct err *err)
-{
-    if (c->o.args.len > 1 && desired_find_app(d, c->o.args.v[1]) < 0)
-        return err_set(err, ERR_NOT_FOUND, "there is no application %s", c->o.args.v[1]);
-    for (size_t i = 0; i < d->apps.len; i++) {
-        const struct application *a = d->apps.v[i];
-        if (a->state != APP_UNKNOWN || (c->o.args.len > 1 && !str_eq(a->name, c->o.args.v[1])))
-            continue;
-        err_copy(err, &a->problem);
-        return err_wrap(err, "application %s", a->name);
-    }
-    return true;
-}
-
-int cmd_render(struct cli *c, struct err *err)
-{
-    const char *root = cli_root(c, 0, err);
-    struct session *s CLEANUP(session_closep) = NULL;
-    struct graph *g CLEANUP(graph_freep) = NULL;
-    struct graph_opts go = {.break_declared = c->o.break_declared};
-    if (!root || !cli_session(c, root, c->o.use_cluster, &s, err) ||
-        !check_known(c, s->desired, err) || !graph_build(s->desired, NULL, &go, &g, err))
-        return 0;
-    const struct desired *d = s->desired;
-    VEC(struct ranked) order = {0};
-    for (unsigned i = 0; i < d->objects.len; i++)
-        if (is_wanted(c, d, &d->objects.v[i]))
-            *vec_push(&order) = (struct ranked){i, g->nodes.v[i].depth};
-    if (order.len)
-        qsort(order.v, order.len, sizeof(*order.v), cmp_ranked);
-    CLEANUP(json_freep) json_t *all = json_array();
-    for (size_t i = 0; i < order.len; i++) {
-        const struct object *o = &d->objects.v[order.v[i].object];
-        CLEANUP(json_freep) json_t *doc = object_doc(o);
-        if (c->o.output == OUT_JSON) {
-            json_array_append(all, doc);
-            continue;
-        }
-        struct buf b CLEANUP(buf_clear) = {0};
-        CLEANUP(str_freep) char *where = origin_text(&o->origin);
-        yaml_write(doc, &b);
-        printf("---\n# %s, application %s\n%s", where, d->apps.v[o->app]->name, b.p);
-    }
-    if (c->o.output == OUT_JSON)
-        print_json(all, stdout);
-    vec_clear(&order);
-    return 0;
+    return c->o.exit_code && (!p.run || planning_has_changes(&p)) ? 20 : 0;
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <locale.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,16 +92,34 @@ static int run_command(const struct command *cmd, int argc, char **argv)
     return code;
 }
 
+static int no_command(const char *name)
+{
+    const struct cli c = {0};
+    struct err err = {0};
+    const char *near = command_near(name);
+    err_set(&err, ERR_USAGE, "there is no command \"%.80s\"", name);
+    if (near)
+        err_hint(&err, "Did you mean %s?", near);
+    else
+        err_hint(&err, "regrow --help lists them.");
+    return fail(&c, &err);
+}
+
 int main(int argc, char **argv)
 {
+    // Widths of characters, and names in archives; nothing else of the locale is taken.
+    setlocale(LC_CTYPE, "C.UTF-8");
     set_signals();
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (argc < 2) {
         print_usage(stderr);
         return 2;
     }
-    if (!strcmp(argv[1], "help") && argc > 2 && command_find(argv[2])) {
-        print_help(stdout, command_find(argv[2]));
+    if (!strcmp(argv[1], "help") && argc > 2) {
+        const struct command *about = command_find(argv[2]);
+        if (!about)
+            return no_command(argv[2]);
+        print_help(stdout, about);
         return 0;
     }
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
@@ -109,10 +128,7 @@ int main(int argc, char **argv)
     }
     const char *name = !strcmp(argv[1], "--version") ? "version" : argv[1];
     const struct command *cmd = command_find(name);
-    if (!cmd) {
-        fprintf(stderr, "✗ there is no command \"%s\"\n  next: regrow --help lists them.\n",
-                argv[1]);
-        return 2;
-    }
+    if (!cmd)
+        return no_command(name);
     return run_command(cmd, argc - 2, argv + 2);
 }

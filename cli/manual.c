@@ -1,25 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Help, completion and man pages, all from the two tables of options.c.
-#include <ctype.h>
+// Help and man pages, all from the two tables of commands.c.
 #include <string.h>
 
 #include "cli/cli.h"
 
-static const char *const exits[] = {
-    "0    done and healthy, or no difference",
-    "1    internal error",
-    "2    wrong use of the command line",
-    "3    invalid manifest, repository or configuration",
-    "4    not found",
-    "5    denied",
-    "6    conflict: another writer or field owner",
-    "7    unavailable: network, API server",
-    "8    timed out waiting",
-    "9    corrupt, or signature not trusted",
-    "10   finished, but part of it failed",
-    "20   there are differences (diff, plan --exit-code)",
-    "130  interrupted",
+#define COLUMNS 80
+#define OPTION_COLUMN 32
+
+static const struct {
+    int code;
+    const char *meaning;
+} exits[] = {
+    {0, "done and healthy, or no difference"},
+    {1, "internal error"},
+    {2, "wrong use of the command line"},
+    {3, "invalid manifest, repository or configuration"},
+    {4, "not found: repository, revision, path, application, context"},
+    {5, "denied: credentials, permission, policy, project"},
+    {6, "conflict: another writer or field owner, another cluster, too much to delete"},
+    {7, "unavailable: Git host, registry, API server"},
+    {8, "timed out waiting"},
+    {9, "corrupt, or signature not trusted"},
+    {10, "finished, but part of it failed"},
+    {20, "there are differences (diff, plan --exit-code)"},
+    {130, "interrupted"},
 };
 
 void print_usage(FILE *f)
@@ -30,112 +35,81 @@ void print_usage(FILE *f)
                "usage: regrow COMMAND [OPTION]... [ARGUMENT]...\n\n");
     for (size_t i = 0; i < n; i++)
         fprintf(f, "  %-12s %s\n", c[i].name, c[i].summary);
-    fprintf(f, "\nROOT is a folder, or URL[//path][?ref=REV], that holds Argo CD Applications.\n"
-               "regrow COMMAND --help shows options and examples.\n");
+    fprintf(f, "\n");
+    wrap(
+        f,
+        "ROOT is a folder, or URL[//path][?ref=REV], that holds Argo CD Applications. Where it may "
+        "be left out, REGROW_ROOT counts, or what the cluster was grown from last.",
+        0, 0, COLUMNS);
+    fprintf(f, "\n"
+               "  regrow plan https://git.example.com/platform.git//apps?ref=main\n"
+               "  regrow bootstrap https://git.example.com/platform.git//apps?ref=main\n"
+               "  regrow why team-checkout\n\n");
+    wrap(f, "regrow COMMAND --help shows options and examples, regrow man COMMAND the manual.", 0,
+         0, COLUMNS);
 }
 
-static void print_option(FILE *f, const struct option *o)
+// What an option says of itself; the output formats depend on the command.
+static char *help_of(const struct option *o, const struct command *cmd)
 {
-    char left[64];
+    if (o->kind != OPT_OUTPUT)
+        return str_dup(o->help);
+    CLEANUP(str_freep) char *all = outputs_text(cmd, '|');
+    return str_printf("%s: %s", o->help, all);
+}
+
+static void print_option(FILE *f, const struct option *o, const struct command *cmd)
+{
     char letter[8] = "    ";
     if (o->letter)
         snprintf(letter, sizeof(letter), "-%c, ", o->letter);
-    snprintf(left, sizeof(left), "%s--%s%s%s", letter, o->name, o->arg ? " " : "",
-             o->arg ? o->arg : "");
-    if (strlen(left) > 30)
-        fprintf(f, "  %s\n  %-30s %s\n", left, "", o->help);
+    CLEANUP(str_freep)
+    char *left =
+        str_printf("  %s--%s%s%s", letter, o->name, o->arg ? " " : "", o->arg ? o->arg : "");
+    CLEANUP(str_freep) char *help = help_of(o, cmd);
+    if (strlen(left) >= OPTION_COLUMN)
+        fprintf(f, "%s\n%*s", left, OPTION_COLUMN, "");
     else
-        fprintf(f, "  %-30s %s\n", left, o->help);
+        fprintf(f, "%-*s", OPTION_COLUMN, left);
+    wrap(f, help, OPTION_COLUMN, OPTION_COLUMN, COLUMNS);
+}
+
+static const char *const groups[] = {[GROUP_OWN] = "options",
+                                     [GROUP_CLUSTER] = "the cluster",
+                                     [GROUP_SOURCES] = "the sources",
+                                     [GROUP_GENERAL] = "in general"};
+
+static void print_group(FILE *f, const struct command *cmd, enum opt_group group)
+{
+    size_t n;
+    const struct option *o = options_all(&n);
+    bool any = false;
+    for (size_t i = 0; i < n; i++) {
+        if (o[i].group != group || !option_is_for(&o[i], cmd))
+            continue;
+        if (!any)
+            fprintf(f, "\n%s:\n", groups[group]);
+        any = true;
+        print_option(f, &o[i], cmd);
+    }
 }
 
 void print_help(FILE *f, const struct command *cmd)
 {
-    size_t n;
-    const struct option *o = options_all(&n);
-    fprintf(f, "regrow %s: %s\n\nusage: regrow %s [OPTION]... %s\n\noptions:\n", cmd->name,
-            cmd->summary, cmd->name, cmd->args);
-    for (size_t i = 0; i < n; i++)
-        if (o[i].commands & cmd->bit)
-            print_option(f, &o[i]);
-    fprintf(f,
-            "\nEvery option can also be set as REGROW_NAME in the environment, or in the "
-            "configuration file.\n\nexamples:\n%s",
-            cmd->examples);
-}
-
-static void bash_completion(void)
-{
-    size_t n_cmd;
-    size_t n_opt;
-    const struct command *c = commands_all(&n_cmd);
-    const struct option *o = options_all(&n_opt);
-    printf("# bash completion for regrow\n_regrow() {\n"
-           "  local cur=${COMP_WORDS[COMP_CWORD]} cmd=${COMP_WORDS[1]} words=\n"
-           "  if [ \"$COMP_CWORD\" -eq 1 ]; then words='");
-    for (size_t i = 0; i < n_cmd; i++)
-        printf("%s%s", i ? " " : "", c[i].name);
-    printf("'; else case $cmd in\n");
-    for (size_t i = 0; i < n_cmd; i++) {
-        printf("    %s) words='", c[i].name);
-        for (size_t k = 0; k < n_opt; k++)
-            if (o[k].commands & c[i].bit)
-                printf("--%s ", o[k].name);
-        printf("';;\n");
+    fprintf(f, "regrow %s: %s\n\nusage: regrow %s [OPTION]...%s%s\n", cmd->name, cmd->summary,
+            cmd->name, *cmd->args ? " " : "", cmd->args);
+    if (*cmd->about) {
+        fprintf(f, "\n");
+        wrap(f, cmd->about, 0, 0, COLUMNS);
     }
-    printf("  esac; fi\n"
-           "  COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
-           "  [ -n \"${COMPREPLY[*]}\" ] || COMPREPLY=($(compgen -f -- \"$cur\"))\n"
-           "}\ncomplete -F _regrow regrow\n");
-}
-
-static void zsh_completion(void)
-{
-    size_t n_cmd;
-    size_t n_opt;
-    const struct command *c = commands_all(&n_cmd);
-    const struct option *o = options_all(&n_opt);
-    printf("#compdef regrow\n_regrow() {\n  if (( CURRENT == 2 )); then\n    _values command");
-    for (size_t i = 0; i < n_cmd; i++)
-        printf(" '%s[%s]'", c[i].name, c[i].summary);
-    printf("\n    return\n  fi\n  case $words[2] in\n");
-    for (size_t i = 0; i < n_cmd; i++) {
-        printf("    %s) _arguments", c[i].name);
-        for (size_t k = 0; k < n_opt; k++)
-            if (o[k].commands & c[i].bit)
-                printf(" '--%s%s'", o[k].name, o[k].kind == OPT_FLAG ? "" : "=:value:_files");
-        printf(" '*:file:_files';;\n");
-    }
-    printf("  esac\n}\n_regrow \"$@\"\n");
-}
-
-static void fish_completion(void)
-{
-    size_t n_cmd;
-    size_t n_opt;
-    const struct command *c = commands_all(&n_cmd);
-    const struct option *o = options_all(&n_opt);
-    for (size_t i = 0; i < n_cmd; i++) {
-        printf("complete -c regrow -n __fish_use_subcommand -a %s -d '%s'\n", c[i].name,
-               c[i].summary);
-        for (size_t k = 0; k < n_opt; k++)
-            if (o[k].commands & c[i].bit)
-                printf("complete -c regrow -n '__fish_seen_subcommand_from %s' -l %s%s\n",
-                       c[i].name, o[k].name, o[k].kind == OPT_FLAG ? "" : " -r");
-    }
-}
-
-int cmd_completion(struct cli *c, struct err *err)
-{
-    const char *shell = c->o.args.len ? c->o.args.v[0] : "";
-    if (!strcmp(shell, "bash"))
-        bash_completion();
-    else if (!strcmp(shell, "zsh"))
-        zsh_completion();
-    else if (!strcmp(shell, "fish"))
-        fish_completion();
-    else
-        err_set(err, ERR_USAGE, "completion is there for bash, zsh and fish");
-    return 0;
+    for (size_t g = 0; g < ARRAY_LEN(groups); g++)
+        print_group(f, cmd, (enum opt_group)g);
+    fprintf(f, "\n");
+    wrap(f,
+         "Every option can also be set in the environment, as REGROW_KUBE_VERSION for "
+         "--kube-version, or in the configuration file. The command line wins.",
+         0, 0, COLUMNS);
+    fprintf(f, "\nexamples:\n%s", cmd->examples);
 }
 
 // Text for roff: hyphens of options stay hyphens, a leading dot is no request.
@@ -148,89 +122,140 @@ static void roff(const char *s)
         if (*s == '-')
             printf("\\-");
         else if (*s == '\\')
-            printf("\\\\");
+            printf("\\e");
         else
             putchar(*s);
     }
 }
 
-static void man_options(unsigned bit)
+static void man_title(const char *name, const char *summary)
 {
-    size_t n;
-    const struct option *o = options_all(&n);
-    printf(".SH OPTIONS\n");
-    for (size_t i = 0; i < n; i++) {
-        if (!(o[i].commands & bit))
-            continue;
-        printf(".TP\n\\fB");
-        if (o[i].letter)
-            printf("\\-%c\\fR, \\fB", o[i].letter);
-        roff("--");
-        roff(o[i].name);
+    CLEANUP(str_freep) char *upper = str_dup(name);
+    for (char *p = upper; *p; p++)
+        *p = *p >= 'a' && *p <= 'z' ? (char)(*p - 'a' + 'A') : *p;
+    printf(".TH \"");
+    roff(upper);
+    // Neither hyphenated nor stretched: most of it is names.
+    printf("\" 1 \"\" \"regrow %s\" \"regrow manual\"\n.nh\n.ad l\n.SH NAME\n", REGROW_VERSION);
+    roff(name);
+    printf(" \\- ");
+    roff(summary);
+    printf("\n");
+}
+
+static void man_option(const struct option *o, const struct command *cmd)
+{
+    CLEANUP(str_freep) char *help = help_of(o, cmd);
+    CLEANUP(str_freep) char *env = option_env(o);
+    printf(".TP\n\\fB");
+    if (o->letter)
+        printf("\\-%c\\fR, \\fB", o->letter);
+    roff("--");
+    roff(o->name);
+    printf("\\fR");
+    if (o->arg) {
+        printf(" \\fI");
+        roff(o->arg);
         printf("\\fR");
-        if (o[i].arg) {
-            printf(" \\fI");
-            roff(o[i].arg);
-            printf("\\fR");
-        }
-        printf("\n");
-        roff(o[i].help);
-        printf(".\n");
     }
+    printf("\n");
+    roff(help);
+    printf(strcmp(o->name, "help") != 0 ? " (%s).\n" : ".\n", env);
 }
 
 static void man_exits(void)
 {
-    printf(".SH EXIT STATUS\n.nf\n");
-    for (size_t i = 0; i < ARRAY_LEN(exits); i++)
-        printf("%s\n", exits[i]);
-    printf(".fi\n");
+    printf(".SH EXIT STATUS\n");
+    for (size_t i = 0; i < ARRAY_LEN(exits); i++) {
+        printf(".TP 5\n\\fB%d\\fR\n", exits[i].code);
+        roff(exits[i].meaning);
+        printf(".\n");
+    }
+}
+
+static void man_files(void)
+{
+    printf(".SH FILES\n.TP\n~/.config/regrow/config.yaml\nA YAML map of options, such as "
+           "\\fBmirror: [https://charts.example.com=/srv/charts]\\fR; lists may be given as lists. "
+           "XDG_CONFIG_HOME is heeded.\n.TP\n~/.cache/regrow\nRepositories, charts and what was "
+           "rendered; may be deleted at any time.\n");
+}
+
+static void man_environment(void)
+{
+    printf(
+        ".SH ENVIRONMENT\nEvery option can be set as REGROW_NAME, lists separated by commas. The "
+        "environment wins over the configuration file, the command line over both; lists add "
+        "up.\n.TP\nREGROW_ROOT\nstands for ROOT.\n.TP\nREGROW_GIT_USERNAME, "
+        "REGROW_GIT_PASSWORD, REGROW_GIT_TOKEN\nopen the root's host, and no other.\n.TP\n"
+        "KUBECONFIG, NO_COLOR, XDG_CONFIG_HOME, XDG_CACHE_HOME\nas everywhere.\n");
 }
 
 static void man_command(const struct command *cmd)
 {
-    printf(".TH REGROW\\-%s 1 \"\" \"regrow %s\"\n.SH NAME\nregrow\\-%s \\- ", cmd->name,
-           REGROW_VERSION, cmd->name);
-    roff(cmd->summary);
-    printf("\n.SH SYNOPSIS\n\\fBregrow %s\\fR [OPTION]... ", cmd->name);
+    size_t n;
+    const struct option *o = options_all(&n);
+    CLEANUP(str_freep) char *name = str_printf("regrow-%s", cmd->name);
+    man_title(name, cmd->summary);
+    printf(".SH SYNOPSIS\n\\fBregrow %s\\fR [OPTION]... ", cmd->name);
     roff(cmd->args);
     printf("\n");
-    man_options(cmd->bit);
+    if (*cmd->about) {
+        printf(".SH DESCRIPTION\n");
+        roff(cmd->about);
+        printf("\n");
+    }
+    printf(".SH OPTIONS\n");
+    for (size_t i = 0; i < n; i++)
+        if (option_is_for(&o[i], cmd))
+            man_option(&o[i], cmd);
     printf(".SH EXAMPLES\n.nf\n");
     roff(cmd->examples);
     printf(".fi\n");
     man_exits();
+    man_files();
+    man_environment();
+    printf(".SH SEE ALSO\n.BR regrow (1)\n");
 }
 
 static void man_main(void)
 {
     size_t n;
     const struct command *c = commands_all(&n);
-    printf(".TH REGROW 1 \"\" \"regrow %s\"\n.SH NAME\nregrow \\- grow a Kubernetes cluster from "
-           "one Git repository\n.SH SYNOPSIS\n\\fBregrow\\fR COMMAND [OPTION]... "
-           "[ARGUMENT]...\n.SH DESCRIPTION\nregrow reads the Argo CD Applications of a "
-           "repository, works out which object needs which, and brings all of them up in one "
-           "pass: each is sent once, when what it needs is really there. The same command "
-           "continues after any interruption.\n.SH COMMANDS\n",
-           REGROW_VERSION);
+    man_title("regrow", "grow a Kubernetes cluster from one Git repository");
+    printf(".SH SYNOPSIS\n\\fBregrow\\fR COMMAND [OPTION]... [ARGUMENT]...\n.SH DESCRIPTION\n");
+    roff("regrow reads the Argo CD Applications of a repository, works out which object needs "
+         "which, and brings all of them up in one pass: each is sent once, when what it needs is "
+         "really there. The same command continues after any interruption.\n");
+    printf(".PP\n");
+    roff(
+        "ROOT is a folder, or URL[//path][?ref=REV]. Where it may be left out, REGROW_ROOT counts, "
+        "or what the cluster was grown from last.\n");
+    printf(".PP\n");
+    roff("Standard output is the answer; everything else goes to standard error.\n");
+    printf(".SH COMMANDS\n");
     for (size_t i = 0; i < n; i++) {
-        printf(".TP\n\\fB%s\\fR ", c[i].name);
+        printf(".TP\n\\fBregrow %s\\fR ", c[i].name);
         roff(c[i].args);
         printf("\n");
         roff(c[i].summary);
         printf(".\n");
     }
     man_exits();
-    printf(".SH ENVIRONMENT\nEvery option can be set as REGROW_NAME. REGROW_ROOT stands for "
-           "ROOT. REGROW_GIT_USERNAME with REGROW_GIT_PASSWORD, or REGROW_GIT_TOKEN, open the "
-           "root's host.\n");
+    man_files();
+    man_environment();
+    printf(".SH SEE ALSO\n");
+    for (size_t i = 0; i < n; i++) {
+        printf(".BR regrow\\-%s (1)%s\n", c[i].name, i + 1 < n ? "," : "");
+    }
 }
 
 int cmd_man(struct cli *c, struct err *err)
 {
-    const struct command *cmd = c->o.args.len ? command_find(c->o.args.v[0]) : NULL;
-    if (c->o.args.len && !cmd)
-        err_set(err, ERR_USAGE, "there is no command %s", c->o.args.v[0]);
+    const char *name = c->o.args.len ? c->o.args.v[0] : NULL;
+    const struct command *cmd = name ? command_find(name) : NULL;
+    if (name && !cmd)
+        err_set(err, ERR_USAGE, "there is no command \"%.80s\"", name);
     else if (cmd)
         man_command(cmd);
     else

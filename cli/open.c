@@ -10,17 +10,6 @@
 #define PRUNE_PERCENT 34
 #define PRUNE_MIN 20
 
-const char *cli_root(struct cli *c, size_t at, struct err *err)
-{
-    if (c->o.args.len > at)
-        return c->o.args.v[at];
-    const char *root = getenv("REGROW_ROOT");
-    if (root && *root)
-        return root;
-    err_set(err, ERR_USAGE, "ROOT is missing: a folder, or URL[//path][?ref=REV]");
-    return NULL;
-}
-
 static char *cache_dir(const struct cli *c)
 {
     const char *xdg = getenv("XDG_CACHE_HOME");
@@ -123,64 +112,132 @@ static bool find_credentials(struct cli *c, const char *root, struct err *err)
     return !c->o.credentials || read_credentials(c, err);
 }
 
-bool cli_session(struct cli *c, const char *root, bool use_cluster, struct session **out,
-                 struct err *err)
+static bool open_session(struct cli *c, bool use_cluster, struct session **out, struct err *err)
 {
-    CLEANUP(str_freep) char *cache = cache_dir(c);
-    if (!parse_mirrors(c, err) || !find_credentials(c, root, err))
-        return false;
-    if (!dir_make(cache, 0700, err))
-        return err_wrap(err, "cache");
-    strv_push(&c->o.owned, cache);
     struct session_opts o = {
-        .root = root,
         .kube = {c->o.kubeconfig, c->o.context, c->o.namespace},
         .use_cluster = use_cluster,
         .wait_cluster_ms = c->o.wait_ms ? c->o.wait_ms : DEFAULT_WAIT_MS,
         .events = &c->events,
-        .source = {.cache_dir = c->o.owned.v[c->o.owned.len - 1],
-                   .root_revision = c->o.root_revision,
-                   .mirrors = c->mirrors,
-                   .n_mirrors = c->n_mirrors,
-                   .creds = c->creds,
-                   .n_creds = c->n_creds,
-                   .git_helpers = c->o.git_credentials,
-                   .silence_ms = c->o.source_timeout_ms,
-                   .known_hosts = c->o.known_hosts,
-                   .ca_file = c->o.ca_file,
-                   .kube_version = c->o.kube_version ? c->o.kube_version : DEFAULT_KUBE_VERSION,
-                   .offline = c->o.offline,
-                   .refresh = c->o.refresh,
-                   .allow_duplicate_keys = c->o.allow_duplicate_keys,
-                   .jobs = (unsigned)c->o.jobs},
     };
     return session_open(c->loop, &o, out, err);
 }
 
-static struct graph_opts graph_opts(const struct cli *c)
+static bool load_root(struct cli *c, struct session *s, const char *root, struct err *err)
+{
+    CLEANUP(str_freep) char *cache = cache_dir(c);
+    if (!parse_mirrors(c, err) || !find_credentials(c, root, err))
+        return false;
+    if (!dir_make(cache, 0700, err)) {
+        err_wrap(err, "cache");
+        return err_hint(err, "--cache-dir names another folder.");
+    }
+    strv_push(&c->o.owned, cache);
+    struct source_opts o = {
+        .cache_dir = c->o.owned.v[c->o.owned.len - 1],
+        .root_revision = c->o.root_revision,
+        .mirrors = c->mirrors,
+        .n_mirrors = c->n_mirrors,
+        .creds = c->creds,
+        .n_creds = c->n_creds,
+        .git_helpers = c->o.git_credentials,
+        .silence_ms = c->o.source_timeout_ms,
+        .known_hosts = c->o.known_hosts,
+        .ca_file = c->o.ca_file,
+        .kube_version = c->o.kube_version ? c->o.kube_version : DEFAULT_KUBE_VERSION,
+        .offline = c->o.offline,
+        .refresh = c->o.refresh,
+        .allow_duplicate_keys = c->o.allow_duplicate_keys,
+        .jobs = (unsigned)c->o.jobs,
+    };
+    return session_load(s, root, &o, err);
+}
+
+static const char *given_root(const struct cli *c, size_t at)
+{
+    if (c->o.args.len > at)
+        return c->o.args.v[at];
+    const char *root = getenv("REGROW_ROOT");
+    return root && *root ? root : NULL;
+}
+
+static bool no_root(const struct cli *c, const struct session *s, struct err *err)
+{
+    if (!s->kube) {
+        err_set(err, ERR_USAGE, "ROOT is missing: a folder, or URL[//path][?ref=REV]");
+        return err_hint(err, "With --use-cluster it is what the cluster was grown from last.");
+    }
+    err_set(err, ERR_USAGE, "ROOT is missing, and cluster %s does not remember any",
+            kubeconfig_context(s->config));
+    (void)c;
+    return err_hint(err,
+                    "Name it: a folder, or URL[//path][?ref=REV]. The first bootstrap notes it "
+                    "in the cluster.");
+}
+
+// Beside the answer: an event where there are any, else a line of standard error.
+static void say_recalled(const struct cli *c, const char *root)
+{
+    if (c->events.emit)
+        event_emit(&c->events, "root.recalled", "{s:s}", "root", root);
+    else if (!c->o.quiet)
+        fprintf(stderr, "root: %s (what this cluster was grown from last)\n", root);
+}
+
+bool cli_session(struct cli *c, size_t at, bool use_cluster, struct session **out, struct err *err)
+{
+    struct session *s CLEANUP(session_closep) = NULL;
+    const char *root = given_root(c, at);
+    CLEANUP(str_freep) char *recalled = NULL;
+    if (!root && !use_cluster) {
+        struct session none = {0};
+        return no_root(c, &none, err);
+    }
+    if (!open_session(c, use_cluster, &s, err))
+        return false;
+    if (!root) {
+        if (!session_recall(s, err))
+            return false;
+        if (!s->root)
+            return no_root(c, s, err);
+        root = recalled = str_dup(s->root);
+        say_recalled(c, root);
+    }
+    bool ok = load_root(c, s, root, err);
+    if (!ok && recalled && err->kind == ERR_NOT_FOUND && *recalled == '/')
+        err_hint(err, "That folder was on the machine that ran bootstrap. Name ROOT.");
+    *out = TAKE(s); // also when it failed: its root is what an error names
+    return ok;
+}
+
+struct graph_opts cli_graph_opts(const struct cli *c)
 {
     return (struct graph_opts){.ignore_declared = str_eq(c->o.order, "inferred"),
                                .ignore_inferred = str_eq(c->o.order, "declared"),
                                .break_declared = c->o.break_declared};
 }
 
-static size_t parse_ready(struct cli *c)
+static bool parse_ready(struct cli *c, struct err *err)
 {
     c->ready = mem_alloc((c->o.ready.len + 1) * sizeof(*c->ready));
     for (size_t i = 0; i < c->o.ready.len; i++) {
         const char *s = c->o.ready.v[i];
         size_t n = strcspn(s, "=");
         size_t k = strcspn(s, ".=");
+        if (!k || strcmp(s + n, "=applied") != 0)
+            return err_set(err, ERR_USAGE, "--ready \"%.80s\": KIND[.GROUP]=applied is wanted", s);
         c->ready[i].kind = str_ndup(s, k);
         c->ready[i].group = k < n ? str_ndup(s + k + 1, n - k - 1) : NULL;
     }
-    return c->o.ready.len;
+    return true;
 }
 
-struct run *cli_run(struct cli *c, struct session *s, bool read_only, const char *root)
+bool cli_run(struct cli *c, struct session *s, bool read_only, struct run **out, struct err *err)
 {
+    if (!parse_ready(c, err))
+        return false;
     struct run_opts o = {
-        .graph = graph_opts(c),
+        .graph = cli_graph_opts(c),
         .policy = {.prune = !c->o.no_prune,
                    .force_all = c->o.force_all,
                    .max_prune_percent = PRUNE_PERCENT,
@@ -192,10 +249,11 @@ struct run *cli_run(struct cli *c, struct session *s, bool read_only, const char
         .expect_cluster = c->o.expect_cluster,
         .force_conflicts = c->o.force_conflicts,
         .read_only = read_only,
-        .root = root,
+        .root = s->root,
         .events = &c->events,
+        .ready = c->ready,
+        .n_ready = c->o.ready.len,
     };
-    o.n_ready = parse_ready(c);
-    o.ready = c->ready;
-    return run_new(c->loop, s->kube, s->desired, &o);
+    *out = run_new(c->loop, s->kube, s->desired, &o);
+    return run_prepare(*out, err);
 }

@@ -1,174 +1,424 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a bootstrap shows while it runs: a live view on a terminal (redrawn in place, never more
-// lines than it has), plain lines elsewhere. Both are drawn from events and views of the run.
+// lines than it has, lines keep their order), plain lines elsewhere. Both are drawn from events and
+// views of the run.
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "cli/cli.h"
 
 #define REDRAW_MS 120
-#define BAR_WIDTH 30
+#define BAR_MAX 30
+#define BAR_MIN 8
+#define NAME_MAX_WIDTH 28
+#define MAX_ROWS 300
+#define ETA_AFTER_MS 2000
 
 struct progress {
     struct cli *c;
     const struct run *run;
-    char *title;
+    char *title, *phase;
     bool is_live;
     struct loop_timer *timer;
-    int drawn; // lines on the screen that are ours
-    int64_t start_ms;
+    int drawn, cols;      // lines on the screen that are ours, and its width when they were drawn
+    int widths[MAX_ROWS]; // of these lines
+    struct buf frame;     // written at once, so that nothing flickers
+    int64_t start_ms, drawn_ms;
+    size_t rendered;
+    int64_t run_ms;   // when the run began
+    size_t done_then; // objects that were healthy by then
 };
 
-static void emit_line(struct progress *p, const json_t *e)
+// ---- plain lines ----
+struct line_kind {
+    const char *type, *mark;
+};
+
+static const struct line_kind kinds[] = {
+    {"app.ready", "✓"},   {"app.failed", "✗"},    {"app.blocked", "·"},  {"object.failed", "✗"},
+    {"gate.open", " "},   {"kube.down", "!"},     {"kube.up", " "},      {"run.warning", "!"},
+    {"run.started", " "}, {"root.recalled", " "}, {"object.pruned", " "}};
+
+static char *object_of(const json_t *e)
 {
-    const char *type = json_dot_str(e, "type");
+    const char *ns = json_dot_str(e, "namespace");
+    return str_printf("%s %s%s%s", json_dot_str(e, "kind"), ns ? ns : "", ns ? "/" : "",
+                      json_dot_str(e, "name"));
+}
+
+static char *words_of(const struct progress *p, const char *type, const json_t *e)
+{
     const char *app = json_dot_str(e, "app");
     const char *message = json_dot_str(e, "message");
-    CLEANUP(str_freep) char *at = clock_duration_text(clock_mono_ms() - p->start_ms);
-    if (!type || p->c->o.quiet)
-        return;
-    if (!strcmp(type, "app.ready") && !json_dot_int(e, "objects", 0))
-        return; // the root, when it only holds applications
+    long long objects = json_dot_int(e, "objects", 0);
     if (!strcmp(type, "app.ready"))
-        printf("%7s  ✓ %s  %lld objects\n", at, app, json_dot_int(e, "objects", 0));
-    else if (!strcmp(type, "app.failed"))
-        printf("%7s  ✗ %s: %s\n", at, app, message ? message : "");
-    else if (!strcmp(type, "object.failed"))
-        printf("%7s  ✗ %s: %s %s: %s\n", at, app, json_dot_str(e, "kind"), json_dot_str(e, "name"),
-               message ? message : "");
-    else if (!strcmp(type, "gate.open"))
-        printf("%7s  %s answers\n", at, json_dot_str(e, "webhook"));
-    else if (!strcmp(type, "kube.down"))
-        printf("%7s  ! the API server does not answer; waiting for it\n", at);
-    else if (!strcmp(type, "kube.up"))
-        printf("%7s  the API server is back\n", at);
-    else if (!strcmp(type, "run.warning"))
-        printf("%7s  ! %s\n", at, message ? message : "");
-    else if (!strcmp(type, "object.pruned"))
-        printf("%7s  deleted %s %s\n", at, json_dot_str(e, "kind"), json_dot_str(e, "name"));
-    else if (p->c->o.verbose && !strcmp(type, "object.applied"))
-        printf("%7s  %s %s %s\n", at, json_dot_str(e, "action"), json_dot_str(e, "kind"),
-               json_dot_str(e, "name"));
+        return str_printf("%s   %lld object%s", app, objects, objects == 1 ? "" : "s");
+    if (!strcmp(type, "app.failed"))
+        return str_printf("%s: %s", app, message ? message : "failed");
+    if (!strcmp(type, "app.blocked"))
+        return str_printf("%s is blocked", app);
+    if (!strcmp(type, "gate.open"))
+        return str_printf("%s answers", json_dot_str(e, "webhook"));
+    if (!strcmp(type, "kube.down"))
+        return str_dup("the API server does not answer; waiting for it");
+    if (!strcmp(type, "kube.up"))
+        return str_dup("the API server is back");
+    if (!strcmp(type, "run.warning"))
+        return str_dup(message ? message : "");
+    if (!strcmp(type, "root.recalled"))
+        return str_printf("root: %s (what this cluster was grown from last)",
+                          json_dot_str(e, "root"));
+    if (!strcmp(type, "run.started"))
+        return str_printf("%lld applications, %lld objects read; bringing up %s",
+                          json_dot_int(e, "apps", 0) - 1, objects, p->title ? p->title : "");
+    CLEANUP(str_freep) char *object = object_of(e);
+    if (!strcmp(type, "object.failed"))
+        return str_printf("%s: %s: %s", app, object, message ? message : "failed");
+    if (!strcmp(type, "object.pruned"))
+        return str_printf("deleted %s", object);
+    return str_printf("%s %s", json_dot_str(e, "action"), object);
 }
 
-static void on_event(void *ctx, const json_t *e)
+static void plain_line(struct progress *p, const char *type, const json_t *e)
 {
-    struct progress *p = ctx;
-    if (!p->is_live)
-        emit_line(p, e);
+    const char *mark = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (!strcmp(kinds[i].type, type))
+            mark = kinds[i].mark;
+    if (!mark && p->c->o.verbose && !strcmp(type, "object.applied"))
+        mark = " ";
+    // The root, when it only holds applications, is no news.
+    if (!mark || (str_starts(type, "app.") && json_dot_int(e, "objects", 1) == 0))
+        return;
+    CLEANUP(str_freep) char *at = clock_duration_text(clock_mono_ms() - p->start_ms);
+    CLEANUP(str_freep) char *words = words_of(p, type, e);
+    printf("%7s  %s ", at, mark);
+    print_wrapped(stdout, words, 11, 11);
 }
 
-static void screen_size(int *rows, int *cols)
+// ---- the live view ----
+// Terminals break lines anew when they become narrower: more rows are ours than lines.
+static int rows_drawn(const struct progress *p, int cols)
 {
-    struct winsize w;
-    *rows = 24;
-    *cols = 80;
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 20 && w.ws_row > 3) {
-        *rows = w.ws_row;
-        *cols = w.ws_col;
-    }
+    int rows = 0;
+    for (int i = 0; i < p->drawn; i++)
+        rows += cols < p->cols && p->widths[i] > cols ? (p->widths[i] + cols - 1) / cols : 1;
+    return rows;
 }
 
-static void clear_drawn(struct progress *p)
+static void erase(struct progress *p)
 {
+    int rows;
+    int cols;
+    screen_size(stdout, &rows, &cols);
     if (p->drawn)
-        printf("\033[%dA\r\033[J", p->drawn);
+        printf("\033[%dA\r\033[J", rows_drawn(p, cols));
     p->drawn = 0;
 }
 
-static void put_line(struct progress *p, const char *text, int cols)
+static void frame_begin(struct progress *p, int cols)
 {
-    CLEANUP(str_freep) char *line = fit(text, cols - 1);
-    printf("%s\n", line);
-    p->drawn++;
+    buf_reset(&p->frame);
+    if (p->drawn)
+        buf_printf(&p->frame, "\033[%dA\r", rows_drawn(p, cols));
+    p->drawn = 0;
+    p->cols = cols;
+}
+
+// head may hold colours and is `width` columns wide; text is cut to what is left.
+static void frame_line(struct progress *p, const char *head, int width, const char *text)
+{
+    CLEANUP(str_freep) char *shown = clean(text);
+    CLEANUP(str_freep) char *line = fit(shown, p->cols - 1 - width);
+    buf_printf(&p->frame, "%s%s\033[K\n", head, line);
+    if (p->drawn < MAX_ROWS)
+        p->widths[p->drawn++] = width + display_width(line);
+}
+
+static void frame_end(struct progress *p)
+{
+    buf_str(&p->frame, "\033[J");
+    fwrite(p->frame.p, 1, p->frame.len, stdout);
+    fflush(stdout);
+    p->drawn_ms = clock_mono_ms();
+}
+
+static const char *spinner(void)
+{
+    static const char *const steps[] = {"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"};
+    return steps[clock_mono_ms() / REDRAW_MS % (int64_t)ARRAY_LEN(steps)];
+}
+
+static void draw_phase(struct progress *p, int cols)
+{
+    CLEANUP(str_freep) char *took = clock_duration_text(clock_mono_ms() - p->start_ms);
+    CLEANUP(str_freep)
+    char *head = str_printf("%s%s%s ", paint(p->c, "cyan"), spinner(), paint(p->c, ""));
+    CLEANUP(str_freep) char *text = str_printf("%s   %s", p->phase, took);
+    frame_begin(p, cols);
+    frame_line(p, head, 2, text);
+    frame_end(p);
 }
 
 struct totals {
     size_t objects, done, apps, healthy;
+    int name_width, count_width;
 };
 
-static char *header(const struct progress *p, const struct totals *t)
+static int digits(size_t n)
 {
-    struct buf bar CLEANUP(buf_clear) = {0};
+    int d = 1;
+    while (n /= 10)
+        d++;
+    return d;
+}
+
+static char *bar_of(const struct totals *t, int width)
+{
+    struct buf b = {0};
+    size_t full = t->objects ? (size_t)width * t->done / t->objects : 0;
+    buf_str(&b, "▕");
+    for (int i = 0; i < width; i++)
+        buf_str(&b, (size_t)i < full ? "█" : "░");
+    buf_str(&b, "▏");
+    return buf_take(&b);
+}
+
+// Every number has its place from the beginning, so that nothing moves when it grows.
+static void draw_header(struct progress *p, const struct totals *t)
+{
     int64_t ms = clock_mono_ms() - p->start_ms;
-    size_t full = t->objects ? BAR_WIDTH * t->done / t->objects : 0;
-    for (size_t i = 0; i < BAR_WIDTH; i++)
-        buf_str(&bar, i < full ? "█" : "░");
+    CLEANUP(str_freep) char *title = fit(p->title, 20);
     CLEANUP(str_freep) char *now = clock_duration_text(ms);
     CLEANUP(str_freep) char *left = NULL;
     // An estimate from the pace so far says nothing in the first seconds.
-    if (t->done > t->objects / 10 && ms > 2000 && t->done < t->objects)
-        left = clock_duration_text(ms * (int64_t)(t->objects - t->done) / (int64_t)t->done);
-    double rate = ms > 0 ? (double)t->done * 1000 / (double)ms : 0;
-    return str_printf("%s  ▕%s▏ %zu/%zu   %zu of %zu healthy   %s   %.0f/s%s%s%s", p->title, bar.p,
-                      t->done, t->objects, t->healthy, t->apps, now, rate, left ? "   about " : "",
-                      left ? left : "", left ? " left" : "");
+    int64_t run_ms = clock_mono_ms() - p->run_ms;
+    size_t fresh = t->done - p->done_then;
+    size_t open = t->objects - t->done;
+    if (t->done > p->done_then && open && fresh > open / 10 && run_ms > ETA_AFTER_MS)
+        left = clock_duration_text(run_ms * (int64_t)open / (int64_t)fresh);
+    CLEANUP(str_freep)
+    char *tail = str_printf(" %*zu/%zu   %*zu of %zu healthy   %6s", digits(t->objects), t->done,
+                            t->objects, digits(t->apps), t->healthy, t->apps, now);
+    CLEANUP(str_freep) char *eta = str_printf("   about %s left", left ? left : "");
+    // The longest an estimate usually is; its room stays kept while there is none.
+    int room = p->cols - 1 - display_width(title) - 4 - display_width(tail);
+    bool has_eta = room - 20 >= BAR_MIN;
+    int width = room - (has_eta ? 20 : 0);
+    width = width > BAR_MAX ? BAR_MAX : width;
+    CLEANUP(str_freep) char *bar = width >= BAR_MIN ? bar_of(t, width) : str_dup("");
+    CLEANUP(str_freep)
+    char *line = str_printf("%s  %s%s%s", title, bar, tail, has_eta && left ? eta : "");
+    frame_line(p, "", 0, line);
 }
 
-static char *app_line(const struct progress *p, unsigned app, const struct app_view *v, int spin)
+// What an application waits for now: the last link of its chain, in a few words.
+static char *link_words(const struct progress *p, unsigned node, bool has_started)
 {
-    static const char *const spinner[] = {"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"};
+    const struct graph *g = run_graph(p->run);
+    struct node_view v;
+    run_node(p->run, node, &v);
+    CLEANUP(str_freep) char *name = node_words(g, run_desired(p->run), node);
+    const char *message = *v.message ? v.message : NULL;
+    if (g->nodes.v[node].kind == NODE_WEBHOOK && v.tries)
+        return str_printf("dry run through %s (tried %u×%s%s)", name, v.tries, message ? ": " : "",
+                          v.message);
+    if (v.state == NODE_QUEUED || v.state == NODE_IN_FLIGHT)
+        return message ? str_printf("%s: %s", name, message) : str_printf("sending %s", name);
+    if (v.state == NODE_APPLIED && has_started)
+        return str_printf("%s%s%s", name, message ? ": " : " is not ready yet", v.message);
+    return str_printf("waits for %s%s%s", name, message ? ": " : "", v.message);
+}
+
+static char *doing(const struct progress *p, unsigned app, const struct app_view *v)
+{
+    if (*v->problem)
+        return str_dup(v->problem);
+    if (v->state == NODE_READY)
+        return v->started_ms ? clock_duration_text(v->ready_ms - v->started_ms) : str_dup("");
+    struct chain_link *chain = NULL;
+    size_t n = run_why(p->run, run_graph(p->run)->app_end[app], &chain);
+    unsigned last = chain[n - 1].node;
+    free(chain);
+    return n > 1 ? link_words(p, last, v->started_ms) : str_dup("");
+}
+
+static void draw_app(struct progress *p, const struct totals *t, unsigned app,
+                     const struct app_view *v)
+{
+    const char *color = v->state == NODE_READY    ? "green"
+                        : v->state == NODE_FAILED ? "red"
+                        : v->started_ms           ? "cyan"
+                                                  : "";
     const char *symbol = v->state == NODE_READY    ? "✓"
                          : v->state == NODE_FAILED ? "✗"
-                         : v->started_ms           ? spinner[spin % 10]
+                         : v->started_ms           ? spinner()
                                                    : "·";
-    const char *name = run_desired(p->run)->apps.v[app]->name;
-    CLEANUP(str_freep) char *shown = fit(name, 28);
-    int pad = 28 - display_width(shown);
+    CLEANUP(str_freep)
+    char *head = str_printf("  %s%s%s ", *color ? paint(p->c, color) : "", symbol,
+                            *color ? paint(p->c, "") : "");
+    CLEANUP(str_freep) char *name = fit(run_desired(p->run)->apps.v[app]->name, t->name_width);
     CLEANUP(str_freep)
     char *count = v->total ? str_printf("%zu/%zu", v->ready, v->total) : str_dup("");
+    CLEANUP(str_freep) char *what = doing(p, app, v);
     CLEANUP(str_freep)
-    char *time = v->ready_ms && v->started_ms ? clock_duration_text(v->ready_ms - v->started_ms)
-                                              : str_dup("");
-    const char *what = *v->problem ? v->problem : v->waits_for;
-    return str_printf("  %s %s%*s %9s   %s%s%s", symbol, shown, pad, "", count, time,
-                      *what && !v->ready_ms && !*v->problem && !v->started_ms ? "waits for " : "",
-                      what);
+    char *text = str_printf("%s%*s  %*s  %s", name, t->name_width - display_width(name), "",
+                            t->count_width, count, what);
+    frame_line(p, head, 4, text);
 }
 
-// Failed first, then at work, then done last; what merely waits comes at the end.
-static int line_rank(const struct app_view *v)
+struct shown {
+    unsigned app;
+    int rank;      // what is left out last comes first
+    int64_t order; // where it stands: by its start, then by its place in the tree
+};
+
+static int cmp_rank(const void *a, const void *b)
 {
-    return v->state == NODE_FAILED ? 0 : v->state == NODE_READY ? 2 : v->started_ms ? 1 : 3;
+    const struct shown *x = a;
+    const struct shown *y = b;
+    if (x->rank != y->rank)
+        return x->rank - y->rank;
+    // Of the finished ones the latest are news.
+    if (x->rank == 3)
+        return (x->order < y->order) - (x->order > y->order);
+    return (x->order > y->order) - (x->order < y->order);
+}
+
+static int cmp_order(const void *a, const void *b)
+{
+    const struct shown *x = a;
+    const struct shown *y = b;
+    if (x->order != y->order)
+        return x->order < y->order ? -1 : 1;
+    return (x->app > y->app) - (x->app < y->app);
+}
+
+static void draw_apps(struct progress *p, const struct totals *t, const struct app_view *views,
+                      struct shown *list, size_t n, int rows)
+{
+    size_t room = rows > 4 ? (size_t)rows - 3 : 1;
+    size_t left_out[4] = {0};
+    size_t kept = n;
+    if (n > room) {
+        qsort(list, n, sizeof(*list), cmp_rank);
+        kept = room;
+        for (size_t i = kept; i < n; i++)
+            left_out[list[i].rank]++;
+        qsort(list, kept, sizeof(*list), cmp_order);
+    } else {
+        qsort(list, n, sizeof(*list), cmp_order);
+    }
+    for (size_t i = 0; i < kept; i++)
+        draw_app(p, t, list[i].app, &views[list[i].app]);
+    if (kept == n)
+        return;
+    CLEANUP(str_freep)
+    char *more = str_printf("and %zu more: %zu healthy, %zu at work, %zu waiting", n - kept,
+                            left_out[3], left_out[0] + left_out[1], left_out[2]);
+    frame_line(p, "    ", 4, more);
+}
+
+static void draw_run(struct progress *p, int rows, int cols)
+{
+    const struct desired *d = run_desired(p->run);
+    struct totals t = {0};
+    size_t n = 0;
+    struct app_view *views = mem_alloc((d->apps.len + 1) * sizeof(*views));
+    struct shown *list = mem_alloc((d->apps.len + 1) * sizeof(*list));
+    for (unsigned i = 0; i < d->apps.len; i++) {
+        struct app_view *v = &views[i];
+        run_app(p->run, i, v);
+        t.objects += v->total;
+        t.done += v->ready;
+        if ((i == 0 && !v->total) || v->state == NODE_SKIPPED)
+            continue;
+        int w = display_width(d->apps.v[i]->name);
+        int cw = 2 * digits(v->total) + 1;
+        t.name_width = w > t.name_width ? w : t.name_width;
+        t.count_width = cw > t.count_width ? cw : t.count_width;
+        t.apps++;
+        t.healthy += v->state == NODE_READY;
+        list[n++] = (struct shown){
+            .app = i,
+            .rank = v->state == NODE_FAILED  ? 0
+                    : v->state == NODE_READY ? 3
+                    : v->started_ms          ? 1
+                                             : 2,
+            .order = v->started_ms ? v->started_ms : INT64_MAX,
+        };
+    }
+    t.name_width = t.name_width > NAME_MAX_WIDTH ? NAME_MAX_WIDTH : t.name_width;
+    frame_begin(p, cols);
+    draw_header(p, &t);
+    draw_apps(p, &t, views, list, n, rows);
+    frame_end(p);
+    for (unsigned i = 0; i < d->apps.len; i++)
+        app_view_clear(&views[i]);
+    free(views);
+    free(list);
 }
 
 static void draw(struct progress *p)
 {
     int rows;
     int cols;
-    struct totals t = {0};
-    const struct desired *d = run_desired(p->run);
-    screen_size(&rows, &cols);
-    clear_drawn(p);
-    struct app_view *views = mem_alloc((d->apps.len + 1) * sizeof(*views));
-    for (unsigned i = 0; i < d->apps.len; i++) {
-        run_app(p->run, i, &views[i]);
-        t.objects += views[i].total;
-        t.done += views[i].ready;
-        if (i == 0 && !views[i].total)
-            continue;
-        t.apps++;
-        t.healthy += views[i].state == NODE_READY;
+    screen_size(stdout, &rows, &cols);
+    if (!cols)
+        return;
+    if (p->run)
+        draw_run(p, rows < MAX_ROWS ? rows : MAX_ROWS, cols);
+    else
+        draw_phase(p, cols);
+}
+
+// ---- what happens before the run: a phase, not a view ----
+static void note_phase(struct progress *p, const char *type, const json_t *e)
+{
+    if (!strcmp(type, "source.fetched")) {
+        str_freep(&p->phase);
+        p->phase = str_printf("read %s", json_dot_str(e, "repo"));
+    } else if (!strcmp(type, "app.rendered")) {
+        str_freep(&p->phase);
+        p->phase = str_printf("rendering applications: %zu", ++p->rendered);
+    } else if (!strcmp(type, "lease.acquired")) {
+        str_set(&p->phase, "reading the cluster");
+    } else {
+        return;
     }
-    CLEANUP(str_freep) char *head = header(p, &t);
-    put_line(p, head, cols);
-    int spin = (int)(clock_mono_ms() / REDRAW_MS);
-    for (int rank = 0; rank < 4; rank++) {
-        for (unsigned i = 0; i < d->apps.len && p->drawn < rows - 2; i++) {
-            if (line_rank(&views[i]) != rank || (i == 0 && !views[i].total))
-                continue;
-            CLEANUP(str_freep) char *line = app_line(p, i, &views[i], spin);
-            put_line(p, line, cols);
-        }
-    }
-    for (unsigned i = 0; i < d->apps.len; i++)
-        app_view_clear(&views[i]);
-    free(views);
-    fflush(stdout);
+    // The loop may be held up by a fetch: drawn now, or not at all.
+    if (clock_mono_ms() - p->drawn_ms > REDRAW_MS)
+        draw(p);
+}
+
+// What must not vanish with the view stays above it.
+static void keep_line(struct progress *p, const char *type, const json_t *e)
+{
+    erase(p);
+    plain_line(p, type, e);
+    draw(p);
+}
+
+static bool is_kept(const char *type)
+{
+    return !strcmp(type, "run.warning") || !strcmp(type, "kube.down") || !strcmp(type, "kube.up") ||
+           !strcmp(type, "root.recalled");
+}
+
+static void on_event(void *ctx, const json_t *e)
+{
+    struct progress *p = ctx;
+    const char *type = json_dot_str(e, "type");
+    if (!type || p->c->o.quiet)
+        return;
+    if (!p->is_live)
+        plain_line(p, type, e);
+    else if (is_kept(type))
+        keep_line(p, type, e);
+    else if (!p->run)
+        note_phase(p, type, e);
 }
 
 static void on_timer(void *ctx)
@@ -183,28 +433,36 @@ struct progress *progress_new(struct cli *c)
     struct progress *p = mem_alloc(sizeof(*p));
     p->c = c;
     p->start_ms = clock_mono_ms();
+    p->phase = str_dup("connecting to the cluster, reading the root");
     const char *term = getenv("TERM");
     p->is_live = c->o.output == OUT_TEXT && isatty(STDOUT_FILENO) && !c->o.no_progress &&
                  !c->o.quiet && !(term && !strcmp(term, "dumb"));
     if (c->o.output == OUT_TEXT)
         c->events = (struct event_sink){on_event, p};
+    if (p->is_live) {
+        p->timer = loop_timer_new(c->loop, on_timer, p);
+        loop_timer_set(p->timer, REDRAW_MS);
+    }
     return p;
 }
 
 void progress_attach(struct progress *p, const struct run *r, const char *title)
 {
     p->run = r;
+    p->run_ms = clock_mono_ms();
     str_set(&p->title, title);
-    if (!p->is_live)
-        return;
-    p->timer = loop_timer_new(p->c->loop, on_timer, p);
-    loop_timer_set(p->timer, 0);
+    for (unsigned i = 0; i < run_desired(r)->apps.len; i++) {
+        struct app_view v;
+        run_app(r, i, &v);
+        p->done_then += v.ready;
+        app_view_clear(&v);
+    }
 }
 
 void progress_end(struct progress *p)
 {
     if (p->timer)
-        clear_drawn(p);
+        erase(p);
     loop_timer_free(p->timer);
     p->timer = NULL;
     fflush(stdout);
@@ -217,6 +475,8 @@ void progress_free(struct progress *p)
     progress_end(p);
     if (p->c->o.output == OUT_TEXT)
         p->c->events = (struct event_sink){0};
+    buf_clear(&p->frame);
     free(p->title);
+    free(p->phase);
     free(p);
 }

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// why: the chain from an application or object down to what holds it up. Nothing is written.
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+#define MAX_TRIES 50
+
+// "deploy/checkout/api", "deploy/api" (with -n or the context's namespace), "clusterissuer/le".
+static int find_object(const struct cli *c, const struct session *s, const char *text)
+{
+    struct strv p = {0};
+    int found = -1;
+    strv_split(&p, text, '/');
+    const struct kind_info *k =
+        p.len >= 2 && p.len <= 3 ? kinds_find_name(s->desired->kinds, p.v[0]) : NULL;
+    const char *ns = p.len == 3 ? p.v[1] : c->o.namespace;
+    for (size_t i = 0; k && i < s->desired->objects.len; i++) {
+        const struct object_id *id = &s->desired->objects.v[i].id;
+        if (strcmp(id->kind, k->kind) != 0 || strcmp(id->group, k->group) != 0 ||
+            strcmp(id->name, p.v[p.len - 1]) != 0)
+            continue;
+        if (ns && id->namespace && strcmp(id->namespace, ns) != 0)
+            continue;
+        found = (int)i;
+        break;
+    }
+    strv_clear(&p);
+    return found;
+}
+
+// Since when it has not been as it should: the oldest condition that does not hold, or its birth.
+static int64_t unready_since(const json_t *live)
+{
+    int64_t best = -1;
+    size_t i;
+    json_t *x;
+    json_array_foreach(json_dot(live, "status.conditions"), i, x)
+    {
+        const char *at = json_dot_str(x, "lastTransitionTime");
+        int64_t ms = at ? clock_parse_rfc3339_ms(at) : -1;
+        if (str_eq(json_dot_str(x, "status"), "False") && ms >= 0 && (best < 0 || ms < best))
+            best = ms;
+    }
+    const char *born = json_dot_str(live, "metadata.creationTimestamp");
+    if (best < 0 && born)
+        best = clock_parse_rfc3339_ms(born);
+    return best < 0 ? 0 : best / 1000;
+}
+
+// Since when the last link waits, by the object itself; 0 unknown.
+static int64_t since_of(struct run *r, unsigned node)
+{
+    struct node_view v;
+    struct err err = {0};
+    CLEANUP(json_freep) json_t *live = NULL;
+    run_node(r, node, &v);
+    if (run_graph(r)->nodes.v[node].kind != NODE_OBJECT || v.state == NODE_READY)
+        return 0;
+    if (!run_live(r, node, &live, &err))
+        err_clear(&err); // the chain is worth printing without it
+    return live ? unready_since(live) : 0;
+}
+
+// What is wrong with the end of a chain, in a word or two.
+static const char *state_words(const struct run *r, unsigned node)
+{
+    const struct node *n = &run_graph(r)->nodes.v[node];
+    struct node_view v;
+    run_node(r, node, &v);
+    if (n->kind == NODE_EXTERNAL)
+        return "does not exist";
+    if (n->kind == NODE_WEBHOOK)
+        return "does not answer yet";
+    if (n->kind == NODE_APP_END && v.state == NODE_FAILED)
+        return "could not be read";
+    if (v.state == NODE_FAILED)
+        return n->kind == NODE_OBJECT && v.error != ERR_PARTIAL ? "is refused" : "has failed";
+    if (v.health == HEALTH_DEGRADED)
+        return "is degraded";
+    if (v.state == NODE_APPLIED)
+        return "is not ready";
+    return "is not there yet";
+}
+
+static bool is_bad(const struct run *r, unsigned node)
+{
+    struct node_view v;
+    run_node(r, node, &v);
+    return v.state == NODE_FAILED || v.health == HEALTH_DEGRADED;
+}
+
+static void print_verdict(const struct cli *c, struct run *r, const struct chain_link *chain,
+                          size_t n)
+{
+    const struct graph *g = run_graph(r);
+    struct node_view first;
+    unsigned last = chain[n - 1].node;
+    run_node(r, chain[0].node, &first);
+    CLEANUP(str_freep) char *what = node_words(g, run_desired(r), chain[0].node);
+    CLEANUP(str_freep) char *end = node_words(g, run_desired(r), last);
+    struct buf b CLEANUP(buf_clear) = {0};
+    if (first.state == NODE_READY)
+        buf_printf(&b, "%s is healthy", what);
+    else if (n == 1)
+        buf_printf(&b, "%s %s", what, state_words(r, last));
+    else
+        buf_printf(&b, "%s waits for %s, which %s", what, end, state_words(r, last));
+    int64_t since = since_of(r, last);
+    if (since) {
+        CLEANUP(str_freep) char *age = age_text(clock_unix_ms() / 1000 - since);
+        buf_printf(&b, ", for %s now", age);
+    }
+    buf_str(&b, ".");
+    printf("%s ", state_symbol(c, first.state == NODE_READY ? NODE_READY
+                                  : is_bad(r, last)         ? NODE_FAILED
+                                                            : NODE_WAITING));
+    print_wrapped(stdout, b.p, 2, 2);
+}
+
+// The words of an edge in brackets: "(its issuer, spec.issuerRef)".
+static char *edge_words(const struct graph *g, const struct edge *e)
+{
+    CLEANUP(str_freep) char *text = e ? edge_text(g, e) : NULL;
+    const char *words = text ? strrchr(text, '(') : NULL;
+    return str_dup(words ? words : "");
+}
+
+static void print_links(const struct cli *c, const struct run *r, const struct chain_link *chain,
+                        size_t n)
+{
+    const struct graph *g = run_graph(r);
+    struct table *t CLEANUP(table_freep) = table_new(c, false, 2);
+    int row = -1;
+    table_column(t, "WHAT", TABLE_TREE);
+    table_column(t, "WHY", TABLE_WRAP);
+    for (size_t i = 0; i < n; i++) {
+        struct node_view v;
+        run_node(r, chain[i].node, &v);
+        CLEANUP(str_freep) char *what = node_words(g, run_desired(r), chain[i].node);
+        CLEANUP(str_freep) char *words = edge_words(g, chain[i].edge);
+        bool bad = i + 1 == n && is_bad(r, chain[i].node);
+        CLEANUP(str_freep)
+        char *text = str_printf("%s%s%s%s", words, *words && *v.message ? "  " : "",
+                                bad ? "✗ " : "", v.message);
+        row = (int)table_row(t, row);
+        table_cell(t, (size_t)row, 0, NULL, what);
+        table_cell(t, (size_t)row, 1, bad ? "red" : NULL, text);
+    }
+    table_print(t);
+}
+
+static void print_chain(const struct cli *c, struct run *r, unsigned node)
+{
+    struct chain_link *chain = NULL;
+    size_t n = run_why(r, node, &chain);
+    unsigned last = chain[n - 1].node;
+    struct node_view v;
+    run_node(r, last, &v);
+    print_verdict(c, r, chain, n);
+    if (n > 1 || *v.message)
+        print_links(c, r, chain, n);
+    if (v.state != NODE_READY) {
+        CLEANUP(str_freep) char *where = node_place(r, last);
+        CLEANUP(str_freep) char *what = advice(r, last);
+        CLEANUP(str_freep)
+        char *next = str_printf("%s%sregrow bootstrap", what, *what ? ", then " : "");
+        if (where)
+            printf("  written in %s\n", where);
+        printf("  next: ");
+        print_wrapped(stdout, next, 8, 8);
+    }
+    free(chain);
+}
+
+static void print_chain_doc(const struct cli *c, const struct session *s, struct run *r,
+                            unsigned node)
+{
+    struct chain_link *chain = NULL;
+    size_t n = run_why(r, node, &chain);
+    CLEANUP(json_freep) json_t *out = doc_new("why", s);
+    json_t *list = json_array();
+    int64_t at = since_of(r, chain[n - 1].node);
+    CLEANUP(str_freep) char *what = advice(r, chain[n - 1].node);
+    CLEANUP(str_freep) char *since = at ? clock_rfc3339(at) : NULL;
+    json_object_set_new(out, "chain", list);
+    json_object_set_new(out, "next", json_string(what));
+    for (size_t i = 0; i < n; i++) {
+        struct node_view v;
+        run_node(r, chain[i].node, &v);
+        CLEANUP(str_freep) char *where = node_place(r, chain[i].node);
+        json_array_append_new(
+            list, json_pack("{s:s, s:s*, s:b, s:b, s:s, s:s, s:s*, s:s*}", "node",
+                            run_graph(r)->nodes.v[chain[i].node].label, "why",
+                            chain[i].edge ? edge_why_name(chain[i].edge->why) : NULL, "ready",
+                            v.state == NODE_READY, "failed", v.state == NODE_FAILED, "health",
+                            health_name(v.health), "message", v.message, "since",
+                            i + 1 == n ? since : NULL, "origin", where));
+    }
+    print_doc(c, out);
+    free(chain);
+}
+
+int cmd_why(struct cli *c, struct err *err)
+{
+    const char *what = c->o.args.len ? c->o.args.v[0] : NULL;
+    struct session *s CLEANUP(session_closep) = NULL;
+    struct run *r CLEANUP(run_freep) = NULL;
+    if (!what) {
+        err_set(err, ERR_USAGE, "an application, or KIND/[NAMESPACE/]NAME, is missing");
+        err_hint(err, "regrow status lists applications.");
+        return 0;
+    }
+    if (!cli_session(c, 1, true, &s, err) || !cli_run(c, s, true, &r, err) ||
+        !run_resolve_checks(r, err))
+        return 0;
+    int app = desired_find_app(s->desired, what);
+    int object = app < 0 ? find_object(c, s, what) : -1;
+    if (app < 0 && object < 0) {
+        err_set(err, ERR_NOT_FOUND, "%s is neither an application nor an object of %s", what,
+                s->desired->root_name);
+        err_hint(err, "regrow status lists applications; objects are named as in "
+                      "deploy/checkout/api.");
+        return 0;
+    }
+    unsigned node = app >= 0 ? run_graph(r)->app_end[app] : (unsigned)object;
+    // Which objects the server would refuse is remembered nowhere: it is asked again.
+    run_try(r, app >= 0 ? (unsigned)app : s->desired->objects.v[object].app, MAX_TRIES);
+    if (wants_doc(c))
+        print_chain_doc(c, s, r, node);
+    else
+        print_chain(c, r, node);
+    return 0;
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/planning.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_virtual(const struct planning *p, unsigned node)
+{
+    return p->g->nodes.v[node].kind == NODE_OBJECT && p->d->objects.v[node].is_virtual;
+}
+
+// Objects that are sent, gates and external things: what a person counts as a step.
+static bool is_step(const struct planning *p, unsigned node)
+{
+    enum node_kind k = p->g->nodes.v[node].kind;
+    return (k == NODE_OBJECT && !is_virtual(p, node)) || k == NODE_WEBHOOK || k == NODE_EXTERNAL;
+}
+
+static void count_objects(struct planning *p)
+{
+    p->objects = mem_alloc((p->d->apps.len + 1) * sizeof(*p->objects));
+    p->crds = mem_alloc((p->d->apps.len + 1) * sizeof(*p->crds));
+    for (size_t i = 0; i < p->d->objects.len; i++) {
+        const struct object *o = &p->d->objects.v[i];
+        if (o->is_virtual)
+            continue;
+        p->objects[o->app]++;
+        p->crds[o->app] += !strcmp(o->id.kind, "CustomResourceDefinition");
+    }
+}
+
+// Applications, gates and external things that something of this application waits for; NULL when
+// the edge says nothing to a person.
+static char *wait_of(const struct planning *p, const struct edge *e)
+{
+    const struct node *from = &p->g->nodes.v[e->from];
+    const struct node *to = &p->g->nodes.v[e->to];
+    if (e->is_dropped || from->kind == NODE_WEBHOOK || from->kind == NODE_EXTERNAL ||
+        from->kind == NODE_APP_END || is_virtual(p, e->from) || is_virtual(p, e->to))
+        return NULL;
+    if (to->kind == NODE_WEBHOOK || to->kind == NODE_EXTERNAL)
+        return node_words(p->g, p->d, e->to);
+    if (to->kind == NODE_BARRIER && from->kind == NODE_APP_START)
+        return str_dup(to->label);
+    if (to->app == from->app || e->why == WHY_NAMESPACE)
+        return NULL;
+    if (to->kind == NODE_APP_END && e->why == WHY_DEPENDS_ON)
+        return str_dup(p->d->apps.v[to->app]->name);
+    if (to->kind != NODE_OBJECT)
+        return NULL;
+    CLEANUP(str_freep) char *name = node_words(p->g, p->d, e->to);
+    return str_printf("%s (%s)", name, p->d->apps.v[to->app]->name);
+}
+
+static void find_waits(struct planning *p)
+{
+    p->waits = mem_alloc((p->d->apps.len + 1) * sizeof(*p->waits));
+    for (size_t i = 0; i < p->g->edges.len; i++) {
+        const struct edge *e = &p->g->edges.v[i];
+        CLEANUP(str_freep) char *text = wait_of(p, e);
+        struct strv *list = &p->waits[p->g->nodes.v[e->from].app];
+        if (text && !strv_has(list, text))
+            strv_push(list, text);
+    }
+}
+
+// Kinds that are there as soon as they are sent: they lengthen a chain, but never a wait.
+static bool is_plumbing(const struct planning *p, unsigned node)
+{
+    static const char *const kinds[] = {"Namespace",
+                                        "ServiceAccount",
+                                        "Role",
+                                        "RoleBinding",
+                                        "ClusterRole",
+                                        "ClusterRoleBinding",
+                                        "ConfigMap",
+                                        "Secret",
+                                        "Service",
+                                        "ValidatingWebhookConfiguration",
+                                        "MutatingWebhookConfiguration"};
+    const struct node *n = &p->g->nodes.v[node];
+    for (size_t i = 0; n->kind == NODE_OBJECT && i < ARRAY_LEN(kinds); i++)
+        if (!strcmp(p->d->objects.v[node].id.kind, kinds[i]))
+            return true;
+    return false;
+}
+
+static void find_chain(struct planning *p)
+{
+    unsigned *path = NULL;
+    size_t n = graph_longest(p->g, &path);
+    for (size_t i = 0; i < n; i++)
+        if (is_step(p, path[i]) && (p->c->o.verbose || wants_doc(p->c) || !is_plumbing(p, path[i])))
+            strv_push_take(&p->chain, node_words(p->g, p->d, path[i]));
+    free(path);
+}
+
+struct ranked {
+    unsigned node, depth;
+};
+
+static int cmp_ranked(const void *a, const void *b)
+{
+    const struct ranked *x = a;
+    const struct ranked *y = b;
+    return x->depth != y->depth ? (x->depth < y->depth ? -1 : 1)
+                                : (x->node > y->node) - (x->node < y->node);
+}
+
+// The most steps on one path: node by node, from those that wait for nothing.
+static void count_steps(struct planning *p)
+{
+    size_t n = p->g->nodes.len;
+    struct ranked *order = mem_alloc((n + 1) * sizeof(*order));
+    unsigned *steps = mem_alloc((n + 1) * sizeof(*steps));
+    for (unsigned i = 0; i < n; i++)
+        order[i] = (struct ranked){i, p->g->nodes.v[i].depth};
+    qsort(order, n, sizeof(*order), cmp_ranked);
+    for (size_t k = 0; k < n; k++) {
+        unsigned at = order[k].node;
+        const struct node *x = &p->g->nodes.v[at];
+        for (unsigned i = 0; i < x->n_out; i++) {
+            const struct edge *e = &p->g->edges.v[x->first_out + i];
+            if (!e->is_dropped && steps[e->to] > steps[at])
+                steps[at] = steps[e->to];
+        }
+        steps[at] += is_step(p, at);
+        p->steps = steps[at] > p->steps ? steps[at] : p->steps;
+    }
+    free(order);
+    free(steps);
+}
+
+static void find_warnings(struct planning *p)
+{
+    for (size_t i = 0; i < p->d->warnings.len; i++)
+        strv_push(&p->warnings, p->d->warnings.v[i]);
+    for (size_t i = 0; i < p->g->warnings.len; i++)
+        strv_push(&p->warnings, p->g->warnings.v[i]);
+    for (size_t i = 0; i < p->d->apps.len; i++)
+        for (size_t k = 0; k < p->d->apps.v[i]->warnings.len; k++)
+            strv_push_take(&p->warnings, str_printf("%s: %s", p->d->apps.v[i]->name,
+                                                    p->d->apps.v[i]->warnings.v[k]));
+}
+
+void planning_fill(struct planning *p)
+{
+    count_objects(p);
+    find_waits(p);
+    find_chain(p);
+    count_steps(p);
+    find_warnings(p);
+}
+
+void planning_clear(struct planning *p)
+{
+    for (size_t i = 0; p->waits && i < p->d->apps.len; i++)
+        strv_clear(&p->waits[i]);
+    free(p->waits);
+    free(p->objects);
+    free(p->crds);
+    strv_clear(&p->chain);
+    strv_clear(&p->warnings);
+}
+
+bool planning_has_changes(const struct planning *p)
+{
+    const size_t *n = run_plan(p->run)->counts;
+    return n[ACTION_CREATE] + n[ACTION_CHANGE] + n[ACTION_PRUNE] + n[ACTION_REPLACE] +
+               n[ACTION_RECREATE] + n[ACTION_CHECK] + n[ACTION_TERMINATING] >
+           0;
+}

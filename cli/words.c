@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What nodes and chains are called, and what a person can do about them.
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+static bool is_object(const struct run *r, unsigned node)
+{
+    return run_graph(r)->nodes.v[node].kind == NODE_OBJECT;
+}
+
+// "certificates.cert-manager.io" or "cert-manager.io/Certificate" -> "Certificate CRD"
+static char *crd_words(const struct desired *d, const struct object_id *id)
+{
+    const char *slash = strrchr(id->name, '/');
+    const struct kind_info *k = slash ? NULL : kinds_find_name(d->kinds, id->name);
+    if (slash || k)
+        return str_printf("%s CRD", slash ? slash + 1 : k->kind);
+    return str_printf("CRD %s", id->name);
+}
+
+char *node_words(const struct graph *g, const struct desired *d, unsigned node)
+{
+    const struct node *n = &g->nodes.v[node];
+    const struct object_id *id = n->kind == NODE_OBJECT     ? &d->objects.v[node].id
+                                 : n->kind == NODE_EXTERNAL ? &n->ext
+                                                            : NULL;
+    if (id && !strcmp(id->kind, "CustomResourceDefinition"))
+        return crd_words(d, id);
+    if (n->kind == NODE_APP_END || n->kind == NODE_APP_START)
+        return str_dup(d->apps.v[n->app]->name);
+    return str_dup(n->label);
+}
+
+static bool is_shown(const struct graph *g, unsigned node)
+{
+    enum node_kind k = g->nodes.v[node].kind;
+    return k == NODE_OBJECT || k == NODE_WEBHOOK || k == NODE_EXTERNAL || k == NODE_APP_END;
+}
+
+char *chain_words(const struct run *r, unsigned app)
+{
+    const struct graph *g = run_graph(r);
+    struct chain_link *chain = NULL;
+    size_t n = run_why(r, g->app_end[app], &chain);
+    struct strv names = {0};
+    struct buf b = {0};
+    for (size_t i = 1; i < n; i++)
+        if (is_shown(g, chain[i].node))
+            strv_push_take(&names, node_words(g, run_desired(r), chain[i].node));
+    // The application's own object that waits is not what it waits for, unless it is all there is.
+    size_t first = names.len > 1;
+    for (size_t i = first; i < names.len; i++) {
+        if (names.len - first > 4 && i == first + 2) {
+            buf_str(&b, " ← …");
+            i = names.len - 2;
+        }
+        buf_printf(&b, "%s%s", i > first ? " ← " : "", names.v[i]);
+    }
+    struct node_view v;
+    run_node(r, chain[n - 1].node, &v);
+    if (n > 1 && *v.message)
+        buf_printf(&b, ": %s", v.message);
+    strv_clear(&names);
+    free(chain);
+    return buf_take(&b);
+}
+
+char *node_place(const struct run *r, unsigned node)
+{
+    const struct node *n = &run_graph(r)->nodes.v[node];
+    if (n->kind == NODE_OBJECT)
+        return origin_text(&run_desired(r)->objects.v[node].origin);
+    if (n->kind == NODE_APP_END && run_desired(r)->apps.v[n->app]->doc)
+        return origin_text(&run_desired(r)->apps.v[n->app]->origin);
+    return NULL;
+}
+
+// "kubectl describe -n checkout deployment api"
+static char *describe(const struct object_id *id)
+{
+    CLEANUP(str_freep) char *kind = str_dup(id->kind);
+    for (char *p = kind; *p; p++)
+        *p = *p >= 'A' && *p <= 'Z' ? (char)(*p - 'A' + 'a') : *p;
+    bool custom = strchr(id->group, '.') != NULL;
+    return str_printf("kubectl describe%s%s %s%s%s %s", id->namespace ? " -n " : "",
+                      id->namespace ? id->namespace : "", kind, custom ? "." : "",
+                      custom ? id->group : "", id->name);
+}
+
+static char *advice_failed(const struct run *r, unsigned node, const struct node_view *v)
+{
+    const struct object_id *id = &run_desired(r)->objects.v[node].id;
+    CLEANUP(str_freep) char *what = describe(id);
+    switch (v->error) {
+    case ERR_DENIED:
+        return str_dup(
+            "let the API server admit it (permission, quota, policy), or change it in Git");
+    case ERR_CONFLICT:
+        return str_dup("take the field out of Git, or add --force-conflicts");
+    case ERR_PARTIAL:
+        if (!strcmp(id->kind, "Job"))
+            return str_printf("see kubectl logs -n %s job/%s", id->namespace, id->name);
+        return str_printf("see %s", what);
+    case ERR_NONE:
+    case ERR_USAGE:
+    case ERR_INVALID:
+    case ERR_NOT_FOUND:
+    case ERR_UNAVAILABLE:
+    case ERR_TIMEOUT:
+    case ERR_CORRUPT:
+    case ERR_INTERNAL:
+    case ERR_CANCELLED:
+        break;
+    }
+    return str_dup("mend it in Git");
+}
+
+static char *advice_object(const struct run *r, unsigned node, const struct node_view *v)
+{
+    if (v->state == NODE_FAILED)
+        return advice_failed(r, node, v);
+    if (v->state == NODE_READY)
+        return str_dup("");
+    if (v->state == NODE_APPLIED || v->health == HEALTH_DEGRADED) {
+        CLEANUP(str_freep) char *what = describe(&run_desired(r)->objects.v[node].id);
+        return str_printf("%s shows what it lacks", what);
+    }
+    return str_dup("");
+}
+
+char *advice(const struct run *r, unsigned node)
+{
+    const struct node *n = &run_graph(r)->nodes.v[node];
+    struct node_view v;
+    run_node(r, node, &v);
+    if (is_object(r, node))
+        return advice_object(r, node, &v);
+    if (n->kind == NODE_EXTERNAL)
+        return str_dup("nothing in the repository makes it: install it, add it to the repository, "
+                       "or take out what needs it");
+    if (n->kind == NODE_WEBHOOK && n->svc_name)
+        return str_printf("look at the pods behind it: kubectl get endpointslices -n %s -l "
+                          "kubernetes.io/service-name=%s",
+                          n->svc_namespace, n->svc_name);
+    if (n->kind == NODE_WEBHOOK)
+        return str_dup("the API server must be able to reach the webhook's URL");
+    const char *hint = run_desired(r)->apps.v[n->app]->problem.hint;
+    if (n->kind == NODE_APP_END && v.state == NODE_FAILED)
+        return str_dup(hint ? hint : "mend its source in Git");
+    return str_dup("");
+}

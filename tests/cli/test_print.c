@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/test.h"
+
+#include <locale.h>
+
+#include "cli/cli.h"
+
+static int use_utf8(void **state)
+{
+    (void)state;
+    return setlocale(LC_CTYPE, "C.UTF-8") ? 0 : -1;
+}
+
+static void widths(void **state)
+{
+    (void)state;
+    assert_int_equal(display_width("abc"), 3);
+    assert_int_equal(display_width("├─ é"), 4);
+    assert_int_equal(display_width("日本"), 4);
+    assert_int_equal(display_width("e\xcc\x81"), 1); // a combining accent takes no column
+    assert_int_equal(display_width("\xff\xfe"), 2);  // no UTF-8: a "?" each
+    assert_int_equal(display_width(""), 0);
+}
+
+// What comes from outside can neither move the cursor nor begin a line of its own.
+static void cleaned(void **state)
+{
+    static const struct {
+        const char *text, *want;
+    } cases[] = {
+        {"plain", "plain"},
+        {"one\ntwo\t three\r\n", "one two  three"},
+        {"\033[31mred\033[0m", "?[31mred?[0m"},
+        {"a\x07"
+         "b\x7f",
+         "a?b?"},
+        {"a\xc2\x9b"
+         "31m",
+         "a?31m"}, // C1 CSI
+        {"a\xe2\x80\xae"
+         "b",
+         "a?b"}, // right-to-left override
+        {"bad \xff bytes", "bad ? bytes"},
+        {"cut \xe2\x82", "cut ??"},
+        {"grün 日本", "grün 日本"},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP(str_freep) char *have = clean(cases[i].text);
+        assert_string_equal(have, cases[i].want);
+    }
+}
+
+static void fitted(void **state)
+{
+    static const struct {
+        const char *text;
+        int width;
+        const char *want;
+    } cases[] = {{"abcdef", 6, "abcdef"},
+                 {"abcdef", 5, "abcd…"},
+                 {"日本語", 5, "日本…"},
+                 {"日本語", 4, "日…"},
+                 {"", 3, ""}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP(str_freep) char *have = fit(cases[i].text, cases[i].width);
+        assert_string_equal(have, cases[i].want);
+    }
+}
+
+static void wrapped(void **state)
+{
+    static const struct {
+        const char *text;
+        int width;
+        const char *want;
+    } cases[] = {
+        {"one two three four five", 0, "one two three four five"},
+        {"one two three four five", 20, "one two three four\nfive"},
+        {"a-word-that-is-longer-than-the-line", 20, "a-word-that-is-longe\nr-than-the-line"},
+        {"before a-word-that-is-longer-than-it", 20, "before\na-word-that-is-longe\nr-than-it"},
+        {"exactly twenty chars and more", 20, "exactly twenty chars\nand more"},
+        {"", 20, ""},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP(str_freep) char *have = wrap_text(cases[i].text, cases[i].width);
+        assert_string_equal(have, cases[i].want);
+    }
+}
+
+static void ages(void **state)
+{
+    static const struct {
+        int64_t seconds;
+        const char *want;
+    } cases[] = {{-5, "0 s"},   {119, "119 s"},   {120, "2 min"},  {7199, "119 min"},
+                 {7200, "2 h"}, {172799, "47 h"}, {172800, "2 d"}, {31536000, "365 d"}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP(str_freep) char *have = age_text(cases[i].seconds);
+        assert_string_equal(have, cases[i].want);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(widths), cmocka_unit_test(cleaned),
+                                       cmocka_unit_test(fitted), cmocka_unit_test(wrapped),
+                                       cmocka_unit_test(ages)};
+    return cmocka_run_group_tests(tests, use_utf8, NULL);
+}
