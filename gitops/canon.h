@@ -23,4 +23,13 @@ MUST_CHECK bool canon_read_some(const char *p, size_t len, size_t *used, json_t 
 MUST_CHECK bool canon_read_next(const char *p, size_t len, size_t *used, unsigned *duplicate_line,
                                 json_t **out, struct err *err);
 
+// Members that canon_without sets to null where their value is an object or a list: by name, at a
+// depth of so many open objects (0: at any). The array ends with a NULL name.
+struct canon_skip {
+    const char *name;
+    unsigned depth;
+};
+// Copies JSON without those members; what is malformed is copied malformed.
+void canon_without(const char *p, size_t len, const struct canon_skip *skip, struct buf *out);
+
 #endif

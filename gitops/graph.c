@@ -268,14 +268,14 @@ void graph_index(struct graph *g)
 static void read_objects(struct builder *b)
 {
     for (unsigned i = 0; i < b->d->objects.len; i++) {
-        CLEANUP(json_freep) json_t *doc = object_doc(&b->d->objects.v[i]);
+        CLEANUP(json_freep) json_t *doc = object_outline(&b->d->objects.v[i]);
         index_object(b, i, doc);
         if (!b->d->objects.v[i].is_virtual)
             gates_collect(b, i, doc);
     }
     gates_collect_live(b);
     for (unsigned i = 0; i < b->d->objects.len; i++) {
-        CLEANUP(json_freep) json_t *doc = object_doc(&b->d->objects.v[i]);
+        CLEANUP(json_freep) json_t *doc = object_outline(&b->d->objects.v[i]);
         if (!b->d->objects.v[i].is_virtual)
             edges_of_object(b, i, doc);
     }

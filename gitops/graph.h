@@ -129,6 +129,8 @@ const char *edge_why_name(enum edge_why why); // stable name for JSON: "webhook"
 
 // Does the webhook entry (an item of .webhooks) judge this object for that operation ("CREATE",
 // "UPDATE", "DELETE")? matchConditions count as "may match". ns_labels: of the object's namespace.
+// By its rules alone: could a webhook judge objects of this kind?
+bool webhook_may_judge(const json_t *webhook, const struct kind_info *kind, const char *operation);
 bool webhook_judges(const json_t *webhook, const struct kind_info *kind, const json_t *doc,
                     const json_t *ns_labels, const char *operation);
 

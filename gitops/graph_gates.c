@@ -234,6 +234,28 @@ static void judge(struct builder *b, const struct hook *h, unsigned object, cons
                  h->is_fail, "its pods");
 }
 
+// By its kind alone: could the webhook judge this object, or its pods?
+static bool may_judge(const struct builder *b, const struct hook *h, const struct object *o)
+{
+    const struct kind_info *k = kinds_find(b->d->kinds, o->id.group, o->version, o->id.kind);
+    const struct kind_info *pod = pod_kind(b);
+    return (k && (webhook_may_judge(h->entry, k, "CREATE") ||
+                  webhook_may_judge(h->entry, k, "UPDATE"))) ||
+           (pod && has_pod_template(&o->id) && webhook_may_judge(h->entry, pod, "CREATE"));
+}
+
+// Of a document that is kept, only what a webhook can select by.
+static json_t *selected_part(const struct object *o)
+{
+    json_t *doc = object_outline(o);
+    json_object_del(json_object_get(doc, "metadata"), "annotations");
+    if (has_pod_template(&o->id))
+        return doc;
+    json_t *meta = json_pack("{s:O*}", "metadata", json_object_get(doc, "metadata"));
+    json_decref(doc);
+    return meta;
+}
+
 void gate_edges(struct builder *b)
 {
     struct graph *g = b->g;
@@ -254,10 +276,11 @@ void gate_edges(struct builder *b)
         mark_needed(g, b->hooks.v[h].gate, adj.first, adj.next.v, needed);
         size_t before = g->edges.len;
         for (unsigned i = 0; i < b->d->objects.len; i++) {
-            if (needed[i] || b->d->objects.v[i].is_virtual)
+            const struct object *o = &b->d->objects.v[i];
+            if (needed[i] || o->is_virtual || !may_judge(b, &b->hooks.v[h], o))
                 continue;
             if (!docs[i])
-                docs[i] = object_doc(&b->d->objects.v[i]);
+                docs[i] = selected_part(o);
             judge(b, &b->hooks.v[h], i, docs[i]);
         }
         adjacency_add(&adj, g, before);

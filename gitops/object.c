@@ -151,15 +151,30 @@ void object_set_body(struct object *o, const json_t *doc)
     o->hash = sha256_of(o->body, o->body_len);
 }
 
-json_t *object_doc(const struct object *o)
+static json_t *read_body(const char *p, size_t len)
 {
     struct err err = {0};
     json_t *doc = NULL;
-    if (!o->body || !canon_read(o->body, o->body_len, &doc, &err)) {
+    if (!p || !canon_read(p, len, &doc, &err)) {
         err_clear(&err);
         return json_object();
     }
     return doc;
+}
+
+json_t *object_doc(const struct object *o)
+{
+    return read_body(o->body, o->body_len);
+}
+
+json_t *object_outline(const struct object *o)
+{
+    static const struct canon_skip schemas[] = {{"openAPIV3Schema", 0}, {NULL, 0}};
+    struct buf b CLEANUP(buf_clear) = {0};
+    if (!o->body || strcmp(o->id.kind, "CustomResourceDefinition") != 0)
+        return object_doc(o);
+    canon_without(o->body, o->body_len, schemas, &b);
+    return read_body(b.p, b.len);
 }
 
 void object_clear(struct object *o)

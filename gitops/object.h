@@ -78,6 +78,8 @@ MUST_CHECK bool object_normalize(json_t *doc, struct err *err);
 void object_set_body(struct object *o, const json_t *doc);
 // Parses the body again; never fails on what object_set_body wrote. Owned.
 json_t *object_doc(const struct object *o);
+// The same without the schemas of a CustomResourceDefinition, which are nearly all of it. Owned.
+json_t *object_outline(const struct object *o);
 void object_clear(struct object *o);
 
 #endif

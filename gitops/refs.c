@@ -229,19 +229,29 @@ static bool kind_matches(const char *pattern, const char *kind)
     return *pattern == '*' ? str_ends(kind, pattern + 1) : !strcmp(pattern, kind);
 }
 
-const json_t *pod_template_of(const struct object_id *id, const json_t *doc)
+static bool is_cron_job(const struct object_id *id)
+{
+    return !strcmp(id->kind, "CronJob") && !strcmp(id->group, "batch");
+}
+
+bool has_pod_template(const struct object_id *id)
 {
     const char *k = id->kind;
-    if (!strcmp(k, "Pod") && !*id->group)
-        return doc;
-    if (!strcmp(k, "CronJob") && !strcmp(id->group, "batch"))
-        return json_dot(doc, "spec.jobTemplate.spec.template");
     bool apps =
         !strcmp(id->group, "apps") && (!strcmp(k, "Deployment") || !strcmp(k, "StatefulSet") ||
                                        !strcmp(k, "DaemonSet") || !strcmp(k, "ReplicaSet"));
     bool job = !strcmp(id->group, "batch") && !strcmp(k, "Job");
     bool rc = !*id->group && !strcmp(k, "ReplicationController");
-    return apps || job || rc ? json_dot(doc, "spec.template") : NULL;
+    return apps || job || rc || is_cron_job(id);
+}
+
+const json_t *pod_template_of(const struct object_id *id, const json_t *doc)
+{
+    if (!strcmp(id->kind, "Pod") && !*id->group)
+        return doc;
+    if (is_cron_job(id))
+        return json_dot(doc, "spec.jobTemplate.spec.template");
+    return has_pod_template(id) ? json_dot(doc, "spec.template") : NULL;
 }
 
 static void pod_refs(const struct object_id *id, const json_t *spec, ref_fn fn, void *ctx)

@@ -22,6 +22,7 @@ typedef void (*ref_fn)(void *ctx, const struct ref *r);
 
 // Calls fn for every reference of an object of that identity.
 void refs_each(const struct object_id *id, const json_t *doc, ref_fn fn, void *ctx);
+bool has_pod_template(const struct object_id *id); // a workload, not a Pod itself
 // The pod template (or the Pod itself) inside a workload; borrowed, NULL when the kind has none.
 const json_t *pod_template_of(const struct object_id *id, const json_t *doc);
 // Names of the Secrets a controller will make from this object, as "name"; fn per name.

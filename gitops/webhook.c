@@ -63,19 +63,25 @@ static bool namespace_selected(const json_t *webhook, const struct kind_info *k,
     return json_selector_matches(selector, all);
 }
 
-bool webhook_judges(const json_t *webhook, const struct kind_info *k, const json_t *doc,
-                    const json_t *ns_labels, const char *operation)
+bool webhook_may_judge(const json_t *webhook, const struct kind_info *k, const char *operation)
 {
     if (is_exempt(k))
         return false;
-    bool any = false;
     size_t i;
     json_t *rule;
     json_array_foreach(json_object_get(webhook, "rules"), i, rule)
     {
-        any |= rule_matches(webhook, rule, k, operation);
+        if (rule_matches(webhook, rule, k, operation))
+            return true;
     }
-    if (!any || !namespace_selected(webhook, k, doc, ns_labels))
+    return false;
+}
+
+bool webhook_judges(const json_t *webhook, const struct kind_info *k, const json_t *doc,
+                    const json_t *ns_labels, const char *operation)
+{
+    if (!webhook_may_judge(webhook, k, operation) ||
+        !namespace_selected(webhook, k, doc, ns_labels))
         return false;
     const json_t *selector = json_object_get(webhook, "objectSelector");
     return !json_object_size(selector) ||

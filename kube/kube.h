@@ -144,6 +144,9 @@ struct kube_watch_opts {
     const struct kind_info *kind; // copied
     const char *namespace;        // NULL: all
     bool with_managed_fields;
+    // Changes (not KUBE_ITEM) come without managedFields, and definitions without their schemas:
+    // who only follows health parses a tenth.
+    bool light_changes;
     bool list_only; // no watch after the list
     // Every existing object comes as KUBE_ITEM, then one KUBE_SYNCED (doc NULL), then changes as
     // they happen. After a gap (410, a server that was down) existing objects come again as

@@ -139,12 +139,28 @@ static void complete_type(const struct kube_watch *w, json_t *doc)
         json_object_del(json_object_get(doc, "metadata"), "managedFields");
 }
 
+// Parses an item, or an event around one, without what its owner does not want.
+static bool read_doc(const struct kube_watch *w, const char *p, size_t len, bool is_event,
+                     json_t **out, struct err *err)
+{
+    bool is_light = is_event && w->o.light_changes;
+    bool is_crd = !strcmp(w->kind.kind, "CustomResourceDefinition");
+    const struct canon_skip skip[] = {{"managedFields", is_event ? 3 : 2},
+                                      {is_crd && is_light ? "openAPIV3Schema" : NULL, 0},
+                                      {NULL, 0}};
+    struct buf b CLEANUP(buf_clear) = {0};
+    if (w->o.with_managed_fields && !is_light)
+        return canon_read(p, len, out, err);
+    canon_without(p, len, skip, &b);
+    return canon_read(b.p ? b.p : "", b.len, out, err);
+}
+
 static bool on_item(void *ctx, const char *p, size_t len)
 {
     struct kube_watch *w = ctx;
     struct err err = {0};
     CLEANUP(json_freep) json_t *doc = NULL;
-    if (!canon_read(p, len, &doc, &err) || !json_is_object(doc)) {
+    if (!read_doc(w, p, len, false, &doc, &err) || !json_is_object(doc)) {
         err_clear(&err);
         return false;
     }
@@ -389,7 +405,7 @@ static bool on_line(struct kube_watch *w, const char *p, size_t len)
     CLEANUP(json_freep) json_t *ev = NULL;
     if (!len)
         return true;
-    if (!canon_read(p, len, &ev, &err)) {
+    if (!read_doc(w, p, len, true, &ev, &err)) {
         err_clear(&err);
         return true; // a cut line: the stream is about to end
     }

@@ -400,6 +400,7 @@ struct kind_watch *observe_kind(struct run *r, const char *group, const char *ve
     struct kube_watch_opts o = {
         .kind = k,
         .with_managed_fields = true,
+        .light_changes = true,
         .list_only = !watch,
         .event = on_event,
         .failed = on_failed,

@@ -161,7 +161,7 @@ static void watch_kind(struct writer *w, const char *group, const char *version,
     if (!k)
         return;
     *vec_push(&w->watched) = (struct watched){str_dup(group), str_dup(kind)};
-    struct kube_watch_opts o = {.kind = k, .event = on_event, .ctx = w};
+    struct kube_watch_opts o = {.kind = k, .light_changes = true, .event = on_event, .ctx = w};
     kube_watch(w->k, &o);
 }
 

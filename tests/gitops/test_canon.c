@@ -172,9 +172,49 @@ static void one_after_another(void **s)
     err_clear(&err);
 }
 
+static char *without(const char *text, size_t len)
+{
+    static const struct canon_skip skip[] = {{"big", 0}, {"deep", 2}, {NULL, 0}};
+    struct buf b = {0};
+    // Without a byte behind it, so that reading on would be seen.
+    char *copy = malloc(len ? len : 1);
+    memcpy(copy, text, len);
+    canon_without(copy, len, skip, &b);
+    free(copy);
+    buf_char(&b, 0);
+    return b.p;
+}
+
+static void members_are_left_out(void **s)
+{
+    (void)s;
+    const char *const cases[][2] = {
+        {"{\"big\":{\"a\":[1,\"}\"]},\"c\":1}", "{\"big\":null,\"c\":1}"},
+        {"{\"x\":[{\"big\" : [1,[2]] , \"y\":2}]}", "{\"x\":[{\"big\" : null , \"y\":2}]}"},
+        {"{\"big\":\"text stays\",\"a\":\"big\"}", "{\"big\":\"text stays\",\"a\":\"big\"}"},
+        {"{\"deep\":{\"deep\":{\"deep\":{}}}}", "{\"deep\":{\"deep\":null}}"},
+        {"{\"a\\\"big\":{},\"b\":\"\\\\\",\"big\":{\"q\":\"\\\"{\"}}",
+         "{\"a\\\"big\":{},\"b\":\"\\\\\",\"big\":null}"},
+        {"[\"big\",{\"\":{}}]", "[\"big\",{\"\":{}}]"},
+        {"", ""},
+        {"}}}{\"big\":[", "}}}{\"big\":null"},
+        {"{\"big", "{\"big"},
+        {"\"a\\", "\"a\\"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP(str_freep) char *got = without(cases[i][0], strlen(cases[i][0]));
+        assert_string_equal(got, cases[i][1]);
+        for (size_t n = 0; n < strlen(cases[i][0]); n++) {
+            CLEANUP(str_freep) char *cut = without(cases[i][0], n);
+            assert_true(strlen(cut) <= n + 4);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(members_are_left_out),
         cmocka_unit_test(keys_are_sorted),
         cmocka_unit_test(numbers),
         cmocka_unit_test(large_integers_anywhere),
