@@ -28,7 +28,7 @@ struct options {
     enum output output;
     const char *kubeconfig, *context, *namespace;
     const char *cache_dir, *ca_file, *known_hosts, *credentials, *kube_version, *expect_cluster;
-    const char *root_revision, *order, *then, *config;
+    const char *root_revision, *order, *then, *config, *customizations;
     struct strv apps, mirrors, ready, args;
     bool verbose, quiet, no_color, no_progress, offline, refresh, no_cluster, use_cluster;
     bool force_conflicts, break_declared, no_prune, allow_mass_prune, exit_code, help, force_all;

@@ -43,7 +43,7 @@ static void print_one(const json_t *doc, const struct health_result *h)
     const char *name = json_dot_str(doc, "metadata.name");
     CLEANUP(str_freep)
     char *text =
-        str_printf("%-12s %s %s%s%s%s%s", h->status == HEALTH_NONE ? "-" : health_name(h->status),
+        str_printf("%-12s %s %s%s%s%s%s", *health_name(h->status) ? health_name(h->status) : "-",
                    kind ? kind : "?", ns ? ns : "", ns ? "/" : "", name ? name : "?",
                    *h->message ? ": " : "", h->message);
     print_wrapped(stdout, text, 0, 13);
@@ -73,8 +73,25 @@ static bool read_objects(const char *file, json_t *objects, struct err *err)
     return true;
 }
 
+// The first ConfigMap of the file.
+static bool read_customizations(const char *file, struct health_custom **out, struct err *err)
+{
+    CLEANUP(json_freep) json_t *objects = json_array();
+    size_t i;
+    json_t *doc;
+    if (!read_objects(file, objects, err))
+        return false;
+    json_array_foreach(objects, i, doc)
+    {
+        if (str_eq(json_dot_str(doc, "kind"), "ConfigMap"))
+            return health_custom_new(doc, out, err) || err_wrap(err, "%s", file);
+    }
+    return err_set(err, ERR_INVALID, "%s holds no ConfigMap", file);
+}
+
 int cmd_health(struct cli *c, struct err *err)
 {
+    CLEANUP(health_custom_freep) struct health_custom *custom = NULL;
     const char *file = c->o.args.len ? c->o.args.v[0] : NULL;
     CLEANUP(json_freep) json_t *objects = json_array();
     CLEANUP(json_freep) json_t *out = doc_new("health", NULL);
@@ -85,6 +102,8 @@ int cmd_health(struct cli *c, struct err *err)
         err_hint(err, "kubectl get deploy -A -o json | regrow health -");
         return 0;
     }
+    if (c->o.customizations && !read_customizations(c->o.customizations, &custom, err))
+        return 0;
     if (!read_objects(file, objects, err))
         return 0;
     size_t i;
@@ -92,7 +111,7 @@ int cmd_health(struct cli *c, struct err *err)
     json_array_foreach(objects, i, doc)
     {
         struct health_result h = {0};
-        health_of(doc, &h);
+        health_of(custom, doc, &h);
         if (wants_doc(c))
             json_array_append_new(list, one_doc(doc, &h));
         else

@@ -70,7 +70,8 @@ static const struct command commands[] = {
     {"health", "FILE|-", "say how healthy objects are, by Argo CD's rules",
      "Reads YAML or JSON, such as kubectl prints, and needs no cluster.",
      "  kubectl get deploy -A -o json | regrow health -\n"
-     "  regrow health -o json objects.yaml\n",
+     "  regrow health -o json objects.yaml\n"
+     "  regrow health --customizations argocd-cm.yaml objects.yaml\n",
      HEALTH, 1, TREES, cmd_health},
     {"version", "", "print the version", "", "  regrow version -o json\n", VERSION, 0, TREES,
      cmd_version},
@@ -144,6 +145,8 @@ static const struct option options[] = {
      "read YAML with duplicate keys as kubectl does: the last one counts"},
     {"jobs", GROUP_SOURCES, 'j', OPT_INT, AT(jobs), ROOTED, "N",
      "helm and kustomize processes at once"},
+    {"customizations", GROUP_GENERAL, 0, OPT_TEXT, AT(customizations), HEALTH, "FILE",
+     "argocd-cm whose health scripts go first"},
     {"no-progress", GROUP_GENERAL, 0, OPT_FLAG, AT(no_progress), BOOT, NULL,
      "plain lines, no live view"},
     {"no-color", GROUP_GENERAL, 0, OPT_FLAG, AT(no_color), ANY, NULL, "no colours (also NO_COLOR)"},

@@ -130,8 +130,8 @@ static void add_fact(struct run *r, const struct object_id *id, json_t *doc)
     f->is_client_side = is_client_side(doc);
     f->is_kept = is_kept(doc);
     f->generation = json_dot_int(doc, "metadata.generation", 0);
-    health_of(doc, &f->health);
-    f->is_ready = health_is_ready(doc, &f->health);
+    health_of(r->health, doc, &f->health);
+    f->is_ready = health_verdict(&f->health, o && o->is_hook, false) == HEALTH_DONE;
     // Most of what an object weighs, and read for the last time.
     json_object_del(json_object_get(doc, "metadata"), "managedFields");
     if (!o) {
@@ -244,8 +244,8 @@ static bool is_waited_external(const struct run *r, unsigned node, const struct 
 static void note_external(struct run *r, const struct object_id *id, const json_t *doc)
 {
     struct health_result h = {0};
-    health_of(doc, &h);
-    bool ready = health_is_ready(doc, &h);
+    health_of(r->health, doc, &h);
+    bool ready = health_verdict(&h, false, false) == HEALTH_DONE;
     if (ready && !strcmp(id->kind, "CustomResourceDefinition"))
         note_definition(r, id, doc);
     CLEANUP(str_freep) char *name = external_name(id, doc);
@@ -427,9 +427,9 @@ bool observe_wait(struct run *r, struct err *err)
 }
 
 // Is the health of this kind, or its coming and going, something a run waits for?
-static bool is_waited_for(const char *group, const char *kind)
+static bool is_waited_for(const struct run *r, const char *group, const char *kind)
 {
-    return health_has_check(group, kind) || is_webhook_config(kind) ||
+    return health_has_check(r->health, group, kind) || is_webhook_config(kind) ||
            !strcmp(kind, "CustomResourceDefinition") || !strcmp(kind, "Namespace");
 }
 
@@ -439,7 +439,7 @@ static void observe_id(struct run *r, const struct object_id *id, const char *ve
     if (!k)
         k = kinds_find(r->desired->kinds, id->group, NULL, id->kind);
     if (k && k->is_served)
-        observe_kind(r, id->group, k->version, id->kind, is_waited_for(id->group, id->kind));
+        observe_kind(r, id->group, k->version, id->kind, is_waited_for(r, id->group, id->kind));
 }
 
 bool observe_desired_kinds(struct run *r, struct err *err)

@@ -148,10 +148,58 @@ static void doom_contents(struct run *r)
     }
 }
 
+static bool fetch(struct run *r, const struct kube_call *c, const char *what, json_t **out,
+                  struct err *err)
+{
+    struct kube_reply reply;
+    struct buf store CLEANUP(buf_clear) = {0};
+    kube_send_wait(r->kube, c, &reply, &store);
+    bool absent =
+        reply.cls == KUBE_ABSENT || reply.cls == KUBE_NO_KIND || reply.cls == KUBE_NO_NAMESPACE;
+    if (absent)
+        return true;
+    if (reply.cls != KUBE_OK)
+        return kube_reply_err(&reply, err, what);
+    if (!canon_read(reply.body, reply.body_len, out, err))
+        return false;
+    json_object_del(json_object_get(*out, "metadata"), "managedFields");
+    return true;
+}
+
+// A user's own health checks, known before anything is listed: argocd-cm as it is desired, else as
+// it is. One that is desired and wrong is for its author to mend; one in the cluster is no reason
+// not to go on.
+static bool read_health_checks(struct run *r, struct err *err)
+{
+    struct object_id id = {(char *)"", (char *)"ConfigMap", (char *)"argocd", (char *)"argocd-cm"};
+    struct kube_call get = {.method = "GET",
+                            .path = "/api/v1/namespaces/argocd/configmaps/argocd-cm"};
+    const struct object *o = desired_find(r->desired, &id);
+    CLEANUP(json_freep) json_t *doc = o ? object_doc(o) : NULL;
+    if (!o && !fetch(r, &get, "read the health checks in argocd-cm", &doc, err))
+        return false;
+    if (!health_custom_is_config(doc))
+        return true;
+    if (health_custom_new(doc, &r->health, err)) {
+        health_custom_skip_applications(r->health);
+        return true;
+    }
+    if (o) {
+        CLEANUP(str_freep) char *where = origin_text(&o->origin);
+        return err_wrap(err, "%s", where);
+    }
+    event_emit(r->opts.events, "run.warning", "{s:s}", "message", err->msg);
+    err_clear(err);
+    return true;
+}
+
 static bool read_cluster(struct run *r, struct err *err)
 {
+    if (!read_health_checks(r, err))
+        return false;
     r->is_listing = r->is_reading_records = true;
-    struct kind_watch *w = observe_kind(r, "", "v1", "ConfigMap", false);
+    bool watch = health_has_check(r->health, "", "ConfigMap");
+    struct kind_watch *w = observe_kind(r, "", "v1", "ConfigMap", watch);
     if (!observe_wait(r, err))
         return false;
     if (w && err_is_set(&w->problem)) {
@@ -318,24 +366,6 @@ bool run_resolve_checks(struct run *r, struct err *err)
         if (loop_stopping(r->loop) && !open)
             return err_set(err, ERR_CANCELLED, "interrupted");
     }
-    return true;
-}
-
-static bool fetch(struct run *r, const struct kube_call *c, const char *what, json_t **out,
-                  struct err *err)
-{
-    struct kube_reply reply;
-    struct buf store CLEANUP(buf_clear) = {0};
-    kube_send_wait(r->kube, c, &reply, &store);
-    bool absent =
-        reply.cls == KUBE_ABSENT || reply.cls == KUBE_NO_KIND || reply.cls == KUBE_NO_NAMESPACE;
-    if (absent)
-        return true;
-    if (reply.cls != KUBE_OK)
-        return kube_reply_err(&reply, err, what);
-    if (!canon_read(reply.body, reply.body_len, out, err))
-        return false;
-    json_object_del(json_object_get(*out, "metadata"), "managedFields");
     return true;
 }
 

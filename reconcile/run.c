@@ -59,6 +59,7 @@ void run_free(struct run *r)
     vec_clear(&r->prunings);
     json_decref(r->old_docs);
     json_decref(r->slices);
+    health_custom_free(r->health);
     vec_clear(&r->gates);
     vec_clear(&r->queue);
     vec_clear(&r->crd_queue);

@@ -113,9 +113,10 @@ struct run {
     VEC(json_t *) webhook_configs;
     VEC(struct live_namespace) namespaces;
     VEC(struct pruning) prunings;
-    json_t *stored;   // inventory ConfigMaps as found: name -> text
-    json_t *old_docs; // key -> live document of a record that is not desired
-    json_t *slices;   // "namespace/service" -> true when an endpoint is ready
+    json_t *stored;               // inventory ConfigMaps as found: name -> text
+    json_t *old_docs;             // key -> live document of a record that is not desired
+    json_t *slices;               // "namespace/service" -> true when an endpoint is ready
+    struct health_custom *health; // the user's own checks, NULL when there are none
     bool is_watching_slices, is_listing, is_reading_records, has_new_webhook, is_rediscovering;
     struct app_rt *apps;
     unsigned *app_first, *app_objects; // objects by application: a range of the second for each

@@ -114,7 +114,7 @@ void fail_with(struct run *r, unsigned node, const struct kube_reply *reply)
 
 static void watch_health(struct run *r, const struct object *o)
 {
-    if (health_has_check(o->id.group, o->id.kind))
+    if (health_has_check(r->health, o->id.group, o->id.kind))
         observe_kind(r, o->id.group, o->version, o->id.kind, true);
 }
 

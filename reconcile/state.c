@@ -266,32 +266,32 @@ static bool is_overridden(const struct run *r, const struct object_id *id)
     return false;
 }
 
-// Runs once to an end: a failure there is final, anything else may still recover.
-static bool is_one_shot(const struct object *o)
+static bool is_job(const struct object *o)
 {
-    return o->is_hook || (!strcmp(o->id.kind, "Job") && !strcmp(o->id.group, "batch"));
+    return !strcmp(o->id.kind, "Job") && !strcmp(o->id.group, "batch");
 }
 
-static void set_health(struct run *r, unsigned node, enum health h, const char *msg, bool ready)
+static void set_health(struct run *r, unsigned node, const struct health_result *h)
 {
     const struct object *o = &r->desired->objects.v[node];
     struct node_rt *x = &r->nodes[node];
     if (x->state == NODE_FAILED)
         return;
-    x->health = h;
+    enum health_verdict verdict = health_verdict(h, o->is_hook, is_job(o));
+    x->health = h->status;
     if (!x->is_ready)
-        state_message(r, node, msg);
-    if (ready || is_overridden(r, &o->id))
+        state_message(r, node, h->message);
+    if (verdict == HEALTH_DONE || is_overridden(r, &o->id))
         state_ready(r, node);
-    else if (h == HEALTH_DEGRADED && is_one_shot(o))
-        state_fail(r, node, ERR_PARTIAL, msg && *msg ? msg : "it failed");
+    else if (verdict == HEALTH_FAILED)
+        state_fail(r, node, ERR_PARTIAL, *h->message ? h->message : "it failed");
 }
 
 void state_health(struct run *r, unsigned node, const json_t *doc)
 {
     struct health_result h = {0};
-    health_of(doc, &h);
-    set_health(r, node, h.status, h.message, health_is_ready(doc, &h));
+    health_of(r->health, doc, &h);
+    set_health(r, node, &h);
     health_result_clear(&h);
 }
 

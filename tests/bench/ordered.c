@@ -108,8 +108,8 @@ static void judge(struct writer *w, unsigned i, const json_t *doc)
     struct health_result h = {0};
     if (!w->items[i].is_applied || w->items[i].is_ready)
         return;
-    health_of(doc, &h);
-    if (health_is_ready(doc, &h))
+    health_of(NULL, doc, &h);
+    if (health_verdict(&h, false, false) == HEALTH_DONE)
         set_ready(w, i);
     health_result_clear(&h);
 }
@@ -276,7 +276,7 @@ static bool read_item(struct writer *w, unsigned i, const json_t *doc, struct er
         return err_set(err, ERR_INVALID, "unknown kind %s", x->id.kind);
     x->path = kind_path(k, x->id.namespace, x->id.name);
     x->is_crd = !strcmp(x->id.kind, "CustomResourceDefinition");
-    x->is_checked = health_has_check(x->id.group, x->id.kind);
+    x->is_checked = health_has_check(NULL, x->id.group, x->id.kind);
     canon_write(doc, &x->body);
     CLEANUP(str_freep) char *key = object_key(&x->id);
     json_object_set_new(w->by_key, key, json_integer(i));
