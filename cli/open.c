@@ -81,8 +81,10 @@ static bool read_credentials(struct cli *c, struct err *err)
         };
         ok = ok && text_of_file(v, "certFile", &x->cert_pem, err) &&
              text_of_file(v, "keyFile", &x->key_pem, err);
-        if (ok && str_is_empty(x->url)) // it would go to whoever is asked
-            ok = err_set(err, ERR_INVALID, "%s: entry %zu has no url", c->o.credentials, i + 1);
+        // It would go to whoever is asked.
+        if (ok && (str_is_empty(x->url) || str_ends(x->url, "://")))
+            ok = err_set(err, ERR_INVALID, "%s: entry %zu has no url that names a host",
+                         c->o.credentials, i + 1);
     }
     yaml_docs_clear(&docs);
     return ok;

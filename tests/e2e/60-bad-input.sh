@@ -162,8 +162,10 @@ roots() {
   refuse 'an unknown CA' 5 "$REGROW" plan "$HTTPS_URL/git/fleet.git//root?ref=main"
   check 'a known CA' "$REGROW" plan --ca-file "$CA_CERT" "$HTTPS_URL/git/fleet.git//root?ref=main"
   refuse 'a host that is not there' 7 "$REGROW" plan "http://127.0.0.1:1/x.git"
-  printf -- '- {url: "%s", sshKeyFile: %s}\n' "${SSH_URL%%//*}//" "$SSH_KEY" >"$SCRATCH/creds.yaml"
+  printf -- '- {url: "%s", sshKeyFile: %s}\n' "$SSH_URL" "$SSH_KEY" >"$SCRATCH/creds.yaml"
   check 'ssh with a known host' "$REGROW" plan --credentials "$SCRATCH/creds.yaml" --known-hosts "$SSH_KNOWN_HOSTS" "$SSH_URL/fleet.git//root?ref=main"
+  printf -- '- {url: "https://", password: x}\n' >"$SCRATCH/all.yaml"
+  refuse 'a credential for every host' 3 "$REGROW" plan --credentials "$SCRATCH/all.yaml" "$HTTP_URL/git/fleet.git"
   refuse 'ssh with a changed host key' 5 "$REGROW" plan --credentials "$SCRATCH/creds.yaml" --known-hosts "$SSH_WRONG_HOSTS" "$SSH_URL/fleet.git//root?ref=main"
   refuse 'no such command' 2 "$REGROW" frobnicate
   refuse 'no such option' 2 "$REGROW" plan --frobnicate
