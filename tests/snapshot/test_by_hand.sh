@@ -1,0 +1,124 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# The golden repository read with age, zstd, openssl, jq and git alone, by the recipes of
+# docs/repository-format.md, section 16: nothing of ours is needed to get everything back.
+set -euo pipefail
+. "$(dirname "$0")/../lib/env.sh"
+
+golden=$ROOT/tests/snapshot/golden/1
+chain=$golden/chains/prod
+cd "$SCRATCH"
+
+# The identity of the tests; a slot would hold it.
+RAW=$(printf 'epoch 1 0' | sha256sum | cut -d' ' -f1)
+REPO=$(jq -r .repo <(head -n1 "$golden/regrow.json"))
+PIN=$(sha256sum <"$golden/trust/0001" | cut -d' ' -f1)
+"$BUILD/tests/snapshot/tool_age" slot "$RAW" "$REPO" "$PIN" >repo.key
+
+verify() { # FILE PUBLIC_KEY
+  head -n1 "$1" >body
+  sed -n 2p "$1" | cut -d' ' -f2 | base64 -d >sig
+  { printf '\060\052\060\005\006\003\053\145\160\003\041\000'; printf %s "$2" | base64 -d; } |
+    openssl pkey -pubin -inform DER -out pub.pem
+  openssl pkeyutl -verify -pubin -inkey pub.pem -rawin -in body -sigfile sig
+}
+
+signer() { head -n1 "$golden/trust/0001" | jq -r --arg r "$1" '.signers[]|select(.role==$r).key'; }
+
+# INDEX: that file and what it stands on, oldest first
+with_over() { head -n1 "$chain/index/$1" | jq -r '.over[]'; echo "$1"; }
+
+# INDEX: "class id" of every pack
+packs() { local i; for i in $(with_over "$1"); do head -n1 "$chain/index/$i" | jq -r '.packs[]|.class+" "+.id'; done; }
+
+kdf() { # SALT_OPTION IKM INFO
+  openssl kdf -keylen 32 -kdfopt digest:SHA256 -kdfopt "hexkey:$2" $1 -kdfopt "info:$3" HKDF |
+    tr -d ':\n' | tr A-F a-f
+}
+
+blob_id() { # KIND, content on standard input
+  { printf %s "$1"; cat; } | openssl mac -digest SHA256 -macopt "hexkey:$IDKEY" HMAC |
+    tr A-F a-f | cut -c1-32
+}
+
+log() {
+  check "openssl verifies the newest snapshot" verify "$chain/log/0000000002" "$(signer write)"
+  check "and the checkpoint" verify "$chain/log/0000000004" "$(signer prune)"
+  check "and the verdict" verify "$chain/log/0000000003" "$(signer judge)"
+  local n
+  for n in 2 3 4; do
+    is "$(head -n1 "$chain/log/000000000$n" | jq -r '.prev[0]')" \
+      "$(sha256sum <"$chain/log/000000000$((n - 1))" | cut -d' ' -f1)" "prev of $n"
+  done
+}
+
+names() {
+  local f
+  for f in "$chain"/packs/* "$chain"/index/*; do
+    is "$(sha256sum <"$f" | cut -d' ' -f1)" "${f##*/}" "sha256sum of ${f##*/}"
+  done
+}
+
+# Every line of the packs of class o, by its id.
+lines() {
+  local class id kind line
+  mkdir -p blobs
+  while read -r class id; do
+    [[ $class == o ]] || continue
+    while IFS= read -r line; do
+      for kind in r l o; do
+        printf '%s\n' "$line" >"blobs/$(printf '%s\n' "$line" | blob_id $kind)"
+      done
+    done < <(age -d -i repo.key "$chain/packs/$id" | zstd -dc)
+  done
+}
+
+walk() {
+  local objects root shard app
+  objects=$(head -n1 "$chain/log/0000000002" | jq -r .objects)
+  root=$(head -n1 "$chain/log/0000000002" | jq -r .root)
+  K=$(kdf "-kdfopt hexsalt:$REPO" "$RAW" "regrow/1 chain prod")
+  IDKEY=$(kdf "-kdfopt hexsalt:$(printf '0%.0s' {1..64})" "$K" "regrow/1 id")
+  packs "$objects" | lines
+  is "$(jq -r .type "blobs/$root")" "regrow root v1" "the root has the id its entry says"
+  shard=$(jq -r '.shards.blobs[0]' "blobs/$root")
+  app=$(jq -r '.applications[]|select(.name=="web").blob' "blobs/$shard")
+  is "$(jq -r .name "blobs/$app")" web "from root to shard to application"
+  for id in $(jq -r '.objects[].blob//empty' "blobs/$app"); do cat "blobs/$id"; done >objects.json
+  is "$(jq -rs 'map(.metadata.name+" "+.data.greeting)|join(", ")' objects.json)" \
+    "a good morning, b the same" "to its objects, as the second snapshot has them"
+  is "$(jq -r '.objects[]|select(.secret).name' "blobs/$app")" login "Secrets are named only"
+}
+
+secrets() {
+  local objects id class
+  objects=$(head -n1 "$chain/log/0000000002" | jq -r .objects)
+  packs "$objects" | while read -r class id; do
+    [[ $class != s ]] || age -d -i repo.key "$chain/packs/$id" | zstd -dc
+  done >secrets.json
+  is "$(jq -r 'select(.object.metadata.name=="login" and .from=="desired").object.stringData.password' \
+    secrets.json | sort -u)" "correct horse battery staple" "and lie in the pools"
+}
+
+git_packs() {
+  local index i n p
+  index=$(head -n1 "$chain/log/0000000002" | jq -r .git)
+  git init -q --bare restored.git
+  for i in $(with_over "$index"); do
+    for n in $(head -n1 "$chain/index/$i" | jq -r '[.packs[].git]|unique[]'); do
+      for p in $(head -n1 "$chain/index/$i" | jq -r --argjson n "$n" '.packs[]|select(.git==$n).id'); do
+        age -d -i repo.key "$chain/packs/$p" | zstd -dc
+      done | git -C restored.git index-pack --stdin --fix-thin >/dev/null
+    done
+  done
+  is "$(git -C restored.git show 8e5e43065c6a16fd00958c4de3f4f6fad8085c6c:clusters/a.yaml | tail -n1)" \
+    "  greeting: good morning" "commits come back by their own names"
+  check "and are whole" git -C restored.git fsck --strict 8e5e43065c6a16fd00958c4de3f4f6fad8085c6c
+}
+
+run_case log log
+run_case names names
+run_case walk walk
+run_case secrets secrets
+run_case git git_packs

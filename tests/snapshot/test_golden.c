@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Repositories written by earlier versions (tool_golden.c), one a folder of tests/snapshot/golden:
+// they must be read for ever, and give what they gave then.
+#include <dirent.h>
+
+#include "base/file.h"
+#include "tests/snapshot/smallrepo.h"
+#include "tests/test.h"
+
+#define GOLDEN "tests/snapshot/golden"
+
+static void load(struct store *st, const char *dir, const char *prefix)
+{
+    struct dirent **names = NULL;
+    CLEANUP(str_freep) char *here = path_join(dir, prefix);
+    int n = scandir(here, &names, NULL, alphasort);
+    assert_true(n > 2);
+    for (int i = 0; i < n; i++) {
+        CLEANUP(str_freep)
+        char *name = str_printf("%s%s%s", prefix, *prefix ? "/" : "", names[i]->d_name);
+        CLEANUP(str_freep) char *path = path_join(dir, name);
+        bool is_dots = names[i]->d_name[0] == '.';
+        free(names[i]);
+        if (is_dots)
+            continue;
+        if (file_is_dir(path)) {
+            load(st, dir, name);
+            continue;
+        }
+        struct buf b CLEANUP(buf_clear) = {0};
+        struct err err = {0};
+        if (!file_read(path, STORE_MAX_FILE_BYTES, &b, &err))
+            fail_msg("%s", err.msg);
+        memstore_put(st, name, b.p, b.len);
+    }
+    free(names);
+}
+
+static void read_one(const char *facts)
+{
+    CLEANUP(str_freep) char *path = path_join(GOLDEN, facts);
+    CLEANUP(str_freep) char *dir = str_ndup(path, strlen(path) - strlen(".json"));
+    json_auto_t *o = json_load_file(path, 0, NULL);
+    struct store *st = memstore_new();
+    struct age_identity id = kit_identity(1);
+    struct sha256 pin;
+    struct sha256 sum;
+    struct err err = {0};
+    assert_true(hex_decode(json_dot_str(o, "pin"), pin.b, sizeof(pin.b)));
+    load(st, dir, "");
+    if (!small_repo_read(st, &pin, &id, false, &sum, &err))
+        fail_msg("%s: %s", dir, err.msg);
+    CLEANUP(str_freep) char *hex = hex_encode(sum.b, sizeof(sum.b));
+    assert_string_equal(hex, json_dot_str(o, "sum"));
+}
+
+static void golden(void **s)
+{
+    (void)s;
+    struct dirent **names = NULL;
+    int n = scandir(GOLDEN, &names, NULL, alphasort);
+    int found = 0;
+    for (int i = 0; i < n; i++) {
+        if (str_ends(names[i]->d_name, ".json")) {
+            read_one(names[i]->d_name);
+            found++;
+        }
+        free(names[i]);
+    }
+    free(names);
+    assert_true(found > 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(golden)};
+    return cmocka_run_group_tests_name("snapshot golden", tests, NULL, NULL);
+}
