@@ -16,11 +16,32 @@ bool argo_is(const json_t *doc, const char *kind)
     return av && str_starts(av, "argoproj.io/") && str_eq(json_dot_str(doc, "kind"), kind);
 }
 
+static bool is_zero(const json_t *v)
+{
+    const char *key;
+    json_t *x;
+    if (json_is_object(v)) {
+        json_object_foreach((json_t *)v, key, x)
+        {
+            if (!is_zero(x))
+                return false;
+        }
+        return true;
+    }
+    if (json_is_string(v))
+        return !json_string_length(v);
+    if (json_is_array(v))
+        return !json_array_size(v);
+    if (json_is_number(v))
+        return json_number_value(v) == 0;
+    return !json_is_true(v);
+}
+
 // Zero-valued blocks do not count (Argo CD normalises them to nil first).
 static const json_t *block(const json_t *source, const char *key)
 {
     const json_t *b = json_object_get(source, key);
-    return json_is_object(b) && json_object_size(b) ? b : NULL;
+    return json_is_object(b) && !is_zero(b) ? b : NULL;
 }
 
 static bool invalid(const struct application *a, struct err *err, const char *what)
@@ -52,19 +73,66 @@ static bool check_source(const struct application *a, const struct app_source *s
         return invalid(a, err, "a source cannot have both chart and ref");
     if (s->ref && !ref_is_valid(s->ref))
         return invalid(a, err, "source ref must match ^[a-zA-Z0-9_-]+$");
-    if (s->plugin)
-        return invalid(a, err,
-                       "config management plugins are not supported by regrow; render to "
-                       "plain manifests, kustomize or helm instead");
-    int blocks = (s->directory != NULL) + (s->kustomize != NULL) + (s->helm != NULL);
-    if (blocks > 1)
-        return invalid(a, err,
-                       "multiple application sources defined: only one of directory, "
-                       "kustomize, helm may be set");
-    if (json_dot(s->directory, "jsonnet") &&
-        json_object_size(json_dot(s->directory, "jsonnet")) > 0)
-        return invalid(a, err, "jsonnet is not supported by regrow");
     return true;
+}
+
+bool app_source_blocks(struct app_source *s, const json_t *src, struct err *err)
+{
+    s->json = src;
+    s->directory = block(src, "directory");
+    s->kustomize = block(src, "kustomize");
+    s->helm = block(src, "helm");
+    if (json_is_object(json_object_get(src, "plugin"))) // an empty one asks for discovery
+        return err_set(err, ERR_INVALID,
+                       "config management plugins are not supported by regrow; render to plain "
+                       "manifests, kustomize or helm instead");
+    if ((s->directory != NULL) + (s->kustomize != NULL) + (s->helm != NULL) > 1)
+        return err_set(err, ERR_INVALID,
+                       "multiple application sources defined: only one of directory, kustomize, "
+                       "helm may be set");
+    if (!is_zero(json_dot(s->directory, "jsonnet")))
+        return err_set(err, ERR_INVALID, "jsonnet is not supported by regrow");
+    const char *version = json_dot_str(s->kustomize, "version");
+    if (!str_is_empty(version))
+        return err_set(err, ERR_INVALID,
+                       "kustomize version %.40s is not registered; choosing a version is not "
+                       "supported by regrow",
+                       version);
+    return true;
+}
+
+// Fields of a source and its blocks. One that is not among them would be dropped by Argo CD's
+// definition, or is newer than this list: people should know that it does nothing here.
+void app_source_unknown(const json_t *src, struct strv *out)
+{
+    static const struct {
+        const char *block, *fields;
+    } known[] = {
+        {"", " repoURL path targetRevision chart ref name tagPrefix helm kustomize directory "
+             "plugin "},
+        {"directory", " recurse include exclude jsonnet disableExtensionFilter "},
+        {"helm", " valueFiles parameters releaseName values fileParameters version passCredentials "
+                 "ignoreMissingValueFiles skipCrds valuesObject namespace kubeVersion apiVersions "
+                 "skipTests skipSchemaValidation "},
+        {"kustomize", " namePrefix nameSuffix images commonLabels version commonAnnotations "
+                      "forceCommonLabels forceCommonAnnotations namespace "
+                      "commonAnnotationsEnvsubst replicas patches components "
+                      "ignoreMissingComponents labelWithoutSelector kubeVersion apiVersions "
+                      "labelIncludeTemplates "},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+        const json_t *b = *known[i].block ? json_object_get(src, known[i].block) : src;
+        const char *key;
+        json_t *v;
+        json_object_foreach((json_t *)b, key, v)
+        {
+            CLEANUP(str_freep) char *word = str_printf(" %s ", key);
+            if (!strstr(known[i].fields, word))
+                strv_push_take(out, str_printf("the field %s%s%s of a source is not known and was "
+                                               "passed over",
+                                               known[i].block, *known[i].block ? "." : "", key));
+        }
+    }
 }
 
 static bool parse_source(struct application *a, const json_t *src, struct err *err)
@@ -84,20 +152,24 @@ static bool parse_source(struct application *a, const json_t *src, struct err *e
     s->chart = str_is_empty(chart) ? NULL : str_dup(chart);
     s->ref = str_is_empty(ref) ? NULL : str_dup(ref);
     s->tag_prefix = str_is_empty(prefix) ? NULL : str_dup(prefix);
-    s->directory = block(src, "directory");
-    s->kustomize = block(src, "kustomize");
-    s->helm = block(src, "helm");
-    s->plugin = block(src, "plugin");
     s->kind = str_starts(s->repo_url, "oci://") ? APP_SOURCE_OCI
               : s->chart                        ? APP_SOURCE_HELM_REPO
                                                 : APP_SOURCE_GIT;
-    return check_source(a, s, err);
+    app_source_unknown(src, &a->warnings);
+    if (!check_source(a, s, err))
+        return false;
+    struct err blocks = {0};
+    if (app_source_blocks(s, src, &blocks))
+        return true;
+    invalid(a, err, blocks.msg);
+    err_clear(&blocks);
+    return false;
 }
 
 static bool parse_sources(struct application *a, const json_t *spec, struct err *err)
 {
     const json_t *list = json_object_get(spec, "sources");
-    if (block(spec, "sourceHydrator"))
+    if (json_object_size(json_object_get(spec, "sourceHydrator")))
         return invalid(a, err, "spec.sourceHydrator is not supported by regrow");
     if (json_array_size(list) > MAX_SOURCES)
         return invalid(a, err, "more than 100 sources");

@@ -19,10 +19,10 @@ struct app_source {
     char *target_revision;   // "" when absent (HEAD)
     char *tag_prefix;        // NULL when absent
     char *ref;               // NULL when absent
-    const json_t *directory; // blocks borrowed from the application's doc; NULL when absent or zero
+    const json_t *json;      // the source as written; it and its blocks are borrowed from the
+    const json_t *directory; // application's doc; NULL when absent or zero
     const json_t *kustomize;
     const json_t *helm;
-    const json_t *plugin;
 };
 
 // Tri-state of the source's ability to be read; a source that cannot be read makes its
@@ -60,6 +60,10 @@ struct application {
 // Parses an Application. The document is referenced, not copied. On failure *out stays NULL.
 MUST_CHECK bool application_parse(json_t *doc, const struct origin *where, struct application **out,
                                   struct err *err);
+// Reads the tool blocks of a source; what is not built is refused by name (INVALID).
+MUST_CHECK bool app_source_blocks(struct app_source *s, const json_t *src, struct err *err);
+// A sentence for each field of a source and its blocks that is not known.
+void app_source_unknown(const json_t *src, struct strv *out);
 // An application with a name and nothing else, for the root.
 struct application *application_new_root(const char *name);
 // One that could not be parsed, under its name and namespace (NULL for what is missing).

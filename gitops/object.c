@@ -98,7 +98,12 @@ bool object_id_of(const json_t *doc, struct object_id *out, char **version, stru
 bool object_is_list(const json_t *doc)
 {
     const char *kind = json_dot_str(doc, "kind");
-    return kind && str_ends(kind, "List") && json_is_array(json_object_get(doc, "items"));
+    const json_t *items = json_object_get(doc, "items");
+    if (!kind || !str_ends(kind, "List"))
+        return false;
+    // "items: null" is how programs write an empty list.
+    return json_is_array(items) || (json_is_null(items) && !json_object_get(doc, "spec") &&
+                                    !json_object_get(doc, "status"));
 }
 
 char *object_name(const struct object_id *id)

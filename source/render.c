@@ -7,10 +7,8 @@
 #include "base/clock.h"
 #include "base/file.h"
 
-#define MAX_MANIFEST_BYTES (16U << 20)
 #define MAX_OUTPUT_BYTES (64U << 20)
 #define RENDER_TIMEOUT_MS 120000
-#define SKIP_MARK "+argocd:skip-file-rendering"
 
 void render_clear(struct render_job *j)
 {
@@ -28,52 +26,12 @@ void render_clear(struct render_job *j)
     free(j->path);
     free(j->revision);
     free(j->cache_key);
+    json_decref(j->merged);
     if (j->work_dir)
         dir_temp_cleanup(&j->work_dir);
 }
 
-char *build_env_fill(const struct render_job *j, const char *text)
-{
-    CLEANUP(str_freep)
-    char *short_rev = str_ndup(
-        j->revision ? j->revision : "",
-        j->revision && strlen(j->revision) > 7 ? 7 : strlen(j->revision ? j->revision : ""));
-    const struct {
-        const char *name, *value;
-    } vars[] = {{"ARGOCD_APP_NAME", j->app->name},
-                {"ARGOCD_APP_NAMESPACE", j->app->dest_namespace},
-                {"ARGOCD_APP_PROJECT_NAME", j->app->project},
-                {"ARGOCD_APP_REVISION", j->revision},
-                {"ARGOCD_APP_REVISION_SHORT", short_rev},
-                {"ARGOCD_APP_SOURCE_REPO_URL", j->src ? j->src->repo_url : ""},
-                {"ARGOCD_APP_SOURCE_PATH", j->path},
-                {"ARGOCD_APP_SOURCE_TARGET_REVISION", j->src ? j->src->target_revision : ""}};
-    struct buf b = {0};
-    for (const char *s = text; *s;) {
-        if (s[0] == '$' && s[1] == '$') {
-            buf_char(&b, '$');
-            s += 2;
-            continue;
-        }
-        const char *name = s + 1 + (s[0] == '$' && s[1] == '{');
-        size_t n = s[0] == '$' ? strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") : 0;
-        bool braces = n && s[1] == '{';
-        bool known = false;
-        for (size_t i = 0; n && (!braces || name[n] == '}') && i < ARRAY_LEN(vars); i++) {
-            if (strlen(vars[i].name) != n || strncmp(vars[i].name, name, n) != 0)
-                continue;
-            buf_str(&b, vars[i].value ? vars[i].value : "");
-            s = name + n + braces;
-            known = true;
-            break;
-        }
-        if (!known)
-            buf_char(&b, *s++);
-    }
-    return buf_take(&b);
-}
-
-static void take_docs(struct render_job *j, struct yaml_docs *docs, const char *file)
+void render_take(struct render_job *j, struct yaml_docs *docs, const char *file)
 {
     for (size_t i = 0; i < docs->docs.len; i++) {
         struct rendered *r = vec_push(&j->docs);
@@ -87,79 +45,32 @@ static void take_docs(struct render_job *j, struct yaml_docs *docs, const char *
     yaml_docs_clear(docs);
 }
 
-// ---- directories ----
-static bool is_manifest(const char *path)
+// ---- which tool ----
+// What lies in the folder: the last name in the alphabet that says something decides, as at the
+// end of Argo CD's walk ("Chart.yaml" comes before "kustomization.yaml").
+static const char *detect(struct render_job *j)
 {
-    return str_ends(path, ".yaml") || str_ends(path, ".yml") || str_ends(path, ".json");
-}
-
-static const char *rel_path(const struct render_job *j, const char *file)
-{
-    size_t n = strlen(j->path);
-    return n && !strncmp(file, j->path, n) && file[n] == '/' ? file + n + 1 : file;
-}
-
-static bool is_selected(const struct render_job *j, const char *file)
-{
-    const json_t *d = j->src ? j->src->directory : NULL;
-    const char *include = json_dot_str(d, "include");
-    const char *exclude = json_dot_str(d, "exclude");
-    const char *rel = rel_path(j, file);
-    if (!str_is_empty(exclude) && glob_match(GLOB_GOBWAS, exclude, rel))
-        return false;
-    return str_is_empty(include) || glob_match(GLOB_GOBWAS, include, rel);
-}
-
-// A broken file that cannot be meant as a manifest is passed over, as Argo CD does.
-static bool looks_like_object(const struct buf *b)
-{
-    return strstr(b->p, "apiVersion:") && strstr(b->p, "kind:") && strstr(b->p, "metadata:");
-}
-
-static bool add_file(struct render_job *j, const char *file, struct err *err)
-{
-    struct buf b CLEANUP(buf_clear) = {0};
-    struct yaml_docs docs = {0};
-    if (!tree_read(j->tree, file, MAX_MANIFEST_BYTES, &b, err))
-        return false;
-    if (!b.len || memmem(b.p, b.len, SKIP_MARK, strlen(SKIP_MARK)))
-        return true;
-    struct yaml_opts o = {.name = file, .warn_only = j->ctx->o->allow_duplicate_keys};
-    if (yaml_read(b.p, b.len, &o, &docs, err)) {
-        take_docs(j, &docs, file);
-        return true;
-    }
-    if (str_ends(file, ".json") || looks_like_object(&b))
-        return false;
-    strv_push_take(&j->warnings, str_printf("%s is not YAML and was passed over", file));
-    err_clear(err);
-    return true;
-}
-
-static bool render_directory(struct render_job *j, struct err *err)
-{
+    static const char *const names[] = {"kustomization.yaml", "kustomization.yml", "Kustomization"};
     struct strv files = {0};
-    bool recurse = j->src && json_dot_bool(j->src->directory, "recurse", false);
-    bool ok = tree_list(j->tree, j->path, recurse, &files, err);
-    bool single = ok && files.len == 1 && !strcmp(files.v[0], j->path);
-    for (size_t i = 0; ok && i < files.len; i++) {
-        if (str_ends(files.v[i], ".jsonnet"))
-            ok = err_set(err, ERR_INVALID, "%s: jsonnet is not supported by regrow", files.v[i]);
-        else if (single || (is_manifest(files.v[i]) && is_selected(j, files.v[i])))
-            ok = add_file(j, files.v[i], err);
+    struct err err = {0};
+    const char *tool = "directory";
+    if (!tree_is_dir(j->tree, j->path) || !tree_list(j->tree, j->path, false, &files, &err)) {
+        err_clear(&err); // reading the folder will say so
+        return tool;
+    }
+    strv_sort(&files);
+    for (size_t i = 0; i < files.len; i++) {
+        const char *name = path_base(files.v[i]);
+        if (str_ends(name, "Chart.yaml"))
+            tool = "helm";
+        for (size_t k = 0; k < ARRAY_LEN(names); k++)
+            if (!strcmp(name, names[k]))
+                tool = "kustomize";
     }
     strv_clear(&files);
-    return ok;
+    return tool;
 }
 
-// ---- which tool ----
-static bool has_file(struct render_job *j, const char *name)
-{
-    CLEANUP(str_freep) char *p = path_join(j->path, name);
-    return tree_has(j->tree, p);
-}
-
-// Explicit blocks decide; else what lies in the folder (both: kustomize, as Argo CD's walk ends).
 static const char *choose_tool(struct render_job *j)
 {
     if (j->chart.file && j->chart.is_helm)
@@ -168,14 +79,17 @@ static const char *choose_tool(struct render_job *j)
         return "kustomize";
     if (j->src && j->src->helm)
         return "helm";
-    if (j->src && j->src->directory)
-        return "directory";
-    if (!tree_is_dir(j->tree, j->path))
-        return "directory";
-    if (has_file(j, "kustomization.yaml") || has_file(j, "kustomization.yml") ||
-        has_file(j, "Kustomization"))
-        return "kustomize";
-    return has_file(j, "Chart.yaml") ? "helm" : "directory";
+    return j->src && j->src->directory ? "directory" : detect(j);
+}
+
+// Overrides, then the tool; once.
+static bool settle_source(struct render_job *j, struct err *err)
+{
+    if (j->tool)
+        return true;
+    bool ok = override_source(j, err);
+    j->tool = ok ? choose_tool(j) : "directory";
+    return ok;
 }
 
 // ---- output of children ----
@@ -206,7 +120,7 @@ static bool parse_output(struct render_job *j, const struct buf *out, struct err
     struct yaml_opts o = {.name = name, .warn_only = true, .max_bytes = MAX_OUTPUT_BYTES};
     if (!yaml_read(out->p ? out->p : "", out->len, &o, &docs, err))
         return false;
-    take_docs(j, &docs, NULL);
+    render_take(j, &docs, NULL);
     name_sources(j, out);
     return true;
 }
@@ -321,20 +235,23 @@ static bool begin_tool(struct render_job *j, struct err *err)
 
 bool render_is_directory(struct render_job *j)
 {
-    j->tool = choose_tool(j);
+    struct err err = {0};
+    if (!settle_source(j, &err))
+        err_move(&j->err, &err); // render_begin ends with it
     return !strcmp(j->tool, "directory");
 }
 
 void render_begin(struct render_job *j)
 {
     struct err err = {0};
-    bool ok = true;
-    if (strcmp(j->tool, "directory") != 0)
-        ok = begin_tool(j, &err);
-    else {
-        ok = render_directory(j, &err);
+    bool is_directory = render_is_directory(j);
+    if (err_is_set(&j->err)) {
         j->is_done = true;
+        return;
     }
+    bool ok = is_directory ? directory_render(j, &err)
+                           : begin_tool(j, &err) || err_wrap(&err, "%s", j->tool);
+    j->is_done |= is_directory;
     if (ok)
         return;
     err_move(&j->err, &err);

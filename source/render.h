@@ -4,7 +4,10 @@
 // helm as child processes. A job is begun, may run in the background, and ends with documents or
 // an error.
 //
-//   render.c     which tool; directories; the cache of rendered output
+//   render.c     which tool; the cache of rendered output
+//   override.c   .argocd-source.yaml
+//   env.c        the build environment
+//   directory.c  plain directories
 //   helm.c       values, dependencies, helm template
 //   kustomize.c  options, kustomize build
 #ifndef SOURCE_RENDER_H
@@ -53,6 +56,8 @@ struct render_job {
     struct proc *child;
     struct loop *loop;
     bool network;
+    json_t *merged;               // its source with overrides of the tree, or NULL
+    struct app_source merged_src; // then src points here
 };
 
 // Chooses the tool; a plain directory can be rendered before anything is known of the others.
@@ -62,8 +67,18 @@ void render_begin(struct render_job *j);
 void render_spawn(struct render_job *j); // starts argv; is_done is set later, from the loop
 void render_clear(struct render_job *j);
 
-// Build-environment variables ($ARGOCD_APP_NAME …) replaced in a text. Owned.
+// The build environment as NAME=value.
+void build_env(const struct render_job *j, struct strv *out);
+// Its variables ($ARGOCD_APP_NAME …) replaced in a text. Owned.
 char *build_env_fill(const struct render_job *j, const char *text);
+char *env_expand(const struct strv *env, const char *text);
+
+// Takes the documents of a file (NULL when there is none) over into the job.
+void render_take(struct render_job *j, struct yaml_docs *docs, const char *file);
+MUST_CHECK bool override_source(struct render_job *j, struct err *err);
+MUST_CHECK bool directory_render(struct render_job *j, struct err *err);
+// UTF-16 with a byte order mark becomes UTF-8; other text stays.
+void text_from_utf16(struct buf *b);
 
 // Stands in argv for the source's folder until the cache has been asked: writing a whole commit to
 // disk is worth it only when something must be rendered.
