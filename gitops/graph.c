@@ -6,6 +6,7 @@
 
 #include "gitops/graph_int.h"
 #include "gitops/json.h"
+#include "gitops/quota.h"
 #include "gitops/refs.h"
 
 void index_push(json_t *index, const char *key, unsigned i)
@@ -144,6 +145,42 @@ static void index_workload(struct builder *b, unsigned object, const json_t *doc
     w->labels = labels ? json_deep_copy(labels) : json_object();
 }
 
+static void index_service(struct builder *b, unsigned object, const json_t *doc)
+{
+    const struct object *o = &b->d->objects.v[object];
+    json_t *selector = json_dot(doc, "spec.selector");
+    json_t *labels = json_dot(doc, "metadata.labels");
+    if (json_object_size(selector)) {
+        CLEANUP(str_freep) char *key = ns_key(o->id.namespace, o->id.name);
+        json_object_set_new(b->selectors, key, json_deep_copy(selector));
+    }
+    *vec_push(&b->services) =
+        (struct service){object, o->id.namespace, labels ? json_deep_copy(labels) : json_object()};
+}
+
+static bool is_default_class(const json_t *doc)
+{
+    return str_eq(json_annotation(doc, "storageclass.kubernetes.io/is-default-class"), "true");
+}
+
+// Labels and selectors by which others find this object.
+static void index_labels(struct builder *b, unsigned object, const json_t *doc)
+{
+    const struct object *o = &b->d->objects.v[object];
+    json_t *labels = json_dot(doc, "metadata.labels");
+    if (!strcmp(o->id.kind, "Namespace")) {
+        json_object_set_new(b->ns_labels, o->id.name,
+                            labels ? json_deep_copy(labels) : json_object());
+    } else if (!strcmp(o->id.kind, "Service") && !*o->id.group && o->id.namespace) {
+        index_service(b, object, doc);
+    } else if (!strcmp(o->id.kind, "ClusterRole") && labels) {
+        CLEANUP(str_freep) char *key = str_printf("%u", object);
+        json_object_set_new(b->roles, key, json_deep_copy(labels));
+    } else if (!strcmp(o->id.kind, "StorageClass") && is_default_class(doc)) {
+        b->default_class = (int)object;
+    }
+}
+
 // What other objects' edges need to know about this one.
 static void index_object(struct builder *b, unsigned object, const json_t *doc)
 {
@@ -161,21 +198,7 @@ static void index_object(struct builder *b, unsigned object, const json_t *doc)
     else if (!strcmp(kind, "ResourceQuota") || !strcmp(kind, "LimitRange") ||
              !strcmp(kind, "NetworkPolicy"))
         index_push(b->policies, o->id.namespace ? o->id.namespace : "", object);
-    if (!strcmp(kind, "Namespace")) {
-        json_t *labels = json_dot(doc, "metadata.labels");
-        json_object_set_new(b->ns_labels, o->id.name,
-                            labels ? json_deep_copy(labels) : json_object());
-    } else if (!strcmp(kind, "Service") && json_object_size(json_dot(doc, "spec.selector"))) {
-        CLEANUP(str_freep) char *key = ns_key(o->id.namespace, o->id.name);
-        json_object_set_new(b->selectors, key, json_deep_copy(json_dot(doc, "spec.selector")));
-    } else if (!strcmp(kind, "ClusterRole") && json_dot(doc, "metadata.labels")) {
-        CLEANUP(str_freep) char *key = str_printf("%u", object);
-        json_object_set_new(b->roles, key, json_deep_copy(json_dot(doc, "metadata.labels")));
-    } else if (!strcmp(kind, "StorageClass") &&
-               str_eq(json_annotation(doc, "storageclass.kubernetes.io/is-default-class"),
-                      "true")) {
-        b->default_class = (int)object;
-    }
+    index_labels(b, object, doc);
 }
 
 static void add_nodes(struct builder *b)
@@ -270,10 +293,13 @@ static void read_objects(struct builder *b)
     for (unsigned i = 0; i < b->d->objects.len; i++) {
         CLEANUP(json_freep) json_t *doc = object_outline(&b->d->objects.v[i]);
         index_object(b, i, doc);
-        if (!b->d->objects.v[i].is_virtual)
-            gates_collect(b, i, doc);
+        if (b->d->objects.v[i].is_virtual)
+            continue;
+        gates_collect(b, i, doc);
+        policies_collect(b, i, doc);
     }
     gates_collect_live(b);
+    policies_to_hooks(b);
     for (unsigned i = 0; i < b->d->objects.len; i++) {
         CLEANUP(json_freep) json_t *doc = object_outline(&b->d->objects.v[i]);
         if (!b->d->objects.v[i].is_virtual)
@@ -286,11 +312,17 @@ static void builder_clear(struct builder *b)
     for (size_t i = 0; i < b->workloads.len; i++)
         json_decref(b->workloads.v[i].labels);
     vec_clear(&b->workloads);
-    for (size_t i = 0; i < b->hooks.len; i++)
+    for (size_t i = 0; i < b->hooks.len; i++) {
         json_decref(b->hooks.v[i].entry);
+        json_decref(b->hooks.v[i].narrower);
+    }
     vec_clear(&b->hooks);
-    json_t *all[] = {b->crds,      b->apiservices, b->producers, b->bindings, b->policies,
-                     b->selectors, b->ns_labels,   b->roles,     b->externals};
+    for (size_t i = 0; i < b->services.len; i++)
+        json_decref(b->services.v[i].labels);
+    vec_clear(&b->services);
+    json_t *all[] = {b->crds,      b->apiservices, b->producers,      b->bindings,
+                     b->policies,  b->selectors,   b->ns_labels,      b->roles,
+                     b->externals, b->admission,   b->policy_bindings};
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         json_decref(all[i]);
     free(b->wave);
@@ -302,8 +334,9 @@ bool graph_build(const struct desired *d, const struct graph_live *live, const s
 {
     struct graph *g CLEANUP(graph_freep) = mem_alloc(sizeof(*g));
     struct builder b = {.d = d, .live = live, .o = o, .g = g, .default_class = -1};
-    json_t **maps[] = {&b.crds,      &b.apiservices, &b.producers, &b.bindings, &b.policies,
-                       &b.selectors, &b.ns_labels,   &b.roles,     &b.externals};
+    json_t **maps[] = {&b.crds,      &b.apiservices, &b.producers, &b.bindings,  &b.policies,
+                       &b.selectors, &b.ns_labels,   &b.roles,     &b.externals, &b.admission};
+    b.policy_bindings = json_array();
     for (size_t i = 0; i < ARRAY_LEN(maps); i++)
         *maps[i] = json_object();
     b.wave = mem_alloc((d->objects.len + 1) * sizeof(*b.wave));
@@ -319,8 +352,10 @@ bool graph_build(const struct desired *d, const struct graph_live *live, const s
         graph_index(g);
         ok = cycles_resolve(&b, err);
     }
-    if (ok)
+    if (ok) {
         graph_weigh(g, d);
+        quota_warnings(d, &g->warnings);
+    }
     builder_clear(&b);
     if (ok)
         *out = TAKE(g);

@@ -96,7 +96,7 @@ struct graph {
     VEC(struct edge) edges;        // sorted by from
     unsigned *in;                  // edge indices sorted by to
     unsigned *app_start, *app_end; // node index per application
-    struct strv warnings;          // dropped edges, references nothing produces
+    struct strv warnings;          // dropped edges, references nothing produces, quotas
 };
 
 // What the live cluster adds; NULL members: nothing known (plan without a cluster).

@@ -78,16 +78,52 @@ static void add_soft(void *ctx, unsigned to)
     edge_add(c->b, c->object, to, c->need, c->why, false, c->detail);
 }
 
+// What admission looks up and no manifest makes: the write is refused until it is there.
+static void missing_edge(struct builder *b, unsigned object, const struct ref *r)
+{
+    struct object_id id = {(char *)r->group, (char *)r->kind, (char *)r->namespace,
+                           (char *)r->name};
+    if (b->live && !exists_live(b, &id))
+        edge_add(b, object, external_node(b, &id), NEED_READY, r->why, true, r->path);
+}
+
+// Pods will wait for what they name and nobody makes. Whether the cluster has it is known only of
+// the kinds that are always listed.
+static void warn_missing(struct builder *b, unsigned object, const struct ref *r)
+{
+    static const char *const kinds[] = {"Secret", "ConfigMap", "ServiceAccount"};
+    struct object_id id = {(char *)r->group, (char *)r->kind, (char *)r->namespace,
+                           (char *)r->name};
+    bool is_listed = false;
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        is_listed |= !*r->group && !strcmp(r->kind, kinds[i]);
+    bool is_given = !strcmp(r->name, "kube-root-ca.crt") || !strcmp(r->name, "default");
+    if (!b->live || !r->is_pods || !is_listed || is_given || exists_live(b, &id))
+        return;
+    CLEANUP(str_freep) char *what = object_name(&id);
+    CLEANUP(str_freep)
+    char *text = str_printf("%s names %s, which nothing here makes and the cluster does not have: "
+                            "its pods wait for it",
+                            b->g->nodes.v[object].label, what);
+    if (!strv_has(&b->g->warnings, text))
+        strv_push(&b->g->warnings, text);
+}
+
 static void on_ref(void *ctx, const struct ref *r)
 {
     const struct from_ctx *c = ctx;
     int to = find(c->b, r->group, r->kind, r->namespace, r->name);
     if (to >= 0)
         edge_add(c->b, c->object, (unsigned)to, r->need, r->why, r->is_hard, r->path);
-    if (strcmp(r->kind, "Secret") != 0)
-        return;
+    else if (r->is_hard && r->why == WHY_REFERENCE)
+        missing_edge(c->b, c->object, r);
     CLEANUP(str_freep)
     char *key = str_printf("%s/%s", r->namespace ? r->namespace : "", r->name);
+    bool is_secret = !strcmp(r->kind, "Secret") && !*r->group;
+    if (to < 0 && !(is_secret && json_object_get(c->b->producers, key)))
+        warn_missing(c->b, c->object, r);
+    if (!is_secret)
+        return;
     struct from_ctx p = {c->b, c->object, NEED_READY, WHY_PRODUCED, r->path};
     each_index(c->b->producers, key, add_soft, &p);
 }
@@ -105,11 +141,33 @@ static void workload_edges(struct builder *b, unsigned object, const json_t *tpl
     each_index(b->policies, ns, add_soft, &p);
 }
 
-static void claim_edges(struct builder *b, unsigned object, const json_t *doc)
+// A bare Pod without an account takes the namespace's, which a controller makes.
+static void default_account_edge(struct builder *b, unsigned object, const json_t *doc)
 {
-    if (b->default_class >= 0 && !json_dot(doc, "spec.storageClassName"))
+    const char *ns = b->d->objects.v[object].id.namespace;
+    struct ref r = {"",   "ServiceAccount",          ns,  "default", NEED_APPLIED, WHY_REFERENCE,
+                    true, "spec.serviceAccountName", true};
+    if (ns && str_is_empty(json_dot_str(doc, "spec.serviceAccountName"))) {
+        struct from_ctx c = {b, object, NEED_APPLIED, WHY_REFERENCE, NULL};
+        on_ref(&c, &r);
+    }
+}
+
+static void claim_edge(struct builder *b, unsigned object, const json_t *claim)
+{
+    if (b->default_class >= 0 && !json_dot(claim, "spec.storageClassName"))
         edge_add(b, object, (unsigned)b->default_class, NEED_APPLIED, WHY_REFERENCE, false,
                  "the default StorageClass");
+}
+
+static void claim_template_edges(struct builder *b, unsigned object, const json_t *doc)
+{
+    size_t i;
+    json_t *t;
+    json_array_foreach(json_dot(doc, "spec.volumeClaimTemplates"), i, t)
+    {
+        claim_edge(b, object, t);
+    }
 }
 
 static void aggregate_edges(struct builder *b, unsigned object, const json_t *doc)
@@ -131,6 +189,14 @@ static void aggregate_edges(struct builder *b, unsigned object, const json_t *do
     }
 }
 
+static void metrics_edge(struct builder *b, unsigned object, const char *group, const char *detail)
+{
+    const json_t *to = json_object_get(b->apiservices, group);
+    if (to)
+        edge_add(b, object, (unsigned)json_integer_value(to), NEED_READY, WHY_METRICS, false,
+                 detail);
+}
+
 static void metrics_edges(struct builder *b, unsigned object, const json_t *doc)
 {
     static const struct {
@@ -144,14 +210,47 @@ static void metrics_edges(struct builder *b, unsigned object, const json_t *doc)
     json_t *m;
     json_array_foreach(json_dot(doc, "spec.metrics"), i, m)
     {
-        for (size_t j = 0; j < ARRAY_LEN(sources); j++) {
-            const json_t *to = str_eq(json_dot_str(m, "type"), sources[j].type)
-                                   ? json_object_get(b->apiservices, sources[j].group)
-                                   : NULL;
-            if (to)
-                edge_add(b, object, (unsigned)json_integer_value(to), NEED_READY, WHY_METRICS,
-                         false, "spec.metrics");
-        }
+        for (size_t j = 0; j < ARRAY_LEN(sources); j++)
+            if (str_eq(json_dot_str(m, "type"), sources[j].type))
+                metrics_edge(b, object, sources[j].group, "spec.metrics");
+    }
+    // Without any, and in the first version always, it is the processor's use.
+    if (!json_array_size(json_dot(doc, "spec.metrics")))
+        metrics_edge(b, object, "metrics.k8s.io", "its target of processor use");
+}
+
+static bool names_namespace(const json_t *monitor, const char *own, const char *ns)
+{
+    const json_t *selector = json_dot(monitor, "spec.namespaceSelector");
+    size_t i;
+    json_t *v;
+    if (json_dot_bool(selector, "any", false))
+        return true;
+    json_array_foreach(json_object_get(selector, "matchNames"), i, v)
+    {
+        if (str_eq(json_string_value(v), ns))
+            return true;
+    }
+    return !json_array_size(json_object_get(selector, "matchNames")) && str_eq(own, ns);
+}
+
+// A ServiceMonitor waits for the Services it selects, a PodMonitor for the workloads.
+static void monitor_edges(struct builder *b, unsigned object, const json_t *doc)
+{
+    const struct object_id *id = &b->d->objects.v[object].id;
+    const json_t *selector = json_dot(doc, "spec.selector");
+    bool pods = !strcmp(id->kind, "PodMonitor");
+    for (size_t i = 0; selector && !pods && i < b->services.len; i++) {
+        const struct service *s = &b->services.v[i];
+        if (names_namespace(doc, id->namespace, s->ns) &&
+            json_selector_matches(selector, s->labels))
+            edge_add(b, object, s->object, NEED_APPLIED, WHY_TARGET, false, "spec.selector");
+    }
+    for (size_t i = 0; selector && pods && i < b->workloads.len; i++) {
+        const struct workload *w = &b->workloads.v[i];
+        if (names_namespace(doc, id->namespace, w->ns) &&
+            json_selector_matches(selector, w->labels))
+            edge_add(b, object, w->object, NEED_APPLIED, WHY_TARGET, false, "spec.selector");
     }
 }
 
@@ -211,7 +310,9 @@ static void binding_edges(struct builder *b, unsigned object, const json_t *doc)
     const char *ns = json_dot_str(doc, "spec.paramRef.namespace");
     if (!policy || !name)
         return;
-    int at = find(b, "admissionregistration.k8s.io", "ValidatingAdmissionPolicy", NULL, policy);
+    bool mutates = str_starts(b->d->objects.v[object].id.kind, "Mutating");
+    int at = find(b, "admissionregistration.k8s.io",
+                  mutates ? "MutatingAdmissionPolicy" : "ValidatingAdmissionPolicy", NULL, policy);
     if (at < 0)
         return;
     CLEANUP(json_freep) json_t *p = object_doc(&b->d->objects.v[at]);
@@ -233,32 +334,41 @@ static void budget_edges(struct builder *b, unsigned object, const json_t *doc)
     for (size_t i = 0; ns && selector && i < b->workloads.len; i++) {
         const struct workload *w = &b->workloads.v[i];
         if (!strcmp(w->ns, ns) && json_selector_matches(selector, w->labels))
-            edge_add(b, object, w->object, NEED_APPLIED, WHY_TARGET, false, "spec.selector");
+            edge_add(b, object, w->object, NEED_READY, WHY_TARGET, false, "spec.selector");
     }
+}
+
+static void apiservice_edges(struct builder *b, unsigned object, const json_t *doc)
+{
+    if (json_dot_str(doc, "spec.service.name"))
+        backend_edges(b, object, json_dot_str(doc, "spec.service.namespace"),
+                      json_dot_str(doc, "spec.service.name"), WHY_CONFIG_BACKEND);
 }
 
 static void kind_specific_edges(struct builder *b, unsigned object, const json_t *doc)
 {
-    const struct object_id *id = &b->d->objects.v[object].id;
-    const char *k = id->kind;
-    if (!strcmp(k, "PersistentVolumeClaim"))
-        claim_edges(b, object, doc);
-    else if (!strcmp(k, "ClusterRole"))
-        aggregate_edges(b, object, doc);
-    else if (!strcmp(k, "HorizontalPodAutoscaler"))
-        metrics_edges(b, object, doc);
-    else if (!strcmp(k, "PodDisruptionBudget"))
-        budget_edges(b, object, doc);
-    else if (!strcmp(k, "ValidatingWebhookConfiguration") ||
-             !strcmp(k, "MutatingWebhookConfiguration"))
-        config_edges(b, object, doc);
-    else if (!strcmp(k, "ValidatingAdmissionPolicy"))
-        policy_edges(b, object, doc);
-    else if (!strcmp(k, "ValidatingAdmissionPolicyBinding"))
-        binding_edges(b, object, doc);
-    else if (!strcmp(k, "APIService") && json_dot_str(doc, "spec.service.name"))
-        backend_edges(b, object, json_dot_str(doc, "spec.service.namespace"),
-                      json_dot_str(doc, "spec.service.name"), WHY_CONFIG_BACKEND);
+    static const struct {
+        const char *kind;
+        void (*add)(struct builder *b, unsigned object, const json_t *doc);
+    } table[] = {{"PersistentVolumeClaim", claim_edge},
+                 {"StatefulSet", claim_template_edges},
+                 {"Pod", default_account_edge},
+                 {"ClusterRole", aggregate_edges},
+                 {"HorizontalPodAutoscaler", metrics_edges},
+                 {"PodDisruptionBudget", budget_edges},
+                 {"ServiceMonitor", monitor_edges},
+                 {"PodMonitor", monitor_edges},
+                 {"ValidatingWebhookConfiguration", config_edges},
+                 {"MutatingWebhookConfiguration", config_edges},
+                 {"ValidatingAdmissionPolicy", policy_edges},
+                 {"MutatingAdmissionPolicy", policy_edges},
+                 {"ValidatingAdmissionPolicyBinding", binding_edges},
+                 {"MutatingAdmissionPolicyBinding", binding_edges},
+                 {"APIService", apiservice_edges}};
+    const char *kind = b->d->objects.v[object].id.kind;
+    for (size_t i = 0; i < ARRAY_LEN(table); i++)
+        if (!strcmp(table[i].kind, kind))
+            table[i].add(b, object, doc);
 }
 
 // "group/namespaces/ns/kind/name" or "group/kind/name", comma-separated; the group may be empty.

@@ -81,8 +81,13 @@ static unsigned add_gate(struct builder *b, const json_t *config, json_t *entry,
     if (object >= 0)
         edge_add(b, n, (unsigned)object, NEED_APPLIED, WHY_WEBHOOK_BACKEND, true, NULL);
     const char *policy = json_dot_str(entry, "failurePolicy");
-    *vec_push(&b->hooks) =
-        (struct hook){n, json_deep_copy(entry), !policy || !strcmp(policy, "Fail")};
+    bool is_fail = !policy || !strcmp(policy, "Fail");
+    *vec_push(&b->hooks) = (struct hook){.gate = n,
+                                         .entry = json_deep_copy(entry),
+                                         .need = NEED_READY,
+                                         .why = is_fail ? WHY_WEBHOOK : WHY_MUTATING,
+                                         .why_pods = is_fail ? WHY_POD_WEBHOOK : WHY_MUTATING,
+                                         .is_hard = is_fail};
     return n;
 }
 
@@ -203,6 +208,13 @@ static const struct kind_info *pod_kind(const struct builder *b)
     return kinds_find(b->d->kinds, "", "v1", "Pod");
 }
 
+static bool judges(const struct hook *h, const struct kind_info *k, const json_t *doc,
+                   const json_t *ns_labels, const char *operation)
+{
+    return webhook_judges(h->entry, k, doc, ns_labels, operation) &&
+           (!h->narrower || webhook_judges(h->narrower, k, doc, ns_labels, operation));
+}
+
 // Does the webhook judge the pods this workload's controller makes?
 static bool judges_pods(const struct builder *b, const struct hook *h, const struct object *o,
                         const json_t *doc)
@@ -217,7 +229,7 @@ static bool judges_pods(const struct builder *b, const struct hook *h, const str
                             meta ? json_copy(meta) : json_object());
     json_object_set_new(json_object_get(pod, "metadata"), "namespace",
                         json_string(o->id.namespace));
-    return webhook_judges(h->entry, k, pod, namespace_labels(b, o->id.namespace), "CREATE");
+    return judges(h, k, pod, namespace_labels(b, o->id.namespace), "CREATE");
 }
 
 static void judge(struct builder *b, const struct hook *h, unsigned object, const json_t *doc)
@@ -225,13 +237,10 @@ static void judge(struct builder *b, const struct hook *h, unsigned object, cons
     const struct object *o = &b->d->objects.v[object];
     const struct kind_info *k = kinds_find(b->d->kinds, o->id.group, o->version, o->id.kind);
     const json_t *labels = namespace_labels(b, o->id.namespace);
-    if (k && (webhook_judges(h->entry, k, doc, labels, "CREATE") ||
-              webhook_judges(h->entry, k, doc, labels, "UPDATE")))
-        edge_add(b, object, h->gate, NEED_READY, h->is_fail ? WHY_WEBHOOK : WHY_MUTATING,
-                 h->is_fail, NULL);
+    if (k && (judges(h, k, doc, labels, "CREATE") || judges(h, k, doc, labels, "UPDATE")))
+        edge_add(b, object, h->gate, h->need, h->why, h->is_hard, NULL);
     else if (judges_pods(b, h, o, doc))
-        edge_add(b, object, h->gate, NEED_READY, h->is_fail ? WHY_POD_WEBHOOK : WHY_MUTATING,
-                 h->is_fail, "its pods");
+        edge_add(b, object, h->gate, h->need, h->why_pods, h->is_hard, "its pods");
 }
 
 // By its kind alone: could the webhook judge this object, or its pods?

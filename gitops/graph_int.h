@@ -6,6 +6,7 @@
 //   graph_edges.c  edges of one object: identity, references, roles
 //   graph_order.c  applications, phases, waves, depends-on
 //   graph_gates.c  webhooks and what they judge
+//   graph_policies.c  admission policies: their parameters, their mutations
 //   graph_cycle.c  cycles: what gives way, what is an error; depth and weight
 //   graph_text.c   sentences and names
 #ifndef GITOPS_GRAPH_INT_H
@@ -19,11 +20,20 @@ struct workload {
     json_t *labels; // of its pods
 };
 
-// A webhook entry and the gate node that stands for it.
+// A webhook entry, or a policy in the same shape, and the node that what it judges waits for.
 struct hook {
     unsigned gate;
     json_t *entry;
-    bool is_fail; // failurePolicy Fail
+    json_t *narrower; // what else must match: a policy binding's matchResources; or NULL
+    enum need need;
+    enum edge_why why, why_pods; // the object is judged; the pods it makes are
+    bool is_hard;
+};
+
+struct service {
+    unsigned object;
+    const char *ns;
+    json_t *labels;
 };
 
 struct builder {
@@ -33,10 +43,12 @@ struct builder {
     struct graph *g;
     VEC(struct workload) workloads;
     VEC(struct hook) hooks;
+    VEC(struct service) services;
     // Object indices by name; see graph.c for the keys.
     json_t *crds, *apiservices, *producers, *bindings, *policies, *selectors, *ns_labels;
-    json_t *roles;     // object index -> labels of a ClusterRole, for aggregation
-    json_t *externals; // key -> node
+    json_t *roles;                       // object index -> labels of a ClusterRole, for aggregation
+    json_t *externals;                   // key -> node
+    json_t *admission, *policy_bindings; // graph_policies.c: specs by key; a list of specs
     int default_class;
     int *wave; // effective phase and wave per object, after bubbling
     enum phase *phase;
@@ -57,6 +69,8 @@ void edges_of_object(struct builder *b, unsigned object, const json_t *doc);
 bool order_edges(struct builder *b, struct err *err);
 void gates_collect(struct builder *b, unsigned object, const json_t *doc);
 void gates_collect_live(struct builder *b);
+void policies_collect(struct builder *b, unsigned object, const json_t *doc);
+void policies_to_hooks(struct builder *b);
 void gate_edges(struct builder *b);
 bool cycles_resolve(struct builder *b, struct err *err);
 void graph_index(struct graph *g); // first_out/n_out, in, first_in/n_in

@@ -49,7 +49,14 @@ static const struct rule rules[] = {
     {"apps", "StatefulSet", "spec.volumeClaimTemplates[].spec.storageClassName", "storage.k8s.io",
      "StorageClass", CLUSTER, NEED_APPLIED, WHY_REFERENCE, false},
     {"autoscaling", "HorizontalPodAutoscaler", "spec.scaleTargetRef.name", "apps", "Deployment",
+     SIBLING_KIND, NEED_READY, WHY_TARGET, false},
+    {"autoscaling.k8s.io", "VerticalPodAutoscaler", "spec.targetRef.name", "apps", "Deployment",
      SIBLING_KIND, NEED_APPLIED, WHY_TARGET, false},
+    {"keda.sh", "ScaledObject", "spec.scaleTargetRef.name", "apps", "Deployment", SIBLING_KIND,
+     NEED_APPLIED, WHY_TARGET, false},
+    {"flowcontrol.apiserver.k8s.io", "FlowSchema", "spec.priorityLevelConfiguration.name",
+     "flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration", CLUSTER, NEED_APPLIED,
+     WHY_REFERENCE, false},
     {"networking.k8s.io", "Ingress", "spec.ingressClassName", "networking.k8s.io", "IngressClass",
      CLUSTER, NEED_APPLIED, WHY_REFERENCE, false},
     {"networking.k8s.io", "Ingress", "spec.rules[].http.paths[].backend.service.name", "",
@@ -67,6 +74,15 @@ static const struct rule rules[] = {
     {"admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding", "spec.policyName",
      "admissionregistration.k8s.io", "ValidatingAdmissionPolicy", CLUSTER, NEED_APPLIED,
      WHY_REFERENCE, false},
+    {"admissionregistration.k8s.io", "MutatingAdmissionPolicyBinding", "spec.policyName",
+     "admissionregistration.k8s.io", "MutatingAdmissionPolicy", CLUSTER, NEED_APPLIED,
+     WHY_REFERENCE, false},
+    {PROM, "Prometheus", "spec.serviceAccountName", "", "ServiceAccount", SAME_NS, NEED_APPLIED,
+     WHY_REFERENCE, false},
+    {PROM, "Alertmanager", "spec.serviceAccountName", "", "ServiceAccount", SAME_NS, NEED_APPLIED,
+     WHY_REFERENCE, false},
+    {PROM, "Alertmanager", "spec.configSecret", "", "Secret", SAME_NS, NEED_APPLIED, WHY_REFERENCE,
+     false},
     {CERT, "Certificate", "spec.issuerRef.name", CERT, "Issuer", SIBLING_KIND, NEED_READY,
      WHY_ISSUER, false},
     {CERT, "ClusterIssuer", "metadata.annotations.cert-manager~io/cluster-issuer", CERT,
@@ -124,6 +140,12 @@ static const struct pod_rule {
     {"volumes[].projected.sources[].configMap.name", "", "ConfigMap", false, false},
     {"volumes[].projected.sources[].secret.name", "", "Secret", false, false},
     {"volumes[].csi.nodePublishSecretRef.name", "", "Secret", false, false},
+    {"volumes[].azureFile.secretName", "", "Secret", false, false},
+    {"volumes[].ephemeral.volumeClaimTemplate.spec.storageClassName", "storage.k8s.io",
+     "StorageClass", true, false},
+    {"resourceClaims[].resourceClaimName", "resource.k8s.io", "ResourceClaim", false, false},
+    {"resourceClaims[].resourceClaimTemplateName", "resource.k8s.io", "ResourceClaimTemplate",
+     false, false},
     {"containers[].envFrom[].configMapRef.name", "", "ConfigMap", false, false},
     {"containers[].envFrom[].secretRef.name", "", "Secret", false, false},
     {"containers[].env[].valueFrom.configMapKeyRef.name", "", "ConfigMap", false, false},
@@ -176,6 +198,7 @@ struct walking {
     const struct rule *rule;
     ref_fn fn;
     void *ctx;
+    bool is_pods;
 };
 
 static bool is_cluster_kind(const char *kind)
@@ -187,8 +210,10 @@ static void on_leaf(void *ctx, const json_t *parent, const char *value)
 {
     const struct walking *w = ctx;
     const struct rule *r = w->rule;
-    struct ref ref = {r->to_group, r->to_kind, w->id->namespace, value,
-                      r->need,     r->why,     r->is_hard,       r->path};
+    struct ref ref = {
+        r->to_group, r->to_kind, w->id->namespace,
+        value,       r->need,    r->why,
+        r->is_hard,  r->path,    w->is_pods && !json_dot_bool(parent, "optional", false)};
     char group[254];
     if (r->flags & SIBLING_KIND) {
         const char *kind = json_dot_str(parent, "kind");
@@ -229,29 +254,38 @@ static bool kind_matches(const char *pattern, const char *kind)
     return *pattern == '*' ? str_ends(kind, pattern + 1) : !strcmp(pattern, kind);
 }
 
-static bool is_cron_job(const struct object_id *id)
+static const struct workload_kind {
+    const char *group, *kind, *path; // of its pod template
+} workload_kinds[] = {{"", "ReplicationController", "spec.template"},
+                      {"apps", "Deployment", "spec.template"},
+                      {"apps", "StatefulSet", "spec.template"},
+                      {"apps", "DaemonSet", "spec.template"},
+                      {"apps", "ReplicaSet", "spec.template"},
+                      {"batch", "Job", "spec.template"},
+                      {"batch", "CronJob", "spec.jobTemplate.spec.template"},
+                      {"argoproj.io", "Rollout", "spec.template"},
+                      {"serving.knative.dev", "Service", "spec.template"}};
+
+static const struct workload_kind *workload_kind(const struct object_id *id)
 {
-    return !strcmp(id->kind, "CronJob") && !strcmp(id->group, "batch");
+    for (size_t i = 0; i < ARRAY_LEN(workload_kinds); i++)
+        if (!strcmp(workload_kinds[i].kind, id->kind) &&
+            !strcmp(workload_kinds[i].group, id->group))
+            return &workload_kinds[i];
+    return NULL;
 }
 
 bool has_pod_template(const struct object_id *id)
 {
-    const char *k = id->kind;
-    bool apps =
-        !strcmp(id->group, "apps") && (!strcmp(k, "Deployment") || !strcmp(k, "StatefulSet") ||
-                                       !strcmp(k, "DaemonSet") || !strcmp(k, "ReplicaSet"));
-    bool job = !strcmp(id->group, "batch") && !strcmp(k, "Job");
-    bool rc = !*id->group && !strcmp(k, "ReplicationController");
-    return apps || job || rc || is_cron_job(id);
+    return workload_kind(id) != NULL;
 }
 
 const json_t *pod_template_of(const struct object_id *id, const json_t *doc)
 {
+    const struct workload_kind *k = workload_kind(id);
     if (!strcmp(id->kind, "Pod") && !*id->group)
         return doc;
-    if (is_cron_job(id))
-        return json_dot(doc, "spec.jobTemplate.spec.template");
-    return has_pod_template(id) ? json_dot(doc, "spec.template") : NULL;
+    return k ? json_dot(doc, k->path) : NULL;
 }
 
 static void pod_refs(const struct object_id *id, const json_t *spec, ref_fn fn, void *ctx)
@@ -266,7 +300,7 @@ static void pod_refs(const struct object_id *id, const json_t *spec, ref_fn fn, 
                             .need = NEED_APPLIED,
                             .why = WHY_REFERENCE,
                             .is_hard = is_pod && p->hard_for_pods};
-        struct walking w = {id, &rule, fn, ctx};
+        struct walking w = {id, &rule, fn, ctx, true};
         walk(spec, NULL, p->path, on_leaf, &w);
     }
 }
@@ -277,7 +311,7 @@ void refs_each(const struct object_id *id, const json_t *doc, ref_fn fn, void *c
         const struct rule *r = &rules[i];
         if (strcmp(r->group, id->group) != 0 || !kind_matches(r->kind, id->kind))
             continue;
-        struct walking w = {id, r, fn, ctx};
+        struct walking w = {id, r, fn, ctx, false};
         walk(doc, NULL, r->path, on_leaf, &w);
     }
     const json_t *tpl = pod_template_of(id, doc);

@@ -16,6 +16,7 @@ struct ref {
     enum edge_why why;
     bool is_hard;
     const char *path; // the field, as it is written in the table
+    bool is_pods;     // pods do not start without it
 };
 
 typedef void (*ref_fn)(void *ctx, const struct ref *r);
