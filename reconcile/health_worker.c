@@ -102,9 +102,9 @@ static NORETURN void run_child(const struct health_custom *c, int fd, pid_t pare
     setrlimit(RLIMIT_FSIZE, &none);
     signal(SIGINT, SIG_IGN); // meant for the parent, whose end is ours
     int sink = open("/dev/null", O_RDWR);
-    if (getppid() != parent || dup2(fd, STDIN_FILENO) < 0 || dup2(sink, STDOUT_FILENO) < 0 ||
-        close_range(STDERR_FILENO + 1, ~0U, 0))
+    if (getppid() != parent || dup2(fd, STDIN_FILENO) < 0 || dup2(sink, STDOUT_FILENO) < 0)
         _exit(1);
+    closefrom(STDERR_FILENO + 1);
     while (serve_one(c, STDIN_FILENO))
         ;
     _exit(0);

@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 300
+#
+# The health scripts of argocd-cm hold waves back: those of the desired state, else those of the
+# cluster. One that is desired and cannot be read ends the run; one in the cluster does not.
+set -euo pipefail
+. "$(dirname "$0")/../lib/env.sh"
+. "$LIB/cluster.sh"
+
+export XDG_CACHE_HOME=$SCRATCH/cache
+REPO=$SCRATCH/repo
+
+# A ConfigMap called gate is healthy when it says so.
+config() {
+  cat <<'EOC'
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: argocd-cm
+  namespace: argocd
+  labels: {app.kubernetes.io/part-of: argocd}
+data:
+  resource.customizations.health.ConfigMap: |
+    if obj.metadata.name ~= "gate" or obj.data.ready == "yes" then
+      return {status = "Healthy"}
+    end
+    return {status = "Progressing", message = "the gate is closed"}
+EOC
+}
+
+objects() { # READY
+  cat <<EOC
+apiVersion: v1
+kind: Namespace
+metadata: {name: demo}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: gate, namespace: demo, annotations: {argocd.argoproj.io/sync-wave: "1"}}
+data: {ready: "$1"}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: after, namespace: demo, annotations: {argocd.argoproj.io/sync-wave: "2"}}
+EOC
+}
+
+boot() { "$REGROW" bootstrap --timeout 5s "$REPO" >"$SCRATCH/out" 2>&1; }
+
+desired() {
+  mkdir -p "$REPO"
+  printf 'apiVersion: v1\nkind: Namespace\nmetadata: {name: argocd}\n' >"$REPO/argocd.yaml"
+  config >"$REPO/config.yaml"
+  objects no >"$REPO/objects.yaml"
+  refuse 'a closed gate is waited for' 8 boot
+  like "$(cat "$SCRATCH/out")" 'the gate is closed' 'what the script says is shown'
+  refuse 'the wave behind it is not there' 1 kubectl get cm -n demo after
+  refuse 'nor after another run' 8 boot
+  refuse 'still not there' 1 kubectl get cm -n demo after
+  objects yes >"$REPO/objects.yaml"
+  check 'an open gate lets the run end' boot
+  check 'the wave behind it is there' kubectl get cm -n demo after
+}
+
+unreadable() {
+  sed -i 's/health.ConfigMap/health.a_b_c/' "$REPO/config.yaml"
+  refuse 'a desired key that means nothing' 3 boot
+  like "$(cat "$SCRATCH/out")" 'config.yaml' 'is named with its file'
+}
+
+live() {
+  cluster_wipe
+  rm "$REPO/argocd.yaml" "$REPO/config.yaml"
+  objects no >"$REPO/objects.yaml"
+  kubectl create namespace argocd >/dev/null
+  config | kubectl apply -f - >/dev/null
+  refuse 'the scripts of the cluster hold back as well' 8 boot
+  like "$(cat "$SCRATCH/out")" 'the gate is closed' 'in their own words'
+  kubectl patch cm -n argocd argocd-cm --type merge \
+    -p '{"data":{"resource.customizations.health.a_b_c":"return {}"}}' >/dev/null
+  check 'scripts of the cluster that cannot be read hold up nobody' boot
+  check 'the wave is there by the built-in rules' kubectl get cm -n demo after
+}
+
+command_line() {
+  objects no >"$SCRATCH/gate.yaml"
+  config >"$SCRATCH/cm.yaml"
+  like "$("$REGROW" health --customizations "$SCRATCH/cm.yaml" "$SCRATCH/gate.yaml")" \
+    'Progressing +ConfigMap demo/gate: the gate is closed' 'the command takes scripts, too'
+  like "$("$REGROW" health "$SCRATCH/gate.yaml")" '- +ConfigMap demo/gate' 'and does without them'
+}
+
+cluster_up main
+run_case desired desired
+run_case unreadable unreadable
+run_case live live
+run_case 'command line' command_line
