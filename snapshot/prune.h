@@ -15,6 +15,7 @@ struct keep_rules { // 0: rule off
 };
 struct keep_decision {
     uint64_t seq;
+    struct sha256 hash;
     bool keep;
     const char *why; // "daily", "newest good", "younger than 7 d" …
 };
@@ -34,6 +35,7 @@ struct prune_opts {
     bool sweep;        // prune: delete what has waited for the grace
     bool dry_run_only; // decide, change nothing
     bool exclusive;    // stated: no writer runs (stores without atomic create)
+    int64_t retain_ms; // object lock of what stays is extended to so long from now; 0: left alone
     int64_t grace_ms;  // 72 h
 };
 struct prune_result {
