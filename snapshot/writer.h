@@ -28,24 +28,26 @@ CLEANUP_FN(struct writer, writer_free, writer_freep);
 // The newest snapshot not void this one follows; NULL: the first. Borrowed.
 const struct entry *writer_previous(const struct writer *w);
 const struct entry *writer_last_good(const struct writer *w);
-// The list id and object count an application had in the newest snapshot (its n record).
-bool writer_known_app(const struct writer *w, const char *app, struct blob_id *list,
-                      uint32_t *objects);
+// What the store had lost or damaged, one line each. Borrowed.
+const struct strv *writer_warnings(const struct writer *w);
+// The list that had that name in the newest snapshot (its n record: "repository URL", an
+// application's name …), and the count noted with it.
+bool writer_known_list(const struct writer *w, const char *name, struct blob_id *list,
+                       uint32_t *count);
 // Was this Git tip in the newest snapshot (t record)?
 bool writer_known_tip(const struct writer *w, const char *hex);
-bool writer_has(const struct writer *w, const struct blob_id *id); // in what it may stand on
 
-// A blob of kinds r l o k s f; bytes are copied. The same blob twice is one.
+// A blob of kinds r l o k s; bytes are copied. The same blob twice is one.
 struct blob_id writer_add(struct writer *w, char kind, const void *p, size_t len);
 // A file as pieces of kind 'f' or (with git >= 0, number of the Git pack) 'g', read again at
-// commit. *out: {"size","sha256","blobs":[…]}, owned.
+// commit: it must stay as it is until then. *out: {"size","sha256","blobs":[…]}, owned.
 MUST_CHECK bool writer_add_file(struct writer *w, const char *path, int git, json_t **out,
                                 struct err *err);
-// Keeps a blob of the previous snapshot that was not captured again (an unknown application).
-// False: it is not there.
-bool writer_keep(struct writer *w, const struct blob_id *id);
-void writer_note_app(struct writer *w, const char *app, const struct blob_id *list,
-                     uint32_t objects);
+// The same from memory (copied).
+json_t *writer_add_bytes(struct writer *w, const void *p, size_t len);
+// Names a list of this snapshot, so that the next run finds it without being able to read it.
+void writer_note_list(struct writer *w, const char *name, const struct blob_id *list,
+                      uint32_t count);
 void writer_note_tip(struct writer *w, const char *hex);
 
 // What the snapshot is, except for what the writer fills: epoch, objects, git, bytes, check.
