@@ -46,9 +46,9 @@ static bool self_test(struct err *err)
     struct buf opened CLEANUP(buf_clear) = {0};
     age_identity_new(&id);
     *vec_push(&ids.v) = id;
-    age_seal((const uint8_t(*)[KEY_BYTES])id.public, 1, text, sizeof(text), &sealed, NULL);
     struct age_keys keys = {.identities = &ids};
-    bool ok = age_open(&keys, sealed.p, sealed.len, sizeof(text), &opened, err) &&
+    bool ok = age_seal(&id.public, 1, text, sizeof(text), &sealed, NULL, err) &&
+              age_open(&keys, sealed.p, sealed.len, sizeof(text), &opened, err) &&
               opened.len == sizeof(text) && !memcmp(opened.p, text, sizeof(text));
     age_identities_clear(&ids);
     crypto_wipe(&id, sizeof(id));

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Content of one snapshot: packs are fetched when first needed, compared with their name, opened,
+// compared with the index, and the last few are kept.
+#include "snapshot/reader.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "gitops/canon.h"
+#include "snapshot/idmap.h"
+
+#define CACHED_PACKS 6 // opened, up to 8 MiB each
+
+struct location {
+    uint32_t pack; // position in packs
+    uint32_t offset, len;
+    char kind;
+};
+struct reader_pack {
+    struct index_pack info;
+    VEC(struct index_record) records; // in order, as the index says
+    struct pack open;                 // entries.len 0: not open
+    unsigned long long used;          // when it was last needed
+};
+struct reader {
+    struct repo *r;
+    char *chain;
+    struct blob_id root;
+    struct age_identities ids; // a copy of the one identity
+    struct blob_namer *namer;
+    struct batches batches;
+    VEC(struct reader_pack) packs;
+    VEC(struct location) locations;
+    struct idmap map; // id -> position in locations
+    unsigned long long clock;
+    unsigned n_open;
+};
+
+static void add_batch(struct reader *r, const struct index *x)
+{
+    size_t first = r->packs.len;
+    for (size_t i = 0; i < x->packs.len; i++)
+        vec_push(&r->packs)->info = x->packs.v[i];
+    uint32_t offset = 0;
+    uint16_t pack = INDEX_NO_PACK;
+    for (size_t i = 0; i < x->records.len; i++) {
+        const struct index_record *rec = &x->records.v[i];
+        if (rec->pack == INDEX_NO_PACK)
+            continue;
+        offset = rec->pack == pack ? offset : 0;
+        pack = rec->pack;
+        idmap_set(&r->map, &rec->id, (uint32_t)r->locations.len);
+        *vec_push(&r->locations) = (struct location){
+            .pack = (uint32_t)(first + pack), .offset = offset, .len = rec->len, .kind = rec->kind};
+        *vec_push(&r->packs.v[first + pack].records) = *rec;
+        offset += rec->len;
+    }
+}
+
+bool reader_open(struct repo *repo, const char *chain, const struct entry *snapshot,
+                 const struct age_identity *identity, struct reader **out, struct err *err)
+{
+    struct reader *r CLEANUP(reader_freep) = mem_alloc(sizeof(*r));
+    struct chain_keys keys;
+    r->r = repo;
+    r->chain = str_dup(chain);
+    r->root = snapshot->snapshot.root;
+    *vec_push(&r->ids.v) = *identity;
+    chain_keys_derive(identity, repo->marker.repo, chain, &keys);
+    r->namer = blob_namer_new(keys.id_key);
+    bool ok = batches_read(repo, chain, snapshot, &keys, &r->batches, err);
+    crypto_wipe(&keys, sizeof(keys));
+    if (!ok)
+        return false;
+    for (size_t i = 0; i < r->batches.v.len; i++)
+        add_batch(r, &r->batches.v.v[i]);
+    *out = TAKE(r);
+    return true;
+}
+
+void reader_free(struct reader *r)
+{
+    if (!r)
+        return;
+    for (size_t i = 0; i < r->packs.len; i++) {
+        vec_clear(&r->packs.v[i].records);
+        pack_clear(&r->packs.v[i].open);
+    }
+    vec_clear(&r->packs);
+    vec_clear(&r->locations);
+    idmap_clear(&r->map);
+    batches_clear(&r->batches);
+    age_identities_clear(&r->ids);
+    blob_namer_free(r->namer);
+    free(r->chain);
+    free(r);
+}
+
+bool reader_has(const struct reader *r, const struct blob_id *id)
+{
+    return idmap_has(&r->map, id);
+}
+
+// ---- packs ----
+
+static void close_oldest(struct reader *r)
+{
+    struct reader_pack *oldest = NULL;
+    for (size_t i = 0; i < r->packs.len; i++)
+        if (r->packs.v[i].open.entries.len && (!oldest || r->packs.v[i].used < oldest->used))
+            oldest = &r->packs.v[i];
+    if (!oldest)
+        return;
+    pack_clear(&oldest->open);
+    oldest->open = (struct pack){0};
+    r->n_open--;
+}
+
+// The table inside must be what the index says.
+static bool table_agrees(const struct reader_pack *p)
+{
+    if (p->open.entries.len != p->records.len)
+        return false;
+    for (size_t i = 0; i < p->records.len; i++)
+        if (p->open.entries.v[i].kind != p->records.v[i].kind ||
+            p->open.entries.v[i].len != p->records.v[i].len)
+            return false;
+    return true;
+}
+
+static bool need_pack(struct reader *r, struct reader_pack *p, struct err *err)
+{
+    p->used = ++r->clock;
+    if (p->open.entries.len)
+        return true;
+    CLEANUP(str_freep) char *hex = hex_encode(p->info.id.b, sizeof(p->info.id.b));
+    CLEANUP(str_freep) char *name = chain_file(r->chain, "packs", hex);
+    struct buf bytes CLEANUP(buf_clear) = {0};
+    struct age_keys keys = {.identities = &r->ids};
+    if (!repo_fetch(r->r, name, PACK_MAX_BYTES, &bytes, err))
+        return false;
+    if (bytes.len != p->info.size)
+        return err_set(err, ERR_CORRUPT, "%s has another size than its index says", name);
+    while (r->n_open >= CACHED_PACKS)
+        close_oldest(r);
+    if (!pack_open(&keys, bytes.p, bytes.len, &p->open, err))
+        return err_wrap(err, "%s", name);
+    r->n_open++;
+    if (table_agrees(p))
+        return true;
+    pack_clear(&p->open);
+    p->open = (struct pack){0};
+    r->n_open--;
+    return err_set(err, ERR_CORRUPT, "%s holds something else than its index says", name);
+}
+
+static bool check_id(struct reader *r, const struct blob_id *want, char kind, const void *p,
+                     size_t len, struct err *err)
+{
+    struct blob_id got = blob_name(r->namer, kind, p, len);
+    char hex[33];
+    if (blob_id_eq(&got, want))
+        return true;
+    blob_id_hex(want, hex);
+    return err_set(err, ERR_CORRUPT, "blob %s is not what its name says", hex);
+}
+
+bool reader_blob(struct reader *r, const struct blob_id *id, char *kind, struct buf *out,
+                 struct err *err)
+{
+    uint32_t at;
+    char hex[33];
+    blob_id_hex(id, hex);
+    if (!idmap_get(&r->map, id, &at))
+        return err_set(err, ERR_CORRUPT, "blob %s is in no pack of this snapshot", hex);
+    const struct location *l = &r->locations.v[at];
+    struct reader_pack *p = &r->packs.v[l->pack];
+    if (!need_pack(r, p, err) ||
+        !check_id(r, id, l->kind, p->open.content.p + l->offset, l->len, err))
+        return false;
+    if (kind)
+        *kind = l->kind;
+    buf_append(out, p->open.content.p + l->offset, l->len);
+    return true;
+}
+
+bool reader_json(struct reader *r, const struct blob_id *id, char kind, json_t **out,
+                 struct err *err)
+{
+    struct buf b CLEANUP(buf_clear) = {0};
+    char found;
+    if (!reader_blob(r, id, &found, &b, err))
+        return false;
+    char hex[33];
+    blob_id_hex(id, hex);
+    if (found != kind)
+        return err_set(err, ERR_CORRUPT, "blob %s is of kind %c, not %c", hex, found, kind);
+    if (canon_read(b.p, b.len, out, err))
+        return true;
+    err->kind = ERR_CORRUPT;
+    return err_wrap(err, "blob %s", hex);
+}
+
+bool reader_root(struct reader *r, json_t **out, struct err *err)
+{
+    return reader_json(r, &r->root, 'r', out, err) || err_wrap(err, "root");
+}
+
+// ---- files ----
+
+static bool pass_piece(struct reader *r, const json_t *hex, struct sha256_ctx *hash, uint64_t *size,
+                       reader_sink_fn sink, void *ctx, struct err *err)
+{
+    struct blob_id id;
+    struct buf b CLEANUP(buf_clear) = {0};
+    char kind;
+    if (!json_is_string(hex) || !blob_id_parse(json_string_value(hex), &id))
+        return err_set(err, ERR_CORRUPT, "a file's piece has no name");
+    if (!reader_blob(r, &id, &kind, &b, err))
+        return false;
+    if (kind != 'f' && kind != 'g')
+        return err_set(err, ERR_CORRUPT, "a file's piece is of kind %c", kind);
+    sha256_add(hash, b.p, b.len);
+    *size += b.len;
+    return !sink || sink(ctx, b.p, b.len, err);
+}
+
+bool reader_file(struct reader *r, const json_t *file, reader_sink_fn sink, void *ctx,
+                 struct err *err)
+{
+    const char *want = json_string_value(json_object_get(file, "sha256"));
+    const json_t *blobs = json_object_get(file, "blobs");
+    json_int_t size = json_integer_value(json_object_get(file, "size"));
+    struct sha256_ctx *hash = sha256_begin();
+    uint64_t got = 0;
+    bool ok = true;
+    size_t i;
+    json_t *hex;
+    json_array_foreach(blobs, i, hex)
+    {
+        ok = pass_piece(r, hex, hash, &got, sink, ctx, err);
+        if (!ok)
+            break;
+    }
+    struct sha256 h = sha256_end(hash);
+    CLEANUP(str_freep) char *is = hex_encode(h.b, sizeof(h.b));
+    if (ok && (!want || size < 0 || got != (uint64_t)size || strcmp(want, is) != 0))
+        ok = err_set(err, ERR_CORRUPT, "a file read back is not the one that was stored");
+    return ok;
+}
+
+// ---- all of it ----
+
+static bool each_of_pack(struct reader *r, struct reader_pack *p,
+                         bool (*blob)(void *ctx, const struct blob_id *id, char kind, const void *p,
+                                      size_t len, struct err *err),
+                         void *ctx, struct reader_stats *stats, struct err *err)
+{
+    size_t offset = 0;
+    if (!need_pack(r, p, err))
+        return false;
+    for (size_t i = 0; i < p->records.len; i++) {
+        const struct index_record *rec = &p->records.v[i];
+        const char *bytes = p->open.content.p + offset;
+        if (!check_id(r, &rec->id, rec->kind, bytes, rec->len, err) ||
+            (blob && !blob(ctx, &rec->id, rec->kind, bytes, rec->len, err)))
+            return false;
+        offset += rec->len;
+        stats->blobs++;
+        stats->content += rec->len;
+    }
+    stats->packs++;
+    stats->stored += p->info.size;
+    return true;
+}
+
+bool reader_each(struct reader *r,
+                 bool (*blob)(void *ctx, const struct blob_id *id, char kind, const void *p,
+                              size_t len, struct err *err),
+                 void *ctx, struct reader_stats *stats, struct err *err)
+{
+    for (size_t i = 0; i < r->packs.len; i++)
+        if (!each_of_pack(r, &r->packs.v[i], blob, ctx, stats, err))
+            return false;
+    return true;
+}
