@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gitops/canon.h"
+#include "gitops/gitops.h"
 #include "snapshot/idmap.h"
 
 #define CACHED_PACKS 6 // opened, up to 8 MiB each

@@ -448,9 +448,8 @@ static void two_writers(void **state)
 }
 
 // ---- power cuts ----
-static void seed_folder(struct store *folder)
+static void seed_folder(const struct store *mem, struct store *folder)
 {
-    struct store *mem = log_kit_store(true);
     static const char *const names[] = {"trust/0001", "regrow.json"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         const struct buf *b = memstore_file(mem, names[i]);
@@ -458,15 +457,12 @@ static void seed_folder(struct store *folder)
         bool made = false;
         assert_true(store_create(folder, names[i], b->p, b->len, NULL, &made, &err));
     }
-    store_free(mem);
 }
 
-static void open_folder(struct powercut *p, struct repo *r)
+static void open_folder(const struct store *mem, struct powercut *p, struct repo *r)
 {
-    struct store *mem = log_kit_store(true);
     struct sha256 pin = kit_pin(mem);
     struct err err = {0};
-    store_free(mem);
     if (!repo_open_store_take(store_folder_new("/repo", powercut_fs(p)), &pin, r, &err))
         fail_msg("%s", err.msg);
 }
@@ -478,18 +474,19 @@ static void power_cuts(void **state)
     (void)state;
     unsigned cut = 0;
     unsigned steps = 0; // of a run that is not cut
+    struct store *mem = log_kit_store(true);
+    struct credential job = snap_kit_job("writer");
     for (uint64_t seed = 0; seed < 1001; seed++) {
         struct powercut *p = powercut_new(seed);
         struct store *folder = store_folder_new("/repo", powercut_fs(p));
         struct repo r;
         struct snap_state s = {.apps = 3, .objects = 3, .version = 1};
-        seed_folder(folder);
+        seed_folder(mem, folder);
         store_free(folder);
-        open_folder(p, &r);
+        open_folder(mem, p, &r);
         struct entry first = write_ok(&r, &s);
         struct snap_state next = s;
         next.version = 2;
-        struct credential job = snap_kit_job("writer");
         struct entry e = {0};
         struct err err = {0};
         powercut_at(p, steps ? 1 + (unsigned)(seed * 7919 % steps) : 0);
@@ -499,7 +496,7 @@ static void power_cuts(void **state)
         steps = steps ? steps : powercut_steps(p);
         repo_close(&r);
         powercut_reboot(p);
-        open_folder(p, &r);
+        open_folder(mem, p, &r);
         expect_readable(&r, &first, &s);
         if (reported)
             expect_readable(&r, &e, &next);
@@ -508,10 +505,11 @@ static void power_cuts(void **state)
         entry_clear(&again);
         entry_clear(&first);
         entry_clear(&e);
-        credential_clear(&job);
         repo_close(&r);
         powercut_free(p);
     }
+    credential_clear(&job);
+    store_free(mem);
     assert_int_equal(cut, 1000);
 }
 
