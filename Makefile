@@ -45,8 +45,11 @@ need_pkgs = $(if $(shell pkg-config --exists $(PKGS) && echo yes),,$(error packa
 	run scripts/setup (build: only what compiling needs)))
 PKG_CFLAGS = $(need_pkgs)$(eval PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS)))$(PKG_CFLAGS)
 PKG_LIBS = $(eval PKG_LIBS := $(shell pkg-config --libs $(PKGS)))$(PKG_LIBS)
+# An enumerator that only some builds of libgit2 1.5 have.
+PACK_LIMIT = $(eval PACK_LIMIT := $(shell echo 'int x = GIT_OPT_SET_PACK_MAX_OBJECT_SIZE;' | \
+	$(CC) -include git2.h -fsyntax-only -xc - 2>/dev/null && echo -DHAVE_PACK_MAX_OBJECT_SIZE))$(PACK_LIMIT)
 BASIC := -std=c17 -D_GNU_SOURCE -DREGROW_VERSION='"$(VERSION)"' -I. -MMD -MP
-COMPILE = $(CC) $(BASIC) $(WARN) $(CFLAGS) $(MODE) $(PKG_CFLAGS)
+COMPILE = $(CC) $(BASIC) $(WARN) $(CFLAGS) $(MODE) $(PKG_CFLAGS) $(PACK_LIMIT)
 LINK = $(CC) $(CFLAGS) $(MODE) $(MODE_LD) $(LDFLAGS)
 LIBS = -Wl,--as-needed $(PKG_LIBS) -lpthread -lm
 

@@ -30,6 +30,19 @@ char *repo_url_normal(const char *url)
     return TAKE(s);
 }
 
+char *repo_url_shown(const char *url)
+{
+    const char *sep = strstr(url, "://");
+    const char *host = sep ? sep + 3 : url;
+    size_t n = strcspn(host, "/?#");
+    const char *at = memrchr(host, '@', n);
+    // A user alone may be a token; that of ssh is none.
+    bool is_secret = at && (memchr(host, ':', (size_t)(at - host)) || !str_starts(url, "ssh:"));
+    if (!sep || !is_secret)
+        return str_dup(url);
+    return str_printf("%.*s%s", (int)(host - url), url, at + 1);
+}
+
 // Walks a list with negations: a matching "!x" rejects at once; one that does not match allows.
 static bool list_permits(const json_t *list, const char *text,
                          bool (*matches)(const char *pattern, const char *text))
@@ -186,9 +199,11 @@ bool project_permits_app(const json_t *project, const struct application *a,
                        a->name, a->namespace, a->project);
     for (size_t i = 0; i < a->sources.len; i++) {
         const struct app_source *s = &a->sources.v[i];
-        if (!list_permits(json_dot(project, "spec.sourceRepos"), s->repo_url, repo_matches))
-            return err_set(err, ERR_DENIED, "application repo %s is not permitted in project '%s'",
-                           s->repo_url, a->project);
+        if (list_permits(json_dot(project, "spec.sourceRepos"), s->repo_url, repo_matches))
+            continue;
+        CLEANUP(str_freep) char *shown = repo_url_shown(s->repo_url);
+        return err_set(err, ERR_DENIED, "application repo %s is not permitted in project '%s'",
+                       shown, a->project);
     }
     const char *ns = a->dest_namespace ? a->dest_namespace : "";
     if (!destination_permitted(project, cluster, ns))

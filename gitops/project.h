@@ -28,5 +28,7 @@ MUST_CHECK bool project_with_globals(json_t *project, const char *settings, cons
 // Repository URLs as Argo CD compares them: lower case, ".git" and trailing "/" off, ssh forms
 // unified ("git@host:a/b" = "ssh://git@host/a/b"). Owned.
 char *repo_url_normal(const char *url);
+// Fit for printing: user and password taken out (not the user of ssh). Owned.
+char *repo_url_shown(const char *url);
 
 #endif

@@ -228,7 +228,7 @@ static void recalled(void *ctx, bool cancelled)
         err_set(&n->err, ERR_CANCELLED, "interrupted");
     else if (!n->chart.file && n->c->o->offline)
         err_set(&n->err, ERR_NOT_FOUND, "%s %s of %s is not in the cache", n->name ? n->name : "it",
-                n->target, n->url);
+                n->target, n->shown);
     if (n->chart.file || err_is_set(&n->err))
         chart_settle(n);
     else if (n->is_oci)
@@ -279,6 +279,7 @@ static struct chart_need *need_of(struct source_ctx *s, const char *url, const c
     struct chart_need *n = mem_alloc(sizeof(*n));
     n->c = s;
     n->url = str_dup(url);
+    n->shown = url_redacted(url);
     n->name = str_dup_or_null(name);
     n->target = str_dup(target);
     n->project = str_dup(project);
@@ -341,8 +342,9 @@ bool url_fetch(struct source_ctx *s, const char *url, size_t max_bytes, struct b
     struct url_need *n = NULL;
     if (file)
         return file_read(file, max_bytes, out, err);
+    CLEANUP(str_freep) char *shown = url_redacted(at);
     if (s->o->offline)
-        return err_set(err, ERR_NOT_FOUND, "%s: --offline forbids to ask", at);
+        return err_set(err, ERR_NOT_FOUND, "%s: --offline forbids to ask", shown);
     for (size_t i = 0; !n && i < s->charts->urls.len; i++)
         if (!strcmp(s->charts->urls.v[i]->url, at) &&
             !strcmp(s->charts->urls.v[i]->project, project))
@@ -379,6 +381,7 @@ static void chart_need_free(struct chart_need *n)
     err_clear(&n->err);
     buf_clear(&n->body);
     free(n->url);
+    free(n->shown);
     free(n->name);
     free(n->target);
     free(n->project);

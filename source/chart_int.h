@@ -16,7 +16,8 @@
 struct chart_need {
     struct wanted need;
     struct source_ctx *c;
-    char *url; // of the repository, after mirrors
+    char *url;   // of the repository, after mirrors
+    char *shown; // url, fit for printing
     char *name, *target, *project;
     bool is_oci;
     struct chart chart;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "source/gitcache.h"
 #include "source/gitrepo.h"
 #include "source/ssh.h"
 
@@ -60,7 +61,7 @@ static bool offline_refs(struct gitsrc *g, struct err *err)
     if (!file_read(path, MAX_KEPT_LIST, &b, err)) {
         err_clear(err);
         return err_set(err, ERR_NOT_FOUND, "%s is not in the cache, and --offline forbids to ask",
-                       g->url);
+                       g->shown);
     }
     struct strv lines = {0};
     strv_split(&lines, b.p, '\n');
@@ -129,6 +130,7 @@ static struct gitsrc *gitsrc_new(struct source_ctx *c, const char *url, const ch
     struct gitsrc *g = mem_alloc(sizeof(*g));
     gitrepo_init();
     g->c = c;
+    g->use_fd = -1;
     g->written = str_dup(url);
     g->project = str_dup(project);
     g->url = source_mirror_url(c->o, url);
@@ -136,7 +138,8 @@ static struct gitsrc *gitsrc_new(struct source_ctx *c, const char *url, const ch
     size_t n = strlen(g->url);
     while (n > 1 && g->url[n - 1] == '/')
         g->url[--n] = 0;
-    g->remote = (struct gitremote){.c = c, .url = g->url, .project = g->project};
+    g->shown = url_redacted(g->url);
+    g->remote = (struct gitremote){.c = c, .url = g->url, .shown = g->shown, .project = g->project};
     if (!gitsrc_local_path(g->url)) {
         struct sha256 h = sha256_of(g->url, n);
         CLEANUP(str_freep) char *hex = hex_encode(h.b, 16);
@@ -154,11 +157,13 @@ void gitsrc_free(struct gitsrc *g)
         gitcommit_free(g->commits.v[i]);
     vec_clear(&g->commits);
     git_repository_free(g->repo);
+    fd_closep(&g->use_fd);
     git_refs_clear(&g->refs);
     gitremote_clear(&g->remote);
     wanted_clear(&g->listed);
     err_clear(&g->err);
     free(g->url);
+    free(g->shown);
     free(g->written);
     free(g->normal);
     free(g->project);
@@ -216,9 +221,9 @@ bool gitsrc_resolve(struct gitsrc *g, const char *target, const char *tag_prefix
     if (!is_id && !wanted_wait(&g->listed, &g->c->waits, err))
         return false;
     if (!revision_resolve_git(target, tag_prefix, &g->refs, &id, &by, err))
-        return err_wrap(err, "%s", g->url);
+        return err_wrap(err, "%s", g->shown);
     if (strlen(id) != 40)
-        return err_set(err, ERR_INVALID, "%s: \"%.80s\" is no commit id", g->url, id);
+        return err_set(err, ERR_INVALID, "%s: \"%.80s\" is no commit id", g->shown, id);
     struct gitcommit *c = gitcommit_at(g, id, 0);
     if (!wanted_wait(&c->need, &g->c->waits, err))
         return false;
@@ -252,10 +257,7 @@ static bool read_file(const struct git_file *f, size_t max_bytes, struct buf *ou
     if (gitrepo_read(home->repo, f, max_bytes, out, err))
         return true;
     if (err->kind == ERR_CORRUPT && home->dir) {
-        CLEANUP(str_freep) char *mark = path_join(home->dir, "damaged");
-        struct err ignored = {0};
-        if (!file_replace(mark, "", 0, 0600, &ignored))
-            err_clear(&ignored);
+        gitcache_mark_damaged(home);
         err_hint(err, "The cache is damaged; the next run fetches the repository again.");
     }
     return false;
@@ -273,7 +275,7 @@ bool gitcommit_locate(const struct gitcommit *c, const char *path, char **out, s
         return false;
     if (files_resolve(&c->files, path, read_link, NULL, out, err))
         return files_are_known(&c->files, *out, false, err);
-    return err_wrap(err, "%s", c->g->url);
+    return err_wrap(err, "%s", c->g->shown);
 }
 
 bool gitcommit_read(const struct gitcommit *c, const char *path, size_t max_bytes, struct buf *out,

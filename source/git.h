@@ -5,6 +5,7 @@
 //
 //   git.c        refs, names to commits, reading
 //   gitcommit.c  how a commit comes: look, fetch, store, walk
+//   gitcache.c   the folder of a remote
 //   submodule.c  what is mounted in it
 //   gitnet.c     the network        gitrepo.c   libgit2        files.c   the tree of a commit
 #ifndef SOURCE_GIT_H
@@ -29,6 +30,7 @@ struct gitcommit {
     int spool; // the pack as it comes
     struct gitcall *call;
     bool is_here, is_damaged, was_retried;
+    long long generation; // of the cache, when it was looked at
     int64_t started_ms;
     struct err err;
     VEC(struct submodule *) subs;
@@ -38,6 +40,7 @@ struct gitcommit {
 struct gitsrc {
     struct source_ctx *c;
     char *url;     // as it is asked: after mirrors
+    char *shown;   // fit for printing
     char *written; // as it was written: relative submodules start from it
     char *normal;  // the same, to compare
     char *project;
@@ -48,7 +51,9 @@ struct gitsrc {
     struct gitcall *call; // that lists
     struct err err;       // of the list, from the pool
     VEC(struct gitcommit *) commits;
-    git_repository *repo; // for reading on the loop's thread
+    int use_fd;                // held while the cache is read
+    struct gitcommit *crowded; // the commit that makes it anew
+    git_repository *repo;      // for reading on the loop's thread
 };
 
 // The repository of a URL as written, one for each run (and one for each project that has a

@@ -7,18 +7,14 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "source/git.h"
+#include "source/gitcache.h"
 #include "source/gitrepo.h"
-
-#define MAX_HAVE 8
-#define MAX_HAVE_BYTES (1U << 20)
-#define LOCK_MS 60000 // whoever holds it only computes
 
 static struct gitcommit *of(struct wanted *n)
 {
@@ -44,54 +40,15 @@ static void settle(struct gitcommit *c)
     wanted_settle(&c->need, &c->err);
 }
 
-// ---- what is there at depth 1, the newest last ----
-static void read_have(struct gitcommit *c, git_repository *repo)
-{
-    CLEANUP(str_freep) char *path = path_join(c->g->dir, "have");
-    struct buf b CLEANUP(buf_clear) = {0};
-    struct err err = {0};
-    struct strv lines = {0};
-    if (!file_exists(path) || !file_read(path, MAX_HAVE_BYTES, &b, &err)) {
-        err_clear(&err);
-        return;
-    }
-    strv_split(&lines, b.p, '\n');
-    for (size_t i = lines.len > MAX_HAVE + 1 ? lines.len - MAX_HAVE - 1 : 0; i < lines.len; i++)
-        if (strlen(lines.v[i]) == 40 && gitrepo_has(repo, lines.v[i]))
-            strv_push(&c->have, lines.v[i]);
-    strv_clear(&lines);
-}
-
-// Read again, since another commit may have been stored meanwhile.
-static void write_have(struct gitcommit *c, git_repository *repo)
-{
-    CLEANUP(str_freep) char *path = path_join(c->g->dir, "have");
-    struct buf b CLEANUP(buf_clear) = {0};
-    struct err err = {0};
-    strv_clear(&c->have);
-    read_have(c, repo);
-    for (size_t i = 0; i < c->have.len; i++)
-        if (strcmp(c->have.v[i], c->id) != 0)
-            buf_printf(&b, "%s\n", c->have.v[i]);
-    buf_printf(&b, "%s\n", c->id);
-    if (!file_replace(path, b.p, b.len, 0600, &err))
-        err_clear(&err); // the next fetch is larger than need be
-}
-
 // ---- look (pool) ----
-static char *damage_mark(const struct gitcommit *c)
-{
-    return path_join(c->g->dir, "damaged");
-}
-
 static void look(void *ctx)
 {
     struct gitcommit *c = ctx;
     struct gitsrc *g = c->g;
     git_repository *repo = NULL;
     if (g->dir) {
-        CLEANUP(str_freep) char *mark = damage_mark(c);
-        c->is_damaged |= file_exists(mark);
+        c->is_damaged |= gitcache_is_damaged(g);
+        c->generation = gitcache_generation(g);
     }
     bool ok = gitsrc_open_repo(g, &repo, &c->err);
     if (ok && gitrepo_has(repo, c->id) && !c->is_damaged) {
@@ -102,8 +59,8 @@ static void look(void *ctx)
             files_clear(&c->files);
             c->is_damaged = true;
         }
-    } else if (ok && g->dir && !c->is_damaged) {
-        read_have(c, repo);
+    } else if (ok && g->dir && !c->is_damaged && g->crowded != c) {
+        gitcache_have(g, repo, &c->have);
     }
     git_repository_free(repo);
 }
@@ -121,7 +78,7 @@ static void looked(void *ctx, bool cancelled)
     else if (c->is_here)
         submodules_begin(c);
     else if (!g->dir || g->c->o->offline) {
-        err_set(&c->err, ERR_NOT_FOUND, "commit %s of %s is not %s", c->id, g->url,
+        err_set(&c->err, ERR_NOT_FOUND, "commit %s of %s is not %s", c->id, g->shown,
                 g->dir ? "in the cache" : "there");
         settle(c);
     } else {
@@ -129,13 +86,30 @@ static void looked(void *ctx, bool cancelled)
     }
 }
 
+static void begin(void *ctx)
+{
+    struct gitcommit *c = ctx;
+    pool_submit(c->g->c->pool, look, looked, c);
+}
+
 void gitcommit_start(struct wanted *n)
 {
     struct gitcommit *c = of(n);
+    struct gitsrc *g = c->g;
+    bool is_first = g->use_fd < 0;
     files_clear(&c->files);
     c->is_here = c->is_damaged = c->was_retried = false;
     c->started_ms = clock_mono_ms();
-    pool_submit(c->g->c->pool, look, looked, c);
+    gitcache_use(g);
+    // A crowded cache is made anew by the first commit, if that has to be fetched; what others
+    // find in it must not go away under them, so they come after it.
+    if (is_first && g->dir && !g->c->o->offline && gitcache_is_crowded(g))
+        g->crowded = c;
+    // (One mounted in it comes after it anyway, and must not wait for what waits for it.)
+    if (g->crowded && g->crowded != c && !c->depth)
+        wanted_then(&g->crowded->need, begin, c);
+    else
+        begin(c);
 }
 
 // ---- fetch (loop) ----
@@ -189,43 +163,13 @@ static void fetch(void *ctx)
 }
 
 // ---- store (pool) ----
-static bool lock_cache(struct gitcommit *c, int *fd, struct err *err)
-{
-    CLEANUP(str_freep) char *path = path_join(c->g->dir, "lock");
-    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    int errnum = errno;
-    if (*fd < 0)
-        return err_set_errno(err, errnum, "open %s", path);
-    for (int64_t end = clock_mono_ms() + LOCK_MS; flock(*fd, LOCK_EX | LOCK_NB) != 0;) {
-        if (loop_stopping(c->g->c->loop))
-            return err_set(err, ERR_CANCELLED, "interrupted");
-        if (clock_mono_ms() > end)
-            return err_set(err, ERR_CONFLICT, "another process holds %s", path);
-        usleep(10000);
-    }
-    return true;
-}
-
-// A damaged cache makes room for a new one. Who still reads the old one keeps what it has open.
-static bool drop_cache(struct gitcommit *c, const char *path, struct err *err)
-{
-    CLEANUP(str_freep) char *mark = damage_mark(c);
-    CLEANUP(str_freep) char *old = str_printf("%s.damaged", path);
-    if (!dir_remove(old, err))
-        return false;
-    if (rename(path, old) != 0 && errno != ENOENT) {
-        int errnum = errno;
-        return err_set_errno(err, errnum, "put %s aside", path);
-    }
-    return dir_remove(old, err) && dir_remove(mark, err);
-}
-
 static bool store_locked(struct gitcommit *c, struct err *err)
 {
     struct gitsrc *g = c->g;
     git_repository *repo = NULL;
     CLEANUP(str_freep) char *path = gitsrc_objects(g);
-    if (c->is_damaged && !drop_cache(c, path, err))
+    bool only_crowded = g->crowded == c && !c->is_damaged;
+    if ((c->is_damaged || only_crowded) && !gitcache_drop(g, c->generation, only_crowded, err))
         return false;
     gitrepo_sweep(path);
     bool ok = gitrepo_open_cache(path, &repo, err);
@@ -234,10 +178,10 @@ static bool store_locked(struct gitcommit *c, struct err *err)
     // A pack of the same name that is damaged hides the one that came: that counts as damage.
     if (ok && !gitrepo_has(repo, c->id))
         ok = err_set(err, c->is_damaged ? ERR_NOT_FOUND : ERR_CORRUPT,
-                     "%s: commit %s is not in what the server sent", g->url, c->id);
+                     "%s: commit %s is not in what the server sent", g->shown, c->id);
     ok = ok && gitrepo_walk(repo, c->id, g, g->c->loop, &c->files, err);
     if (ok)
-        write_have(c, repo);
+        gitcache_note(g, repo, c->id);
     git_repository_free(repo);
     return ok;
 }
@@ -246,7 +190,7 @@ static void store(void *ctx)
 {
     struct gitcommit *c = ctx;
     int lock CLEANUP(fd_closep) = -1;
-    c->is_here = lock_cache(c, &lock, &c->err) && store_locked(c, &c->err);
+    c->is_here = gitcache_lock(c->g, &lock, &c->err) && store_locked(c, &c->err);
 }
 
 static void stored(void *ctx, bool cancelled)
@@ -269,12 +213,11 @@ static void stored(void *ctx, bool cancelled)
         settle(c);
         return;
     }
-    if (c->is_damaged) { // it was opened before it was put aside
+    if (c->is_damaged || g->crowded == c) { // it was opened before it was put aside
         git_repository_free(g->repo);
         g->repo = NULL;
     }
-    CLEANUP(str_freep) char *shown = url_redacted(g->url);
-    event_emit(g->c->o->events, "source.fetched", "{s:s, s:s, s:I}", "repo", shown, "commit", c->id,
-               "ms", (json_int_t)(clock_mono_ms() - c->started_ms));
+    event_emit(g->c->o->events, "source.fetched", "{s:s, s:s, s:I}", "repo", g->shown, "commit",
+               c->id, "ms", (json_int_t)(clock_mono_ms() - c->started_ms));
     submodules_begin(c);
 }

@@ -90,8 +90,7 @@ static struct gitcall *call_new(struct gitremote *r, gitcall_fn done, void *ctx)
 static void end_fetch(struct gitcall *c, struct err *err)
 {
     if (!err_is_set(err) && !c->reader.saw_pack) {
-        CLEANUP(str_freep) char *url = url_redacted(c->r->url);
-        err_set(err, ERR_UNAVAILABLE, "%s: the server sent no pack", url);
+        err_set(err, ERR_UNAVAILABLE, "%s: the server sent no pack", c->r->shown);
     }
     end(c, err);
 }
@@ -121,7 +120,7 @@ static void on_ls_refs(void *ctx, struct http_response *r, struct err *err)
     if (err_is_set(err))
         err_move(&e, err);
     else if (has_type(r, "result", &e) && !ls_refs_read(r->body.p, r->body.len, c->refs, &e))
-        err_wrap(&e, "%s", c->r->url);
+        err_wrap(&e, "%s", c->r->shown);
     end(c, &e);
 }
 
@@ -222,7 +221,7 @@ static bool on_stream_bytes(void *ctx, const char *p, size_t len)
         size_t used = 0;
         enum pkt k = pkt_next(c->answer.p + at, c->answer.len - at, &data, &n, &used);
         if (k == PKT_BAD)
-            return err_set(&c->err, ERR_INVALID, "%s does not speak Git's protocol", c->r->url);
+            return err_set(&c->err, ERR_INVALID, "%s does not speak Git's protocol", c->r->shown);
         if (k == PKT_MORE)
             break;
         c->is_past_greeting = k == PKT_FLUSH;
@@ -256,7 +255,7 @@ static void on_ssh_done(void *ctx, struct err *err)
     c->r->cred = c->key < c->keys->v.len ? c->keys->v.v[c->key] : NULL;
     const char *text = c->answer.p ? c->answer.p : "";
     if (!err_is_set(&e) && !greeting_read(text, c->answer.len, &c->r->greeting, c->refs, &e))
-        err_wrap(&e, "%s", c->r->url);
+        err_wrap(&e, "%s", c->r->shown);
     end(c, &e);
 }
 

@@ -10,7 +10,7 @@
 
 struct gitremote {
     struct source_ctx *c;
-    const char *url, *project; // borrowed
+    const char *url, *shown, *project; // borrowed
     // What listing has learned:
     struct git_greeting greeting;
     char *base; // after redirects; HTTP only

@@ -56,6 +56,9 @@ void gitrepo_init(void)
     git_libgit2_opts(GIT_OPT_SET_CACHE_MAX_SIZE, (ssize_t)32 << 20);
     git_libgit2_opts(GIT_OPT_SET_PACK_MAX_OBJECTS, (size_t)20000000);
     git_libgit2_opts(GIT_OPT_ENABLE_FSYNC_GITDIR, 1);
+#ifdef HAVE_PACK_MAX_OBJECT_SIZE // a distribution's patch: no header tells, the Makefile tried
+    git_libgit2_opts(GIT_OPT_SET_PACK_MAX_OBJECT_SIZE, (size_t)256 << 20);
+#endif
 }
 
 bool gitrepo_open_local(const char *path, git_repository **out, struct err *err)

@@ -13,7 +13,8 @@ struct index {
     struct wanted need;
     struct source_ctx *c;
     char *url, *project;
-    char *at; // of index.yaml
+    char *at;    // of index.yaml
+    char *shown; // the same, fit for printing
     struct exchange *http;
     struct buf text;
     json_t *doc;
@@ -30,6 +31,7 @@ void index_free(struct index *x)
     free(x->url);
     free(x->project);
     free(x->at);
+    free(x->shown);
     free(x);
 }
 
@@ -53,7 +55,7 @@ static void parse(void *ctx)
 {
     struct index *x = ctx;
     struct yaml_docs docs = {0};
-    struct yaml_opts o = {.name = x->at, .warn_only = true, .max_bytes = MAX_INDEX_BYTES};
+    struct yaml_opts o = {.name = x->shown, .warn_only = true, .max_bytes = MAX_INDEX_BYTES};
     const char *file = local_file(x->at);
     if (file && !file_read(file, MAX_INDEX_BYTES, &x->text, &x->err))
         return;
@@ -105,6 +107,7 @@ struct index *index_new(struct source_ctx *c, const char *url, const char *proje
     x->url = str_dup(url);
     x->project = str_dup(project);
     x->at = str_printf("%s%sindex.yaml", url, str_ends(url, "/") ? "" : "/");
+    x->shown = url_redacted(x->at);
     x->need.start = start;
     return x;
 }
@@ -134,14 +137,14 @@ static bool find(struct chart_need *n, struct err *err)
     const json_t *entries =
         json_object_get(json_object_get(index_doc(n->index), "entries"), n->name);
     if (!entries)
-        return err_set(err, ERR_NOT_FOUND, "chart \"%s\" is not in %s", n->name, n->url);
+        return err_set(err, ERR_NOT_FOUND, "chart \"%s\" is not in %s", n->name, n->shown);
     const json_t *e = pick(entries, n->target, err);
     if (!e)
         return err_wrap(err, "chart %s", n->name);
     const char *file = json_string_value(json_array_get(json_object_get(e, "urls"), 0));
     const char *digest = json_dot_str(e, "digest");
     if (!file)
-        return err_set(err, ERR_INVALID, "%s: chart %s has no download URL", n->url, n->name);
+        return err_set(err, ERR_INVALID, "%s: chart %s has no download URL", n->shown, n->name);
     str_set(&n->chart.version, json_dot_str(e, "version"));
     if (digest)
         str_set(&n->chart.digest, str_starts(digest, "sha256:") ? digest + 7 : digest);
@@ -152,7 +155,8 @@ static bool find(struct chart_need *n, struct err *err)
                        : str_printf("%s%s%s", n->url, str_ends(n->url, "/") ? "" : "/", file);
     // An index from elsewhere names no files of this machine.
     if (local_file(joined) && !local_file(n->url))
-        return err_set(err, ERR_INVALID, "%s: chart %s lies at %s", n->url, n->name, joined);
+        return err_set(err, ERR_INVALID, "%s: chart %s lies at a path of this machine", n->shown,
+                       n->name);
     free(n->from);
     n->from = source_mirror_url(n->c->o, joined);
     return true;

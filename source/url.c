@@ -5,13 +5,7 @@
 
 char *url_redacted(const char *url)
 {
-    const char *sep = strstr(url, "://");
-    const char *host = sep ? sep + 3 : url;
-    size_t n = strcspn(host, "/?#");
-    const char *at = memrchr(host, '@', n);
-    if (!sep || !at || !memchr(host, ':', (size_t)(at - host)))
-        return str_dup(url);
-    return str_printf("%.*s%s", (int)(host - url), url, at + 1);
+    return repo_url_shown(url);
 }
 
 bool url_same_host(const char *a, const char *b)

@@ -49,7 +49,6 @@ fleet() {
   local i base=http://127.0.0.1:$SLOW_PORT
   rm -f "$REPO"/root/*
   for i in 01 02 03 04 05 06 07 08 09 10 11 12; do
-    repository "r$i"
     application "r$i" "repoURL: $base/git/r$i.git, path: ., targetRevision: main" >"$REPO/root/r$i.yaml"
   done
   # Two applications of one repository ask for its refs once.
@@ -176,6 +175,44 @@ damaged() {
     'a damaged cache is fetched again'
 }
 
+# Packs are kept as they came; when there are many, the next commit starts a new cache.
+crowded() {
+  local cache=$SCRATCH/crowded packs i one two
+  packs() { find "$cache" -name '*.pack' | wc -l; }
+  rm -f "$REPO"/root/*
+  mkdir -p "$SCRATCH/two"
+  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: first}\n' >"$SCRATCH/two/a.yaml"
+  one=$(git_publish "$SCRATCH/two" two)
+  application one "repoURL: $HTTP_URL/git/two.git, path: ., targetRevision: $one" >"$REPO/root/one.yaml"
+  git_publish "$REPO" repo >/dev/null
+  XDG_CACHE_HOME=$cache "$REGROW" render "$(root)" >/dev/null
+  for packs in "$cache"/regrow/git/*/tree/objects/pack; do
+    for ((i = 0; i < 50; i++)); do : >"$packs/pack-$i.pack"; done
+  done
+  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: second}\n' >"$SCRATCH/two/a.yaml"
+  two=$(git_publish "$SCRATCH/two" two)
+  application one "repoURL: $HTTP_URL/git/two.git, path: ., targetRevision: $two" >"$REPO/root/one.yaml"
+  application also "repoURL: $HTTP_URL/git/two.git, path: ., targetRevision: $one" | sed 's/first/also/' >"$REPO/root/also.yaml"
+  git_publish "$REPO" repo >/dev/null
+  # Not while somebody reads it.
+  for packs in "$cache"/regrow/git/*/use; do
+    spawn "use-${packs//\//-}" flock -s "$packs" sleep 60
+    wait_for 5 'a reader' eval "! flock -n -x '$packs' true"
+  done
+  is "$(names "$(XDG_CACHE_HOME=$cache "$REGROW" render "$(root)" 2>&1)")" 'first second ' 'both revisions are read'
+  check 'no cache goes away under a reader' test "$(packs)" -gt 100
+  for packs in "$cache"/regrow/git/*/use; do
+    stop "use-${packs//\//-}"
+  done
+  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: third}\n' >"$SCRATCH/two/a.yaml"
+  two=$(git_publish "$SCRATCH/two" two)
+  application one "repoURL: $HTTP_URL/git/two.git, path: ., targetRevision: $two" >"$REPO/root/a-first.yaml"
+  rm "$REPO/root/one.yaml"
+  git_publish "$REPO" repo >/dev/null
+  is "$(names "$(XDG_CACHE_HOME=$cache "$REGROW" render "$(root)" 2>&1)")" 'first third ' 'all that is wanted is fetched again'
+  at_most "$(packs)" 3 'into a new cache'
+}
+
 submodules() {
   local core id out repo=$GIT_ROOT/super.git
   mkdir -p "$SCRATCH/core/base" "$SCRATCH/super/overlay"
@@ -204,10 +241,14 @@ submodules() {
 }
 
 githttp_start
+for number in 01 02 03 04 05 06 07 08 09 10 11 12; do
+  repository "r$number"
+done
 run_case 'side by side' side_by_side
 run_case 'one host hangs' one_hangs
 run_case 'one host is gone' gone
 run_case 'Ctrl-C' interrupted
 run_case 'a broken connection' broken
 run_case 'a damaged cache' damaged
+run_case 'a crowded cache' crowded
 run_case submodules submodules

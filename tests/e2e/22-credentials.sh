@@ -16,7 +16,7 @@ export XDG_CACHE_HOME=$SCRATCH/cache
 REPO=$SCRATCH/repo
 TOKEN=tok-0123456789abcdef
 # What must be in no output: the password, the token, and a line of every private key.
-NEVER="$HTTP_PASSWORD|$(base64 -w0 <<<"$HTTP_PASSWORD" | head -c 16)|$TOKEN|PRIVATE KEY"
+NEVER="$HTTP_PASSWORD|correct%20|$(base64 -w0 <<<"$HTTP_PASSWORD" | head -c 16)|$TOKEN|PRIVATE KEY"
 
 application() { # NAME SOURCE [PROJECT [NAMESPACE]]
   cat <<Y
@@ -81,6 +81,12 @@ basic() {
   reads 'of two prefixes the longer one' 'private '
   secret t repository "url: $auth/private.git" 'type: git' | to t
   reads 'a repository without one of its own' 'private '
+  application one "repoURL: http://$HTTP_USER:correct%20horse%3A1@${auth#http://}/private.git, path: ." | to one
+  rm "$REPO"/root/[st].yaml
+  reads 'a password in the URL' 'private '
+  application one "repoURL: http://$HTTP_USER:correct%20horse%3A1@${auth#http://}/none.git, path: ." | to one
+  reads 'and of a repository that is not there' ''
+  application one "repoURL: $auth/private.git, path: ." | to one
   secret s repo-creds "url: ${HTTP_URL%?}" "username: $HTTP_USER" "password: \"$HTTP_PASSWORD\"" | to s
   reads 'a prefix of a host is another host' ''
 }

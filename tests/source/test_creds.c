@@ -211,6 +211,7 @@ static void urls(void **s)
     } rows[] = {
         {"https://u:p@H.example/x", "https://h.example:443", "https://H.example/x"},
         {"http://h:8080/x?a=b@c", "http://h:8080", "http://h:8080/x?a=b@c"},
+        {"https://token@h/x", "https://h:443", "https://h/x"},
         {"git@h:a/b", "ssh://h", "git@h:a/b"},
         {"ssh://git@h:22/a", "ssh://h:22", "ssh://git@h:22/a"},
         {"https://[::1]/x", "https://[::1]:443", "https://[::1]/x"},
