@@ -10,8 +10,8 @@
 
 #define HOOK_FINALIZER "argocd.argoproj.io/hook-finalizer"
 
-static const char *const names[] = {"",        "Healthy",  "Suspended", "Progressing",
-                                    "Missing", "Degraded", "Unknown",   ""};
+static const char *const names[] = {"",        "",         "Healthy", "Suspended", "Progressing",
+                                    "Missing", "Degraded", "Unknown"};
 
 void health_result_clear(struct health_result *r)
 {

@@ -15,17 +15,17 @@
 #include "base/attr.h"
 #include "base/err.h"
 
-// Best to worst, but for the two without a name: HEALTH_NONE, the kind has no check; HEALTH_BLANK,
-// it has one, which gave no answer.
+// HEALTH_NONE: the kind has no check; HEALTH_BLANK: it has one, which gave no answer. Both have no
+// name and make no application worse. The others go from best to worst.
 enum health {
     HEALTH_NONE,
+    HEALTH_BLANK,
     HEALTH_HEALTHY,
     HEALTH_SUSPENDED,
     HEALTH_PROGRESSING,
     HEALTH_MISSING,
     HEALTH_DEGRADED,
     HEALTH_UNKNOWN,
-    HEALTH_BLANK,
 };
 
 struct health_result {

@@ -156,7 +156,7 @@ static enum outcome ask(struct health_custom *c, size_t script, const struct buf
     enum outcome got = recv_all(fd, &a, sizeof(a), until_ms);
     if (got != DONE)
         return got;
-    if (a.len > MAX_REPLY || a.status > HEALTH_BLANK)
+    if (a.len > MAX_REPLY || a.status > HEALTH_UNKNOWN)
         return GONE;
     CLEANUP(str_freep) char *message = mem_alloc((size_t)a.len + 1);
     got = recv_all(fd, message, a.len, until_ms);

@@ -130,7 +130,7 @@ static void add_fact(struct run *r, const struct object_id *id, json_t *doc)
     f->is_client_side = is_client_side(doc);
     f->is_kept = is_kept(doc);
     f->generation = json_dot_int(doc, "metadata.generation", 0);
-    health_of(r->health, doc, &f->health);
+    judge(r, o, doc, &f->health);
     f->is_ready = health_verdict(&f->health, o && o->is_hook, false) == HEALTH_DONE;
     // Most of what an object weighs, and read for the last time.
     json_object_del(json_object_get(doc, "metadata"), "managedFields");

@@ -180,6 +180,9 @@ void state_applied(struct run *r, unsigned node);
 void state_ready(struct run *r, unsigned node);
 void state_fail(struct run *r, unsigned node, enum err_kind kind, const char *msg);
 void state_health(struct run *r, unsigned node, const json_t *doc);
+// Health of what is live, by the user's checks and the built-in ones; none where the object asks to
+// be left out of account. `o` is what is desired of it, NULL for nothing.
+void judge(const struct run *r, const struct object *o, const json_t *doc, struct health_result *h);
 size_t state_release_sync_fail(struct run *r); // SyncFail hooks of applications that failed
 bool state_is_end(enum node_state s);          // nothing more will happen to it
 bool edge_counts(const struct run *r, const struct edge *e);

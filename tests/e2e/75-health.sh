@@ -63,6 +63,22 @@ desired() {
   check 'the wave behind it is there' kubectl get cm -n demo after
 }
 
+# An Ingress that nobody gives an address.
+ignored() {
+  cat >"$REPO/ingress.yaml" <<'EOC'
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web, namespace: demo}
+spec: {defaultBackend: {service: {name: web, port: {number: 80}}}}
+EOC
+  refuse 'an Ingress without an address is waited for' 8 boot
+  sed -i 's/namespace: demo}/namespace: demo, annotations: {argocd.argoproj.io\/ignore-healthcheck: "true"}}/' \
+    "$REPO/ingress.yaml"
+  check 'but not when it asks to be left out' boot
+  check 'nor when it is there already' boot
+  rm "$REPO/ingress.yaml"
+}
+
 unreadable() {
   sed -i 's/health.ConfigMap/health.a_b_c/' "$REPO/config.yaml"
   refuse 'a desired key that means nothing' 3 boot
@@ -93,6 +109,7 @@ command_line() {
 
 cluster_up main
 run_case desired desired
+run_case ignored ignored
 run_case unreadable unreadable
 run_case live live
 run_case 'command line' command_line
