@@ -177,6 +177,14 @@ static bool is_enough(const struct reading *rd)
            log_latest_good(rd->l);
 }
 
+static bool is_given_up(const struct reading *rd, uint64_t seq)
+{
+    for (size_t i = 0; i < rd->o->n_lost; i++)
+        if (rd->o->lost[i] == seq)
+            return true;
+    return false;
+}
+
 static bool read_up(struct reading *rd, uint64_t *head, struct err *err)
 {
     *head = rd->files.len ? rd->files.v[rd->files.len - 1].seq : 0;
@@ -199,7 +207,7 @@ static bool read_down(struct reading *rd, uint64_t from, struct err *err)
             break;
         if (!read_number(rd, n, &found, err))
             return false;
-        if (!found)
+        if (!found && !is_given_up(rd, n))
             return err_set(err, ERR_CORRUPT, "log entry %llu is missing", ull(n));
         find_checkpoint(l);
     }
@@ -217,6 +225,8 @@ static bool read_kept(struct reading *rd, const struct seq_hash *p, uint64_t che
     bool found;
     if (!read_file(rd, p->seq, name, is_listed ? f->stored_at_ms : 0, &found, err))
         return false;
+    if (!found && is_given_up(rd, p->seq))
+        return true;
     if (!found)
         return err_set(err, ERR_CORRUPT, "log entry %llu, which checkpoint %llu %s, is missing",
                        ull(p->seq), ull(checkpoint), what);
@@ -265,7 +275,7 @@ static bool read_once(struct reading *rd, struct err *err)
     if (l->v.len)
         qsort(l->v.v, l->v.len, sizeof(*l->v.v), by_seq_and_hash);
     find_checkpoint(l);
-    return log_check_links(rd->r, l, err);
+    return log_check_links(rd->r, l, rd->o, err);
 }
 
 // ---- what someone remembers ----

@@ -22,6 +22,7 @@ const struct trust_signer *log_signer(const struct repo *r, enum entry_kind kind
 MUST_CHECK bool log_entry_read(const struct repo *r, const char *chain, uint64_t seq,
                                const struct buf *bytes, struct entry *out, struct err *err);
 // Numbers and links of the sorted entries; sets heads. CORRUPT.
-MUST_CHECK bool log_check_links(const struct repo *r, struct log *l, struct err *err);
+MUST_CHECK bool log_check_links(const struct repo *r, struct log *l, const struct log_opts *o,
+                                struct err *err);
 
 #endif

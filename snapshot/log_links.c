@@ -43,7 +43,7 @@ static uint64_t first_linked(const struct log *l, bool *is_partial)
     return *is_partial && l->v.len ? l->v.v[0].seq + 1 : 1;
 }
 
-static bool check_forked(const struct log *l, struct err *err)
+static bool check_forked(const struct log *l, const struct log_opts *o, struct err *err)
 {
     bool is_partial;
     uint64_t first = first_linked(l, &is_partial);
@@ -57,7 +57,7 @@ static bool check_forked(const struct log *l, struct err *err)
             if (p && p->seq > highest)
                 highest = p->seq;
         }
-        bool must_link = e->seq >= first || missing == 0;
+        bool must_link = missing == 0 || (e->seq >= first && !o->n_lost);
         if (must_link && (highest + 1 != e->seq || (missing && !is_partial)))
             return wrong(e, err);
     }
@@ -92,9 +92,9 @@ static bool find_heads(struct log *l, struct err *err)
     return true;
 }
 
-bool log_check_links(const struct repo *r, struct log *l, struct err *err)
+bool log_check_links(const struct repo *r, struct log *l, const struct log_opts *o, struct err *err)
 {
-    if (!(r->marker.atomic_create ? check_chain(l, err) : check_forked(l, err)))
+    if (!(r->marker.atomic_create ? check_chain(l, err) : check_forked(l, o, err)))
         return false;
     if (!l->v.len)
         return true;

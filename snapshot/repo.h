@@ -60,6 +60,10 @@ struct log_opts {
     // Writer: back to the newest snapshot, the newest good one and the newest one without unknown
     // sources is enough.
     bool only_head;
+    // Numbers a person gave up for lost: no hole where nothing is there. For the checkpoint that
+    // writes them off.
+    const uint64_t *lost;
+    size_t n_lost;
 };
 MUST_CHECK bool log_read(struct repo *r, const char *chain, const struct log_opts *o,
                          struct log *out, struct err *err);

@@ -261,7 +261,8 @@ static void nothing_is_parsed_before_its_signature(void **s)
         memstore_put(f.r.store, name, b.p, len);
         assert_problem(&f, "log entry 1: ");
     }
-    buf_append(&b, b.p + line + 1, b.len - line - 1);
+    CLEANUP(str_freep) char *signature = str_dup(b.p + line + 1); // twice the same
+    buf_str(&b, signature);
     memstore_put(f.r.store, name, b.p, b.len);
     assert_problem(&f, "log entry 1: ");
 }
@@ -307,6 +308,7 @@ static void names_that_are_none(void **s)
     assert_numbers(&f.l, "1 2");
     struct log_opts o = {0};
     struct err err = {0};
+    log_clear(&f.l);
     assert_false(log_read(&f.r, "../prod", &o, &f.l, &err));
     assert_int_equal(err.kind, ERR_INVALID);
     err_clear(&err);
@@ -499,6 +501,45 @@ static void two_checkpoints(void **s)
     assert_numbers(&f.l, "2 4 6");
 }
 
+// A real entry lost for good: a person names it, and a checkpoint writes it off.
+static void lost_for_good(void **s)
+{
+    (void)s;
+    struct fixture f CLEANUP(fixture_clear) = {0};
+    const uint64_t lost[] = {2, 5};
+    struct log_opts o = {.lost = lost, .n_lost = 1};
+    struct err err = {0};
+    open_with(&f, 4);
+    log_kit_drop(&f.r, 2);
+    assert_problem(&f, "log entry 2 is missing");
+    log_clear(&f.l);
+    assert_true(log_read(&f.r, PROD, &o, &f.l, &err));
+    assert_numbers(&f.l, "1 3 4");
+    checkpoint(&f, "134", "");
+    assert_fine(&f);
+    log_kit_drop(&f.r, 3); // one that is kept
+    assert_problem(&f, "log entry 3, which checkpoint 5 keeps, is missing");
+    o.lost = (const uint64_t[]){3};
+    log_clear(&f.l);
+    assert_true(log_read(&f.r, PROD, &o, &f.l, &err));
+    assert_numbers(&f.l, "1 4 5");
+    checkpoint(&f, "14", "");
+    log_kit_read(&f.r, &f.l);
+    assert_numbers(&f.l, "1 4 6");
+}
+
+// What stands there is never passed over: to be lost is to be gone.
+static void lost_is_not_forged(void **s)
+{
+    (void)s;
+    struct fixture f CLEANUP(fixture_clear) = {0};
+    struct log_opts o = {.lost = (const uint64_t[]){2}, .n_lost = 1};
+    open_with(&f, 3);
+    memstore_put(f.r.store, "chains/prod/log/0000000002", "junk", 4);
+    CLEANUP(str_freep) char *got = log_kit_problem(&f.r, &o);
+    assert_non_null(strstr(got, "log entry 2: "));
+}
+
 // Links of what a checkpoint keeps are looked at where both ends are there.
 static void links_below_a_checkpoint(void **s)
 {
@@ -629,6 +670,8 @@ int main(void)
         cmocka_unit_test(what_is_kept_must_be_there),
         cmocka_unit_test(above_a_checkpoint_nothing_is_missing),
         cmocka_unit_test(two_checkpoints),
+        cmocka_unit_test(lost_for_good),
+        cmocka_unit_test(lost_is_not_forged),
         cmocka_unit_test(links_below_a_checkpoint),
         cmocka_unit_test(void_entries),
         cmocka_unit_test(a_void_checkpoint_is_none),
