@@ -4,6 +4,7 @@
 // head down to the newest checkpoint, then what that one keeps; everything else is ignored. A
 // pruner may be at work meanwhile: what went away because of a newer checkpoint is no hole, so a
 // reading that fails is repeated when the head has moved.
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -326,17 +327,20 @@ static bool is_still_there(const struct reading *rd, bool *is_there, struct err 
     return true;
 }
 
-static bool has_moved(const struct reading *rd, bool *moved, struct err *err)
+// What cannot be told has not moved: then the first error is the one to tell.
+static bool has_moved(const struct reading *rd)
 {
     struct log fresh = {.checkpoint = -1};
     struct reading again = {
         .r = rd->r, .chain = rd->chain, .o = rd->o, .l = &fresh, .is_atomic = rd->is_atomic};
+    struct err err = {0};
     uint64_t listed;
-    bool ok = list_files(&again, err) && read_up(&again, &listed, err);
-    *moved = ok && (fresh.head > rd->l->head || again.files.len != rd->files.len);
+    bool moved = list_files(&again, &err) && read_up(&again, &listed, &err) &&
+                 (fresh.head > rd->l->head || again.files.len != rd->files.len);
+    err_clear(&err);
     reading_clear(&again);
     log_clear(&fresh);
-    return ok;
+    return moved;
 }
 
 static bool read_settled(struct repo *r, const char *chain, const struct log_opts *o,
@@ -348,14 +352,7 @@ static bool read_settled(struct repo *r, const char *chain, const struct log_opt
     bool ok = read_once(&rd, err) && check_expected(&rd, &is_settled, err);
     if (ok && !is_settled)
         ok = is_still_there(&rd, &is_settled, err);
-    if (ok)
-        *again = !is_settled;
-    else if (err->kind == ERR_CORRUPT) {
-        struct err other = {0};
-        if (!has_moved(&rd, again, &other))
-            *again = false; // the first error is the one to tell
-        err_clear(&other);
-    }
+    *again = ok ? !is_settled : err->kind == ERR_CORRUPT && has_moved(&rd);
     return ok;
 }
 
@@ -374,6 +371,7 @@ bool log_read(struct repo *r, const char *chain, const struct log_opts *o, struc
         log_clear(out);
         if (!ok && (!again || i == MAX_READINGS))
             return err_wrap(err, "chain %s", chain);
+        assert(!ok || opts.only_head); // a whole log tells
         if (ok)
             opts.only_head = false;
         err_clear(err);

@@ -141,9 +141,11 @@ static void wrong_links(void **s)
     log_kit_drop(&f.r, 5);
     log_kit_put(&f.r, &e, 3, &f.l.v.v[1].hash, "writer");
     assert_problem(&f, "log entry 4: its prev is not the entry before it");
+    struct sha256 more;
+    memset(more.b, 0xff, sizeof(more.b));
     e = kit_snapshot(true); // two where only one can be
-    *vec_push(&e.prev) = (struct sha256){0};
-    log_kit_put(&f.r, &e, 3, &f.l.v.v[1].hash, "writer");
+    *vec_push(&e.prev) = f.l.v.v[1].hash;
+    log_kit_put(&f.r, &e, 3, &more, "writer");
     assert_problem(&f, "log entry 3: its prev is not the entry before it");
 }
 

@@ -15,13 +15,14 @@ static void goodness(void **s)
         const char *verdicts;
         enum goodness want;
     } rows[] = {
-        {true, "", SNAP_GOOD},        {false, "", SNAP_SUSPECT},  {true, "v", SNAP_VERIFIED},
-        {true, "d", SNAP_DRILLED},    {true, "dv", SNAP_DRILLED}, {true, "vd", SNAP_DRILLED},
-        {true, "b", SNAP_BAD},        {true, "vdb", SNAP_BAD},    {true, "bv", SNAP_BAD},
-        {true, "bg", SNAP_GOOD},      {true, "vbg", SNAP_GOOD},   {true, "bgv", SNAP_VERIFIED},
-        {true, "bvg", SNAP_VERIFIED}, {true, "bgb", SNAP_BAD},    {false, "g", SNAP_GOOD},
-        {false, "v", SNAP_SUSPECT},   {false, "d", SNAP_SUSPECT}, {false, "gv", SNAP_VERIFIED},
-        {false, "dg", SNAP_DRILLED},  {false, "gb", SNAP_BAD},    {false, "b", SNAP_BAD},
+        {true, "", SNAP_GOOD},        {false, "", SNAP_SUSPECT},    {true, "v", SNAP_VERIFIED},
+        {true, "d", SNAP_DRILLED},    {true, "dv", SNAP_DRILLED},   {true, "vd", SNAP_DRILLED},
+        {true, "b", SNAP_BAD},        {true, "vdb", SNAP_BAD},      {true, "bv", SNAP_BAD},
+        {true, "bg", SNAP_GOOD},      {true, "vbg", SNAP_GOOD},     {true, "dbg", SNAP_GOOD},
+        {true, "bgv", SNAP_VERIFIED}, {true, "bvg", SNAP_VERIFIED}, {true, "bgb", SNAP_BAD},
+        {false, "g", SNAP_GOOD},      {false, "v", SNAP_SUSPECT},   {false, "d", SNAP_SUSPECT},
+        {false, "gv", SNAP_VERIFIED}, {false, "dg", SNAP_DRILLED},  {false, "gb", SNAP_BAD},
+        {false, "b", SNAP_BAD},
     };
     static const char letters[] = "gbvd";
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
