@@ -1,18 +1,209 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// kustomize build, after the application's options have been written into the kustomization as
-// "kustomize edit" would write them (spec argo-cd section 1.4).
+// kustomize build. The kustomizations below the application are walked first: whether anything is
+// on the network, and which charts are inflated, which are then fetched by us, through mirrors and
+// cache, and laid where kustomize looks before it would ask helm to pull them.
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "source/kustomize_edit.h"
 #include "source/render.h"
 
 #define MAX_FILE (4U << 20)
+#define MAX_KUSTOMIZATIONS 5000
 
 static const char *const names[] = {"kustomization.yaml", "kustomization.yml", "Kustomization"};
 
-static char *find_file(const char *dir)
+// A chart that a kustomization inflates.
+struct inflation {
+    char *dir; // of the kustomization, in the tree
+    char *home, *name, *repo, *version;
+};
+
+struct walk {
+    struct render_job *j;
+    json_t *seen;
+    struct strv todo;
+    VEC(struct inflation) charts;
+    bool network, helm;
+};
+
+static void walk_clear(struct walk *w)
+{
+    for (size_t i = 0; i < w->charts.len; i++) {
+        free(w->charts.v[i].dir);
+        free(w->charts.v[i].home);
+        free(w->charts.v[i].name);
+        free(w->charts.v[i].repo);
+        free(w->charts.v[i].version);
+    }
+    vec_clear(&w->charts);
+    strv_clear(&w->todo);
+    json_decref(w->seen);
+}
+
+// ---- the walk; what cannot be read kustomize itself will complain of ----
+static bool is_remote(const char *s)
+{
+    return strstr(s, "://") || str_starts(s, "github.com/") || str_starts(s, "git@") ||
+           strstr(s, "?ref=") || strstr(s, ".git//");
+}
+
+static json_t *read_yaml(struct walk *w, const char *path, size_t index)
+{
+    struct buf b CLEANUP(buf_clear) = {0};
+    struct yaml_docs docs = {0};
+    struct yaml_opts o = {.name = path, .warn_only = true};
+    struct err err = {0};
+    json_t *v = NULL;
+    if (tree_read(w->j->tree, path, MAX_FILE, &b, &err) && b.len &&
+        yaml_read(b.p, b.len, &o, &docs, &err) && index < docs.docs.len)
+        v = json_incref(docs.docs.v[index].value);
+    err_clear(&err);
+    yaml_docs_clear(&docs);
+    return v;
+}
+
+static char *find_file(struct walk *w, const char *dir)
+{
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        char *p = path_join(dir, names[i]);
+        if (tree_has(w->j->tree, p))
+            return p;
+        free(p);
+    }
+    return NULL;
+}
+
+static void add_chart(struct walk *w, const char *dir, const char *home, const char *name,
+                      const char *repo, const char *version)
+{
+    struct inflation *c = vec_push(&w->charts);
+    c->dir = str_dup(dir);
+    c->home = str_dup(str_is_empty(home) ? "charts" : home);
+    c->name = str_dup(name ? name : "");
+    c->repo = str_dup(repo ? repo : "");
+    c->version = str_dup(version ? version : "");
+    w->helm = true;
+}
+
+static void note_generator(struct walk *w, const char *dir, const json_t *g)
+{
+    const char *home = json_dot_str(g, "chartHome");
+    const char *name = json_dot_str(g, "name");
+    if (!str_eq(json_dot_str(g, "kind"), "HelmChartInflationGenerator"))
+        return;
+    if (json_dot_str(g, "chartName")) // the older spelling
+        add_chart(w, dir, home, json_dot_str(g, "chartName"), json_dot_str(g, "chartRepo"),
+                  json_dot_str(g, "chartVersion"));
+    else
+        add_chart(w, dir, home, name, json_dot_str(g, "repo"), json_dot_str(g, "version"));
+}
+
+static void note_charts(struct walk *w, const char *dir, const json_t *k)
+{
+    size_t i;
+    json_t *c;
+    json_array_foreach(json_object_get(k, "helmCharts"), i, c)
+    {
+        add_chart(w, dir, json_dot_str(k, "helmGlobals.chartHome"), json_dot_str(c, "name"),
+                  json_dot_str(c, "repo"), json_dot_str(c, "version"));
+    }
+    json_array_foreach(json_object_get(k, "helmChartInflationGenerator"), i, c)
+    {
+        add_chart(w, dir, json_dot_str(c, "chartHome"), json_dot_str(c, "chartName"),
+                  json_dot_str(c, "chartRepoUrl"), json_dot_str(c, "chartVersion"));
+    }
+}
+
+static void follow(struct walk *w, const char *dir, const char *what, bool is_plugin)
+{
+    CLEANUP(str_freep) char *joined = path_join(dir, what);
+    CLEANUP(str_freep) char *path = NULL;
+    if (strchr(what, '\n')) { // an object written out in place
+        struct yaml_docs docs = {0};
+        struct yaml_opts o = {.name = "generator", .warn_only = true};
+        struct err err = {0};
+        if (is_plugin && yaml_read(what, strlen(what), &o, &docs, &err) && docs.docs.len)
+            note_generator(w, dir, docs.docs.v[0].value);
+        err_clear(&err);
+        yaml_docs_clear(&docs);
+    } else if (is_remote(what)) {
+        w->network = true;
+    } else if (*what == '/' || !path_clean(joined, &path)) {
+        return; // kustomize refuses it
+    } else if (tree_is_dir(w->j->tree, path)) {
+        if (!json_object_get(w->seen, path) && json_object_size(w->seen) < MAX_KUSTOMIZATIONS) {
+            json_object_set_new(w->seen, path, json_true());
+            strv_push(&w->todo, path);
+        }
+    } else if (is_plugin) {
+        CLEANUP(json_freep) json_t *g = read_yaml(w, path, 0);
+        note_generator(w, dir, g);
+    }
+}
+
+static void visit(struct walk *w, const char *dir)
+{
+    static const char *const lists[] = {"resources",  "bases",         "components",
+                                        "crds",       "generators",    "transformers",
+                                        "validators", "configurations"};
+    CLEANUP(str_freep) char *file = find_file(w, dir);
+    CLEANUP(json_freep) json_t *k = file ? read_yaml(w, file, 0) : NULL;
+    note_charts(w, dir, k);
+    for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
+        bool is_plugin = str_eq(lists[l], "generators");
+        size_t i;
+        json_t *x;
+        json_array_foreach(json_object_get(k, lists[l]), i, x)
+        {
+            if (json_is_string(x))
+                follow(w, dir, json_string_value(x), is_plugin);
+        }
+    }
+}
+
+static void walk(struct walk *w, const json_t *options)
+{
+    size_t i;
+    json_t *x;
+    w->seen = json_pack("{s:b}", w->j->path, 1);
+    strv_push(&w->todo, w->j->path);
+    json_array_foreach(json_object_get(options, "components"), i, x)
+    {
+        if (json_is_string(x))
+            follow(w, w->j->path, json_string_value(x), false);
+    }
+    while (w->todo.len) {
+        CLEANUP(str_freep) char *dir = w->todo.v[--w->todo.len];
+        visit(w, dir);
+    }
+}
+
+// ---- a private copy ----
+struct edit_ctx {
+    struct render_job *j;
+    const char *copy, *dir;
+};
+
+static char *fill(void *ctx, const char *text)
+{
+    return build_env_fill(((struct edit_ctx *)ctx)->j, text);
+}
+
+static bool has_component(void *ctx, const char *path)
+{
+    const struct edit_ctx *c = ctx;
+    CLEANUP(str_freep) char *joined = path_join(c->j->path, path);
+    CLEANUP(str_freep) char *clean = NULL;
+    if (*path == '/' || !path_clean(joined, &clean))
+        return false;
+    CLEANUP(str_freep) char *full = path_join(c->copy, clean);
+    return file_exists(full);
+}
+
+static char *find_copied(const char *dir)
 {
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         char *p = path_join(dir, names[i]);
@@ -23,161 +214,122 @@ static char *find_file(const char *dir)
     return NULL;
 }
 
-static json_t *list_of(json_t *k, const char *key)
+static bool edit_file(struct edit_ctx *c, const json_t *o, struct err *err)
 {
-    json_t *l = json_object_get(k, key);
-    if (!json_is_array(l)) {
-        l = json_array();
-        json_object_set_new(k, key, l);
-    }
-    return l;
-}
-
-static json_t *map_of(json_t *k, const char *key)
-{
-    json_t *m = json_object_get(k, key);
-    if (!json_is_object(m)) {
-        m = json_object();
-        json_object_set_new(k, key, m);
-    }
-    return m;
-}
-
-// "name=new:tag", "name:tag", "name@digest" into an image entry.
-static json_t *parse_image(const char *text)
-{
-    json_t *image = json_object();
-    const char *eq = strchr(text, '=');
-    const char *rest = eq ? eq + 1 : text;
-    const char *at = strchr(rest, '@');
-    const char *slash = strrchr(rest, '/');
-    const char *colon = strrchr(slash ? slash : rest, ':');
-    size_t n = at ? (size_t)(at - rest) : colon ? (size_t)(colon - rest) : strlen(rest);
-    CLEANUP(str_freep) char *base = str_ndup(rest, n);
-    CLEANUP(str_freep) char *name = eq ? str_ndup(text, (size_t)(eq - text)) : str_dup(base);
-    json_object_set_new(image, "name", json_string(name));
-    if (eq)
-        json_object_set_new(image, "newName", json_string(base));
-    if (at)
-        json_object_set_new(image, "digest", json_string(at + 1));
-    else if (colon)
-        json_object_set_new(image, "newTag", json_string(colon + 1));
-    return image;
-}
-
-static void set_by_name(json_t *list, json_t *entry)
-{
-    size_t i;
-    json_t *x;
-    json_array_foreach(list, i, x)
-    {
-        if (str_eq(json_dot_str(x, "name"), json_dot_str(entry, "name"))) {
-            json_array_set_new(list, i, entry);
-            return;
-        }
-    }
-    json_array_append_new(list, entry);
-}
-
-static void merge_map(struct render_job *j, json_t *into, const json_t *from, bool fill)
-{
-    const char *key;
-    json_t *v;
-    json_object_foreach((json_t *)from, key, v)
-    {
-        const char *s = json_string_value(v);
-        CLEANUP(str_freep) char *text = fill && s ? build_env_fill(j, s) : str_dup(s ? s : "");
-        json_object_set_new(into, key, json_string(text));
-    }
-}
-
-static void edit_labels(struct render_job *j, json_t *k, const json_t *o)
-{
-    const json_t *labels = json_object_get(o, "commonLabels");
-    if (!json_object_size(labels))
-        return;
-    if (!json_dot_bool(o, "labelWithoutSelector", false)) {
-        merge_map(j, map_of(k, "commonLabels"), labels, true);
-        return;
-    }
-    json_t *entry = json_object();
-    merge_map(j, map_of(entry, "pairs"), labels, true);
-    if (json_dot_bool(o, "labelIncludeTemplates", false))
-        json_object_set_new(entry, "includeTemplates", json_true());
-    json_array_append_new(list_of(k, "labels"), entry);
-}
-
-static void edit(struct render_job *j, json_t *k, const json_t *o)
-{
-    static const char *const plain[] = {"namePrefix", "nameSuffix", "namespace"};
-    size_t i;
-    json_t *x;
-    for (i = 0; i < ARRAY_LEN(plain); i++)
-        if (!str_is_empty(json_dot_str(o, plain[i])))
-            json_object_set(k, plain[i], json_object_get(o, plain[i]));
-    json_array_foreach(json_object_get(o, "images"), i, x)
-    {
-        CLEANUP(str_freep)
-        char *text = build_env_fill(j, json_string_value(x) ? json_string_value(x) : "");
-        set_by_name(list_of(k, "images"), parse_image(text));
-    }
-    json_array_foreach(json_object_get(o, "replicas"), i, x)
-    {
-        set_by_name(list_of(k, "replicas"), json_deep_copy(x));
-    }
-    edit_labels(j, k, o);
-    if (json_object_size(json_object_get(o, "commonAnnotations")))
-        merge_map(j, map_of(k, "commonAnnotations"), json_object_get(o, "commonAnnotations"),
-                  json_dot_bool(o, "commonAnnotationsEnvsubst", false));
-    json_array_foreach(json_object_get(o, "patches"), i, x)
-    {
-        json_array_append_new(list_of(k, "patches"), json_deep_copy(x));
-    }
-    json_array_foreach(json_object_get(o, "components"), i, x)
-    {
-        json_array_append_new(list_of(k, "components"), json_deep_copy(x));
-    }
-}
-
-static bool edit_file(struct render_job *j, const char *dir, const json_t *o, struct err *err)
-{
-    CLEANUP(str_freep) char *file = find_file(dir);
+    CLEANUP(str_freep) char *file = find_copied(c->dir);
     struct buf b CLEANUP(buf_clear) = {0};
     struct buf out CLEANUP(buf_clear) = {0};
     struct yaml_docs docs = {0};
     struct yaml_opts yo = {.name = "kustomization.yaml", .warn_only = true};
+    struct kustomize_edit e = {fill, has_component, c};
     if (!file)
-        return err_set(err, ERR_NOT_FOUND, "there is no kustomization file in \"%s\"", j->path);
-    if (!file_read(file, MAX_FILE, &b, err) || !yaml_read(b.p, b.len, &yo, &docs, err))
+        return err_set(err, ERR_NOT_FOUND, "there is no kustomization file in \"%s\"", c->j->path);
+    if (!file_read(file, MAX_FILE, &b, err) || !yaml_read(b.p ? b.p : "", b.len, &yo, &docs, err))
         return false;
     CLEANUP(json_freep)
     json_t *k = docs.docs.len ? json_incref(docs.docs.v[0].value) : json_object();
     yaml_docs_clear(&docs);
-    edit(j, k, o);
+    if (!json_is_object(k))
+        return err_set(err, ERR_INVALID, "%s is not a map", path_base(file));
+    if (!kustomize_edit(k, o, &e, err))
+        return false;
     yaml_write(k, &out);
     return file_replace(file, out.p ? out.p : "", out.len, 0600, err);
 }
 
-// Does any kustomization of the tree name something on the network?
-static bool needs_network(struct render_job *j)
+// Kustomize looks for HOME/NAME-VERSION/NAME, or HOME/NAME when no version is asked for.
+static bool lay_chart(struct render_job *j, const struct inflation *c, const char *copy,
+                      struct sha256_ctx *key, struct err *err)
 {
-    struct strv files = {0};
-    struct err err = {0};
-    bool found = false;
-    bool ok = tree_list(j->tree, "", true, &files, &err);
-    for (size_t i = 0; ok && !found && i < files.len; i++) {
-        bool is_k = false;
-        for (size_t n = 0; n < ARRAY_LEN(names); n++)
-            is_k |= !strcmp(path_base(files.v[i]), names[n]);
-        struct buf b CLEANUP(buf_clear) = {0};
-        if (is_k && tree_read(j->tree, files.v[i], MAX_FILE, &b, &err))
-            found =
-                b.len && (strstr(b.p, "://") || strstr(b.p, "github.com/") || strstr(b.p, "git@"));
-        err_clear(&err);
+    CLEANUP(str_freep) char *joined = path_join(c->dir, c->home);
+    CLEANUP(str_freep) char *clean = NULL;
+    if (*c->home == '/' || !path_clean(joined, &clean) || !*c->name || strchr(c->name, '/') ||
+        strchr(c->version, '/'))
+        return err_set(err, ERR_INVALID, "chart %s of %s cannot be placed", c->name, c->dir);
+    CLEANUP(str_freep)
+    char *home = *c->version && *c->repo
+                     ? str_printf("%s/%s/%s-%s", copy, clean, c->name, c->version)
+                     : str_printf("%s/%s", copy, clean);
+    CLEANUP(str_freep) char *at = path_join(home, c->name);
+    if (file_is_dir(at) || !*c->repo)
+        return true; // it is in Git, or kustomize will say that it is not
+    struct chart chart = {0};
+    bool ok = chart_fetch(j->ctx, c->repo, c->name, c->version, &chart, err) &&
+              archive_unpack(chart.file, home, err);
+    if (ok)
+        sha256_add_str(key, chart.digest);
+    chart_clear(&chart);
+    return ok || err_wrap(err, "chart %s", c->name);
+}
+
+static bool lay_charts(const struct walk *w, const char *copy, struct sha256_ctx *key,
+                       struct err *err)
+{
+    for (size_t i = 0; i < w->charts.len; i++) {
+        if (lay_chart(w->j, &w->charts.v[i], copy, key, err))
+            continue;
+        if (!w->j->ctx->waits.v.len)
+            return false;
+        err_clear(err); // the others may begin to come as well
     }
-    err_clear(&err);
-    strv_clear(&files);
-    return found;
+    return true;
+}
+
+static bool make_copy(const struct walk *w, const json_t *o, struct sha256_ctx *key, char **dir,
+                      struct err *err)
+{
+    struct render_job *j = w->j;
+    CLEANUP(str_freep) char *copy = path_join(j->work_dir, "tree");
+    const char *root = NULL;
+    if (!tree_folder(j->tree, &root, err) || !folder_copy(root, copy, err) ||
+        !lay_charts(w, copy, key, err))
+        return false;
+    *dir = path_join(copy, j->path);
+    struct edit_ctx c = {j, copy, *dir};
+    return !o || edit_file(&c, o, err);
+}
+
+// ---- the command ----
+static void add_helm(struct render_job *j, const json_t *o, struct sha256_ctx *key)
+{
+    const char *kube = json_dot_str(o, "kubeVersion");
+    const json_t *own = json_object_get(o, "apiVersions");
+    size_t i;
+    json_t *x;
+    strv_push(&j->argv, "--enable-helm");
+    if (str_is_empty(kube))
+        kube = j->ctx->o->kube_version;
+    if (!str_is_empty(kube)) {
+        strv_push(&j->argv, "--helm-kube-version");
+        strv_push(&j->argv, kube);
+    }
+    json_array_foreach(own, i, x)
+    {
+        if (!json_is_string(x))
+            continue;
+        strv_push(&j->argv, "--helm-api-versions");
+        strv_push(&j->argv, json_string_value(x));
+    }
+    j->asks.any = !json_array_size(own);
+    for (i = 0; j->asks.any && j->api_versions && i < j->api_versions->len; i++) {
+        strv_push(&j->argv, "--helm-api-versions");
+        strv_push(&j->argv, j->api_versions->v[i]);
+    }
+    for (i = 0; i < j->argv.len; i++)
+        sha256_add_str(key, j->argv.v[i]);
+}
+
+// The options, and all that their variables may stand for.
+static void add_options_key(const struct render_job *j, const json_t *o, struct sha256_ctx *key)
+{
+    struct buf options CLEANUP(buf_clear) = {0};
+    struct strv env = {0};
+    canon_write(o, &options);
+    sha256_add_str(key, options.p);
+    build_env(j, &env);
+    for (size_t i = 0; i < env.len; i++)
+        sha256_add_str(key, env.v[i]);
+    strv_clear(&env);
 }
 
 bool kustomize_prepare(struct render_job *j, struct sha256_ctx *key, struct err *err)
@@ -185,28 +337,20 @@ bool kustomize_prepare(struct render_job *j, struct sha256_ctx *key, struct err 
     const json_t *o = j->src ? j->src->kustomize : NULL;
     CLEANUP(str_freep) char *id = NULL;
     CLEANUP(str_freep) char *dir = NULL;
-    struct buf options CLEANUP(buf_clear) = {0};
-    const char *root = NULL;
+    struct walk w CLEANUP(walk_clear) = {.j = j};
     if (!tree_id(j->tree, "", &id, err))
         return false;
+    walk(&w, o);
     sha256_add_str(key, id);
-    if (o) {
-        canon_write(o, &options);
-        sha256_add_str(key, options.p);
-        CLEANUP(str_freep) char *copy = path_join(j->work_dir, "tree");
-        CLEANUP(str_freep) char *filled = build_env_fill(j, options.p);
-        sha256_add_str(key, filled); // what build variables stand for counts as well
-        if (!tree_folder(j->tree, &root, err) || !folder_copy(root, copy, err))
-            return false;
-        dir = path_join(copy, j->path);
-        if (!edit_file(j, dir, o, err))
-            return false;
-    } else {
-        dir = str_dup(RENDER_IN_TREE);
-    }
-    j->network = !j->ctx->o->offline && needs_network(j);
+    if (o)
+        add_options_key(j, o, key);
     strv_push(&j->argv, "kustomize");
     strv_push(&j->argv, "build");
-    strv_push(&j->argv, dir);
+    if (w.helm)
+        add_helm(j, o, key);
+    if ((o || w.helm) && !make_copy(&w, o, key, &dir, err))
+        return false;
+    j->network = !j->ctx->o->offline && w.network;
+    strv_push(&j->argv, dir ? dir : RENDER_IN_TREE);
     return true;
 }

@@ -9,7 +9,7 @@
 //   env.c        the build environment
 //   directory.c  plain directories
 //   helm.c       values, dependencies, helm template
-//   kustomize.c  options, kustomize build
+//   kustomize.c  charts to inflate, kustomize build; its options: kustomize_edit.c
 #ifndef SOURCE_RENDER_H
 #define SOURCE_RENDER_H
 

@@ -147,6 +147,26 @@ Y
   like "$out" 'c: d' 'patches'
 }
 
+inflated() { # charts within kustomizations: fetched as any other, through mirrors and cache
+  local url
+  url=$(charts_index repo)
+  mkdir -p "$REPO/inflated"
+  cat >"$REPO/inflated/kustomization.yaml" <<'Y'
+namePrefix: k-
+helmCharts:
+- {name: web, repo: https://charts.example.com, version: 1.2.3, releaseName: r, valuesInline: {color: inline}}
+Y
+  application w "  source: {repoURL: $HTTP_URL/git/repo.git, path: inflated}"
+  local out
+  out=$(rendered --mirror "https://charts.example.com=$url")
+  like "$out" 'color: inline' 'a chart that a kustomization inflates'
+  like "$out" 'name: k-r' 'and changes'
+  like "$(rendered --offline --mirror "https://charts.example.com=$url")" 'color: inline' 'from the cache'
+  like "$(rendered)" 'chart web' 'one that cannot be had is named'
+  application w "  source: {repoURL: $HTTP_URL/git/repo.git, path: overlay, kustomize: {version: v4.5.7}}"
+  like "$(rendered)" 'kustomize version v4.5.7 is not registered' 'another version is refused by name'
+}
+
 optional_subcharts() {
   chart "$REPO/charts/opt"
   printf 'apiVersion: v2\nname: opt\nversion: 1.0.0\ndependencies:\n- {name: gone, version: 1.0.0, repository: "https://nowhere.example.com", condition: gone.enabled}\n' >"$REPO/charts/opt/Chart.yaml"
@@ -173,5 +193,6 @@ run_case repositories repositories
 run_case registries registries
 run_case 'several sources' several_sources
 run_case kustomize kustomized
+run_case 'inflated charts' inflated
 run_case 'optional sub-charts' optional_subcharts
 run_case offline offline
