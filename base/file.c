@@ -21,6 +21,13 @@ void fd_closep(int *fd)
     *fd = -1;
 }
 
+static bool too_large(const char *name, size_t max_bytes, struct err *err)
+{
+    if (max_bytes < 1U << 20)
+        return err_set(err, ERR_INVALID, "%s is larger than %zu bytes", name, max_bytes);
+    return err_set(err, ERR_INVALID, "%s is larger than %zu MiB", name, max_bytes >> 20);
+}
+
 bool file_read_fd(int fd, const char *name, size_t max_bytes, struct buf *out, struct err *err)
 {
     char chunk[65536];
@@ -36,7 +43,7 @@ bool file_read_fd(int fd, const char *name, size_t max_bytes, struct buf *out, s
             break;
         total += (size_t)n;
         if (total > max_bytes)
-            return err_set(err, ERR_INVALID, "%s is larger than %zu bytes", name, max_bytes);
+            return too_large(name, max_bytes, err);
         buf_append(out, chunk, (size_t)n);
     }
     if (!out->p)

@@ -3,6 +3,8 @@
 // The credential while the client lives: a token file is read again every minute, a plugin is
 // asked again when what it gave has run out or is refused. Meanwhile requests wait; the loop does
 // not.
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,6 +86,33 @@ bool auth_refused(struct kube *k, unsigned generation)
         return false;
     refresh(k);
     return k->auth.plugin || generation != k->auth.generation;
+}
+
+// "2021-01-01" if the client certificate has ended; owned, else NULL.
+static char *ended_on(const struct kubeconfig *c)
+{
+    BIO *bio = c->cert.len ? BIO_new_mem_buf(c->cert.p, (int)c->cert.len) : NULL;
+    X509 *x = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+    const ASN1_TIME *end = x ? X509_get0_notAfter(x) : NULL;
+    struct tm tm;
+    char *day = NULL;
+    if (end && X509_cmp_current_time(end) < 0 && ASN1_TIME_to_tm(end, &tm))
+        day = str_printf("%04d-%02d-%02d", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday);
+    X509_free(x);
+    BIO_free(bio);
+    return day;
+}
+
+bool auth_explain(const struct kubeconfig *c, struct err *err)
+{
+    CLEANUP(str_freep) char *day = ended_on(c);
+    if (day) {
+        err_set(err, ERR_DENIED, "%s: the client certificate of the kubeconfig expired on %s",
+                c->server, day);
+        return err_hint(err, "Get a new kubeconfig from whoever gave you this one.");
+    }
+    err_set(err, ERR_DENIED, "%s: the API server does not accept the credentials", c->server);
+    return err_hint(err, "Check the user of context %s in the kubeconfig.", c->context);
 }
 
 void auth_close(struct kube *k)

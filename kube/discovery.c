@@ -95,6 +95,8 @@ static bool get(struct kube *k, const char *path, const char *accept, json_t **o
 {
     struct kube_call c = {.method = "GET", .path = path, .accept = accept, .timeout_ms = 20000};
     kube_send_wait(k, &c, reply, store);
+    if (reply->cls == KUBE_UNAUTHORIZED)
+        return auth_explain(k->config, err);
     if (reply->cls != KUBE_OK)
         return kube_reply_err(reply, err, k->config->server);
     struct err bad = {0};

@@ -72,6 +72,7 @@ struct auth {
 };
 void auth_open(struct kube *k);
 void auth_close(struct kube *k);
+bool auth_explain(const struct kubeconfig *c, struct err *err); // a 401; always false
 // False while a plugin is at work: wait. Starts it when what we have has run out.
 bool auth_is_ready(struct kube *k);
 void auth_accepted(struct kube *k, unsigned generation);

@@ -270,6 +270,10 @@ static void lost(struct kube_request *q, CURLcode code)
 {
     struct kube_reply r = {
         .cls = KUBE_LOST, .retry_after_ms = -1, .reason = "", .message = q->t.error};
+    // "Failed to connect to x port 443 after 0 ms: Couldn't connect to server"
+    char *noise = code == CURLE_COULDNT_CONNECT ? strstr(q->t.error, " after ") : NULL;
+    if (noise)
+        *noise = 0;
     if (q->is_too_large)
         r.message = "the answer is too large";
     else if (!*q->t.error)

@@ -134,6 +134,11 @@ static const char *behind_layers(const char *m)
     const char *hook = strstr(m, fronts[0]);
     if (hook)
         return hook + strlen(fronts[0]);
+    // 'configmaps "x" is forbidden: exceeded quota': which object, everybody knows who asked.
+    const char *forbidden = strstr(m, "\" is forbidden: ");
+    if (forbidden && memchr(m, '"', (size_t)(forbidden - m)) == strchr(m, '"') &&
+        !memchr(m, ':', (size_t)(forbidden - m)))
+        return forbidden + strlen("\" is forbidden: ");
     const char *end = str_starts(m, fronts[1]) ? strstr(m, "): ") : NULL;
     if (!end)
         return m;

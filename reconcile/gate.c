@@ -227,9 +227,7 @@ static void back_off(struct run *r, struct gate_rt *g, const void *arg)
 static void refuse(struct run *r, unsigned object, const struct kube_reply *reply)
 {
     struct err err = {0};
-    const struct object *o = &r->desired->objects.v[object];
-    CLEANUP(str_freep) char *what = object_name(&o->id);
-    kube_reply_err(reply, &err, what);
+    kube_reply_err(reply, &err, "dry run");
     state_fail(r, object, err.kind, err.msg);
     err_clear(&err);
 }

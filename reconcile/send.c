@@ -241,6 +241,7 @@ void on_sent(void *ctx, const struct kube_reply *reply)
         try_again(r, node, reply->retry_after_ms);
         break;
     case KUBE_THROTTLED:
+        state_message(r, node, "the API server asks to wait (429)");
         try_again(r, node, reply->retry_after_ms);
         break;
     case KUBE_NO_KIND:

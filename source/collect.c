@@ -396,6 +396,11 @@ static bool add_children(struct yield *y, struct err *err)
         if (known) {
             const struct application *other = d->apps.v[json_integer_value(known)];
             CLEANUP(str_freep) char *there = origin_text(&other->origin);
+            if (!strcmp(there, here))
+                return err_set(err, ERR_INVALID,
+                               "application %s is found again in what it names itself, or in what "
+                               "its parents name: %s",
+                               c->name, here);
             return err_set(err, ERR_INVALID, "application %s is there twice: %s, and %s", c->name,
                            there, here);
         }

@@ -107,7 +107,6 @@ static void on_listed(void *ctx, struct err *err)
     g->call = NULL;
     if (err_is_set(err)) {
         err_move(&e, err);
-        err_wrap(&e, "list refs");
     } else {
         pool_submit(g->c->pool, keep_list, list_kept, g);
     }

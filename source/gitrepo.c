@@ -308,7 +308,7 @@ bool gitrepo_read(git_repository *r, const struct git_file *f, size_t max_bytes,
     if (ok && type != GIT_OBJECT_BLOB)
         ok = err_set(err, ERR_CORRUPT, "%s is not a file", f->path);
     if (ok && size > max_bytes)
-        ok = err_set(err, ERR_INVALID, "%s is larger than %zu bytes", f->path, max_bytes);
+        ok = err_set(err, ERR_INVALID, "%s is larger than %zu MiB", f->path, max_bytes >> 20);
     if (ok) {
         rc = git_odb_read(&o, odb, &id);
         ok = rc == 0 || missing(rc, err, f->path);

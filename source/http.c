@@ -362,15 +362,24 @@ static bool is_broken(CURLcode c)
 
 static void transport_err(CURLcode c, const struct exchange *x, struct err *err)
 {
-    CLEANUP(str_freep) char *url = url_redacted(x->url);
-    const char *why = *x->text ? x->text : curl_easy_strerror(c);
+    CLEANUP(str_freep) char *url = url_shown(x->url);
+    CLEANUP(str_freep) char *text = str_dup(x->text);
+    char *noise = strstr(text, " after "); // "... after 0 ms: Couldn't connect to server"
+    if (noise && c == CURLE_COULDNT_CONNECT)
+        *noise = 0;
+    const char *why = *text ? text : curl_easy_strerror(c);
     if (x->is_too_large) {
         err_set(err, ERR_INVALID, "%s: the answer is larger than %zu MiB", url, x->max >> 20);
         return;
     }
     switch ((int)c) {
     case CURLE_OPERATION_TIMEDOUT:
-        err_set(err, ERR_TIMEOUT, "%s: %s", url, why);
+        if (strstr(why, "too slow"))
+            err_set(err, ERR_TIMEOUT, "%s: no answer for %lld s", url,
+                    (long long)((x->h->o.silence_ms + 999) / 1000));
+        else
+            err_set(err, ERR_TIMEOUT, "%s: %s", url, why);
+        err_hint(err, "Check that the host is up; --source-timeout waits longer.");
         break;
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CERTPROBLEM:
@@ -472,7 +481,7 @@ struct exchange *http_start(struct http *h, const struct http_request *q, http_d
 
 bool http_status_err(int status, const char *url, struct err *err)
 {
-    CLEANUP(str_freep) char *u = url_redacted(url);
+    CLEANUP(str_freep) char *u = url_shown(url);
     switch (status) {
     case 401:
     case 403:

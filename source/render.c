@@ -126,6 +126,24 @@ static bool parse_output(struct render_job *j, const struct buf *out, struct err
 }
 
 // The line of a child's errors that says what went wrong.
+// Files are unpacked into folders that are gone by the time somebody reads of them: paths begin
+// where those of the repository do. Returns the new length.
+static size_t hide_work_dirs(char *line)
+{
+    char *at;
+    while ((at = strstr(line, "/regrow-"))) {
+        char *from = at;
+        char *rest = at + 1 + strcspn(at + 1, "/ '\":");
+        while (from > line && !strchr(" '\":=(", from[-1]))
+            from--;
+        rest += *rest == '/';
+        if (*from != '/')
+            return strlen(line); // a path inside the repository
+        memmove(from, rest, strlen(rest) + 1);
+    }
+    return strlen(line);
+}
+
 static char *error_line(const struct buf *b)
 {
     const char *best = NULL;
@@ -141,8 +159,8 @@ static char *error_line(const struct buf *b)
         return str_dup("it failed without a word");
     if (str_starts(best, "Error: ") || str_starts(best, "error: "))
         best += 7;
-    size_t n = strcspn(best, "\n");
-    return str_ndup(best, n < 500 ? n : 500);
+    CLEANUP(str_freep) char *line = str_ndup(best, strcspn(best, "\n"));
+    return str_ndup(line, hide_work_dirs(line) < 500 ? strlen(line) : 500);
 }
 
 static void finish(struct render_job *j)

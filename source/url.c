@@ -8,6 +8,17 @@ char *url_redacted(const char *url)
     return repo_url_shown(url);
 }
 
+char *url_shown(const char *url)
+{
+    static const char *const questions[] = {"/info/refs?service=git-upload-pack",
+                                            "/git-upload-pack"};
+    char *u = url_redacted(url);
+    for (size_t i = 0; i < ARRAY_LEN(questions); i++)
+        if (str_ends(u, questions[i]))
+            u[strlen(u) - strlen(questions[i])] = 0;
+    return u;
+}
+
 bool url_same_host(const char *a, const char *b)
 {
     CLEANUP(str_freep) char *x = url_origin(a);
