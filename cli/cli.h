@@ -131,6 +131,9 @@ char *chain_words(const struct run *r, unsigned app);
 // What a person can do about a node that is not as it should be, before the same command is run
 // again; "" when there is nothing but that. Owned.
 char *advice(const struct run *r, unsigned node);
+// "mend it, then run it again", "Mend it. Then run it again"; owned.
+char *and_again(const char *what, const char *again);
+const char *hint_of(enum err_kind kind); // where an error has none of its own
 char *node_place(const struct run *r,
                  unsigned node); // file:line in repository @ rev; owned or NULL
 

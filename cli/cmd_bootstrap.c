@@ -46,10 +46,8 @@ static char *counts_text(const struct run_summary *s)
     const struct {
         size_t n;
         const char *what;
-    } parts[] = {{s->pruned, "deleted"},
-                 {s->kept, "no longer in Git but kept"},
-                 {s->throttled, "throttled"},
-                 {s->lost, "lost"}};
+    } parts[] = {
+        {s->pruned, "deleted"}, {s->kept, "kept"}, {s->throttled, "throttled"}, {s->lost, "lost"}};
     buf_printf(&b, "%zu written, %zu rejected, %zu unchanged", s->written, s->rejected,
                s->unchanged);
     for (size_t i = 0; i < ARRAY_LEN(parts); i++)
@@ -166,8 +164,10 @@ static void print_unknown(struct result *x, unsigned app, const char *problem)
     unsigned end = run_graph(x->r)->app_end[app];
     CLEANUP(str_freep) char *where = node_place(x->r, end);
     print_beside(x, problem);
-    if (where && !strstr(problem, where))
-        print_more(x, where);
+    if (where && !strstr(problem, where)) {
+        CLEANUP(str_freep) char *text = str_printf("its Application: %s", where);
+        print_more(x, text);
+    }
     if (!x->next)
         x->next = advice(x->r, end);
 }
@@ -228,10 +228,9 @@ static void print_problems(struct result *x)
     }
     if (x->more)
         printf("  and %zu more applications: regrow status lists them\n", x->more);
-    bool any = !str_is_empty(x->next);
     CLEANUP(str_freep)
-    char *next = str_printf("%s%srun the same command again: it continues where it is",
-                            any ? x->next : "", any ? ", then " : "");
+    char *next =
+        and_again(x->next ? x->next : "", "run the same command again: it continues where it is");
     printf("  next: ");
     print_wrapped(stdout, next, 8, 8);
     if (x->first)

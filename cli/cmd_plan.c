@@ -224,7 +224,7 @@ static void print_unknown(const struct planning *p)
         printf("  %s ", state_symbol(p->c, NODE_FAILED));
         print_wrapped(stdout, text, 4, 6);
         if (where && !strstr(a->problem.msg, where))
-            printf("      %s\n", where);
+            printf("      its Application: %s\n", where);
         hint = hint ? hint : a->problem.hint;
     }
     printf("  next: ");

@@ -165,8 +165,7 @@ static void print_chain(const struct cli *c, struct run *r, unsigned node)
     if (v.state != NODE_READY) {
         CLEANUP(str_freep) char *where = node_place(r, last);
         CLEANUP(str_freep) char *what = advice(r, last);
-        CLEANUP(str_freep)
-        char *next = str_printf("%s%sregrow bootstrap", what, *what ? ", then " : "");
+        CLEANUP(str_freep) char *next = and_again(what, "regrow bootstrap");
         if (where)
             printf("  written in %s\n", where);
         printf("  next: ");

@@ -33,6 +33,8 @@ static void set_signals(void)
 static int fail(const struct cli *c, struct err *err)
 {
     int code = err_exit_code(err->kind);
+    if (!err->hint && hint_of(err->kind))
+        err_hint(err, "%s", hint_of(err->kind));
     cli_print_error(c, err);
     err_clear(err);
     return code;

@@ -131,6 +131,40 @@ static char *advice_object(const struct run *r, unsigned node, const struct node
     return str_dup("");
 }
 
+// What can be done about a kind of error, where nobody knew better.
+const char *hint_of(enum err_kind kind)
+{
+    static const char *const hints[] = {
+        [ERR_USAGE] = "regrow --help shows commands, regrow COMMAND --help options and examples.",
+        [ERR_INVALID] = "Mend it, then run the same command again.",
+        [ERR_NOT_FOUND] = "Check how it is spelt, and that it is there.",
+        [ERR_DENIED] = "Check the credentials, and what they permit.",
+        [ERR_CONFLICT] = "See who else is at work there.",
+        [ERR_UNAVAILABLE] = "Check that it is up and can be reached.",
+        [ERR_TIMEOUT] = "Check that it is up; or wait longer.",
+        [ERR_CORRUPT] = "Get it anew from where it comes from.",
+        [ERR_PARTIAL] = "What is marked ✗ says why.",
+        [ERR_INTERNAL] = "This is a fault of regrow: please report it with the command line.",
+        [ERR_CANCELLED] = "Run the same command again: it continues where it is.",
+    };
+    return (size_t)kind < ARRAY_LEN(hints) ? hints[kind] : NULL;
+}
+
+static char *advice_app(const struct application *a)
+{
+    if (a->problem.hint)
+        return str_dup(a->problem.hint);
+    bool elsewhere = a->problem.kind == ERR_UNAVAILABLE || a->problem.kind == ERR_TIMEOUT ||
+                     a->problem.kind == ERR_DENIED;
+    return str_dup(elsewhere ? hint_of(a->problem.kind) : "Mend its source in Git.");
+}
+
+char *and_again(const char *what, const char *again)
+{
+    const char *sep = !*what ? "" : str_ends(what, ".") ? " Then " : ", then ";
+    return str_printf("%s%s%s", what, sep, again);
+}
+
 char *advice(const struct run *r, unsigned node)
 {
     const struct node *n = &run_graph(r)->nodes.v[node];
@@ -147,8 +181,7 @@ char *advice(const struct run *r, unsigned node)
                           n->svc_namespace, n->svc_name);
     if (n->kind == NODE_WEBHOOK)
         return str_dup("the API server must be able to reach the webhook's URL");
-    const char *hint = run_desired(r)->apps.v[n->app]->problem.hint;
     if (n->kind == NODE_APP_END && v.state == NODE_FAILED)
-        return str_dup(hint ? hint : "mend its source in Git");
+        return advice_app(run_desired(r)->apps.v[n->app]);
     return str_dup("");
 }
