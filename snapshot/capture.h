@@ -18,17 +18,38 @@
 struct secret_rule {
     const char *name;      // "sealed-secrets keys"
     bool take;             // false: never
+    const char *kind;      // NULL: Secret
     const char *namespace; // glob, NULL: any
     const char *object;    // glob over names, NULL: any
     const char *type;      // Secret type, NULL: any
     const char *label;     // "key" or "key=value", NULL: any
+    const char *data_key;  // glob that one key of its data meets, NULL: any
+    const char *holds;     // text in one of its values, NULL: any
 };
 const struct secret_rule *secret_rules_default(size_t *n);
-// The rule that decides for a live Secret; NULL: none takes it. Pure.
+// The rule that decides for a live Secret or ConfigMap; NULL: none takes it. Pure.
 const struct secret_rule *secret_rule_for(const struct secret_rule *rules, size_t n,
-                                          const json_t *secret);
-// Takes out what must not be restored: uid, resourceVersion, ownerReferences, managedFields, status
-// and so on (spec addons-and-secrets 1.2, 4.4). Changes doc.
+                                          const json_t *object);
+
+// Secrets that are taken since something needs them: what stores, issuers and Git sources log in
+// with, and values that would be made anew.
+struct secret_roots {
+    VEC(struct secret_root {
+        char *namespace; // NULL: any
+        char *name;
+        const char *rule;
+    })
+    v;
+};
+// Notes what an object names: of the kinds in the table, the others name nothing. Pure.
+void secret_roots_add(struct secret_roots *r, const json_t *object);
+bool secret_roots_are_named_by(const char *group, const char *kind); // is it in the table?
+// Why a Secret is needed; NULL: nobody named it.
+const char *secret_roots_find(const struct secret_roots *r, const char *ns, const char *name);
+void secret_roots_clear(struct secret_roots *r);
+
+// Takes out what must not be restored: uid, resourceVersion, ownerReferences, finalizers,
+// managedFields, status and so on. Changes doc.
 void capture_strip(json_t *doc);
 // Kind k (holds a private key that parses) or s.
 char secret_blob_kind(const json_t *secret);
@@ -38,6 +59,7 @@ struct capture_opts {
     struct source *source;
     struct kube *kube;         // NULL: from Git alone
     const struct kinds *kinds; // served; NULL without a cluster
+    const char *server;        // URL of its API server, or NULL
     const char *root;          // as the user wrote it, without credentials
     const json_t *healthy;     // {application: revision last seen healthy}, or NULL
     const struct secret_rule *rules;
@@ -60,7 +82,8 @@ void capture_report_clear(struct capture_report *r);
 MUST_CHECK bool capture_run(struct writer *w, const struct capture_opts *o,
                             struct snapshot_entry *out, struct capture_report *report,
                             struct err *err);
-// The sanity gate alone, pure: state and why against the newest good entry (NULL: none).
+// The sanity gate alone, pure: state and why against the newest good entry (NULL: none). Codes that
+// are in why already stay. emptied_apps had at least 3 objects and have none now.
 void capture_judge(struct snapshot_entry *s, const struct snapshot_entry *last_good,
                    const struct shrink_bounds *b, const struct strv *emptied_apps);
 
