@@ -64,6 +64,7 @@ void pack_add(struct pack_builder *b, char kind, const void *p, size_t len)
 void pack_clear(struct pack *p)
 {
     buf_wipe(&p->content);
+    buf_wipe(&p->stream);
     vec_clear(&p->entries);
 }
 
@@ -235,13 +236,34 @@ static bool read_table(const struct zstream_tail *t, size_t stream_len, struct p
     return true;
 }
 
-bool pack_parse(const void *p, size_t len, struct pack *out, struct err *err)
+static void reset(struct pack *p)
+{
+    if (p->entries.len && blob_class(p->entries.v[0].kind) == 's') {
+        crypto_wipe(p->content.p, p->content.len); // growing would leave it behind
+        crypto_wipe(p->stream.p, p->stream.len);
+    }
+    buf_reset(&p->content);
+    buf_reset(&p->stream);
+    p->entries.len = 0;
+}
+
+static bool parse(const void *p, size_t len, struct pack *out, struct err *err)
 {
     struct zstream_tail tail;
-    if (len > PACK_MAX_BYTES)
-        return err_set(err, ERR_CORRUPT, "a pack of %zu bytes, more than %u", len, PACK_MAX_BYTES);
-    if (zstream_open(p, len, BLOB_MAX_BYTES, &out->content, &tail, err) &&
-        read_table(&tail, len, out, err))
+    return zstream_open(p, len, BLOB_MAX_BYTES, &out->content, &tail, err) &&
+           read_table(&tail, len, out, err);
+}
+
+static bool check_size(size_t len, struct err *err)
+{
+    return len <= PACK_MAX_BYTES ||
+           err_set(err, ERR_CORRUPT, "a pack of %zu bytes, more than %u", len, PACK_MAX_BYTES);
+}
+
+bool pack_parse(const void *p, size_t len, struct pack *out, struct err *err)
+{
+    reset(out);
+    if (check_size(len, err) && parse(p, len, out, err))
         return true;
     pack_clear(out);
     return false;
@@ -250,9 +272,10 @@ bool pack_parse(const void *p, size_t len, struct pack *out, struct err *err)
 bool pack_open(const struct age_keys *keys, const void *p, size_t len, struct pack *out,
                struct err *err)
 {
-    struct buf stream CLEANUP(buf_wipe) = {0};
-    if (len > PACK_MAX_BYTES)
-        return err_set(err, ERR_CORRUPT, "a pack of %zu bytes, more than %u", len, PACK_MAX_BYTES);
-    return age_open(keys, p, len, PACK_MAX_BYTES, &stream, err) &&
-           pack_parse(stream.p, stream.len, out, err);
+    reset(out);
+    if (check_size(len, err) && age_open(keys, p, len, PACK_MAX_BYTES, &out->stream, err) &&
+        parse(out->stream.p, out->stream.len, out, err))
+        return true;
+    pack_clear(out);
+    return false;
 }

@@ -170,6 +170,37 @@ static void there_and_back(void **s)
     }
 }
 
+// The memory of a pack is used again, whatever was in it before.
+static void opened_again(void **s)
+{
+    (void)s;
+    struct test_chain c CLEANUP(test_chain_clear) = {0};
+    test_chain_init(&c);
+    struct pack p CLEANUP(pack_clear) = {0};
+    static const char *const names[] = {"format/pack-s", "format/pack-o", "format/pack-g",
+                                        "format/pack-f", "format/pack-s"};
+    static const size_t blobs[] = {2, 4, 1, 1, 2};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        struct buf b CLEANUP(buf_clear) = {0};
+        struct err err = {0};
+        vector_read(names[i], &b);
+        open_sealed(&c, &b, &p);
+        assert_int_equal(p.entries.len, blobs[i]);
+        size_t sum = 0;
+        for (size_t k = 0; k < p.entries.len; k++)
+            sum += p.entries.v[k].len;
+        assert_int_equal(p.content.len, sum);
+        if (i == 2) { // nothing is left of it by one that does not open
+            b.p[b.len - 1] ^= 1;
+            assert_false(pack_open(&c.keys, b.p, b.len, &p, &err));
+            assert_int_equal(p.content.len, 0);
+            assert_int_equal(p.entries.len, 0);
+            err_clear(&err);
+        }
+    }
+    assert_memory_equal(p.content.p, TLS POOL, strlen(TLS POOL));
+}
+
 // Every object of a pool is a frame of its own, and the length says less than it could.
 static void secrets_share_no_context(void **s)
 {
@@ -657,6 +688,7 @@ int main(void)
         cmocka_unit_test(classes),
         cmocka_unit_test(vectors),
         cmocka_unit_test(there_and_back),
+        cmocka_unit_test(opened_again),
         cmocka_unit_test(secrets_share_no_context),
         cmocka_unit_test(one_frame),
         cmocka_unit_test(fits_to_the_last_byte),
