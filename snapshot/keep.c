@@ -134,8 +134,7 @@ void keep_choose(const struct log *l, const struct keep_rules *r, int64_t now_un
     keep_newest(&c, SNAP_GOOD, "the newest good one");
     keep_newest(&c, SNAP_VERIFIED, "the newest verified one");
     keep_newest(&c, SNAP_DRILLED, "the newest drilled one");
-    keep_last_good(&c, r->min_good ? r->min_good : DEFAULT_MIN_GOOD,
-                   "the least number of good ones");
+    keep_last_good(&c, r->min_good ? r->min_good : DEFAULT_MIN_GOOD, "the minimum of good ones");
     int64_t within = r->within_ms ? r->within_ms : DEFAULT_WITHIN_MS;
     keep_young(&c, now_unix_ms, within, false, "young");
     keep_young(&c, now_unix_ms, within, true, "young");

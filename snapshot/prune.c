@@ -78,7 +78,7 @@ static bool drop_named(const struct prune_opts *o, struct keep_decisions *d, str
         if (!k)
             return err_set(err, ERR_NOT_FOUND, "snapshot %llu is not there", ull(o->drop[i]));
         if (k->keep && str_starts(k->why, "the "))
-            return err_set(err, ERR_CONFLICT, "snapshot %llu stays: it is %s", ull(o->drop[i]),
+            return err_set(err, ERR_CONFLICT, "snapshot %llu has to stay (%s)", ull(o->drop[i]),
                            k->why);
         k->keep = false;
         k->why = "named";
