@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/clock.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <time.h>
 
@@ -45,6 +46,13 @@ char *clock_rfc3339(int64_t unix_s)
     split(unix_s, &tm);
     return str_printf("%04d-%02d-%02dT%02d:%02d:%02dZ", tm.tm_year + 1900, tm.tm_mon + 1,
                       tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+}
+
+void clock_pause_ms(int64_t ms)
+{
+    struct timespec t = {ms / 1000, ms % 1000 * 1000000};
+    while (ms > 0 && nanosleep(&t, &t) != 0 && errno == EINTR)
+        continue;
 }
 
 char *clock_rfc3339_us(int64_t unix_us)

@@ -10,6 +10,8 @@ int64_t clock_mono_ms(void);
 int64_t clock_mono_us(void);
 int64_t clock_unix_ms(void);
 int64_t clock_unix_us(void);
+// Sleeps; for short waits where no loop runs.
+void clock_pause_ms(int64_t ms);
 // RFC 3339 in UTC with six decimals ("2026-11-24T09:00:00.123456Z"), as Lease needs it. Owned.
 char *clock_rfc3339_us(int64_t unix_us);
 // RFC 3339 in UTC, whole seconds. Owned.

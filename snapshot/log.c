@@ -11,7 +11,8 @@
 #include "snapshot/log_int.h"
 #include "snapshot/members.h"
 
-#define MAX_READINGS 5
+#define MAX_READINGS 12      // lists of a registry others write to are caught half way
+#define READING_PAUSE_MS 10  // times the number of the reading
 #define EXPECT_NAME_CHARS 12 // of a hash, in messages
 
 struct log_file {
@@ -372,6 +373,7 @@ bool log_read(struct repo *r, const char *chain, const struct log_opts *o, struc
         if (!ok && (!again || i == MAX_READINGS))
             return err_wrap(err, "chain %s", chain);
         assert(!ok || opts.only_head); // a whole log tells
+        clock_pause_ms(READING_PAUSE_MS * (i - 1));
         if (ok)
             opts.only_head = false;
         err_clear(err);

@@ -180,10 +180,12 @@ bool oci_get_blob(struct oci *o, const char *hex, size_t max_bytes, struct buf *
 {
     CLEANUP(str_freep) char *path = str_printf("blobs/sha256:%s", hex);
     struct web_reply r = {0};
-    bool ok = oci_send(o, "GET", path, NULL, NULL, 0, max_bytes, true, &r, err) &&
-              follow(o, max_bytes, &r, err);
+    bool ok = oci_send(o, "GET", path, NULL, NULL, 0, max_bytes + WEB_ERROR_BYTES, true, &r, err) &&
+              follow(o, max_bytes + WEB_ERROR_BYTES, &r, err);
     *found = ok && r.status == 200;
-    if (*found)
+    if (*found && r.body.len > max_bytes)
+        ok = err_set(err, ERR_CORRUPT, "larger than %zu bytes", max_bytes);
+    else if (*found)
         buf_append(out, r.body.p ? r.body.p : "", r.body.len);
     else if (ok && r.status != 404)
         ok = oci_status_err(&r, err);

@@ -25,6 +25,8 @@
 #define LAYER_TYPE "application/octet-stream"
 #define TITLE "org.opencontainers.image.title"
 #define TAG_HEX 16
+#define TAG_TRIES 20
+#define TAG_PAUSE_MS 50
 
 struct oci_store {
     struct store base;
@@ -149,6 +151,23 @@ static char *find_tag(struct oci_store *s, const char *name, struct err *err)
     return found;
 }
 
+// A registry shows a tag a moment before its manifest can be had. NULL with err unset: there is
+// none.
+static json_t *wait_manifest(struct oci_store *s, const char *tag, struct err *err)
+{
+    for (unsigned i = 0;; i++) {
+        json_t *m = read_manifest(s, tag, NULL, err);
+        if (m || err_is_set(err) || i == TAG_TRIES)
+            return m;
+        struct strv tags = {0};
+        bool is_shown = oci_tags(&s->net, &tags, err) && strv_has(&tags, tag);
+        strv_clear(&tags);
+        if (!is_shown)
+            return NULL;
+        clock_pause_ms(TAG_PAUSE_MS);
+    }
+}
+
 static bool get_tagged(struct oci_store *s, const char *name, size_t max_bytes, struct buf *out,
                        bool *found, struct err *err)
 {
@@ -156,7 +175,7 @@ static bool get_tagged(struct oci_store *s, const char *name, size_t max_bytes, 
     CLEANUP(str_freep) char *tag = find_tag(s, name, err);
     if (!tag)
         return !err_is_set(err);
-    json_t *m = read_manifest(s, tag, NULL, err);
+    json_t *m = wait_manifest(s, tag, err);
     if (!m)
         return !err_is_set(err);
     const char *hex = layer_hex(json_array_get(json_object_get(m, "layers"), 0));

@@ -163,11 +163,14 @@ static bool s3_get(struct store *base, const char *name, size_t max_bytes, struc
                    bool *found, struct err *err)
 {
     struct s3_store *s = (struct s3_store *)base;
-    struct op o = {.method = "GET", .name = name, .max_bytes = max_bytes ? max_bytes : 1};
+    // What the server says instead of the file must fit too.
+    struct op o = {.method = "GET", .name = name, .max_bytes = max_bytes + WEB_ERROR_BYTES};
     struct web_reply r = {0};
     bool ok = send_safe(s, &o, &r, err);
     *found = ok && r.status == 200;
-    if (*found)
+    if (*found && r.body.len > max_bytes)
+        ok = err_set(err, ERR_CORRUPT, "larger than %zu bytes", max_bytes);
+    else if (*found)
         buf_append(out, r.body.p, r.body.len);
     else if (ok && (r.status != 404 || is_code(&r, "NoSuchBucket")))
         ok = status_err(&r, err);

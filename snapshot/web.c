@@ -241,10 +241,9 @@ bool web_pause(struct web *w, unsigned attempt, int64_t retry_after_ms)
     if (retry_after_ms > ms)
         ms = retry_after_ms < 30000 ? retry_after_ms : 30000;
     for (int64_t end = clock_mono_ms() + ms; clock_mono_ms() < end;) {
-        struct timespec step = {0, PAUSE_STEP_MS * 1000000L};
         if (w->loop && loop_stopping(w->loop))
             return false;
-        nanosleep(&step, NULL);
+        clock_pause_ms(PAUSE_STEP_MS);
     }
     return true;
 }

@@ -10,6 +10,8 @@
 #include "base/loop.h"
 #include "base/str.h"
 
+#define WEB_ERROR_BYTES (64U << 10) // room for what a server says instead
+
 struct web;
 struct web *web_new(struct loop *l, const char *ca_file); // both may be NULL
 void web_free(struct web *w);
