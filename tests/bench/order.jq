@@ -14,7 +14,7 @@ def shown: "\(.kind) \(if .metadata.namespace then .metadata.namespace + "/" els
 def barrier: capture("^(?<phase>[A-Za-z]+) wave -?[0-9]+ of (?<app>.*)$");
 
 ($plan[0].objects | map({key: plan_id, value: .}) | from_entries) as $planned
-| ($render[0] | map(. as $o | {o: $o, p: $planned[id]})
+| (($render[0].items) | map(. as $o | {o: $o, p: $planned[id]})
   | sort_by(if .o.kind == "CustomResourceDefinition" then [0, (.o | tojson | length)] else [1, .p.depth] end)) as $all
 | [$all[].o] as $objects
 | (reduce range($objects | length) as $i ({}; .[$objects[$i] | shown] += [$i])) as $by_label

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The bare pipelined writer that regrow is measured against: applies the objects of a JSON array
-// (from "regrow render -o json") in their order, N in flight on one connection, and knows nothing
+// The bare pipelined writer that regrow is measured against: applies the items of a List (of
+// "regrow render -o json") in their order, N in flight on one connection, and knows nothing
 // else. Prints how many and how long.
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,7 +68,7 @@ static bool run(const char *file, unsigned window, struct err *err)
     int64_t start = clock_mono_us();
     size_t i;
     json_t *doc;
-    json_array_foreach(docs, i, doc)
+    json_array_foreach(json_object_get(docs, "items"), i, doc)
     {
         while (w.in_flight >= window)
             loop_run_once(l, 100);

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/http"
 	"os"
 	"os/signal"
 	"strings"
@@ -38,6 +39,18 @@ type addons struct {
 	seen    map[types.UID]time.Time
 }
 
+// impatient keeps client-go from sleeping for a second or more whenever a kind that has only just
+// been made answers 429 for a moment: the next round asks again anyway, and nobody else has to wait.
+type impatient struct{ http.RoundTripper }
+
+func (i impatient) RoundTrip(q *http.Request) (*http.Response, error) {
+	r, err := i.RoundTripper.RoundTrip(q)
+	if r != nil {
+		r.Header.Del("Retry-After")
+	}
+	return r, err
+}
+
 func registerAddons() {
 	register("addonsim", "DIR [--delay 3s] [--never NAME]",
 		"stand in for the add-ons of the cluster in DIR until killed", runAddons)
@@ -63,6 +76,7 @@ func runAddons(args []string) error {
 		return err
 	}
 	cfg.UserAgent = "addonsim"
+	cfg.Wrap(func(rt http.RoundTripper) http.RoundTripper { return impatient{rt} })
 	if a.kube, err = kubernetes.NewForConfig(cfg); err != nil {
 		return err
 	}
