@@ -23,7 +23,9 @@ static bool is_zero(const json_t *v)
     if (json_is_object(v)) {
         json_object_foreach((json_t *)v, key, x)
         {
-            if (!is_zero(x))
+            // valuesObject, commonLabels and the like are maps: whatever is in them counts.
+            bool is_map = json_is_object(x) && strcmp(key, "jsonnet") != 0;
+            if (is_map ? json_object_size(x) > 0 : !is_zero(x))
                 return false;
         }
         return true;

@@ -61,6 +61,22 @@ static void fields(void **s)
     assert_true(a->prune && a->create_namespace && a->prune_confirm);
 }
 
+// false, 0 and "" in a map are values, not the absence of any.
+static void maps_count(void **s)
+{
+    (void)s;
+    const char *const blocks[] = {"helm: {valuesObject: {crds: {install: false}}}",
+                                  "kustomize: {commonLabels: {a: ''}}"};
+    for (size_t i = 0; i < ARRAY_LEN(blocks); i++) {
+        struct application *a CLEANUP(application_freep) = NULL;
+        struct err err = {0};
+        CLEANUP(str_freep)
+        char *spec = str_printf("{source: {repoURL: u, path: p, %s}}", blocks[i]);
+        assert_true(parse(spec, &a, &err));
+        assert_true(a->sources.v[0].helm || a->sources.v[0].kustomize);
+    }
+}
+
 static void marks_of(const char *annotations, struct object *o, bool *skip, bool want_ok)
 {
     CLEANUP(str_freep) char *text = str_printf("{metadata: {annotations: {%s}}}", annotations);
@@ -100,7 +116,7 @@ static void hooks(void **s)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(faults), cmocka_unit_test(fields),
-                                       cmocka_unit_test(hooks)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(faults), cmocka_unit_test(maps_count),
+                                       cmocka_unit_test(fields), cmocka_unit_test(hooks)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
