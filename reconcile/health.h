@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Health of one object: a function of its document alone, in Argo CD's vocabulary, by its rules and
-// in its words (spec argo-cd section 4). The rules of some 280 kinds are built in
+// in its words (spec argo-cd section 4). The rules of some 250 kinds are built in
 // (health_rules.inc); a user's own, the Lua scripts of argocd-cm, come before them (`struct
 // health_custom`).
 //

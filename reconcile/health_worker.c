@@ -12,12 +12,15 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "reconcile/health_int.h"
 
 #define GRACE_MS 500
+#define MAX_WALL_MS 20000
+#define LOOK_MS 100 // between looks at the child's clock
 #define MAX_FAILURES 3
 #define MAX_REQUEST (64U << 20)
 #define MAX_REPLY (80U << 10)
@@ -47,17 +50,34 @@ static bool send_all(int fd, const void *p, size_t n)
 
 enum outcome { DONE, LATE, GONE };
 
-// Waits until `until_ms` for n bytes; 0: for ever.
-static enum outcome recv_all(int fd, void *p, size_t n, int64_t until_ms)
+// How long an answer may take: by the clock of the child's own processor time, because a busy
+// machine is no fault of the script's, and by the wall's, in case it sleeps for ever.
+struct limit {
+    clockid_t child;
+    int64_t cpu_ms, wall_ms;
+};
+
+static int64_t clock_ms(clockid_t id)
+{
+    struct timespec t;
+    return clock_gettime(id, &t) ? 0 : t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static bool is_over(const struct limit *l)
+{
+    return clock_mono_ms() > l->wall_ms || clock_ms(l->child) > l->cpu_ms;
+}
+
+// Reads n bytes; without a limit for as long as it takes.
+static enum outcome recv_all(int fd, void *p, size_t n, const struct limit *l)
 {
     char *s = p;
     while (n) {
-        int64_t left = until_ms ? until_ms - clock_mono_ms() : -1;
         struct pollfd f = {.fd = fd, .events = POLLIN};
-        if (until_ms && left <= 0)
-            return LATE;
-        int rc = poll(&f, 1, (int)left);
+        int rc = poll(&f, 1, l ? LOOK_MS : -1);
         ssize_t got = rc > 0 ? recv(fd, s, n, 0) : 0;
+        if (rc == 0 && is_over(l))
+            return LATE;
         if (((rc < 0 || got < 0) && errno == EINTR) || rc == 0)
             continue;
         if (got <= 0)
@@ -76,10 +96,11 @@ static bool serve_one(const struct health_custom *c, int fd)
     struct health_result r = {0};
     struct err err = {0};
     CLEANUP(json_freep) json_t *obj = NULL;
-    if (recv_all(fd, &q, sizeof(q), 0) != DONE || q.len > MAX_REQUEST || q.script >= c->scripts.len)
+    if (recv_all(fd, &q, sizeof(q), NULL) != DONE || q.len > MAX_REQUEST ||
+        q.script >= c->scripts.len)
         return false;
     CLEANUP(str_freep) char *text = mem_alloc((size_t)q.len + 1);
-    if (recv_all(fd, text, q.len, 0) != DONE)
+    if (recv_all(fd, text, q.len, NULL) != DONE)
         return false;
     if (canon_read(text, q.len, &obj, &err))
         health_lua_run(&c->scripts.v[q.script], obj, &r);
@@ -152,14 +173,17 @@ static enum outcome ask(struct health_custom *c, size_t script, const struct buf
     int fd = c->worker.fd;
     if (!send_all(fd, &q, sizeof(q)) || !send_all(fd, doc->p, doc->len))
         return GONE;
-    int64_t until_ms = clock_mono_ms() + HEALTH_SCRIPT_MS + GRACE_MS;
-    enum outcome got = recv_all(fd, &a, sizeof(a), until_ms);
+    struct limit l = {.wall_ms = clock_mono_ms() + MAX_WALL_MS};
+    if (clock_getcpuclockid(c->worker.pid, &l.child))
+        return GONE;
+    l.cpu_ms = clock_ms(l.child) + HEALTH_SCRIPT_MS + GRACE_MS;
+    enum outcome got = recv_all(fd, &a, sizeof(a), &l);
     if (got != DONE)
         return got;
     if (a.len > MAX_REPLY || a.status > HEALTH_UNKNOWN)
         return GONE;
     CLEANUP(str_freep) char *message = mem_alloc((size_t)a.len + 1);
-    got = recv_all(fd, message, a.len, until_ms);
+    got = recv_all(fd, message, a.len, &l);
     if (got == DONE)
         health_set(r, (enum health)a.status, "%s", message);
     r->is_error = a.is_error;

@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <time.h>
 
-#include "base/clock.h"
 #include "reconcile/health_int.h"
 
 static struct health_custom *custom_of(const char *data)
@@ -284,11 +283,9 @@ static void bounds(void **s)
                    "not enough memory");
     expect_failure("local s = 'x' while true do s = s .. s end", false, "not enough memory");
     expect_failure("local function f() return f() + 1 end return f()", false, "stack overflow");
-    int64_t before = clock_mono_ms();
     expect_failure("while true do end", false, HEALTH_OUT_OF_TIME);
     expect_failure("while true do pcall(function() while true do end end) end", false,
                    HEALTH_OUT_OF_TIME);
-    assert_true(clock_mono_ms() - before < 4 * HEALTH_SCRIPT_MS);
 }
 
 // ---- the process ----
@@ -305,14 +302,10 @@ static void a_call_that_does_not_end(void **s)
 {
     (void)s;
     CLEANUP(health_custom_freep) struct health_custom *c = custom_of(endless);
-    int64_t before = clock_mono_ms();
     for (int i = 0; i < 3; i++)
         expect_in(c, "{apiVersion: v1, kind: Slow}", "Unknown", HEALTH_OUT_OF_TIME);
     expect_in(c, "{apiVersion: v1, kind: Quick, name: a}", "Healthy", "a");
-    assert_true(clock_mono_ms() - before < 4 * 2 * HEALTH_SCRIPT_MS);
-    before = clock_mono_ms();
     expect_in(c, "{apiVersion: v1, kind: Slow}", "Unknown", "the script was out of time too often");
-    assert_true(clock_mono_ms() - before < HEALTH_SCRIPT_MS / 2);
     expect_in(c, "{apiVersion: v1, kind: Quick, name: b}", "Healthy", "b");
 }
 
