@@ -201,10 +201,11 @@ static void checked(void *ctx, bool cancelled)
         return;
     }
     // The repository's credential is for its own host.
-    struct http_request q = {.url = n->from,
-                             .cred_url = url_same_host(n->from, n->url) ? n->url : NULL,
-                             .project = n->project,
-                             .max_bytes = MAX_CHART_BYTES};
+    struct http_request q = {
+        .url = n->from,
+        .cred_url = n->pass_credentials || url_same_host(n->from, n->url) ? n->url : NULL,
+        .project = n->project,
+        .max_bytes = MAX_CHART_BYTES};
     n->http = http_start(n->c->http, &q, on_archive, n);
 }
 
@@ -273,7 +274,7 @@ static struct chart_need *need_of(struct source_ctx *s, const char *url, const c
     for (size_t i = 0; i < s->charts->charts.len; i++) {
         struct chart_need *n = s->charts->charts.v[i];
         if (!strcmp(n->url, url) && str_eq(n->name, name) && !strcmp(n->target, target) &&
-            !strcmp(n->project, project))
+            !strcmp(n->project, project) && n->pass_credentials == s->pass_credentials)
             return n;
     }
     struct chart_need *n = mem_alloc(sizeof(*n));
@@ -284,6 +285,7 @@ static struct chart_need *need_of(struct source_ctx *s, const char *url, const c
     n->target = str_dup(target);
     n->project = str_dup(project);
     n->is_oci = is_oci(s, url);
+    n->pass_credentials = s->pass_credentials;
     n->memo = memo_path(s, url, name, target);
     n->need.start = start;
     *vec_push(&s->charts->charts) = n;

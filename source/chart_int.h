@@ -19,7 +19,7 @@ struct chart_need {
     char *url;   // of the repository, after mirrors
     char *shown; // url, fit for printing
     char *name, *target, *project;
-    bool is_oci;
+    bool is_oci, pass_credentials;
     struct chart chart;
     char *memo; // file that notes what was found
     char *from; // where the archive is: URL, or path of a file

@@ -28,6 +28,7 @@ struct source_ctx {
     VEC(struct gitsrc *) repos;
     // Of the application that is being prepared:
     const char *project;
+    bool pass_credentials; // a chart's archive may be asked for with those of its repository
     struct waits waits;
 };
 

@@ -23,6 +23,7 @@ static bool find_refs(struct loading *l, struct app_jobs *j, struct err *err)
             continue;
         struct ref_tree *r = &j->refs[j->n_refs++];
         r->name = src->ref;
+        r->src = src;
         if (source_tree(l->s, src->repo_url, src->target_revision, src->tag_prefix, &r->tree, err))
             continue;
         if (!is_waiting(l))
@@ -64,6 +65,7 @@ static bool prepare_source(struct loading *l, unsigned app, struct render_job *j
         note_revision(a, job->revision, job->tree->revision ? job->tree->revision : "folder");
         return true;
     }
+    l->s->ctx.pass_credentials = json_dot_bool(src->helm, "passCredentials", false);
     if (!chart_fetch(&l->s->ctx, src->repo_url, src->chart, src->target_revision, &job->chart, err))
         return false;
     job->revision = str_dup(job->chart.version);

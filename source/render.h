@@ -8,7 +8,7 @@
 //   override.c   .argocd-source.yaml
 //   env.c        the build environment
 //   directory.c  plain directories
-//   helm.c       values, dependencies, helm template
+//   helm.c       helm template; helm_values.c: its values, helm_deps.c: its dependencies
 //   kustomize.c  charts to inflate, kustomize build; its options: kustomize_edit.c
 #ifndef SOURCE_RENDER_H
 #define SOURCE_RENDER_H
@@ -27,7 +27,9 @@ struct rendered {
 // A tree that value files may name as "$ref/...".
 struct ref_tree {
     const char *name;
+    const struct app_source *src;
     struct tree *tree;
+    bool is_used;
 };
 
 struct render_job {
@@ -37,7 +39,7 @@ struct render_job {
     struct tree *tree;  // NULL for charts of a repository
     struct chart chart; // file NULL for sources in a tree
     char *path;         // inside the tree, clean
-    const struct ref_tree *refs;
+    struct ref_tree *refs;
     size_t n_refs;
     const struct strv *api_versions;
     char *revision; // exact

@@ -69,6 +69,72 @@ helm_values() {
   like "$(rendered)" 'missing.yaml' 'a missing value file is an error'
 }
 
+helm_files() { # value files by pattern, by variable, by URL; what is no option; locks
+  mkdir -p "$REPO/charts/web/env/deep"
+  printf 'color: a\n' >"$REPO/charts/web/env/a.yaml"
+  printf 'color: b\nnested: {a: b}\n' >"$REPO/charts/web/env/b.yaml"
+  printf 'nested: {a: deep}\n' >"$REPO/charts/web/env/deep/c.yaml"
+  printf 'color: app\n' >"$REPO/charts/web/w.yaml"
+  local source="repoURL: $HTTP_URL/git/repo.git, path: charts/web"
+  application w "  source: {$source, helm: {valueFiles: ['env/*.yaml']}}"
+  like "$(rendered)" 'color: b' 'a pattern takes files in the order of their names'
+  like "$(rendered)" 'a: b' 'and stays in its folder'
+  application w "  source: {$source, helm: {valueFiles: ['env/**/*.yaml', env/a.yaml]}}"
+  like "$(rendered)" 'color: a' 'a file that is named by itself stands where it is named'
+  like "$(rendered)" 'a: deep' 'two stars cross folders'
+  application w "  source: {$source, helm: {valueFiles: ['none/*.yaml']}}"
+  like "$(rendered)" 'values file glob "none/\*.yaml" matched no files' 'no match is an error'
+  application w "  source: {$source, helm: {valueFiles: [\$ARGOCD_APP_NAME.yaml, /charts/web/env/b.yaml]}}"
+  like "$(rendered)" 'color: b' 'variables and the root of the repository'
+  application w "  source: {$source, helm: {fileParameters: [{name: file, path: \$ARGOCD_APP_NAME.yaml}]}}"
+  like "$(rendered)" 'color: app' 'variables in the path of a file parameter'
+  application w "  source: {$source, helm: {valueFiles: [w.yaml], valuesObject: {}, values: 'color: text'}}"
+  like "$(rendered)" 'color: app' 'an empty object of values wins over text'
+  application w "  source: {$source, helm: {valueFiles: ['s3://bucket/x.yaml']}}"
+  like "$(rendered)" "the URL scheme 's3' is not allowed" 'another scheme is refused by name'
+  application w "  source: {$source, helm: {valueFiles: ['$HTTP_URL/files/values.yaml']}}"
+  printf 'color: url\n' >"$FILES_ROOT/values.yaml"
+  like "$(rendered)" 'color: url' 'a value file by URL'
+  application w "  source: {$source, helm: {releaseName: '--post-renderer=/bin/false'}}"
+  like "$(rendered)" 'release name.*invalid|invalid release name' 'a release name is never an option of helm'
+  application w "  source: {$source, helm: {fileParameters: [{name: 'x=/etc/hostname,file', path: note.txt}]}}"
+  like "$(rendered)" 'is malformed' 'nor does a file parameter read this machine'
+  application w "  source: {$source, helm: {parameters: [{name: color, value: first}, {name: color, value: '\$\$x-\${ARGOCD_APP_NAMESPACE}'}]}}"
+  like "$(rendered)" 'color: \$x-web' 'the last of two parameters, filled'
+  application w "  source: {$source, helm: {parameters: [{name: color, value: 3}]}}"
+  like "$(rendered)" 'color: the value is not text' 'a parameter that is no text'
+  application w "  sources: [{$source, helm: {valueFiles: [\$x/a.yaml]}}, {repoURL: $HTTP_URL/git/repo.git, ref: other}]"
+  like "$(rendered)" 'not one of the available sources .\$other.' 'a ref that no source has'
+}
+
+locked() { # the lock of a chart decides which version of a dependency comes
+  local url d=$REPO/charts/dep
+  mkdir -p "$SCRATCH/old"
+  chart "$SCRATCH/old/web"
+  sed -i 's/version: 1.2.3/version: 1.2.0/' "$SCRATCH/old/web/Chart.yaml"
+  sed -i 's/color: red/color: old/' "$SCRATCH/old/web/values.yaml"
+  charts_package "$SCRATCH/old/web" repo >/dev/null
+  url=$(charts_index repo)
+  mkdir -p "$d"
+  printf 'apiVersion: v2\nname: dep\nversion: 1.0.0\ndependencies:\n- {name: web, version: "^1.2.0", repository: "%s"}\n' "$url" >"$d/Chart.yaml"
+  application w "  source: {repoURL: $HTTP_URL/git/repo.git, path: charts/dep}"
+  like "$(rendered)" 'color: red' 'without a lock the highest version comes'
+  printf 'dependencies:\n- {name: web, repository: "%s", version: 1.2.0}\n' "$url" >"$d/Chart.lock"
+  application w "  source: {repoURL: $HTTP_URL/git/repo.git, path: charts/dep}"
+  like "$(rendered)" 'color: old' 'with one the version it says'
+  printf 'dependencies:\n- {name: web, repository: "%s", version: 0.9.0}\n' "$url" >"$d/Chart.lock"
+  application w "  source: {repoURL: $HTTP_URL/git/repo.git, path: charts/dep}"
+  like "$(rendered)" 'Chart.lock. is out of sync' 'one that contradicts the chart is an error'
+  rm "$d/Chart.lock"
+  printf 'apiVersion: v1\nname: dep\nversion: 1.0.0\n' >"$d/Chart.yaml"
+  printf 'dependencies:\n- {name: web, version: 1.2.0, repository: "%s"}\n' "$url" >"$d/requirements.yaml"
+  application w "  source: {repoURL: $HTTP_URL/git/repo.git, path: charts/dep}"
+  like "$(rendered)" 'color: old' 'an old chart lists its dependencies in requirements.yaml'
+  printf 'dependencies:\n- {name: web, version: 1.2.0, repository: "@stable"}\n' >"$d/requirements.yaml"
+  application w "  source: {repoURL: $HTTP_URL/git/repo.git, path: charts/dep}"
+  like "$(rendered)" 'repositories by alias' 'a repository by alias is refused by name'
+}
+
 repositories() {
   charts_package "$REPO/charts/web" repo >/dev/null
   local url
@@ -189,7 +255,9 @@ offline() {
 
 githttp_start
 run_case helm helm_values
+run_case 'value files' helm_files
 run_case repositories repositories
+run_case locks locked
 run_case registries registries
 run_case 'several sources' several_sources
 run_case kustomize kustomized
