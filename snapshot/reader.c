@@ -102,6 +102,12 @@ bool reader_has(const struct reader *r, const struct blob_id *id)
     return idmap_has(&r->map, id);
 }
 
+char reader_kind(const struct reader *r, const struct blob_id *id)
+{
+    uint32_t at;
+    return idmap_get(&r->map, id, &at) ? r->locations.v[at].kind : 0;
+}
+
 // ---- packs ----
 
 static void close_oldest(struct reader *r)
@@ -252,10 +258,8 @@ bool reader_file(struct reader *r, const json_t *file, reader_sink_fn sink, void
 
 // ---- all of it ----
 
-static bool each_of_pack(struct reader *r, struct reader_pack *p,
-                         bool (*blob)(void *ctx, const struct blob_id *id, char kind, const void *p,
-                                      size_t len, struct err *err),
-                         void *ctx, struct reader_stats *stats, struct err *err)
+static bool each_of_pack(struct reader *r, struct reader_pack *p, reader_blob_fn blob, void *ctx,
+                         struct reader_stats *stats, struct err *err)
 {
     size_t offset = 0;
     if (!need_pack(r, p, err))
@@ -275,13 +279,18 @@ static bool each_of_pack(struct reader *r, struct reader_pack *p,
     return true;
 }
 
-bool reader_each(struct reader *r,
-                 bool (*blob)(void *ctx, const struct blob_id *id, char kind, const void *p,
-                              size_t len, struct err *err),
-                 void *ctx, struct reader_stats *stats, struct err *err)
+bool reader_each_new(struct reader *r, bool (*wants)(void *ctx, const struct sha256 *pack),
+                     reader_blob_fn blob, void *ctx, struct reader_stats *stats, struct err *err)
 {
     for (size_t i = 0; i < r->packs.len; i++)
-        if (!each_of_pack(r, &r->packs.v[i], blob, ctx, stats, err))
+        if ((!wants || wants(ctx, &r->packs.v[i].info.id)) &&
+            !each_of_pack(r, &r->packs.v[i], blob, ctx, stats, err))
             return false;
     return true;
+}
+
+bool reader_each(struct reader *r, reader_blob_fn blob, void *ctx, struct reader_stats *stats,
+                 struct err *err)
+{
+    return reader_each_new(r, NULL, blob, ctx, stats, err);
 }

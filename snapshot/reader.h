@@ -16,6 +16,7 @@ void reader_free(struct reader *r);
 CLEANUP_FN(struct reader, reader_free, reader_freep);
 
 bool reader_has(const struct reader *r, const struct blob_id *id);
+char reader_kind(const struct reader *r, const struct blob_id *id); // 0: it is not there
 // The bytes of one blob, its id recomputed. Not in the index: CORRUPT.
 MUST_CHECK bool reader_blob(struct reader *r, const struct blob_id *id, char *kind, struct buf *out,
                             struct err *err);
@@ -31,10 +32,15 @@ MUST_CHECK bool reader_file(struct reader *r, const json_t *file, reader_sink_fn
 struct reader_stats {
     uint64_t packs, blobs, content, stored;
 };
-MUST_CHECK bool reader_each(struct reader *r,
-                            bool (*blob)(void *ctx, const struct blob_id *id, char kind,
-                                         const void *p, size_t len, struct err *err),
-                            void *ctx, struct reader_stats *stats, struct err *err);
+typedef bool (*reader_blob_fn)(void *ctx, const struct blob_id *id, char kind, const void *p,
+                               size_t len, struct err *err);
+MUST_CHECK bool reader_each(struct reader *r, reader_blob_fn blob, void *ctx,
+                            struct reader_stats *stats, struct err *err);
+// The same for packs that are wanted.
+MUST_CHECK bool reader_each_new(struct reader *r,
+                                bool (*wants)(void *ctx, const struct sha256 *pack),
+                                reader_blob_fn blob, void *ctx, struct reader_stats *stats,
+                                struct err *err);
 
 // ---- verify (section 12) ----
 enum verify_level { VERIFY_NAMES, VERIFY_CHAIN, VERIFY_INDEX, VERIFY_CONTENT }; // V0..V3

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Private to snapshot: one verification.
+//
+//   verify.c          which files; their bytes; index boxes
+//   verify_content.c  packs opened, ids computed, references followed, files put together
+#ifndef SNAPSHOT_VERIFY_INT_H
+#define SNAPSHOT_VERIFY_INT_H
+
+#include "snapshot/idmap.h"
+#include "snapshot/reader.h"
+
+struct needed_file {
+    char *name;
+    uint64_t seq; // of a snapshot that needs it; one row each
+};
+// What a list names: found once, however many snapshots hold the list.
+struct list_refs {
+    VEC(struct blob_id) ids;
+    VEC(json_t *) files; // descriptions of files in it, owned
+};
+struct verifying {
+    struct repo *r;
+    const struct log *l;
+    const struct verify_opts *o;
+    struct verify_result *out;
+    VEC(struct needed_file) files; // sorted by name
+    // verify_content.c:
+    struct strv packs_done; // hex, in the order they were opened
+    struct strv packs_bad;  // those of them that are damaged
+    struct idmap lists;     // id of a list -> position in refs
+    VEC(struct list_refs) refs;
+    struct strv files_done; // hex of files that were put together
+};
+
+void verify_problem(struct verifying *v, uint64_t seq, const char *text);
+bool verify_goes_on(struct verifying *v, uint64_t seq, struct err *err);
+
+MUST_CHECK bool verify_content(struct verifying *v, const struct entry *e,
+                               const struct age_identity *id, struct err *err);
+void verify_content_clear(struct verifying *v);
+
+#endif

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Verifying a repository: what is whole is told apart from what is not, at each level, and every
+// snapshot a damage harms is named.
+#include "snapshot/reader.h"
+
+#include "tests/snapshot/snapkit.h"
+#include "tests/test.h"
+
+static const struct snap_state states[] = {
+    {.apps = 4, .objects = 5, .version = 1, .has_secret = true},
+    {.apps = 4, .objects = 5, .version = 2, .has_secret = true},
+    {.apps = 3, .objects = 5, .version = 2, .has_secret = true},
+};
+
+static void build(struct repo *r)
+{
+    struct credential job = snap_kit_job("writer");
+    log_kit_open(log_kit_store(true), r);
+    for (size_t i = 0; i < ARRAY_LEN(states); i++) {
+        struct entry e = {0};
+        struct err err = {0};
+        if (!snap_kit_write(r, &job, &states[i], NULL, &e, &err))
+            fail_msg("%s", err.msg);
+        entry_clear(&e);
+    }
+    credential_clear(&job);
+}
+
+static struct verify_result verify(struct repo *r, bool with_identity, bool with_k, bool quick,
+                                   uint64_t only)
+{
+    struct age_identities ids = {0};
+    struct chain_keys keys;
+    struct log l = {0};
+    struct verify_result out = {0};
+    struct err err = {0};
+    uint8_t repo[REPO_ID_BYTES];
+    struct age_identity id = kit_identity(1);
+    kit_repo(repo);
+    chain_keys_derive(&id, repo, PROD, &keys);
+    *vec_push(&ids.v) = id;
+    log_kit_read(r, &l);
+    struct verify_opts o = {.identities = with_identity ? &ids : NULL,
+                            .k = with_k ? &keys : NULL,
+                            .quick = quick,
+                            .only_seq = only};
+    if (!repo_verify(r, &l, &o, &out, &err))
+        fail_msg("%s", err.msg);
+    age_identities_clear(&ids);
+    log_clear(&l);
+    return out;
+}
+
+static void whole(void **state)
+{
+    (void)state;
+    struct repo r;
+    build(&r);
+    struct verify_result v = verify(&r, false, false, false, 0);
+    assert_int_equal(v.level, VERIFY_CHAIN);
+    assert_int_equal(v.problems.len, 0);
+    assert_int_equal(v.snapshots, 3);
+    uint64_t files = v.files;
+    verify_result_clear(&v);
+    v = verify(&r, false, true, false, 0);
+    assert_int_equal(v.level, VERIFY_INDEX);
+    assert_int_equal(v.problems.len, 0);
+    verify_result_clear(&v);
+    v = verify(&r, true, false, false, 0);
+    assert_int_equal(v.level, VERIFY_CONTENT);
+    if (v.problems.len)
+        fail_msg("%s", v.problems.v[0]);
+    assert_int_equal(v.files, files);
+    assert_true(v.packs >= 3 && v.blobs > 30);
+    verify_result_clear(&v);
+    v = verify(&r, true, false, true, 2);
+    assert_int_equal(v.level, VERIFY_CHAIN);
+    assert_int_equal(v.snapshots, 1);
+    assert_int_equal(v.problems.len, 0);
+    verify_result_clear(&v);
+    repo_close(&r);
+}
+
+static bool needs(struct repo *r, const struct log *l, const struct entry *e, const char *name)
+{
+    struct strv all = {0};
+    struct err err = {0};
+    assert_true(snapshot_needs(r, l, e, &all, &err));
+    bool found = strv_has(&all, name);
+    strv_clear(&all);
+    return found;
+}
+
+static bool is_harmed(const struct verify_result *v, uint64_t seq)
+{
+    for (size_t i = 0; i < v->harmed.len; i++)
+        if (v->harmed.v[i] == seq)
+            return true;
+    return false;
+}
+
+// Every pack and index file in turn is lost, or has one other byte: exactly those snapshots that
+// need it are named.
+static void damage(void **state)
+{
+    (void)state;
+    struct repo r;
+    struct log l = {0};
+    struct store_items items = {0};
+    struct err err = {0};
+    build(&r);
+    log_kit_read(&r, &l);
+    assert_true(store_list(r.store, "chains/prod/", &items, &err));
+    for (size_t i = 0; i < items.v.len; i++) {
+        const char *name = items.v.v[i].name;
+        if (strstr(name, "/log/"))
+            continue;
+        for (int lost = 0; lost < 2; lost++) {
+            struct repo t;
+            struct store *copy = memstore_clone(r.store);
+            const struct buf *b = memstore_file(copy, name);
+            CLEANUP(str_freep) char *bytes = mem_dup(b->p, b->len);
+            bytes[b->len / 2] ^= 4;
+            if (lost)
+                memstore_drop(copy, name);
+            else
+                memstore_put(copy, name, bytes, b->len);
+            log_kit_open(copy, &t);
+            for (int with_key = 0; with_key < 2; with_key++) {
+                struct verify_result v = verify(&t, with_key, false, false, 0);
+                assert_true(v.problems.len > 0);
+                for (size_t k = 0; k < l.v.len; k++)
+                    assert_int_equal(is_harmed(&v, l.v.v[k].seq), needs(&r, &l, &l.v.v[k], name));
+                verify_result_clear(&v);
+            }
+            repo_close(&t);
+        }
+    }
+    store_items_clear(&items);
+    log_clear(&l);
+    repo_close(&r);
+}
+
+// A snapshot whose root names what is in no pack: only the key shows it.
+static void dangling(void **state)
+{
+    (void)state;
+    struct repo r;
+    struct credential job = snap_kit_job("writer");
+    struct writer_opts o = {.job = &job};
+    struct writer *w = NULL;
+    struct snapshot_entry s = {.is_good = true};
+    struct entry e = {0};
+    struct err err = {0};
+    log_kit_open(log_kit_store(true), &r);
+    assert_true(writer_begin(&r, &o, &w, &err));
+    static const char root[] = "{\"blobs\":[\"00112233445566778899aabbccddeeff\"],"
+                               "\"type\":\"regrow root v1\"}\n";
+    s.root = writer_add(w, 'r', root, sizeof(root) - 1);
+    if (!writer_commit(w, &s, &e, &err))
+        fail_msg("%s", err.msg);
+    struct verify_result v = verify(&r, false, true, false, 0);
+    assert_int_equal(v.problems.len, 0);
+    verify_result_clear(&v);
+    v = verify(&r, true, false, false, 0);
+    assert_int_equal(v.problems.len, 1);
+    assert_non_null(strstr(v.problems.v[0], "00112233445566778899aabbccddeeff"));
+    verify_result_clear(&v);
+    entry_clear(&e);
+    writer_free(w);
+    credential_clear(&job);
+    repo_close(&r);
+}
+
+static void none_of_that_number(void **state)
+{
+    (void)state;
+    struct repo r;
+    struct log l = {0};
+    struct verify_result out = {0};
+    struct verify_opts o = {.only_seq = 17};
+    struct err err = {0};
+    build(&r);
+    log_kit_read(&r, &l);
+    assert_false(repo_verify(&r, &l, &o, &out, &err));
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+    err_clear(&err);
+    verify_result_clear(&out);
+    log_clear(&l);
+    repo_close(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(whole),
+        cmocka_unit_test(damage),
+        cmocka_unit_test(dangling),
+        cmocka_unit_test(none_of_that_number),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
