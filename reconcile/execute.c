@@ -276,7 +276,7 @@ bool run_execute(struct run *r, struct err *err)
     event_emit(r->opts.events, "run.finished", "{s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "ms",
                (json_int_t)s.ms, "applications", (json_int_t)s.apps, "healthy",
                (json_int_t)s.apps_healthy, "written", (json_int_t)s.written, "pruned",
-               (json_int_t)s.pruned, "rejected", (json_int_t)s.rejected, "timed_out",
+               (json_int_t)s.pruned, "rejected", (json_int_t)s.rejected, "timedOut",
                s.is_timed_out);
     return ok;
 }
