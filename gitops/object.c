@@ -136,7 +136,7 @@ char *origin_text(const struct origin *o)
 struct origin origin_dup(const struct origin *o)
 {
     return (struct origin){str_dup_or_null(o->repo), str_dup_or_null(o->revision),
-                           str_dup_or_null(o->file), o->line};
+                           str_dup_or_null(o->file), o->line, o->source};
 }
 
 void origin_clear(struct origin *o)

@@ -25,6 +25,8 @@ struct origin {
     char *revision; // short display revision, or NULL
     char *file;     // path inside it, or chart template; NULL when unknown
     unsigned line;  // 1-based; 0 unknown
+    // Which of its application's sources, from 1; 0: none of them, it was made for it.
+    unsigned source;
 };
 
 // Sync phase of an object; order is the order of execution.

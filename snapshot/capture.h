@@ -55,6 +55,7 @@ void capture_strip(json_t *doc);
 char secret_blob_kind(const json_t *secret);
 
 struct capture_opts {
+    struct loop *loop;
     const struct desired *desired;
     struct source *source;
     struct kube *kube;         // NULL: from Git alone

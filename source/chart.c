@@ -14,7 +14,7 @@
 struct url_need {
     struct wanted need;
     struct source_ctx *c;
-    char *url, *project;
+    char *url, *written, *project;
     size_t max;
     struct exchange *http;
     struct buf body;
@@ -32,6 +32,7 @@ void chart_clear(struct chart *c)
     str_freep(&c->dir);
     str_freep(&c->version);
     str_freep(&c->digest);
+    str_freep(&c->manifest);
 }
 
 const char *local_file(const char *url)
@@ -72,12 +73,13 @@ static bool in_cache(struct chart_need *n)
     return true;
 }
 
-// What was resolved last time, for --offline: "version digest helm".
+// What was resolved last time, for --offline: "version digest helm manifest".
 static void remember(struct chart_need *n)
 {
     struct err err = {0};
     CLEANUP(str_freep)
-    char *text = str_printf("%s %s %d\n", n->chart.version, n->chart.digest, (int)n->chart.is_helm);
+    char *text = str_printf("%s %s %d %s\n", n->chart.version, n->chart.digest,
+                            (int)n->chart.is_helm, n->chart.manifest ? n->chart.manifest : "-");
     if (!file_replace(n->memo, text, strlen(text), 0600, &err))
         err_clear(&err); // only --offline would have needed it
 }
@@ -92,11 +94,13 @@ static bool recall_memo(struct chart_need *n)
         return false;
     }
     strv_split(&f, b.p, ' ');
-    bool ok = f.len == 3;
+    bool ok = f.len == 4;
     if (ok) {
         str_set(&n->chart.version, f.v[0]);
         str_set(&n->chart.digest, f.v[1]);
         n->chart.is_helm = f.v[2][0] == '1';
+        f.v[3][strcspn(f.v[3], "\n")] = 0;
+        str_set(&n->chart.manifest, strcmp(f.v[3], "-") != 0 ? f.v[3] : NULL);
         ok = in_cache(n);
     }
     strv_clear(&f);
@@ -267,20 +271,30 @@ static bool is_oci(struct source_ctx *s, const char *url)
     return enabled && !strstr(url, "://") && *url != '/';
 }
 
-static struct chart_need *need_of(struct source_ctx *s, const char *url, const char *name,
-                                  const char *target)
+static struct chart_need *find_need(const struct source_ctx *s, const char *url, const char *name,
+                                    const char *target, const char *project)
 {
-    const char *project = creds_scope(s->creds, url, s->project);
     for (size_t i = 0; i < s->charts->charts.len; i++) {
         struct chart_need *n = s->charts->charts.v[i];
         if (!strcmp(n->url, url) && str_eq(n->name, name) && !strcmp(n->target, target) &&
             !strcmp(n->project, project) && n->pass_credentials == s->pass_credentials)
             return n;
     }
+    return NULL;
+}
+
+static struct chart_need *need_of(struct source_ctx *s, const char *written, const char *url,
+                                  const char *name, const char *target)
+{
+    const char *project = creds_scope(s->creds, url, s->project);
+    struct chart_need *known = find_need(s, url, name, target, project);
+    if (known)
+        return known;
     struct chart_need *n = mem_alloc(sizeof(*n));
     n->c = s;
     n->url = str_dup(url);
     n->shown = url_redacted(url);
+    n->written = str_dup(written);
     n->name = str_dup_or_null(name);
     n->target = str_dup(target);
     n->project = str_dup(project);
@@ -296,7 +310,7 @@ bool chart_fetch(struct source_ctx *s, const char *repo_url, const char *name, c
                  struct chart *out, struct err *err)
 {
     CLEANUP(str_freep) char *url = source_mirror_url(s->o, repo_url);
-    struct chart_need *n = need_of(s, url, name, target);
+    struct chart_need *n = need_of(s, repo_url, url, name, target);
     *out = (struct chart){0};
     if (!wanted_wait(&n->need, &s->waits, err))
         return false;
@@ -304,6 +318,7 @@ bool chart_fetch(struct source_ctx *s, const char *repo_url, const char *name, c
                           .dir = str_dup_or_null(n->chart.dir),
                           .version = str_dup(n->chart.version),
                           .digest = str_dup(n->chart.digest),
+                          .manifest = str_dup_or_null(n->chart.manifest),
                           .is_helm = n->chart.is_helm};
     return true;
 }
@@ -355,6 +370,7 @@ bool url_fetch(struct source_ctx *s, const char *url, size_t max_bytes, struct b
         n = mem_alloc(sizeof(*n));
         n->c = s;
         n->url = str_dup(at);
+        n->written = str_dup(url);
         n->project = str_dup(project);
         n->max = max_bytes;
         n->need.start = start_url;
@@ -364,6 +380,35 @@ bool url_fetch(struct source_ctx *s, const char *url, size_t max_bytes, struct b
         return false;
     buf_append(out, n->body.p ? n->body.p : "", n->body.len);
     return true;
+}
+
+// ---- what was asked for ----
+const struct chart_need *charts_at(const struct charts *c, size_t i)
+{
+    return i < c->charts.len ? c->charts.v[i] : NULL;
+}
+
+size_t charts_count(const struct charts *c)
+{
+    return c->charts.len;
+}
+
+const struct chart_need *charts_find(struct source_ctx *c, const char *written, const char *name,
+                                     const char *target)
+{
+    CLEANUP(str_freep) char *url = source_mirror_url(c->o, written);
+    return find_need(c, url, name, target, creds_scope(c->creds, url, c->project));
+}
+
+const struct buf *urls_at(const struct charts *c, size_t i, const char **written, struct err *err)
+{
+    if (i >= c->urls.len)
+        return NULL;
+    const struct url_need *n = c->urls.v[i];
+    *written = n->written;
+    if (err_is_set(&n->need.err))
+        err_copy(err, &n->need.err);
+    return &n->body;
 }
 
 // ---- life ----
@@ -384,6 +429,7 @@ static void chart_need_free(struct chart_need *n)
     buf_clear(&n->body);
     free(n->url);
     free(n->shown);
+    free(n->written);
     free(n->name);
     free(n->target);
     free(n->project);
@@ -406,6 +452,7 @@ void charts_free(struct charts *c)
         wanted_clear(&n->need);
         buf_clear(&n->body);
         free(n->url);
+        free(n->written);
         free(n->project);
         free(n);
     }

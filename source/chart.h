@@ -14,11 +14,12 @@
 #include "source/context.h"
 
 struct chart {
-    char *file;    // the archive in the cache
-    char *dir;     // an artifact that is no chart, unpacked; there as long as the run
-    char *version; // exact
-    char *digest;  // hex SHA-256 of the archive
-    bool is_helm;  // a Helm chart; else an archive of manifests
+    char *file;     // the archive in the cache
+    char *dir;      // an artifact that is no chart, unpacked; there as long as the run
+    char *version;  // exact
+    char *digest;   // hex SHA-256 of the archive
+    char *manifest; // "sha256:…" of the manifest that named it; NULL outside registries
+    bool is_helm;   // a Helm chart; else an archive of manifests
 };
 void chart_clear(struct chart *c);
 

@@ -16,8 +16,9 @@
 struct chart_need {
     struct wanted need;
     struct source_ctx *c;
-    char *url;   // of the repository, after mirrors
-    char *shown; // url, fit for printing
+    char *url;     // of the repository, after mirrors
+    char *shown;   // url, fit for printing
+    char *written; // before mirrors
     char *name, *target, *project;
     bool is_oci, pass_credentials;
     struct chart chart;
@@ -45,6 +46,14 @@ struct wanted *index_need(struct index *x);
 bool index_is_of(const struct index *x, const char *url, const char *project);
 struct index *index_new(struct source_ctx *c, const char *url, const char *project);
 const json_t *index_doc(const struct index *x);
+
+// What this run has asked for, in that order; NULL beyond the end.
+const struct chart_need *charts_at(const struct charts *c, size_t i);
+size_t charts_count(const struct charts *c);
+const struct chart_need *charts_find(struct source_ctx *c, const char *written, const char *name,
+                                     const char *target);
+// A file by URL: as written, its bytes, or why they are not there.
+const struct buf *urls_at(const struct charts *c, size_t i, const char **written, struct err *err);
 
 // The index of a Helm repository, one for each run and project.
 struct index *charts_index(struct source_ctx *c, const char *url, const char *project);

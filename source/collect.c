@@ -46,7 +46,7 @@ static bool is_served(const struct loading *l, const char *group, const char *ki
 
 static struct origin origin_of(const struct render_job *j, const struct rendered *r)
 {
-    struct origin o = {0};
+    struct origin o = {.source = j->source};
     if (j->chart.file) {
         o.repo = str_printf("%s %s", j->src->chart ? j->src->chart : "chart", j->chart.version);
         o.file = str_dup_or_null(r->file);
@@ -359,6 +359,7 @@ static bool add_namespace(struct yield *y, struct err *err)
     if (annotations)
         json_object_set_new(meta, "annotations", json_deep_copy((json_t *)annotations));
     struct origin where = origin_dup(&a->origin);
+    where.source = 0; // it stands in the parent's
     bool ok = add_doc(y, doc, &where, false, err);
     origin_clear(&where);
     return ok;

@@ -41,6 +41,19 @@ bool gitcache_lock(const struct gitsrc *g, int *fd, struct err *err)
     return true;
 }
 
+bool gitcache_spool(const struct gitsrc *g, int *fd, struct err *err)
+{
+    CLEANUP(str_freep) char *path = path_of(g, "incoming-XXXXXX");
+    if (!dir_make(g->dir, 0700, err))
+        return false;
+    *fd = mkostemp(path, O_CLOEXEC);
+    int errnum = errno;
+    if (*fd < 0)
+        return err_set_errno(err, errnum, "make %s", path);
+    unlink(path); // nothing stays behind, however this ends
+    return true;
+}
+
 void gitcache_use(struct gitsrc *g)
 {
     if (!g->dir || g->use_fd >= 0)

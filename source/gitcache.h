@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The cache of a remote, a folder: `tree` (a bare repository of commits at depth 1), `refs` (the
+// The cache of a remote, a folder: `tree` (a bare repository of commits at depth 1),
+// `full` (one of whole histories, for snapshots), `refs` (the
 // last list), `have` (commits that are there), `lock` (held to write), `use` (held shared by every
 // process that reads), `generation` (how often the repository was made anew). Private to source.
 #ifndef SOURCE_GITCACHE_H
@@ -10,6 +11,8 @@
 
 // Held to write; waits a while for another process, which only computes while it holds it.
 MUST_CHECK bool gitcache_lock(const struct gitsrc *g, int *fd, struct err *err);
+// A nameless file beside it, for what comes.
+MUST_CHECK bool gitcache_spool(const struct gitsrc *g, int *fd, struct err *err);
 // Says that this process reads it, until g is freed. On the loop's thread.
 void gitcache_use(struct gitsrc *g);
 

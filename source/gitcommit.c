@@ -113,19 +113,6 @@ void gitcommit_start(struct wanted *n)
 }
 
 // ---- fetch (loop) ----
-static bool open_spool(struct gitcommit *c, struct err *err)
-{
-    CLEANUP(str_freep) char *path = path_join(c->g->dir, "incoming-XXXXXX");
-    if (!dir_make(c->g->dir, 0700, err))
-        return false;
-    c->spool = mkostemp(path, O_CLOEXEC);
-    int errnum = errno;
-    if (c->spool < 0)
-        return err_set_errno(err, errnum, "make %s", path);
-    unlink(path); // nothing stays behind, however this ends
-    return true;
-}
-
 static void store(void *ctx);
 static void stored(void *ctx, bool cancelled);
 
@@ -155,7 +142,7 @@ static void fetch(void *ctx)
     if (err_is_set(&g->listed.err)) {
         err_copy(&c->err, &g->listed.err);
         settle(c);
-    } else if (!open_spool(c, &c->err)) {
+    } else if (!gitcache_spool(g, &c->spool, &c->err)) {
         settle(c);
     } else {
         c->call = gitnet_fetch(&g->remote, c->id, &c->have, c->spool, on_fetched, c);

@@ -148,6 +148,13 @@ static void post(struct gitcall *c, const struct buf *body, http_done_fn done)
     c->http = http_start(r->c->http, &q, done, c);
 }
 
+static bool read_greeting(struct gitremote *r, const char *p, size_t len, struct git_refs *refs,
+                          struct err *err)
+{
+    return r->is_whole ? greeting_read_whole(p, len, &r->greeting, refs, err)
+                       : greeting_read(p, len, &r->greeting, refs, err);
+}
+
 static void on_greeting(void *ctx, struct http_response *r, struct err *err)
 {
     static const char suffix[] = "/info/refs?service=git-upload-pack";
@@ -160,7 +167,7 @@ static void on_greeting(void *ctx, struct http_response *r, struct err *err)
         return;
     }
     if (!has_type(r, "advertisement", &e) ||
-        !greeting_read(r->body.p, r->body.len, &c->r->greeting, c->refs, &e)) {
+        !read_greeting(c->r, r->body.p, r->body.len, c->refs, &e)) {
         end(c, &e);
         return;
     }
@@ -173,7 +180,10 @@ static void on_greeting(void *ctx, struct http_response *r, struct err *err)
         return;
     }
     struct buf body CLEANUP(buf_clear) = {0};
-    ls_refs_request(&body);
+    if (c->r->is_whole)
+        ls_refs_request_whole(&body);
+    else
+        ls_refs_request(&body);
     post(c, &body, on_ls_refs);
 }
 
@@ -254,7 +264,7 @@ static void on_ssh_done(void *ctx, struct err *err)
     }
     c->r->cred = c->key < c->keys->v.len ? c->keys->v.v[c->key] : NULL;
     const char *text = c->answer.p ? c->answer.p : "";
-    if (!err_is_set(&e) && !greeting_read(text, c->answer.len, &c->r->greeting, c->refs, &e))
+    if (!err_is_set(&e) && !read_greeting(c->r, text, c->answer.len, c->refs, &e))
         err_wrap(&e, "%s", c->r->shown);
     end(c, &e);
 }
@@ -293,19 +303,36 @@ struct gitcall *gitnet_list(struct gitremote *r, struct git_refs *refs, gitcall_
     return c;
 }
 
-struct gitcall *gitnet_fetch(struct gitremote *r, const char *want, const struct strv *have, int fd,
-                             gitcall_fn done, void *ctx)
+static struct gitcall *fetch_new(struct gitremote *r, int fd, gitcall_fn done, void *ctx)
 {
     struct gitcall *c = call_new(r, done, ctx);
     c->is_fetch = true;
     c->fd = fd;
-    bool is_ssh = ssh_is_url(r->url);
-    struct git_greeting g = r->greeting;
-    c->reader.is_v2 = g.is_v2;
-    fetch_request(&c->question, &g, want, have);
-    if (is_ssh)
+    c->reader.is_v2 = r->greeting.is_v2;
+    return c;
+}
+
+static struct gitcall *fetch_begin(struct gitcall *c)
+{
+    if (ssh_is_url(c->r->url))
         ssh_begin(c);
     else
         post(c, &c->question, on_fetched);
     return c;
+}
+
+struct gitcall *gitnet_fetch(struct gitremote *r, const char *want, const struct strv *have, int fd,
+                             gitcall_fn done, void *ctx)
+{
+    struct gitcall *c = fetch_new(r, fd, done, ctx);
+    fetch_request(&c->question, &r->greeting, want, have);
+    return fetch_begin(c);
+}
+
+struct gitcall *gitnet_fetch_whole(struct gitremote *r, const struct strv *want,
+                                   const struct strv *have, int fd, gitcall_fn done, void *ctx)
+{
+    struct gitcall *c = fetch_new(r, fd, done, ctx);
+    fetch_request_whole(&c->question, &r->greeting, want, have);
+    return fetch_begin(c);
 }

@@ -11,6 +11,7 @@
 struct gitremote {
     struct source_ctx *c;
     const char *url, *shown, *project; // borrowed
+    bool is_whole;                     // every ref, as it is
     // What listing has learned:
     struct git_greeting greeting;
     char *base; // after redirects; HTTP only
@@ -24,6 +25,9 @@ struct gitcall *gitnet_list(struct gitremote *r, struct git_refs *refs, gitcall_
 // The pack goes to fd as it comes. After gitnet_list of the same remote only.
 struct gitcall *gitnet_fetch(struct gitremote *r, const char *want, const struct strv *have, int fd,
                              gitcall_fn done, void *ctx);
+// The same with the whole history of these, less what leads to `have`.
+struct gitcall *gitnet_fetch_whole(struct gitremote *r, const struct strv *want,
+                                   const struct strv *have, int fd, gitcall_fn done, void *ctx);
 void gitnet_cancel(struct gitcall *c); // `done` does not come any more; NULL is fine
 
 #endif

@@ -13,7 +13,7 @@
 #define STORE_CHUNK (1U << 20)
 
 // What libgit2 says about its last failure; rc first, then the class.
-static bool lib_err(int rc, struct err *err, const char *what)
+bool gitrepo_err(int rc, struct err *err, const char *what)
 {
     const git_error *e = git_error_last();
     int klass = e ? e->klass : GIT_ERROR_NONE;
@@ -66,7 +66,7 @@ bool gitrepo_open_local(const char *path, git_repository **out, struct err *err)
     int rc = git_repository_open_ext(out, path, GIT_REPOSITORY_OPEN_NO_SEARCH, NULL);
     if (rc == 0)
         return true;
-    lib_err(rc, err, path);
+    gitrepo_err(rc, err, path);
     return err_wrap(err, "Git repository");
 }
 
@@ -77,7 +77,7 @@ bool gitrepo_open_cache(const char *path, git_repository **out, struct err *err)
     if (git_repository_open_bare(out, path) == 0)
         return true;
     int rc = git_repository_init(out, path, 1);
-    return rc == 0 || lib_err(rc, err, path);
+    return rc == 0 || gitrepo_err(rc, err, path);
 }
 
 static int add_ref(git_reference *ref, void *ctx)
@@ -112,7 +112,7 @@ bool gitrepo_refs(git_repository *repo, struct git_refs *out, struct err *err)
     }
     git_reference_free(head);
     int rc = git_reference_foreach(repo, add_ref, out);
-    return rc == 0 || lib_err(rc, err, "read refs");
+    return rc == 0 || gitrepo_err(rc, err, "read refs");
 }
 
 bool gitrepo_has(git_repository *r, const char *id)
@@ -138,7 +138,7 @@ struct walk {
 
 static bool missing(int rc, struct err *err, const char *path)
 {
-    lib_err(rc, err, *path ? path : "its tree");
+    gitrepo_err(rc, err, *path ? path : "its tree");
     if (err->kind == ERR_NOT_FOUND) // a hole in what claims to be whole
         err->kind = ERR_CORRUPT;
     return false;
@@ -215,7 +215,7 @@ bool gitrepo_walk(git_repository *r, const char *commit, struct gitsrc *home,
     if (rc == 0)
         rc = git_commit_lookup(&c, r, &oid);
     if (rc != 0)
-        return lib_err(rc, err, commit);
+        return gitrepo_err(rc, err, commit);
     out->time_unix_s = git_commit_time(c);
     memcpy(out->root_id, git_commit_tree_id(c)->id, sizeof(out->root_id));
     bool ok = walk_tree(&w, git_commit_tree_id(c), "", 0, err) && files_finish(out, err);
@@ -252,7 +252,7 @@ static bool append_all(git_odb_writepack *wp, int fd, const struct loop *stop, s
             return err_set(err, ERR_CANCELLED, "interrupted");
         int rc = n ? wp->append(wp, chunk, (size_t)n, &progress) : wp->commit(wp, &progress);
         if (rc != 0)
-            return lib_err(rc, err, n ? "store the pack" : "the pack is incomplete");
+            return gitrepo_err(rc, err, n ? "store the pack" : "the pack is incomplete");
         if (!n)
             return true;
     }
@@ -266,7 +266,7 @@ bool gitrepo_store(git_repository *r, int fd, const struct loop *stop, struct er
     int rc = lseek(fd, 0, SEEK_SET) == 0 ? git_repository_odb(&odb, r) : GIT_ERROR;
     if (rc == 0)
         rc = git_odb_write_pack(&wp, odb, on_progress, &s);
-    bool ok = rc == 0 || lib_err(rc, err, "store the pack");
+    bool ok = rc == 0 || gitrepo_err(rc, err, "store the pack");
     ok = ok && append_all(wp, fd, stop, err);
     if (wp)
         wp->free(wp);

@@ -26,6 +26,27 @@ MUST_CHECK bool gitrepo_walk(git_repository *r, const char *commit, struct gitsr
 MUST_CHECK bool gitrepo_store(git_repository *r, int fd, const struct loop *stop, struct err *err);
 MUST_CHECK bool gitrepo_read(git_repository *r, const struct git_file *f, size_t max_bytes,
                              struct buf *out, struct err *err);
+// What libgit2 says about its last failure, always false.
+bool gitrepo_err(int rc, struct err *err, const char *what);
+
+// ---- whole histories (gitpack.c) ----
+// Every ref with the id it has, HEAD apart: *head is what it names, NULL when it is detached.
+MUST_CHECK bool gitrepo_refs_whole(git_repository *r, struct git_refs *out, char **head,
+                                   struct err *err);
+// The ids among refs that are not there, each once.
+void gitrepo_missing(git_repository *r, const struct git_refs *refs, struct strv *out);
+// What to keep of a repository so that all refs can be had again, as files: packs as they were
+// received; or when `is_known` says of commits that they are kept already, one pack at `increment`
+// of what came since; nothing when all is known. is_known may be called very often.
+struct gitpack_opts {
+    bool (*is_known)(void *ctx, const char *id);
+    void *ctx;
+    const char *increment;
+    const struct loop *stop;
+};
+MUST_CHECK bool gitrepo_packs(git_repository *r, const struct git_refs *refs,
+                              const struct gitpack_opts *o, struct strv *files, struct err *err);
+
 // Removes what a killed process left behind. Only under the cache's lock.
 void gitrepo_sweep(const char *path);
 

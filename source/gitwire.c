@@ -105,7 +105,7 @@ static void set_symref(struct git_refs *refs, const char *caps, size_t len)
 }
 
 static bool v0_line(struct git_greeting *g, struct git_refs *refs, const char *data, size_t len,
-                    bool first, struct err *err)
+                    bool first, bool peel, struct err *err)
 {
     while (len && data[len - 1] == '\n')
         len--;
@@ -119,7 +119,7 @@ static bool v0_line(struct git_greeting *g, struct git_refs *refs, const char *d
         return err_set(err, ERR_INVALID, "the server lists more than %d refs", MAX_REFS);
     if (name_len > 3 && !memcmp(name + name_len - 3, "^{}", 3)) {
         // A peeled tag: the commit counts.
-        if (refs->refs.len)
+        if (refs->refs.len && peel)
             memcpy(refs->refs.v[refs->refs.len - 1].id, data, 40);
         return true;
     }
@@ -136,8 +136,8 @@ static bool v0_line(struct git_greeting *g, struct git_refs *refs, const char *d
     return true;
 }
 
-bool greeting_read(const char *p, size_t len, struct git_greeting *g, struct git_refs *refs,
-                   struct err *err)
+static bool read_greeting(const char *p, size_t len, bool peel, struct git_greeting *g,
+                          struct git_refs *refs, struct err *err)
 {
     bool first = true;
     *g = (struct git_greeting){0};
@@ -165,12 +165,24 @@ bool greeting_read(const char *p, size_t len, struct git_greeting *g, struct git
                 return err_set(err, ERR_INVALID, "SHA-256 repositories are not supported");
         } else if (n >= 9 && !memcmp(data, "version 1", 9)) {
             continue;
-        } else if (!v0_line(g, refs, data, n, first, err)) {
+        } else if (!v0_line(g, refs, data, n, first, peel, err)) {
             return false;
         }
         first = false;
     }
     return !first || bad(err);
+}
+
+bool greeting_read(const char *p, size_t len, struct git_greeting *g, struct git_refs *refs,
+                   struct err *err)
+{
+    return read_greeting(p, len, true, g, refs, err);
+}
+
+bool greeting_read_whole(const char *p, size_t len, struct git_greeting *g, struct git_refs *refs,
+                         struct err *err)
+{
+    return read_greeting(p, len, false, g, refs, err);
 }
 
 bool greeting_is_whole(const char *p, size_t len)
@@ -199,6 +211,14 @@ void ls_refs_request(struct buf *out)
     pkt_add(out, "ref-prefix HEAD\n");
     pkt_add(out, "ref-prefix refs/heads/\n");
     pkt_add(out, "ref-prefix refs/tags/\n");
+    buf_str(out, "0000");
+}
+
+void ls_refs_request_whole(struct buf *out)
+{
+    pkt_add(out, "command=ls-refs\n");
+    buf_str(out, "0001");
+    pkt_add(out, "symrefs\n");
     buf_str(out, "0000");
 }
 
@@ -270,6 +290,27 @@ void fetch_request(struct buf *out, const struct git_greeting *g, const char *wa
         pkt_add(out, "shallow %s\n", have->v[i]);
     if (g->has_shallow)
         pkt_add(out, "deepen 1\n");
+    if (!g->is_v2)
+        buf_str(out, "0000");
+    for (size_t i = 0; i < have->len; i++)
+        pkt_add(out, "have %s\n", have->v[i]);
+    pkt_add(out, "done\n");
+    if (g->is_v2)
+        buf_str(out, "0000");
+}
+
+void fetch_request_whole(struct buf *out, const struct git_greeting *g, const struct strv *want,
+                         const struct strv *have)
+{
+    if (g->is_v2) {
+        pkt_add(out, "command=fetch");
+        buf_str(out, "0001");
+        pkt_add(out, "ofs-delta\n");
+        pkt_add(out, "no-progress\n");
+    }
+    for (size_t i = 0; i < want->len; i++)
+        pkt_add(out, "want %s%s\n", want->v[i],
+                g->is_v2 || i ? "" : " side-band-64k ofs-delta no-progress");
     if (!g->is_v2)
         buf_str(out, "0000");
     for (size_t i = 0; i < have->len; i++)

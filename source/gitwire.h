@@ -21,15 +21,22 @@ struct git_greeting {
 // v0 lists are read into refs. smart_http: skip the "# service=" line.
 MUST_CHECK bool greeting_read(const char *p, size_t len, struct git_greeting *g,
                               struct git_refs *refs, struct err *err);
+// The same, with annotated tags as they are and not the commits behind them.
+MUST_CHECK bool greeting_read_whole(const char *p, size_t len, struct git_greeting *g,
+                                    struct git_refs *refs, struct err *err);
 // Is the greeting (of a stream) complete? Used by ssh, where nothing else marks its end.
 bool greeting_is_whole(const char *p, size_t len);
 
-void ls_refs_request(struct buf *out);
+void ls_refs_request(struct buf *out);       // branches and tags, peeled
+void ls_refs_request_whole(struct buf *out); // every ref, as it is
 MUST_CHECK bool ls_refs_read(const char *p, size_t len, struct git_refs *refs, struct err *err);
 
 // want one commit at depth 1; `have` are commits at depth 1 that are there already.
 void fetch_request(struct buf *out, const struct git_greeting *g, const char *want,
                    const struct strv *have);
+// want these with all that leads to them, less what leads to `have`; the pack stands alone.
+void fetch_request_whole(struct buf *out, const struct git_greeting *g, const struct strv *want,
+                         const struct strv *have);
 
 // The answer, fed as it comes; pack bytes go to on_pack.
 struct fetch_reader {

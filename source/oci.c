@@ -206,6 +206,8 @@ static void on_manifest(struct oci *o, struct http_response *r)
     struct chart_need *n = o->n;
     struct err err = {0};
     CLEANUP(json_freep) json_t *m = NULL;
+    struct sha256 sum = sha256_of(r->body.p ? r->body.p : "", r->body.len);
+    CLEANUP(str_freep) char *manifest = hex_encode(sum.b, sizeof(sum.b));
     bool is_helm = false;
     bool ok = check_digest(o, &r->body, &err) && canon_read(r->body.p, r->body.len, &m, &err);
     const char *digest = ok ? json_dot_str(pick_layer(m, &is_helm), "digest") : NULL;
@@ -218,6 +220,8 @@ static void on_manifest(struct oci *o, struct http_response *r)
     str_set(&n->chart.version, o->tag);
     str_set(&n->chart.digest, digest + 7);
     n->chart.is_helm = is_helm;
+    free(n->chart.manifest);
+    n->chart.manifest = str_printf("sha256:%s", manifest);
     free(n->from);
     n->from = str_printf("%s/blobs/%s", o->base, digest);
     chart_found(n);

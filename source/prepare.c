@@ -84,6 +84,7 @@ static void init_job(struct loading *l, struct app_jobs *j, struct render_job *j
     job->loop = l->s->loop;
     job->app = l->d->apps.v[j->app];
     job->src = src;
+    job->source = src ? (unsigned)(src - job->app->sources.v) + 1 : 1;
     job->refs = j->refs;
     job->n_refs = j->n_refs;
     job->api_versions = &l->s->api_versions;

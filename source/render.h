@@ -36,6 +36,7 @@ struct render_job {
     struct source_ctx *ctx;
     const struct application *app;
     const struct app_source *src;
+    unsigned source;    // its number among the application's, from 1
     struct tree *tree;  // NULL for charts of a repository
     struct chart chart; // file NULL for sources in a tree
     char *path;         // inside the tree, clean

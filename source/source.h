@@ -100,4 +100,57 @@ MUST_CHECK bool source_load(struct source *s, const char *root, struct desired *
 MUST_CHECK bool source_root_revision(struct source *s, const char *root, char **commit,
                                      struct err *err);
 
+// ---- what a snapshot keeps; after source_load ----
+struct source_file {
+    char *path;        // in the artifact or folder
+    char *from;        // where it lies; NULL: bytes
+    const void *bytes; // borrowed, as long as the source lives
+    size_t len;
+    bool is_executable;
+};
+// Something that was fetched, as it was asked for and as it came.
+struct source_item {
+    const char *kind;              // "git", "helm", "oci", "folder", "url"
+    char *url;                     // as written, without credentials
+    char *chart, *target;          // "" where there is none
+    char *revision;                // exact: commit, version, digest of the manifest; NULL unknown
+    char *digest;                  // "sha256:…" of the artifact, or NULL
+    struct err problem;            // set: it could not be had
+    VEC(struct source_file) files; // the archive, or all files of a folder; none for Git
+};
+void source_item_clear(struct source_item *i);
+// Where the root lies in its repository or folder; borrowed.
+const char *source_root_path(const struct source *s);
+// The source of an application; src NULL: that of the root. Never fails: see problem.
+void source_item_of(struct source *s, const struct desired *d, const struct application *a,
+                    const struct app_source *src, struct source_item *out);
+// What came besides: charts that others depend on, value files by URL. One after another from *at =
+// 0; false at the end.
+bool source_item_next(struct source *s, size_t *at, struct source_item *out);
+
+// A Git repository with everything in it.
+struct source_repo {
+    char *url;            // as written, without credentials
+    char *head;           // "refs/heads/main"; NULL: detached
+    struct git_refs refs; // all of them, as the server showed them; HEAD is not among them
+    struct strv packs;    // files, to be kept as they are
+    struct strv unnamed;  // refs that cannot be kept: their names are no UTF-8
+    struct err problem;   // set: it could not be had
+};
+struct source_repos {
+    VEC(struct source_repo) v; // by url
+};
+void source_repos_clear(struct source_repos *r);
+struct source_repos_opts {
+    // Is this commit, with all that leads to it, kept already? Called by other threads, one at a
+    // time, while source_repos waits.
+    bool (*is_known)(void *ctx, const char *id);
+    void *ctx;
+    const char *dir; // where packs of what is new are written; they must stay until they are read
+};
+// Every repository this run has asked for anything, with its whole history: all refs, all commits.
+// Fetched into caches of their own, side by side. False only when the loop is to stop.
+MUST_CHECK bool source_repos(struct source *s, const struct source_repos_opts *o,
+                             struct source_repos *out, struct err *err);
+
 #endif

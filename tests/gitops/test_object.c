@@ -118,7 +118,7 @@ static void origins(void **s)
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         const struct origin o = {(char *)cases[i].repo, (char *)cases[i].revision,
-                                 (char *)cases[i].file, cases[i].line};
+                                 (char *)cases[i].file, cases[i].line, 1};
         struct origin copy = origin_dup(&o);
         CLEANUP(str_freep) char *text = origin_text(&copy);
         assert_string_equal(text, cases[i].text);

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Applications: their rows, where each object came from, and the shards that name them. One that
+// could not be read keeps the list of the newest snapshot.
+#include <stdlib.h>
+#include <string.h>
+
+#include "snapshot/capture_int.h"
+
+#define APPS_PER_SHARD 12
+#define MIN_EMPTIED 3 // an application that had as many objects and has none is a question
+
+struct rows {
+    const struct desired *d;
+    unsigned *v; // object indices, by application and identity
+    size_t *first;
+};
+
+static int by_row(const void *a, const void *b, void *ctx)
+{
+    const struct desired *d = ctx;
+    const struct object *x = &d->objects.v[*(const unsigned *)a];
+    const struct object *y = &d->objects.v[*(const unsigned *)b];
+    if (x->app != y->app)
+        return x->app < y->app ? -1 : 1;
+    return object_id_cmp(&x->id, &y->id);
+}
+
+static void rows_init(struct capture *c, struct rows *r)
+{
+    const struct desired *d = c->d;
+    size_t n = d->objects.len;
+    r->d = d;
+    r->v = mem_alloc((n + 1) * sizeof(*r->v));
+    r->first = mem_alloc((d->apps.len + 2) * sizeof(*r->first));
+    for (unsigned i = 0; i < n; i++) {
+        r->v[i] = i;
+        r->first[d->objects.v[i].app + 1]++;
+    }
+    for (size_t i = 0; i < d->apps.len; i++)
+        r->first[i + 1] += r->first[i];
+    qsort_r(r->v, n, sizeof(*r->v), by_row, (void *)d);
+    c->position = mem_alloc((n + 1) * sizeof(*c->position));
+    for (size_t i = 0; i < n; i++)
+        c->position[r->v[i]] = (unsigned)(i - r->first[d->objects.v[r->v[i]].app]);
+}
+
+// ---- a row ----
+static void add_identity(json_t *row, const struct object *o)
+{
+    capture_set(row, "group", o->id.group);
+    capture_set(row, "version", o->version);
+    capture_set(row, "kind", o->id.kind);
+    capture_set(row, "namespace", o->id.namespace);
+    capture_set(row, "name", o->id.name);
+}
+
+static void add_sync_marks(json_t *row, const struct object *o)
+{
+    static const struct {
+        unsigned bit;
+        const char *name;
+    } deletes[] = {{HOOK_BEFORE_CREATION, "BeforeHookCreation"},
+                   {HOOK_SUCCEEDED, "HookSucceeded"},
+                   {HOOK_FAILED, "HookFailed"}};
+    static const char *const phases[] = {
+        [PHASE_PRESYNC] = "PreSync", [PHASE_POSTSYNC] = "PostSync", [PHASE_SYNCFAIL] = "SyncFail"};
+    if (o->phase != PHASE_SYNC)
+        capture_set(row, "phase", phases[o->phase]);
+    if (o->wave)
+        json_object_set_new(row, "wave", json_integer(o->wave));
+    if (o->is_hook)
+        json_object_set_new(row, "hook", json_true());
+    if (!o->hook_delete)
+        return;
+    json_t *list = json_array();
+    for (size_t i = 0; i < ARRAY_LEN(deletes); i++)
+        if (o->hook_delete & deletes[i].bit)
+            json_array_append_new(list, json_string(deletes[i].name));
+    json_object_set_new(row, "delete", list);
+}
+
+static void add_origin(json_t *row, const struct origin *o)
+{
+    if (!o->source)
+        return;
+    json_t *v = json_pack("{s:i}", "source", (int)o->source - 1);
+    capture_set(v, "file", o->file);
+    if (o->line)
+        json_object_set_new(v, "line", json_integer(o->line));
+    json_object_set_new(row, "origin", v);
+}
+
+static bool is_secret(const struct object *o)
+{
+    return !*o->id.group && !strcmp(o->id.kind, "Secret");
+}
+
+static bool add_row(struct capture *c, const struct object *o, json_t *rows, struct err *err)
+{
+    json_t *row = json_object();
+    json_array_append_new(rows, row);
+    add_identity(row, o);
+    add_sync_marks(row, o);
+    add_origin(row, &o->origin);
+    if (is_secret(o)) {
+        // Named only: what a Secret holds never enters the pool of other objects.
+        CLEANUP(json_freep) json_t *doc = object_doc(o);
+        json_object_set_new(row, "secret", json_true());
+        if (!c->o->without_secrets)
+            capture_secret(c, "desired", doc);
+        return true;
+    }
+    if (o->body_len + 1 > BLOB_MAX_BYTES)
+        return err_set(err, ERR_INVALID, "an object is larger than %u MiB", BLOB_MAX_BYTES >> 20);
+    CLEANUP(str_freep) char *line = str_printf("%s\n", o->body);
+    struct blob_id id = writer_add(c->w, 'o', line, o->body_len + 1);
+    char hex[33];
+    blob_id_hex(&id, hex);
+    json_object_set_new(row, "blob", json_string(hex));
+    return true;
+}
+
+// ---- an application ----
+static void add_source_row(struct capture *c, const struct application *a,
+                           const struct app_source *src, const char *root_path, json_t *list)
+{
+    size_t at = capture_source_of(c, a, src);
+    const struct source_item *i = &c->sources.v[at].item;
+    json_t *v = json_object();
+    capture_set(v, "kind", i->kind);
+    capture_set(v, "url", i->url);
+    capture_set(v, "path", src ? src->path : root_path);
+    capture_set(v, "chart", i->chart);
+    capture_set(v, "target", i->target);
+    capture_set(v, "ref", src ? src->ref : NULL);
+    json_array_append_new(list, v);
+}
+
+static bool add_document(struct capture *c, const struct application *a, json_t *v, struct err *err)
+{
+    struct blob_id id;
+    if (!a->doc)
+        return true;
+    if (!capture_add(c, 'o', a->doc, &id, err))
+        return false;
+    json_object_set_new(v, "document", capture_ref(&id));
+    return true;
+}
+
+static json_t *describe(struct capture *c, const struct application *a)
+{
+    CLEANUP(str_freep) char *name = capture_app_name(a);
+    json_t *v = json_pack("{s:s, s:s}", "type", "regrow application v1", "name", name);
+    json_t *sources = json_array();
+    if (a->doc) {
+        capture_set(v, "namespace", a->namespace);
+        capture_set(v, "project", a->project);
+    }
+    if (a->parent >= 0) {
+        CLEANUP(str_freep) char *parent = capture_app_name(c->d->apps.v[a->parent]);
+        capture_set(v, "parent", parent);
+    }
+    capture_set(v, "set", a->set_name);
+    if (a->depends_on.len) {
+        json_t *names = json_array();
+        for (size_t i = 0; i < a->depends_on.len; i++)
+            json_array_append_new(names, json_string(a->depends_on.v[i]));
+        json_object_set_new(v, "dependsOn", names);
+    }
+    for (size_t i = 0; i < a->sources.len; i++)
+        add_source_row(c, a, &a->sources.v[i], NULL, sources);
+    if (!a->doc)
+        add_source_row(c, a, NULL, source_root_path(c->o->source), sources);
+    json_object_set_new(v, "sources", sources);
+    return v;
+}
+
+static bool add_list(struct capture *c, const struct rows *r, unsigned app, struct blob_id *id,
+                     struct err *err)
+{
+    const struct application *a = c->d->apps.v[app];
+    CLEANUP(json_freep) json_t *v = describe(c, a);
+    json_t *rows = json_array();
+    struct blob_id graph;
+    json_object_set_new(v, "objects", rows);
+    for (size_t i = r->first[app]; i < r->first[app + 1]; i++)
+        if (!add_row(c, &c->d->objects.v[r->v[i]], rows, err))
+            return false;
+    if (!add_document(c, a, v, err) || !capture_graph(c, app, &graph, err))
+        return false;
+    json_object_set_new(v, "graph", capture_ref(&graph));
+    return capture_add(c, 'l', v, id, err);
+}
+
+// {"name", "blob", "stale"} of one that could not be read: what it was stays.
+static json_t *keep_app(struct capture *c, const char *name, const char *why)
+{
+    uint32_t objects = 0;
+    json_t *row = capture_kept(c, name, &objects);
+    capture_unknown(c, "%s is unknown: %s", name, why);
+    c->apps_unknown = true;
+    c->secrets_unknown = true; // those it renders
+    c->e->counts.objects += objects;
+    return row ? row : json_object();
+}
+
+static json_t *add_app(struct capture *c, const struct rows *r, unsigned app, const char *name)
+{
+    const struct application *a = c->d->apps.v[app];
+    struct err err = {0};
+    struct blob_id id;
+    struct blob_id old;
+    uint32_t before = 0;
+    size_t objects = r->first[app + 1] - r->first[app];
+    if (a->state == APP_OTHER_CLUSTER)
+        return json_object(); // another chain's
+    if (a->state == APP_UNKNOWN) {
+        for (size_t i = 0; i < a->sources.len; i++)
+            (void)capture_source_of(c, a, &a->sources.v[i]); // some of them may be known
+        return keep_app(c, name, a->problem.msg ? a->problem.msg : "it could not be read");
+    }
+    if (!add_list(c, r, app, &id, &err)) {
+        json_t *row = keep_app(c, name, err.msg);
+        err_clear(&err);
+        return row;
+    }
+    if (!objects && writer_known_list(c->w, name, &old, &before) && before >= MIN_EMPTIED) {
+        capture_warn(c, "%s had %u objects and has none now", name, before);
+        strv_push(&c->emptied, name);
+    }
+    writer_note_list(c->w, name, &id, (uint32_t)objects);
+    c->e->counts.objects += objects;
+    return capture_ref(&id);
+}
+
+// ---- shards ----
+static unsigned shard_bits(size_t apps)
+{
+    unsigned bits = 0;
+    while (((size_t)APPS_PER_SHARD << bits) < apps)
+        bits++;
+    return bits;
+}
+
+static size_t shard_of(const char *name, unsigned bits)
+{
+    struct sha256 h = sha256_of(name, strlen(name));
+    uint32_t first =
+        (uint32_t)h.b[0] << 24 | (uint32_t)h.b[1] << 16 | (uint32_t)h.b[2] << 8 | (uint32_t)h.b[3];
+    return bits ? first >> (32 - bits) : 0;
+}
+
+struct named {
+    char *name;
+    unsigned app;
+};
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct named *)a)->name, ((const struct named *)b)->name);
+}
+
+// The shards under one name too: while an application is unknown nobody knows its children, and
+// this leads to what they were.
+static bool add_shards(struct capture *c, json_t *const *shards, size_t n, struct err *err)
+{
+    json_t *blobs = json_array();
+    struct blob_id id;
+    CLEANUP(json_freep)
+    json_t *all = json_pack("{s:s, s:O}", "type", "regrow applications v1", "blobs", blobs);
+    for (size_t i = 0; i < n; i++) {
+        CLEANUP(json_freep)
+        json_t *v = json_pack("{s:s, s:O}", "type", "regrow shard v1", "applications", shards[i]);
+        char hex[33];
+        if (!capture_add(c, 'l', v, &id, err)) {
+            json_decref(blobs);
+            return false;
+        }
+        blob_id_hex(&id, hex);
+        json_array_append_new(blobs, json_string(hex));
+    }
+    json_object_set_new(c->root, "shards", json_pack("{s:o}", "blobs", blobs));
+    json_t *before = c->apps_unknown ? capture_kept(c, "all applications", NULL) : NULL;
+    if (before)
+        json_object_set_new(c->root, "before", before);
+    if (c->apps_unknown)
+        return true;
+    if (!capture_add(c, 'l', all, &id, err))
+        return false;
+    writer_note_list(c->w, "all applications", &id, (uint32_t)c->d->apps.len);
+    return true;
+}
+
+bool capture_apps(struct capture *c, struct err *err)
+{
+    size_t n = c->d->apps.len;
+    unsigned bits = shard_bits(n);
+    size_t n_shards = (size_t)1 << bits;
+    struct rows r;
+    struct named *names = mem_alloc((n + 1) * sizeof(*names));
+    json_t **shards = mem_alloc(n_shards * sizeof(json_t *));
+    for (size_t i = 0; i < n_shards; i++)
+        shards[i] = json_array();
+    rows_init(c, &r);
+    for (unsigned i = 0; i < n; i++)
+        names[i] = (struct named){capture_app_name(c->d->apps.v[i]), i};
+    qsort(names, n, sizeof(*names), by_name);
+    for (size_t i = 0; i < n; i++) {
+        json_t *row = add_app(c, &r, names[i].app, names[i].name);
+        json_object_set_new(row, "name", json_string(names[i].name));
+        json_array_append_new(shards[shard_of(names[i].name, bits)], row);
+        free(names[i].name);
+    }
+    c->e->counts.apps = n;
+    bool ok = add_shards(c, shards, n_shards, err);
+    for (size_t i = 0; i < n_shards; i++)
+        json_decref(shards[i]);
+    free(names);
+    free(shards);
+    free(r.v);
+    free(r.first);
+    return ok;
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Private to snapshot: one capture on its way.
+//
+//   capture.c        the order of things, the root
+//   capture_apps.c   applications, their rows, shards
+//   capture_graph.c  edges of an application
+//   capture_git.c    sources and Git repositories
+//   capture_live.c   what only the cluster has
+//   capture_pool.c   Secrets to blobs
+//   secret_rules.c   which live Secrets (pure)     judge.c   good or suspect (pure)
+#ifndef SNAPSHOT_CAPTURE_INT_H
+#define SNAPSHOT_CAPTURE_INT_H
+
+#include "snapshot/capture.h"
+
+// A source as it is named in the lists: the first four members are its name.
+struct used_source {
+    char *key; // "source KIND URL CHART TARGET"
+    struct source_item item;
+};
+
+struct secret_line {
+    char *text; // wiped
+    size_t len;
+    char kind;
+};
+
+struct capture {
+    struct writer *w;
+    const struct capture_opts *o;
+    const struct desired *d;
+    struct snapshot_entry *e;
+    struct capture_report *report;
+    struct graph *graph; // NULL: there is no order
+    unsigned *edges;     // by whose they are …
+    size_t *first_edge;  // … and where those of an application begin
+    unsigned *position;  // of every object in the rows of its application
+    VEC(struct used_source) sources;
+    json_t *source_of; // what an application says of a source -> position in sources
+    VEC(struct secret_line) secrets;
+    json_t *secret_ids; // object_key of every Secret that is taken
+    bool secrets_unknown;
+    bool apps_unknown;
+    struct strv emptied;
+    json_t *root;
+};
+
+// Canonical bytes and a line end. INVALID when they are too long for a blob.
+MUST_CHECK bool capture_add(struct capture *c, char kind, const json_t *v, struct blob_id *id,
+                            struct err *err);
+// {"blob": id}, owned.
+json_t *capture_ref(const struct blob_id *id);
+// The same of the list that had this name in the newest snapshot, stale; NULL: there was none.
+json_t *capture_kept(struct capture *c, const char *name, uint32_t *count);
+void capture_warn(struct capture *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+// One more source that could not be read.
+void capture_unknown(struct capture *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+// Sets a member unless the text is empty, or no UTF-8.
+void capture_set(json_t *o, const char *key, const char *value);
+// What an application is called in names: without blanks.
+char *capture_app_name(const struct application *a);
+
+// ---- the parts, in this order; each sets its members of the root ----
+MUST_CHECK bool capture_apps(struct capture *c, struct err *err);
+MUST_CHECK bool capture_sources(struct capture *c, struct err *err);
+MUST_CHECK bool capture_git(struct capture *c, struct err *err);
+MUST_CHECK bool capture_live(struct capture *c, struct err *err);
+MUST_CHECK bool capture_pool(struct capture *c, struct err *err);
+
+// The edges whose left end an application owns.
+MUST_CHECK bool capture_graph(struct capture *c, unsigned app, struct blob_id *id, struct err *err);
+// The position in c->sources of a source of an application (NULL: the root's).
+size_t capture_source_of(struct capture *c, const struct application *a,
+                         const struct app_source *src);
+// Takes a Secret over into the pool: "desired" or "live".
+void capture_secret(struct capture *c, const char *from, const json_t *object);
+
+#endif
