@@ -85,17 +85,30 @@ static bool check_cluster(const struct writer *w, const struct entry *prev, stru
                    w->o.job->chain, theirs, w->o.cluster);
 }
 
+// Which Git batches go at commit when all is known depends on their number alone. What they hold is
+// packed again together with what is new, so their tips are not known any more.
+static void choose_git_now(struct writer *w, struct batch_use *use)
+{
+    size_t n = w->batches.v.len;
+    size_t first = 0;
+    while (first < n && !w->batches.v.v[first].is_git)
+        first++;
+    choose_batches(use + first, n - first, true, true);
+}
+
 // Later batches overrule earlier ones.
 static void note_records(struct writer *w)
 {
     idmap_clear(&w->lists);
     idmap_clear(&w->tips);
     w->known_lists.len = 0;
+    struct batch_use *use = mem_alloc((w->batches.v.len + 1) * sizeof(*use));
+    choose_git_now(w, use);
     for (size_t i = 0; i < w->batches.v.len; i++) {
         const struct index *x = &w->batches.v.v[i];
         for (size_t k = 0; k < x->records.len; k++) {
             const struct index_record *rec = &x->records.v[k];
-            if (rec->kind == 't')
+            if (rec->kind == 't' && !use[i].is_drop)
                 idmap_set(&w->tips, &rec->id, 0);
             if (rec->kind != 'n')
                 continue;
@@ -104,6 +117,7 @@ static void note_records(struct writer *w)
                 (struct note){.name = rec->id, .list = rec[1].id, .count = rec->len};
         }
     }
+    free(use);
 }
 
 static bool read_batches(struct writer *w, const struct entry *prev, struct err *err)
@@ -217,10 +231,12 @@ bool writer_known_list(const struct writer *w, const char *name, struct blob_id 
     return true;
 }
 
-bool writer_known_tip(const struct writer *w, const char *hex)
+bool writer_known_tip(struct writer *w, const char *hex)
 {
     struct blob_id id = blob_name(w->namer, 't', hex, strlen(hex));
-    return idmap_has(&w->tips, &id);
+    bool known = idmap_has(&w->tips, &id);
+    w->relies_on_git |= known;
+    return known;
 }
 
 // ---- what the snapshot shall hold ----

@@ -34,8 +34,10 @@ const struct strv *writer_warnings(const struct writer *w);
 // application's name …), and the count noted with it.
 bool writer_known_list(const struct writer *w, const char *name, struct blob_id *list,
                        uint32_t *count);
-// Was this Git tip in the newest snapshot (t record)?
-bool writer_known_tip(const struct writer *w, const char *hex);
+// Is this Git tip, with all that leads to it, in a batch that will be stood on (t record)? Once the
+// answer was yes such a batch cannot be written again: one that turns out to be damaged fails the
+// commit, and a run with opts.full is needed.
+bool writer_known_tip(struct writer *w, const char *hex);
 
 // A blob of kinds r l o k s; bytes are copied. The same blob twice is one.
 struct blob_id writer_add(struct writer *w, char kind, const void *p, size_t len);

@@ -50,7 +50,8 @@ struct writer {
     struct strv files;
     struct idmap wanted; // id -> position in blobs
     struct idmap lists;  // name -> position in known_lists: n records of the batches
-    struct idmap tips;   // t records of the batches
+    struct idmap tips;   // t records of the batches that stay if any may go
+    bool relies_on_git;  // somebody was told that a tip is there, and captured less for it
     VEC(struct note) known_lists;
     VEC(struct note) notes; // of this snapshot
     VEC(struct blob_id) new_tips;

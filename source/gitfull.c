@@ -144,10 +144,14 @@ static void look(void *ctx)
     bool ok =
         gitrepo_open_cache(path, &repo, &w->err) && gitrepo_refs_whole(repo, &old, &head, &w->err);
     if (ok) {
+        struct strv holes = {0};
         gitrepo_missing(repo, &w->out->refs, &w->want);
-        for (size_t i = 0; i < old.refs.len && w->have.len < MAX_HAVE; i++)
+        gitrepo_missing(repo, &old, &holes);
+        // A cache with holes says that it has nothing.
+        for (size_t i = 0; !holes.len && i < old.refs.len && w->have.len < MAX_HAVE; i++)
             if (!strv_has(&w->have, old.refs.v[i].id))
                 strv_push(&w->have, old.refs.v[i].id);
+        strv_clear(&holes);
     }
     git_refs_clear(&old);
     git_repository_free(repo);

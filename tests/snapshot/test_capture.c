@@ -95,11 +95,10 @@ static int tear_down(void **state)
 }
 
 // Reads the root and writes a snapshot of it.
-static struct entry snapshot(struct fixture *f, struct capture_report *report)
+static bool try_snapshot(struct fixture *f, bool full, struct entry *out,
+                         struct capture_report *report, struct err *err)
 {
-    struct err err = {0};
     struct credential job = snap_kit_job("writer");
-    struct entry out = {0};
     struct entry e = {.kind = ENTRY_SNAPSHOT};
     CLEANUP(str_freep) char *cache = path_join(f->dir, "cache");
     CLEANUP(str_freep) char *root = path_join(f->dir, "root/apps");
@@ -110,18 +109,26 @@ static struct entry snapshot(struct fixture *f, struct capture_report *report)
     CLEANUP(source_freep) struct source *s = source_new(f->loop, &so);
     CLEANUP(desired_freep) struct desired *d = NULL;
     CLEANUP(writer_freep) struct writer *w = NULL;
-    struct writer_opts wo = {.job = &job};
-    if (!dir_make(work, 0700, &err) || !source_load(s, root, &d, &err) ||
-        !writer_begin(&f->repo, &wo, &w, &err))
-        fail_msg("%s", err.msg);
+    struct writer_opts wo = {.job = &job, .full = full};
+    if (!dir_make(work, 0700, err) || !source_load(s, root, &d, err) ||
+        !writer_begin(&f->repo, &wo, &w, err))
+        fail_msg("%s", err->msg);
     struct capture_opts o = {
         .loop = f->loop, .desired = d, .source = s, .root = root, .work_dir = work};
     o.rules = secret_rules_default(&o.n_rules);
-    if (!capture_run(w, &o, &e.snapshot, report, &err) ||
-        !writer_commit(w, &e.snapshot, &out, &err))
-        fail_msg("%s", err.msg);
+    bool ok =
+        capture_run(w, &o, &e.snapshot, report, err) && writer_commit(w, &e.snapshot, out, err);
     entry_clear(&e);
     credential_clear(&job);
+    return ok;
+}
+
+static struct entry snapshot(struct fixture *f, struct capture_report *report)
+{
+    struct entry out = {0};
+    struct err err = {0};
+    if (!try_snapshot(f, false, &out, report, &err))
+        fail_msg("%s", err.msg);
     return out;
 }
 
@@ -562,6 +569,74 @@ static void chart_broken(void **state)
     capture_report_clear(&report);
 }
 
+// Batches of Git do not pile up, and none of what they held is lost with those that go.
+static void many_commits(void **state)
+{
+    struct fixture *f = *state;
+    struct capture_report report = {0};
+    struct opened o;
+    struct entry e = snapshot(f, &report);
+    for (int i = 0; i < 9; i++) {
+        shell(f, "cd apps; date +%N >>web/empty.yaml; g add .; g commit -qm more; "
+                 "g update-ref refs/pull/$(git rev-list --count HEAD)/head HEAD");
+        entry_clear(&e);
+        e = snapshot(f, &report);
+        assert_true(e.snapshot.is_good);
+    }
+    CLEANUP(str_freep) char *dir = path_join(f->dir, "packs-of-many");
+    struct err err = {0};
+    assert_true(dir_make(dir, 0700, &err));
+    open_snapshot(f, &e, &o);
+    unsigned packs = write_packs(f, &e, &o, dir);
+    assert_true(packs >= 4 && packs <= 9);
+    expect_same_git(f, &e, &o);
+    close_snapshot(&o);
+    entry_clear(&e);
+    capture_report_clear(&report);
+}
+
+static void drop_git_packs(struct fixture *f)
+{
+    struct err err = {0};
+    struct log l = {0};
+    struct log_opts lo = {0};
+    struct batches b = {0};
+    assert_true(log_read(&f->repo, PROD, &lo, &l, &err));
+    assert_true(batches_read(&f->repo, PROD, log_newest_snapshot(&l), NULL, &b, &err));
+    for (size_t i = 0; i < b.v.len; i++)
+        for (size_t k = 0; b.v.v[i].is_git && k < b.v.v[i].packs.len; k++) {
+            const struct sha256 *id = &b.v.v[i].packs.v[k].id;
+            CLEANUP(str_freep) char *hex = hex_encode(id->b, sizeof(id->b));
+            CLEANUP(str_freep) char *name = chain_file(PROD, "packs", hex);
+            memstore_drop(f->repo.store, name);
+        }
+    batches_clear(&b);
+    log_clear(&l);
+}
+
+// The store lost what this run took to be there: it says so, and a full run mends it.
+static void git_lost(void **state)
+{
+    struct fixture *f = *state;
+    struct capture_report report = {0};
+    struct opened o;
+    struct entry a = snapshot(f, &report);
+    struct entry b = {0};
+    struct err err = {0};
+    drop_git_packs(f);
+    assert_false(try_snapshot(f, false, &b, &report, &err));
+    assert_int_equal(err.kind, ERR_CORRUPT);
+    assert_non_null(err.hint);
+    err_clear(&err);
+    assert_true(try_snapshot(f, true, &b, &report, &err));
+    open_snapshot(f, &b, &o);
+    expect_same_git(f, &b, &o);
+    close_snapshot(&o);
+    entry_clear(&a);
+    entry_clear(&b);
+    capture_report_clear(&report);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
 int main(void)
@@ -571,6 +646,8 @@ int main(void)
                                        TEST(increments),
                                        TEST(host_gone),
                                        TEST(emptied),
-                                       TEST(chart_broken)};
+                                       TEST(chart_broken),
+                                       TEST(many_commits),
+                                       TEST(git_lost)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
