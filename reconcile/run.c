@@ -33,7 +33,8 @@ void run_free(struct run *r)
         loop_run_once(r->loop, 100);
     loop_timer_free(r->timer);
     json_decref(r->stored);
-    for (size_t i = 0; r->graph && i < r->graph->nodes.len; i++) {
+    // The breaker ends a run between the graph and the states of its nodes.
+    for (size_t i = 0; r->nodes && i < r->graph->nodes.len; i++) {
         free(r->nodes[i].message);
         free(r->nodes[i].uid);
     }
