@@ -135,5 +135,6 @@ void session_close(struct session *s)
     json_decref(s->argocd);
     free(s->version);
     free(s->root);
+    free(s->remembered);
     free(s);
 }

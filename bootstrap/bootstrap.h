@@ -27,6 +27,7 @@ struct session {
     struct kubeconfig *config; // NULL without a cluster
     struct kube *kube;         // NULL without a cluster
     char *root;                // as it is remembered and shown; NULL until it is known
+    char *remembered;          // what the last run on this cluster was given; after session_recall
     struct source *source;
     struct desired *desired;
     // Private to bootstrap.c:
@@ -40,8 +41,10 @@ struct session {
 
 MUST_CHECK bool session_open(struct loop *l, const struct session_opts *o, struct session **out,
                              struct err *err);
-// The root the last run on this cluster was given, into s->root; NULL when there was none.
+// Reads s->remembered; it stays NULL when there was no run.
 MUST_CHECK bool session_recall(struct session *s, struct err *err);
+// Is the root that was loaded another place than the remembered one? Another ref of it is not.
+bool session_is_new_root(const struct session *s);
 // Reads root into s->desired, and notes it in s->root. Facts of the cluster are added to `o`.
 MUST_CHECK bool session_load(struct session *s, const char *root, const struct source_opts *o,
                              struct err *err);

@@ -55,7 +55,21 @@ bool session_recall(struct session *s, struct err *err)
         return kube_reply_err(&reply, err, "read what this cluster is grown from");
     if (!canon_read(reply.body, reply.body_len, &doc, err))
         return err_wrap(err, "read what this cluster is grown from");
-    free(s->root);
-    s->root = inventory_root(doc);
+    free(s->remembered);
+    s->remembered = inventory_root(doc);
     return true;
+}
+
+static size_t without_ref(const char *root)
+{
+    const char *query = strstr(root, "?ref=");
+    return query ? (size_t)(query - root) : strlen(root);
+}
+
+bool session_is_new_root(const struct session *s)
+{
+    if (!s->remembered || !s->root)
+        return false;
+    size_t n = without_ref(s->root);
+    return n != without_ref(s->remembered) || strncmp(s->root, s->remembered, n) != 0;
 }

@@ -180,10 +180,11 @@ static bool no_root(const struct cli *c, const struct session *s, struct err *er
 // Beside the answer: an event where there are any, else a line of standard error.
 static void say_recalled(const struct cli *c, const char *root)
 {
+    CLEANUP(str_freep) char *line = str_printf("root: %s (remembered)", root);
     if (c->events.emit)
         event_emit(&c->events, "root.recalled", "{s:s}", "root", root);
     else if (!c->o.quiet)
-        fprintf(stderr, "root: %s (what this cluster was grown from last)\n", root);
+        print_wrapped(stderr, line, 0, 6);
 }
 
 bool cli_session(struct cli *c, size_t at, bool use_cluster, struct session **out, struct err *err)
@@ -197,12 +198,12 @@ bool cli_session(struct cli *c, size_t at, bool use_cluster, struct session **ou
     }
     if (!open_session(c, use_cluster, &s, err))
         return false;
+    if (s->kube && !session_recall(s, err))
+        return false;
     if (!root) {
-        if (!session_recall(s, err))
-            return false;
-        if (!s->root)
+        if (!s->remembered)
             return no_root(c, s, err);
-        root = recalled = str_dup(s->root);
+        root = recalled = str_dup(s->remembered);
         say_recalled(c, root);
     }
     bool ok = load_root(c, s, root, err);
@@ -256,6 +257,8 @@ bool cli_run(struct cli *c, struct session *s, bool read_only, struct run **out,
         .ready = c->ready,
         .n_ready = c->o.ready.len,
     };
+    if (session_is_new_root(s))
+        o.policy.replaced_root = s->remembered;
     *out = run_new(c->loop, s->kube, s->desired, &o);
     return run_prepare(*out, err);
 }

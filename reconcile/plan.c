@@ -179,10 +179,18 @@ static void decide_record(const struct planning *p, const struct record *r,
 static bool check_breaker(const struct planning *p, const struct plan *out, struct err *err)
 {
     size_t n = out->counts[ACTION_PRUNE];
-    if (p->policy->allow_mass_prune || n <= p->policy->min_prune_count ||
-        n * 100 <= p->n_records * (size_t)p->policy->max_prune_percent)
+    const struct plan_policy *policy = p->policy;
+    bool many =
+        n > policy->min_prune_count && n * 100 > p->n_records * (size_t)policy->max_prune_percent;
+    if (policy->allow_mass_prune || !n || (!many && !policy->replaced_root))
         return true;
     err_set(err, ERR_CONFLICT, "this would delete %zu of %zu objects", n, p->n_records);
+    if (policy->replaced_root)
+        return err_hint(err,
+                        "This cluster was grown from %s. If the new root takes its place, run "
+                        "again with --allow-mass-prune; to leave what it had alone, with "
+                        "--no-prune.",
+                        policy->replaced_root);
     return err_hint(err, "If that is what Git says, run again with --allow-mass-prune; to leave "
                          "them alone, with --no-prune.");
 }

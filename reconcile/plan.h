@@ -59,6 +59,9 @@ struct plan_policy {
     unsigned max_prune_percent; // breaker: more than this share of the records trips it
     unsigned min_prune_count;   // ... but only above this many
     bool allow_mass_prune;
+    // The root this cluster was grown from, if another takes its place: it may be a mistyped one,
+    // so that anything to delete trips the breaker. NULL: the same.
+    const char *replaced_root;
 };
 
 struct plan_item {

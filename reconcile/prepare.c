@@ -313,8 +313,11 @@ static void try_create(struct run *r, unsigned object)
     struct kube_reply reply;
     struct buf store CLEANUP(buf_clear) = {0};
     struct err err = {0};
-    if (!path)
+    if (!path) {
+        CLEANUP(str_freep) char *why = unserved_text(r, o);
+        state_fail(r, object, ERR_INVALID, why);
         return;
+    }
     CLEANUP(str_freep)
     char *url = str_printf("%s?fieldManager=%s&dryRun=All", path, run_manager(r));
     struct kube_call put = {.method = "PATCH",

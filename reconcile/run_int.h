@@ -203,6 +203,7 @@ void window_reply(struct run *r, const struct call_ctx *c, const struct kube_rep
 // ---- send.c ----
 void send_object(struct run *r, unsigned node);
 void send_apply(struct run *r, unsigned node, const char *path, bool dry_run);
+char *unserved_text(const struct run *r, const struct object *o); // why it has no path; owned
 char *send_path(const struct run *r, const struct object *o); // owned; NULL: kind not known (yet)
 const char *run_manager(const struct run *r);
 struct call_ctx *call_new(struct run *r, unsigned node);

@@ -306,6 +306,17 @@ void rediscover(struct run *r)
     kube_rediscover(r->kube, r->desired->kinds, on_rediscovered, call_new(r, 0));
 }
 
+char *unserved_text(const struct run *r, const struct object *o)
+{
+    const struct kind_info *k = kinds_find(r->desired->kinds, o->id.group, NULL, o->id.kind);
+    const char *slash = *o->id.group ? "/" : "";
+    if (k)
+        return str_printf("apiVersion %s%s%s is not served, %s%s%s is", o->id.group, slash,
+                          o->version, k->group, slash, k->version);
+    return str_printf("apiVersion %s%s%s has no kind %s", o->id.group, slash, o->version,
+                      o->id.kind);
+}
+
 void send_object(struct run *r, unsigned node)
 {
     const struct object *o = &r->desired->objects.v[node];
@@ -316,7 +327,8 @@ void send_object(struct run *r, unsigned node)
     }
     CLEANUP(str_freep) char *path = send_path(r, o);
     if (!path) {
-        state_message(r, node, "its kind is not served");
+        CLEANUP(str_freep) char *why = unserved_text(r, o);
+        state_message(r, node, why);
         rediscover(r);
         try_again(r, node, 0);
         return;

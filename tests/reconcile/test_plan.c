@@ -166,6 +166,24 @@ static void breaker(void **s)
     end(&w);
 }
 
+// One object is enough when another root takes the place of the one that was there.
+static void another_root(void **s)
+{
+    (void)s;
+    struct world w = new_world(false);
+    struct plan *p = NULL;
+    struct err err = {0};
+    w.policy.min_prune_count = 20;
+    w.policy.replaced_root = "https://git.example.com/old.git";
+    assert_false(plan_make(w.d, &w.fact, 1, &w.record, 1, &w.policy, &p, &err));
+    assert_int_equal(err.kind, ERR_CONFLICT);
+    assert_non_null(strstr(err.hint, "old.git"));
+    err_clear(&err);
+    w.policy.prune = false;
+    row_is(&w, "P7");
+    end(&w);
+}
+
 static void projections(void **s)
 {
     (void)s;
@@ -191,8 +209,9 @@ static void projections(void **s)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(wanted),  cmocka_unit_test(unwanted),
-                                       cmocka_unit_test(unknown), cmocka_unit_test(hooks),
-                                       cmocka_unit_test(breaker), cmocka_unit_test(projections)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(wanted),     cmocka_unit_test(unwanted),
+                                       cmocka_unit_test(unknown),    cmocka_unit_test(hooks),
+                                       cmocka_unit_test(breaker),    cmocka_unit_test(another_root),
+                                       cmocka_unit_test(projections)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
