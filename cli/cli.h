@@ -105,6 +105,7 @@ MUST_CHECK bool cli_run(struct cli *c, struct session *s, bool read_only, struct
 struct graph_opts cli_graph_opts(const struct cli *c);
 
 // ---- print.c ----
+#define NBSP "\xc2\xa0" // a blank that no line is broken at; printed as any other
 const char *paint(const struct cli *c, const char *what); // "red", "dim", "bold", "" = reset
 bool wants_doc(const struct cli *c);                      // JSON or YAML
 void print_doc(const struct cli *c, const json_t *v);

@@ -77,7 +77,7 @@ static void print_verdict(const struct result *x)
         for (size_t i = 0; i < ARRAY_LEN(parts); i++)
             if (parts[i].n)
                 buf_printf(&b, ", %zu %s", parts[i].n, parts[i].what);
-        buf_printf(&b, " after %s   %s   (exit %d)", took, counts, x->code);
+        buf_printf(&b, " after %s   %s   (exit" NBSP "%d)", took, counts, x->code);
     }
     printf("%s ", state_symbol(x->c, x->code ? NODE_FAILED : NODE_READY));
     print_wrapped(stdout, b.p, 2, 2);
@@ -89,7 +89,7 @@ static void print_path(const struct result *x)
     size_t n = run_critical_path(x->r, &steps);
     struct buf b CLEANUP(buf_clear) = {0};
     for (size_t i = 0; i < n; i++) {
-        if (steps[i].ms < SHORT_STEP_MS && n > 6)
+        if (steps[i].ms < SHORT_STEP_MS)
             continue;
         CLEANUP(str_freep) char *took = clock_duration_text(steps[i].ms);
         CLEANUP(str_freep)
@@ -302,8 +302,6 @@ static void print_summary_doc(const struct result *x)
 static void explain_end(const struct run *r, struct err *err)
 {
     struct run_summary s;
-    if (!r || !run_plan(r))
-        return;
     run_summary(r, &s);
     if (err->kind == ERR_CANCELLED) {
         CLEANUP(str_freep) char *took = clock_duration_text(s.ms);
@@ -324,13 +322,15 @@ int cmd_bootstrap(struct cli *c, struct err *err)
     struct run *run CLEANUP(run_freep) = NULL;
     struct progress *p CLEANUP(progress_freep) = progress_new(c);
     bool ok = cli_session(c, 0, true, &s, err) && cli_run(c, s, false, &run, err);
+    bool began = ok;
     if (ok) {
         progress_attach(p, run, kubeconfig_context(s->config));
         ok = run_execute(run, err);
     }
     progress_end(p);
     if (!ok) {
-        explain_end(run, err);
+        if (began)
+            explain_end(run, err);
         return 0;
     }
     struct result x = {.c = c, .s = s, .r = run};

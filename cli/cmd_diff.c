@@ -102,9 +102,10 @@ static void print_object(const struct cli *c, const json_t *o)
     const char *problem = json_dot_str(o, "problem");
     size_t i;
     json_t *x;
-    printf("  %s%s %s%s%s%s  %s", paint(c, "bold"), json_dot_str(o, "kind"), ns ? ns : "",
+    printf("  %s%s %s%s%s%s  %s\n", paint(c, "bold"), json_dot_str(o, "kind"), ns ? ns : "",
            ns ? "/" : "", json_dot_str(o, "name"), paint(c, ""), json_dot_str(o, "action"));
-    printf("%s%s%s%s\n", paint(c, "dim"), where ? "  " : "", where ? where : "", paint(c, ""));
+    if (where)
+        printf("    %s%s%s\n", paint(c, "dim"), where, paint(c, ""));
     if (problem) {
         printf("    %s ", state_symbol(c, NODE_FAILED));
         print_wrapped(stdout, problem, 6, 6);
@@ -126,7 +127,7 @@ static void print_text(const struct cli *c, const struct session *s, const json_
     CLEANUP(str_freep)
     char *text = str_printf("%zu difference%s from %s%s%s%s", n, n == 1 ? "" : "s", d->root_name,
                             d->root_revision ? " @ " : "", d->root_revision ? d->root_revision : "",
-                            n ? "   (exit 20)" : "");
+                            n ? "   (exit" NBSP "20)" : "");
     printf("%s ", state_symbol(c, n ? NODE_FAILED : NODE_READY));
     print_wrapped(stdout, n ? text : "no differences", 2, 2);
     json_array_foreach(list, i, o)

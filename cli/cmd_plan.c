@@ -82,6 +82,18 @@ static char *waits_text(const struct strv *all, bool verbose)
     return buf_take(&b);
 }
 
+// "v1.4.1 @ 637ff67", as it was asked for and what it is; "" when it is the root's own.
+static char *revision_text(const struct planning *p, const struct application *a)
+{
+    const char *is = a->revision_text;
+    if (!is || str_eq(is, p->d->root_revision) || !strcmp(is, "folder"))
+        return str_dup("");
+    const struct app_source *src = a->sources.len == 1 ? &a->sources.v[0] : NULL;
+    bool named = src && src->kind == APP_SOURCE_GIT && *src->target_revision &&
+                 !str_starts(src->target_revision, is) && strcmp(src->target_revision, "HEAD") != 0;
+    return named ? str_printf("%s @ %s", src->target_revision, is) : str_dup(is);
+}
+
 // What stands beside an application: its revision if it is another than the root's, and its waits.
 static char *app_text(const struct planning *p, unsigned app)
 {
@@ -92,39 +104,10 @@ static char *app_text(const struct planning *p, unsigned app)
         return str_printf("for another cluster: %s",
                           a->dest_server ? a->dest_server : a->dest_name);
     CLEANUP(str_freep) char *waits = waits_text(&p->waits[app], p->c->o.verbose);
-    bool own = a->revision_text && !str_eq(a->revision_text, p->d->root_revision) &&
-               strcmp(a->revision_text, "folder") != 0;
-    const char *what = own                                                  ? a->revision_text
-                       : p->objects[app] && p->objects[app] == p->crds[app] ? "CRDs"
-                                                                            : "";
+    CLEANUP(str_freep) char *revision = revision_text(p, a);
+    bool only_crds = p->objects[app] && p->objects[app] == p->crds[app];
+    const char *what = *revision ? revision : only_crds ? "CRDs" : "";
     return str_printf("%s%s%s", what, *what && *waits ? ", " : "", waits);
-}
-
-// -v: every object with what it waits for.
-static void add_objects(const struct planning *p, struct table *t, unsigned app, size_t row)
-{
-    for (unsigned i = 0; i < p->d->objects.len; i++) {
-        const struct object *o = &p->d->objects.v[i];
-        if (o->app != app || o->is_virtual)
-            continue;
-        CLEANUP(str_freep) char *name = object_name(&o->id);
-        struct buf b CLEANUP(buf_clear) = {0};
-        if (p->run)
-            buf_printf(&b, "%s; ", action_name(run_plan(p->run)->items.v[i].action));
-        CLEANUP(str_freep) char *where = origin_text(&o->origin);
-        buf_str(&b, where);
-        const struct node *n = &p->g->nodes.v[i];
-        for (unsigned k = 0; k < n->n_out; k++) {
-            const struct edge *e = &p->g->edges.v[n->first_out + k];
-            if (e->why == WHY_START || e->why == WHY_NAMESPACE || e->is_dropped)
-                continue;
-            CLEANUP(str_freep) char *why = edge_text(p->g, e);
-            buf_printf(&b, "; %s", why);
-        }
-        size_t r = table_row(t, (int)row);
-        table_cell(t, r, 0, NULL, name);
-        table_cell(t, r, 2, NULL, b.p);
-    }
 }
 
 static void add_app(const struct planning *p, struct table *t, unsigned app, int parent)
@@ -136,8 +119,6 @@ static void add_app(const struct planning *p, struct table *t, unsigned app, int
     table_cell(t, row, 0, app ? "bold" : NULL, app ? p->d->apps.v[app]->name : "root");
     table_cell(t, row, 1, NULL, app || p->objects[0] ? count : "");
     table_cell(t, row, 2, p->d->apps.v[app]->state == APP_UNKNOWN ? "red" : NULL, text);
-    if (p->c->o.verbose)
-        add_objects(p, t, app, row);
     for (unsigned i = app + 1; i < p->d->apps.len; i++)
         if (p->d->apps.v[i]->parent == (int)app)
             add_app(p, t, i, (int)row);
@@ -151,6 +132,38 @@ static void print_tree(const struct planning *p)
     table_column(t, "WAITS", TABLE_WRAP);
     add_app(p, t, 0, -1);
     table_print(t);
+}
+
+static void print_object(const struct planning *p, unsigned i)
+{
+    const struct object *o = &p->d->objects.v[i];
+    const struct node *n = &p->g->nodes.v[i];
+    CLEANUP(str_freep) char *name = object_name(&o->id);
+    CLEANUP(str_freep) char *where = origin_text(&o->origin);
+    const char *action = p->run ? action_name(run_plan(p->run)->items.v[i].action) : "";
+    printf("  %s%s%s\n    %s", name, *action ? "   " : "", action, paint(p->c, "dim"));
+    print_wrapped(stdout, where, 4, 6);
+    printf("%s", paint(p->c, ""));
+    for (unsigned k = 0; k < n->n_out; k++) {
+        const struct edge *e = &p->g->edges.v[n->first_out + k];
+        if (e->why == WHY_START || e->why == WHY_NAMESPACE || e->is_dropped)
+            continue;
+        CLEANUP(str_freep) char *why = edge_text(p->g, e);
+        printf("    ");
+        print_wrapped(stdout, why, 4, 6);
+    }
+}
+
+// -v: every object, where it is written and what it waits for.
+static void print_objects(const struct planning *p)
+{
+    for (unsigned app = 0; app < p->d->apps.len; app++) {
+        if (p->objects[app])
+            printf("\n%s%s%s\n", paint(p->c, "bold"), p->d->apps.v[app]->name, paint(p->c, ""));
+        for (unsigned i = 0; p->objects[app] && i < p->d->objects.len; i++)
+            if (p->d->objects.v[i].app == app && !p->d->objects.v[i].is_virtual)
+                print_object(p, i);
+    }
 }
 
 static void print_counts(const struct planning *p)
@@ -240,6 +253,8 @@ static void print_text(const struct planning *p)
     print_header(p);
     printf("\n");
     print_tree(p);
+    if (p->c->o.verbose)
+        print_objects(p);
     if (p->run || p->chain.len > 1 || p->warnings.len)
         printf("\n");
     if (p->run)

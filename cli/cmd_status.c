@@ -108,7 +108,7 @@ static void print_head(const struct status *st)
     if (d->root_ref)
         buf_printf(&b, " (%s)", d->root_ref);
     if (!all)
-        buf_str(&b, "   (exit 10)");
+        buf_str(&b, "   (exit" NBSP "10)");
     printf("%s ", state_symbol(st->c, all ? NODE_READY : NODE_FAILED));
     print_wrapped(stdout, b.p, 2, 2);
 }
@@ -156,7 +156,8 @@ static void print_problems(const struct status *st)
         const char *problem = d->apps.v[i]->problem.msg;
         if (!a->is_shown || a->is_good)
             continue;
-        first = first ? first : d->apps.v[i]->name;
+        bool healthy = a->view.health == HEALTH_HEALTHY || a->view.health == HEALTH_SUSPENDED;
+        first = first || (healthy && !problem) ? first : d->apps.v[i]->name;
         CLEANUP(str_freep) char *chain = chain_words(st->r, i);
         if (!problem && !*chain)
             continue;
@@ -166,11 +167,13 @@ static void print_problems(const struct status *st)
         printf("  %s ", state_symbol(st->c, problem ? NODE_FAILED : NODE_WAITING));
         print_wrapped(stdout, text, 4, 6);
     }
+    int width = first ? 11 + display_width(first) : 16; // of the longest command
     if (first)
         printf("  next: regrow why %s   shows what it waits for\n", first);
-    if (st->n_synced < st->n_shown)
-        printf("  %s regrow diff%*s   shows what differs; regrow bootstrap applies it\n",
-               first ? "     " : "next:", first ? display_width(first) : 0, "");
+    if (st->n_synced < st->n_shown) {
+        printf("  %s %-*s   shows what differs\n", first ? "     " : "next:", width, "regrow diff");
+        printf("        %-*s   applies it\n", width, "regrow bootstrap");
+    }
 }
 
 static void print_status_doc(const struct status *st)

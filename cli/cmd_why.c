@@ -6,7 +6,14 @@
 
 #include "cli/cli.h"
 
-#define MAX_TRIES 50
+#define MAX_TRIES 50 // dry runs of one application
+#define MAX_APPS 5   // applications along a chain
+
+static unsigned chain_end(const struct run *r, unsigned node, struct chain_link **chain)
+{
+    size_t n = run_why(r, node, chain);
+    return (*chain)[n - 1].node;
+}
 
 // "deploy/checkout/api", "deploy/api" (with -n or the context's namespace), "clusterissuer/le".
 static int find_object(const struct cli *c, const struct session *s, const char *text)
@@ -202,6 +209,23 @@ static void print_chain_doc(const struct cli *c, const struct session *s, struct
     free(chain);
 }
 
+// Which objects the server would refuse is remembered nowhere: it is asked again, application by
+// application along the chain.
+static void try_along(struct run *r, unsigned node)
+{
+    const struct graph *g = run_graph(r);
+    unsigned app = g->nodes.v[node].app;
+    for (int i = 0; i < MAX_APPS; i++) {
+        struct chain_link *chain = NULL;
+        run_try(r, app, MAX_TRIES);
+        unsigned last = chain_end(r, node, &chain);
+        free(chain);
+        if (g->nodes.v[last].kind != NODE_OBJECT || g->nodes.v[last].app == app)
+            return;
+        app = g->nodes.v[last].app;
+    }
+}
+
 int cmd_why(struct cli *c, struct err *err)
 {
     const char *what = c->o.args.len ? c->o.args.v[0] : NULL;
@@ -225,8 +249,7 @@ int cmd_why(struct cli *c, struct err *err)
         return 0;
     }
     unsigned node = app >= 0 ? run_graph(r)->app_end[app] : (unsigned)object;
-    // Which objects the server would refuse is remembered nowhere: it is asked again.
-    run_try(r, app >= 0 ? (unsigned)app : s->desired->objects.v[object].app, MAX_TRIES);
+    try_along(r, node);
     if (wants_doc(c))
         print_chain_doc(c, s, r, node);
     else

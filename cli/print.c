@@ -167,6 +167,15 @@ static size_t line_end(const char *s, int width)
     return i;
 }
 
+static void add_line(struct buf *b, const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        bool fixed = !strncmp(s + i, NBSP, 2);
+        buf_char(b, fixed ? ' ' : s[i]);
+        i += fixed;
+    }
+}
+
 char *wrap_text(const char *text, int width)
 {
     struct buf b = {0};
@@ -174,7 +183,8 @@ char *wrap_text(const char *text, int width)
         width = MIN_WIDTH / 2;
     while (*text) {
         size_t n = width ? line_end(text, width) : strlen(text);
-        buf_printf(&b, "%s%.*s", b.len ? "\n" : "", (int)n, text);
+        buf_str(&b, b.len ? "\n" : "");
+        add_line(&b, text, n);
         text += n;
         while (*text == ' ')
             text++;
@@ -190,7 +200,9 @@ void wrap(FILE *f, const char *text, int at, int hang, int cols)
         // A column stays free: some terminals wrap when the last one is written.
         int room = cols - 1 - at;
         size_t n = cols ? line_end(s, room < MIN_WIDTH / 2 ? MIN_WIDTH / 2 : room) : strlen(s);
-        fprintf(f, "%.*s\n", (int)n, s);
+        struct buf line CLEANUP(buf_clear) = {0};
+        add_line(&line, s, n);
+        fprintf(f, "%s\n", line.p ? line.p : "");
         s += n;
         while (*s == ' ')
             s++;

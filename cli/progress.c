@@ -48,6 +48,16 @@ static char *object_of(const json_t *e)
                       json_dot_str(e, "name"));
 }
 
+static char *started_words(const struct progress *p)
+{
+    const struct desired *d = run_desired(p->run);
+    size_t objects = 0;
+    for (size_t i = 0; i < d->objects.len; i++)
+        objects += !d->objects.v[i].is_virtual;
+    return str_printf("%zu application%s, %zu objects for %s", d->apps.len - 1,
+                      d->apps.len == 2 ? "" : "s", objects, p->title);
+}
+
 static char *words_of(const struct progress *p, const char *type, const json_t *e)
 {
     const char *app = json_dot_str(e, "app");
@@ -68,11 +78,9 @@ static char *words_of(const struct progress *p, const char *type, const json_t *
     if (!strcmp(type, "run.warning"))
         return str_dup(message ? message : "");
     if (!strcmp(type, "root.recalled"))
-        return str_printf("root: %s (what this cluster was grown from last)",
-                          json_dot_str(e, "root"));
+        return str_printf("root: %s (remembered)", json_dot_str(e, "root"));
     if (!strcmp(type, "run.started"))
-        return str_printf("%lld applications, %lld objects read; bringing up %s",
-                          json_dot_int(e, "apps", 0) - 1, objects, p->title ? p->title : "");
+        return started_words(p);
     CLEANUP(str_freep) char *object = object_of(e);
     if (!strcmp(type, "object.failed"))
         return str_printf("%s: %s: %s", app, object, message ? message : "failed");
@@ -215,19 +223,25 @@ static void draw_header(struct progress *p, const struct totals *t)
 }
 
 // What an application waits for now: the last link of its chain, in a few words.
-static char *link_words(const struct progress *p, unsigned node, bool has_started)
+static char *link_words(const struct progress *p, unsigned app, unsigned node, bool has_started)
 {
     const struct graph *g = run_graph(p->run);
     struct node_view v;
     run_node(p->run, node, &v);
-    CLEANUP(str_freep) char *name = node_words(g, run_desired(p->run), node);
+    const struct desired *d = run_desired(p->run);
+    CLEANUP(str_freep) char *words = node_words(g, d, node);
+    // What is another application's is waited for, whatever its state.
+    bool other = g->nodes.v[node].kind == NODE_OBJECT && g->nodes.v[node].app != app;
+    CLEANUP(str_freep)
+    char *name = other ? str_printf("%s (%s)", words, d->apps.v[g->nodes.v[node].app]->name)
+                       : str_dup(words);
     const char *message = *v.message ? v.message : NULL;
     if (g->nodes.v[node].kind == NODE_WEBHOOK && v.tries)
         return str_printf("dry run through %s (tried %u×%s%s)", name, v.tries, message ? ": " : "",
                           v.message);
-    if (v.state == NODE_QUEUED || v.state == NODE_IN_FLIGHT)
+    if (!other && (v.state == NODE_QUEUED || v.state == NODE_IN_FLIGHT))
         return message ? str_printf("%s: %s", name, message) : str_printf("sending %s", name);
-    if (v.state == NODE_APPLIED && has_started)
+    if (!other && v.state == NODE_APPLIED && has_started)
         return str_printf("%s%s%s", name, message ? ": " : " is not ready yet", v.message);
     return str_printf("waits for %s%s%s", name, message ? ": " : "", v.message);
 }
@@ -242,7 +256,7 @@ static char *doing(const struct progress *p, unsigned app, const struct app_view
     size_t n = run_why(p->run, run_graph(p->run)->app_end[app], &chain);
     unsigned last = chain[n - 1].node;
     free(chain);
-    return n > 1 ? link_words(p, last, v->started_ms) : str_dup("");
+    return n > 1 ? link_words(p, app, last, v->started_ms) : str_dup("");
 }
 
 static void draw_app(struct progress *p, const struct totals *t, unsigned app,

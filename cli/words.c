@@ -124,6 +124,8 @@ static char *advice_object(const struct run *r, unsigned node, const struct node
         return advice_failed(r, node, v);
     if (v->state == NODE_READY)
         return str_dup("");
+    if (v->state == NODE_QUEUED && strstr(v->message, "is not served"))
+        return str_dup("write an apiVersion that the cluster serves");
     if (v->state == NODE_APPLIED || v->health == HEALTH_DEGRADED) {
         CLEANUP(str_freep) char *what = describe(&run_desired(r)->objects.v[node].id);
         return str_printf("%s shows what it lacks", what);

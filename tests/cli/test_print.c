@@ -81,6 +81,7 @@ static void wrapped(void **state)
         {"a-word-that-is-longer-than-the-line", 20, "a-word-that-is-longe\nr-than-the-line"},
         {"before a-word-that-is-longer-than-it", 20, "before\na-word-that-is-longe\nr-than-it"},
         {"exactly twenty chars and more", 20, "exactly twenty chars\nand more"},
+        {"what does not part" NBSP "stays", 20, "what does not\npart stays"},
         {"", 20, ""},
     };
     (void)state;

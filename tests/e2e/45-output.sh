@@ -102,6 +102,15 @@ remembered() {
   check 'credentials in the URL' "$REGROW" bootstrap --timeout 60s "http://me:hunter2@${HTTP_URL#http://}/git/fleet.git//root?ref=main"
   unlike "$(kubectl get cm -n regrow-system -o yaml)" hunter2 'are not remembered'
   check 'and not needed' "$REGROW" status
+  mkdir -p "$REPO/other"
+  cp "$REPO/root/tenant-1.yaml" "$REPO/other/"
+  publish
+  refuse 'another root that would delete' 6 "$REGROW" bootstrap "$HTTP_URL/git/fleet.git//other?ref=main"
+  like "$OUT" "this would delete [0-9]+ of.*grown from $HTTP_URL/git/fleet.git//root.*--allow-mass-prune" 'says what the cluster was grown from'
+  check 'nothing is deleted' kubectl get deploy -n tenant-2 api
+  check 'unless that is wanted' "$REGROW" bootstrap --allow-mass-prune "$HTTP_URL/git/fleet.git//other?ref=main"
+  refuse 'then it is' 1 kubectl get deploy -n tenant-2 api
+  check 'another ref of it is no other root' "$REGROW" bootstrap "$HTTP_URL/git/fleet.git//other?ref=HEAD"
   cluster_wipe
   refuse 'a cluster that knows no root' 2 "$REGROW" status
   like "$OUT" 'does not remember any.*next: Name it' 'says what to do'
