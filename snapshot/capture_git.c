@@ -134,6 +134,8 @@ bool capture_sources(struct capture *c, struct err *err)
     json_t *list = json_array();
     CLEANUP(json_freep)
     json_t *v = json_pack("{s:s, s:o}", "type", "regrow sources v1", "sources", list);
+    if (!source_fetch_remotes(c->o->source, err))
+        return false;
     for (size_t at = 0; source_item_next(c->o->source, &at, &i); i = (struct source_item){0})
         (void)take_item(c, &i);
     if (c->sources.len)

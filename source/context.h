@@ -26,6 +26,7 @@ struct source_ctx {
     struct http *http;
     struct charts *charts;
     VEC(struct gitsrc *) repos;
+    struct strv remotes; // what kustomizations name elsewhere
     // Of the application that is being prepared:
     const char *project;
     bool pass_credentials; // a chart's archive may be asked for with those of its repository

@@ -131,6 +131,8 @@ static void follow(struct walk *w, const char *dir, const char *what, bool is_pl
         yaml_docs_clear(&docs);
     } else if (is_remote(what)) {
         w->network = true;
+        if (!strv_has(&w->j->ctx->remotes, what))
+            strv_push(&w->j->ctx->remotes, what);
     } else if (*what == '/' || !path_clean(joined, &path)) {
         return; // kustomize refuses it
     } else if (tree_is_dir(w->j->tree, path)) {

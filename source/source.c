@@ -67,6 +67,7 @@ void source_free(struct source *s)
     hosts_free(c->hosts);
     creds_free(c->creds);
     vec_clear(&c->waits.v);
+    strv_clear(&c->remotes);
     root_clear(&s->root);
     strv_clear(&s->api_versions);
     free(s);

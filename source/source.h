@@ -124,8 +124,11 @@ const char *source_root_path(const struct source *s);
 // The source of an application; src NULL: that of the root. Never fails: see problem.
 void source_item_of(struct source *s, const struct desired *d, const struct application *a,
                     const struct app_source *src, struct source_item *out);
-// What came besides: charts that others depend on, value files by URL. One after another from *at =
-// 0; false at the end.
+// Brings what kustomizations name elsewhere, which kustomize itself had fetched. False only when
+// the loop is to stop; what cannot be had is among the items, with its problem.
+MUST_CHECK bool source_fetch_remotes(struct source *s, struct err *err);
+// What came besides: remote bases, charts that others depend on, value files by URL. One after
+// another from *at = 0; false at the end.
 bool source_item_next(struct source *s, size_t *at, struct source_item *out);
 
 // A Git repository with everything in it.

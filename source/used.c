@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "source/chart_int.h"
 #include "source/load.h"
+#include "source/remotes.h"
 
 void source_item_clear(struct source_item *i)
 {
@@ -136,23 +137,11 @@ void source_item_of(struct source *s, const struct desired *d, const struct appl
     err_set(&out->problem, ERR_UNAVAILABLE, "it was not fetched");
 }
 
-bool source_item_next(struct source *s, size_t *at, struct source_item *out)
+static void take_url(const struct buf *b, const char *url, struct source_item *out)
 {
-    const struct chart_need *n = charts_at(s->ctx.charts, *at);
-    const char *url = NULL;
-    if (n) {
-        ++*at;
-        take_chart(n, out);
-        return true;
-    }
-    size_t charts = charts_count(s->ctx.charts);
-    const struct buf *b = urls_at(s->ctx.charts, *at - charts, &url, &out->problem);
-    if (!b)
-        return false;
-    ++*at;
     name(out, "url", url, NULL, NULL);
     if (err_is_set(&out->problem))
-        return true;
+        return;
     struct sha256 sum = sha256_of(b->p ? b->p : "", b->len);
     CLEANUP(str_freep) char *hex = hex_encode(sum.b, sizeof(sum.b));
     out->digest = str_printf("sha256:%s", hex);
@@ -160,5 +149,37 @@ bool source_item_next(struct source *s, size_t *at, struct source_item *out)
     f->path = str_dup("file");
     f->bytes = b->p ? b->p : "";
     f->len = b->len;
-    return true;
+}
+
+// Files among them are there by their URLs.
+static bool take_remote(struct source *s, const char *text, struct source_item *out)
+{
+    struct remote r;
+    remote_parse(text, &r);
+    bool is_git = !r.is_file;
+    if (is_git) {
+        name(out, "git", r.url, NULL, r.ref);
+        if (!remote_revision(s, &r, &out->revision, &out->problem) && !err_is_set(&out->problem))
+            err_set(&out->problem, ERR_UNAVAILABLE, "it was not fetched");
+    }
+    remote_clear(&r);
+    return is_git;
+}
+
+bool source_item_next(struct source *s, size_t *at, struct source_item *out)
+{
+    size_t charts = charts_count(s->ctx.charts);
+    while (*at < s->ctx.remotes.len)
+        if (take_remote(s, s->ctx.remotes.v[(*at)++], out))
+            return true;
+    size_t i = (*at)++ - s->ctx.remotes.len;
+    const char *url = NULL;
+    if (i < charts) {
+        take_chart(charts_at(s->ctx.charts, i), out);
+        return true;
+    }
+    const struct buf *b = urls_at(s->ctx.charts, i - charts, &url, &out->problem);
+    if (b)
+        take_url(b, url, out);
+    return b != NULL;
 }

@@ -102,5 +102,21 @@ check 'the same bytes whoever makes them' cmp "$SCRATCH/work/new-0.pack" "$SCRAT
 rm -f "$SCRATCH/cache-http/git"/*/full/objects/pack/*
 same_as_served 'a cache with holes' "$(histories http "$http")"
 
+# What kustomize fetches by itself is fetched again, to be kept.
+mkdir -p "$SCRATCH/base" "$SCRATCH/kroot"
+printf 'resources: [cm.yaml]\n' >"$SCRATCH/base/kustomization.yaml"
+printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: of-base, namespace: x}\n' >"$SCRATCH/base/cm.yaml"
+base=$(git_publish "$SCRATCH/base" base)
+mkdir -p "$FILES_ROOT"
+printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: of-url, namespace: x}\n' >"$FILES_ROOT/one.yaml"
+printf 'resources: ["%s/git/base.git//.?ref=main", "%s/files/one.yaml"]\n' "$HTTP_URL" "$HTTP_URL" \
+  >"$SCRATCH/kroot/kustomization.yaml"
+remote=$(LOAD=1 histories remote "$SCRATCH/kroot")
+unlike "$remote" 'problem' 'remote bases come'
+is "$(grep '^item git' <<<"$remote")" "item git $HTTP_URL/git/base.git main $base" 'the commit of a base'
+is "$(grep '^item url' <<<"$remote")" \
+  "item url $HTTP_URL/files/one.yaml  sha256:$(sha256sum "$FILES_ROOT/one.yaml" | cut -d' ' -f1)" 'the digest of a file'
+is "$(packs "$remote")" 1 'and the whole history of the base'
+
 githttp_stop
 like "$(histories http "$http" 2>&1)" '^problem ' 'a host that is gone is a problem'

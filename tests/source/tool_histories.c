@@ -7,7 +7,8 @@
 //                                                 are ids of commits that are kept already.
 //
 // A line each: "head NAME", "ref ID NAME", "pack FILE", "problem TEXT". Environment: KNOWN_HOSTS
-// and SSH_KEY, files for ssh; SSH_URL, below which the key is for.
+// and SSH_KEY, files for ssh; SSH_URL, below which the key is for; LOAD, set: ROOT is
+// read as a run would, and what it fetched besides is "item KIND URL TARGET REVISION".
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,11 +58,23 @@ int main(int argc, char **argv)
     struct known known = {argv + 4, argc - 4};
     struct source_repos_opts ro = {.is_known = is_known, .ctx = &known, .dir = argv[2]};
     struct source_repos repos = {0};
+    struct source_item item = {0};
     CLEANUP(str_freep) char *commit = NULL;
+    CLEANUP(desired_freep) struct desired *d = NULL;
     if (!source_root_revision(s, argv[3], &commit, &err)) {
         printf("problem %s\n", err.msg);
         err_clear(&err);
     }
+    if (getenv("LOAD") && (!source_load(s, argv[3], &d, &err) || !source_fetch_remotes(s, &err))) {
+        printf("problem %s\n", err.msg);
+        err_clear(&err);
+    }
+    for (size_t at = 0; source_item_next(s, &at, &item); source_item_clear(&item))
+        printf("item %s %s %s %s%s\n", item.kind, item.url, item.target,
+               item.revision ? item.revision
+               : item.digest ? item.digest
+                             : "none",
+               err_is_set(&item.problem) ? " problem" : "");
     bool ok = source_repos(s, &ro, &repos, &err);
     for (size_t i = 0; ok && i < repos.v.len; i++)
         print_repo(&repos.v.v[i]);
