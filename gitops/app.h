@@ -74,10 +74,13 @@ CLEANUP_FN(struct application, application_free, application_freep);
 // Is `doc` an Application, ApplicationSet, AppProject of argoproj.io?
 bool argo_is(const json_t *doc, const char *kind);
 
-// Sync phase, wave, hook and delete policies of a rendered object, with Helm's mapping (spec
-// 2.5, 2.6). *skip is set for objects that are never applied (Skip, Helm tests). PreDelete and
-// PostDelete hooks are refused by name (INVALID).
+// Sync phases, wave, hook and delete policies of a rendered object, with Helm's mapping (spec
+// 2.5, 2.6). o->phases holds every phase a hook runs in, o->phase the first. *skip is set for
+// objects that are never applied (Skip, Helm tests). PreDelete and PostDelete hooks are refused by
+// name (INVALID).
 MUST_CHECK bool object_sync_marks(const json_t *doc, struct object *o, bool *skip, struct err *err);
+// The first of Helm's hook types for deletion the object has, or NULL: regrow runs none of them.
+const char *object_helm_delete_hook(const json_t *doc);
 // The value of option "Prune", "Replace", ... in the resource's sync-options annotation, borrowed
 // from a copy in *store (owned by the caller); NULL when absent.
 const char *object_sync_option(const json_t *doc, const char *option, char **store);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gitops/json.h"
+
 struct desired *desired_new(void)
 {
     struct desired *d = mem_alloc(sizeof(*d));
@@ -72,21 +74,94 @@ static bool owned_twice(const struct desired *d, unsigned a, unsigned b, struct 
     return err_hint(err, "Let one application own it; the other may refer to it.");
 }
 
-bool desired_finish(struct desired *d, struct err *err)
+// A hook that runs in several phases is one object for each.
+static bool are_phases(const struct object *x, const struct object *y)
+{
+    return x->is_hook && y->is_hook && x->app == y->app && x->phase != y->phase;
+}
+
+static json_t *unmarked(const struct object *o)
+{
+    json_t *doc = object_doc(o);
+    json_t *meta = json_object_get(doc, "metadata");
+    json_t *annotations = json_object_get(meta, "annotations");
+    json_object_del(annotations, TRACKING_ANNOTATION);
+    json_object_del(annotations, OWNER_ANNOTATION);
+    if (annotations && !json_object_size(annotations))
+        json_object_del(meta, "annotations");
+    return doc;
+}
+
+// Word for word the same: the first owns it, the second leaves it alone, and says so.
+static bool leave_to(struct desired *d, unsigned first, unsigned second)
+{
+    const struct object *x = &d->objects.v[first];
+    struct object *y = &d->objects.v[second];
+    struct application *other = d->apps.v[y->app];
+    if (!x->body || !y->body)
+        return false;
+    CLEANUP(json_freep) json_t *a = unmarked(x);
+    CLEANUP(json_freep) json_t *b = unmarked(y);
+    if (x->app == y->app || other->fail_on_shared || x->is_hook || y->is_hook || !json_equal(a, b))
+        return false;
+    CLEANUP(str_freep) char *name = object_name(&x->id);
+    strv_push_take(&other->warnings, str_printf("%s is the same in application %s, which owns it",
+                                                name, d->apps.v[x->app]->name));
+    object_clear(y);
+    return true;
+}
+
+static void drop_cleared(struct desired *d)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < d->objects.len; i++)
+        if (d->objects.v[i].id.kind)
+            d->objects.v[kept++] = d->objects.v[i];
+    d->objects.len = kept;
+}
+
+static struct entry *sorted(const struct desired *d)
 {
     size_t n = d->objects.len;
     struct entry *e = mem_realloc(NULL, n + 1, sizeof(*e));
     for (unsigned i = 0; i < n; i++)
         e[i] = (struct entry){&d->objects.v[i].id, i};
     qsort(e, n, sizeof(*e), cmp_entry);
+    return e;
+}
+
+// What two applications have: given to the first if they agree.
+static bool settle_shared(struct desired *d, bool *any, struct err *err)
+{
+    struct entry *e = sorted(d);
+    size_t first = 0;
     bool ok = true;
-    for (size_t i = 1; ok && i < n; i++)
-        if (object_id_eq(e[i - 1].id, e[i].id))
-            ok = owned_twice(d, e[i - 1].at, e[i].at, err);
+    for (size_t i = 1; ok && i < d->objects.len; i++) {
+        if (!object_id_eq(e[first].id, e[i].id)) {
+            first = i;
+        } else if (are_phases(&d->objects.v[e[first].at], &d->objects.v[e[i].at])) {
+            continue;
+        } else if (leave_to(d, e[first].at, e[i].at)) {
+            *any = true;
+        } else {
+            ok = owned_twice(d, e[first].at, e[i].at, err);
+        }
+    }
+    free(e);
+    return ok;
+}
+
+bool desired_finish(struct desired *d, struct err *err)
+{
+    bool any = false;
+    bool ok = settle_shared(d, &any, err);
+    if (any)
+        drop_cleared(d);
+    struct entry *e = sorted(d);
     free(d->index);
-    d->index = mem_realloc(NULL, n + 1, sizeof(*d->index));
-    d->index_len = n;
-    for (size_t i = 0; i < n; i++)
+    d->index_len = d->objects.len;
+    d->index = mem_realloc(NULL, d->index_len + 1, sizeof(*d->index));
+    for (size_t i = 0; i < d->index_len; i++)
         d->index[i] = e[i].at;
     free(e);
     return ok;
@@ -100,14 +175,35 @@ struct object *desired_find(const struct desired *d, const struct object_id *id)
         size_t mid = lo + (hi - lo) / 2;
         struct object *o = &d->objects.v[d->index[mid]];
         int c = object_id_cmp(&o->id, id);
-        if (c == 0)
-            return o;
+        if (c == 0) {
+            while (mid > 0 && object_id_eq(&d->objects.v[d->index[mid - 1]].id, id))
+                mid--; // the first of a hook's phases
+            return &d->objects.v[d->index[mid]];
+        }
         if (c < 0)
             lo = mid + 1;
         else
             hi = mid;
     }
     return NULL;
+}
+
+size_t desired_find_all(const struct desired *d, const struct object_id *id,
+                        unsigned out[DESIRED_MAX_PHASES])
+{
+    const struct object *first = desired_find(d, id);
+    size_t n = 0;
+    size_t at = 0;
+    if (!first)
+        return 0;
+    if (!first->is_hook) { // by far the most
+        out[0] = (unsigned)(first - d->objects.v);
+        return 1;
+    }
+    for (at = 0; at < d->objects.len && n < DESIRED_MAX_PHASES; at++)
+        if (d->objects.v[at].is_hook && object_id_eq(&d->objects.v[at].id, id))
+            out[n++] = (unsigned)at;
+    return n;
 }
 
 int desired_find_app(const struct desired *d, const char *name)

@@ -32,10 +32,16 @@ CLEANUP_FN(struct desired, desired_free, desired_freep);
 unsigned desired_add_app_take(struct desired *d, struct application *a);
 // Takes the content of *o.
 void desired_add_object_take(struct desired *d, struct object *o);
-// Builds the index. One object owned by two applications is INVALID, naming both places.
+// Builds the index. One object of two applications belongs to the first when both say the same (a
+// warning); else it is INVALID, naming both places.
 MUST_CHECK bool desired_finish(struct desired *d, struct err *err);
-// The object of that identity, or NULL; after desired_finish only. Borrowed.
+// The object of that identity, or NULL; after desired_finish only. Borrowed. Of a hook that runs in
+// several phases the first.
 struct object *desired_find(const struct desired *d, const struct object_id *id);
+// The indices of all objects of that identity, a hook's phases in their order; how many.
+#define DESIRED_MAX_PHASES 4
+size_t desired_find_all(const struct desired *d, const struct object_id *id,
+                        unsigned out[DESIRED_MAX_PHASES]);
 int desired_find_app(const struct desired *d, const char *name); // -1 when there is none
 // "root / cert-manager" style path is not needed: names are unique. Children of an application:
 size_t desired_app_objects(const struct desired *d, unsigned app); // how many objects it owns

@@ -201,12 +201,23 @@ static void index_object(struct builder *b, unsigned object, const json_t *doc)
     index_labels(b, object, doc);
 }
 
+// A hook of several phases is told apart by them.
+static char *object_label(const struct object *o)
+{
+    char *name = object_name(&o->id);
+    if (!(o->phases & (o->phases - 1)))
+        return name;
+    char *label = str_printf("%s (%s)", name, phase_name(o->phase));
+    free(name);
+    return label;
+}
+
 static void add_nodes(struct builder *b)
 {
     struct graph *g = b->g;
     for (unsigned i = 0; i < b->d->objects.len; i++) {
         const struct object *o = &b->d->objects.v[i];
-        unsigned n = node_add(b, NODE_OBJECT, o->app, object_name(&o->id));
+        unsigned n = node_add(b, NODE_OBJECT, o->app, object_label(o));
         g->nodes.v[n].object = i;
     }
     size_t n_apps = b->d->apps.len;

@@ -73,6 +73,7 @@ void policies_collect(struct builder *b, unsigned object, const json_t *doc);
 void policies_to_hooks(struct builder *b);
 void gate_edges(struct builder *b);
 bool cycles_resolve(struct builder *b, struct err *err);
+const char *phase_name(enum phase p);
 void graph_index(struct graph *g); // first_out/n_out, in, first_in/n_in
 void graph_weigh(struct graph *g, const struct desired *d);
 

@@ -72,7 +72,7 @@ static int cmp_member(const void *a, const void *b)
     return (x->node > y->node) - (x->node < y->node);
 }
 
-static const char *phase_name(enum phase p)
+const char *phase_name(enum phase p)
 {
     static const char *const names[] = {"PreSync", "Sync", "PostSync", "SyncFail"};
     return names[p];
@@ -176,6 +176,20 @@ static void project_edge(struct builder *b, unsigned app)
                  WHY_PROJECT, true, "spec.project");
 }
 
+// The phases of one hook run one after another even where waves and phases do not count: they are
+// one object of the cluster.
+static void hook_edge(struct builder *b, unsigned object)
+{
+    const struct object *o = &b->d->objects.v[object];
+    unsigned all[DESIRED_MAX_PHASES];
+    if (!o->is_hook || !(o->phases & (o->phases - 1)))
+        return;
+    size_t n = desired_find_all(b->d, &o->id, all);
+    for (size_t i = 1; i < n; i++)
+        if (all[i] == object)
+            edge_add(b, object, all[i - 1], NEED_READY, WHY_PHASE, true, NULL);
+}
+
 bool order_edges(struct builder *b, struct err *err)
 {
     size_t n_apps = b->d->apps.len;
@@ -187,6 +201,7 @@ bool order_edges(struct builder *b, struct err *err)
             edge_add(b, i, b->g->app_start[o->app], NEED_READY, WHY_START, true, NULL);
             continue;
         }
+        hook_edge(b, i);
         *vec_push(&m[o->app].all) = (struct member){b->phase[i], b->wave[i], i, i};
     }
     bool ok = true;

@@ -29,6 +29,10 @@ struct origin {
     unsigned source;
 };
 
+// Whose an object is, as Argo CD marks it; and as a CRD is marked, which Argo CD leaves alone.
+#define TRACKING_ANNOTATION "argocd.argoproj.io/tracking-id"
+#define OWNER_ANNOTATION "regrow.dev/application"
+
 // Sync phase of an object; order is the order of execution.
 enum phase { PHASE_PRESYNC, PHASE_SYNC, PHASE_POSTSYNC, PHASE_SYNCFAIL };
 
@@ -39,12 +43,16 @@ struct object {
     struct object_id id;
     char *version; // API version without the group: "v1"
     struct origin origin;
-    unsigned app; // index into desired.apps: its owner
-    enum phase phase;
+    unsigned app;     // index into desired.apps: its owner
+    enum phase phase; // a hook of several phases is an object for each, of one identity
+    unsigned phases;  // bit per phase; the same in all of these
     bool is_hook;
     unsigned hook_delete; // HOOK_* bits
     int wave;
     bool is_namespaced;
+    bool is_scope_guessed; // its kind was not known: taken for namespaced, as Argo CD does
+    bool is_made;          // a Namespace made for an application, written nowhere: never pruned
+    bool is_bare;          // and nothing is asked of it but to be there
     bool is_virtual; // Argo CD or Flux kind that this cluster does not serve: read, never sent
     char *body;      // canonical JSON as sent
     size_t body_len;

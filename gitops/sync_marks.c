@@ -12,6 +12,8 @@
 
 #define ARGO_HOOK "argocd.argoproj.io/hook"
 #define ARGO_POLICY "argocd.argoproj.io/hook-delete-policy"
+#define HELM_HOOK "helm.sh/hook"
+#define HELM_POLICY "helm.sh/hook-delete-policy"
 #define SYNC_OPTIONS "argocd.argoproj.io/sync-options"
 
 int sync_wave_of(const json_t *doc)
@@ -29,67 +31,83 @@ struct word {
     int value;
 };
 
-enum { MARK_IGNORE = 100, MARK_SKIP, MARK_DELETE_HOOK, MARK_CRD };
+enum { MARK_SKIP = 100, MARK_DELETE };
 
 static const struct word argo_types[] = {
-    {"PreSync", PHASE_PRESYNC},       {"Sync", PHASE_SYNC}, {"PostSync", PHASE_POSTSYNC},
-    {"SyncFail", PHASE_SYNCFAIL},     {"Skip", MARK_SKIP},  {"PreDelete", MARK_DELETE_HOOK},
-    {"PostDelete", MARK_DELETE_HOOK},
+    {"PreSync", PHASE_PRESYNC},   {"Sync", PHASE_SYNC}, {"PostSync", PHASE_POSTSYNC},
+    {"SyncFail", PHASE_SYNCFAIL}, {"Skip", MARK_SKIP},  {"PreDelete", MARK_DELETE},
+    {"PostDelete", MARK_DELETE},
 };
-// Helm's delete hooks never run on a way up, and its tests and rollbacks have no counterpart.
+// Tests, rollbacks and whatever else there is have no counterpart.
 static const struct word helm_types[] = {
     {"pre-install", PHASE_PRESYNC},   {"pre-upgrade", PHASE_PRESYNC},
     {"post-install", PHASE_POSTSYNC}, {"post-upgrade", PHASE_POSTSYNC},
-    {"crd-install", MARK_CRD},        {"pre-delete", MARK_IGNORE},
-    {"post-delete", MARK_IGNORE},     {"pre-rollback", MARK_IGNORE},
-    {"post-rollback", MARK_IGNORE},   {"test", MARK_IGNORE},
-    {"test-success", MARK_IGNORE},    {"test-failure", MARK_IGNORE},
+    {"pre-delete", MARK_DELETE},      {"post-delete", MARK_DELETE},
 };
 
-// Calls for each trimmed item of a comma-separated list; the bit set of values, -1 for unknown.
+// What the items of one annotation say.
 struct marks {
-    unsigned phases; // bit per enum phase
-    bool skip, ignore, delete_hook, crd;
-    size_t items, unknown;
-    char *first_delete_hook;
+    unsigned phases;           // bit per enum phase
+    size_t known;              // items that are types, each counted once
+    const struct word *delete; // the first type for deletion, or NULL
 };
 
-static void add_mark(struct marks *m, const struct word *words, size_t n, const char *item)
-{
-    m->items++;
-    for (size_t i = 0; i < n; i++) {
-        if (strcmp(words[i].text, item) != 0)
-            continue;
-        int v = words[i].value;
-        if (v == MARK_SKIP)
-            m->skip = true;
-        else if (v == MARK_IGNORE)
-            m->ignore = true;
-        else if (v == MARK_CRD)
-            m->crd = true;
-        else if (v == MARK_DELETE_HOOK) {
-            m->delete_hook = true;
-            str_set(&m->first_delete_hook, item);
-        } else
-            m->phases |= 1U << v;
-        return;
-    }
-    m->unknown++;
-}
-
-static void read_marks(struct marks *m, const struct word *words, size_t n, const char *list)
+static void csv_items(struct strv *out, const char *list)
 {
     struct strv parts = {0};
-    strv_split(&parts, list, ',');
+    if (list)
+        strv_split(&parts, list, ',');
     for (size_t i = 0; i < parts.len; i++) {
-        const char *s = parts.v[i] + strspn(parts.v[i], " \t\n");
-        CLEANUP(str_freep) char *item = str_ndup(s, strcspn(s, " \t\n"));
-        if (*item)
-            add_mark(m, words, n, item);
+        const char *s = parts.v[i] + strspn(parts.v[i], " \t\r\n");
+        size_t n = strlen(s);
+        while (n && strchr(" \t\r\n", s[n - 1]))
+            n--;
+        CLEANUP(str_freep) char *item = str_ndup(s, n);
+        if (n && !strv_has(out, item))
+            strv_push(out, item);
     }
     strv_clear(&parts);
 }
 
+static const struct word *find_word(const struct word *words, size_t n, const char *item)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(words[i].text, item))
+            return &words[i];
+    return NULL;
+}
+
+static void read_marks(struct marks *m, const struct word *words, size_t n, const char *list)
+{
+    struct strv items = {0};
+    csv_items(&items, list);
+    for (size_t i = 0; i < items.len; i++) {
+        const struct word *w = find_word(words, n, items.v[i]);
+        if (!w)
+            continue;
+        m->known++;
+        if (w->value == MARK_DELETE)
+            m->delete = m->delete ? m->delete : w;
+        else if (w->value != MARK_SKIP)
+            m->phases |= 1U << w->value;
+    }
+    strv_clear(&items);
+}
+
+static unsigned policies_in(const char *list, const struct word *words, size_t n)
+{
+    struct strv items = {0};
+    unsigned bits = 0;
+    csv_items(&items, list);
+    for (size_t i = 0; i < items.len; i++) {
+        const struct word *w = find_word(words, n, items.v[i]);
+        bits |= w ? (unsigned)w->value : 0;
+    }
+    strv_clear(&items);
+    return bits;
+}
+
+// Argo CD's and Helm's together; none that is known means the first of these.
 static unsigned delete_policies(const json_t *doc)
 {
     static const struct word argo[] = {{"BeforeHookCreation", HOOK_BEFORE_CREATION},
@@ -98,15 +116,8 @@ static unsigned delete_policies(const json_t *doc)
     static const struct word helm[] = {{"before-hook-creation", HOOK_BEFORE_CREATION},
                                        {"hook-succeeded", HOOK_SUCCEEDED},
                                        {"hook-failed", HOOK_FAILED}};
-    const char *a = json_annotation(doc, ARGO_POLICY);
-    const char *h = json_annotation(doc, "helm.sh/hook-delete-policy");
-    unsigned bits = 0;
-    for (size_t i = 0; i < ARRAY_LEN(argo); i++) {
-        if (a && strstr(a, argo[i].text))
-            bits |= (unsigned)argo[i].value;
-        if (h && strstr(h, helm[i].text))
-            bits |= (unsigned)helm[i].value;
-    }
+    unsigned bits = policies_in(json_annotation(doc, ARGO_POLICY), argo, ARRAY_LEN(argo)) |
+                    policies_in(json_annotation(doc, HELM_POLICY), helm, ARRAY_LEN(helm));
     return bits ? bits : HOOK_BEFORE_CREATION;
 }
 
@@ -121,31 +132,38 @@ static enum phase first_phase(unsigned bits)
 bool object_sync_marks(const json_t *doc, struct object *o, bool *skip, struct err *err)
 {
     const char *argo = json_annotation(doc, ARGO_HOOK);
-    const char *helm = json_annotation(doc, "helm.sh/hook");
+    const char *helm = json_annotation(doc, HELM_HOOK);
     struct marks m = {0};
     *skip = false;
     o->phase = PHASE_SYNC;
+    o->phases = 1U << PHASE_SYNC;
     o->wave = sync_wave_of(doc);
-    if (argo)
-        read_marks(&m, argo_types, ARRAY_LEN(argo_types), argo);
-    else if (helm)
-        read_marks(&m, helm_types, ARRAY_LEN(helm_types), helm);
-    if (m.delete_hook) {
-        err_set(err, ERR_INVALID, "%s hooks are not supported by regrow", m.first_delete_hook);
-        free(m.first_delete_hook);
-        return false;
-    }
-    // Skip counts only when it stands alone; unknown or unmapped types alone: never applied.
-    if (m.items && !m.phases && !m.crd) {
-        *skip = true;
+    // "crd-install" alone is Helm's old way to write a CRD that is no hook.
+    if (!argo && (!helm || !strcmp(helm, "crd-install")))
         return true;
-    }
-    if (m.phases) {
-        o->is_hook = true;
-        o->phase = first_phase(m.phases);
-        o->hook_delete = delete_policies(doc);
-    }
+    read_marks(&m, argo_types, ARRAY_LEN(argo_types), argo);
+    if (m.delete)
+        return err_set(err, ERR_INVALID, "%s hooks are not supported by regrow", m.delete->text);
+    // Helm's annotation counts only where Argo CD's says nothing.
+    if (!m.known)
+        read_marks(&m, helm_types, ARRAY_LEN(helm_types), helm);
+    // Skip counts only when it stands alone; without a type that is known it is never applied.
+    *skip = !m.phases;
+    if (!m.phases)
+        return true;
+    o->is_hook = true;
+    o->phases = m.phases;
+    o->phase = first_phase(m.phases);
+    o->hook_delete = delete_policies(doc);
     return true;
+}
+
+const char *object_helm_delete_hook(const json_t *doc)
+{
+    struct marks m = {0};
+    if (!json_annotation(doc, ARGO_HOOK))
+        read_marks(&m, helm_types, ARRAY_LEN(helm_types), json_annotation(doc, HELM_HOOK));
+    return m.delete ? m.delete->text : NULL;
 }
 
 const char *object_sync_option(const json_t *doc, const char *name, char **store)

@@ -269,6 +269,9 @@ bool run_execute(struct run *r, struct err *err)
         ok = prune_execute(r, err);
     inventory_write_rest(r);
     settle(r, SETTLE_MS);
+    if (!kube_is_down(r->kube))
+        hooks_cleanup(r);
+    settle(r, SETTLE_MS);
     lease_release(r);
     r->ended_ms = clock_mono_ms();
     struct run_summary s;

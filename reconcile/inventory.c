@@ -41,6 +41,7 @@ static bool parse_line(struct run *r, const char *line, const char *app, bool ap
         if (!hex_decode(f.v[7], rec->projection.b, sizeof(rec->projection.b)))
             memset(&rec->projection, 0, sizeof(rec->projection));
         rec->is_hook = strchr(f.v[8], 'h') != NULL;
+        rec->is_made = strchr(f.v[8], 'm') != NULL;
         rec->is_intent = is_intent;
         rec->app_prune = is_intent ? strchr(f.v[8], 'p') != NULL : app_prune;
     }
@@ -106,7 +107,35 @@ static void write_line(struct buf *b, const struct object_id *id, const char *ve
 static void write_record(struct buf *b, const struct record *rec)
 {
     write_line(b, &rec->id, rec->version, rec->uid, &rec->sent, &rec->projection,
-               rec->is_hook ? "h" : "", "");
+               rec->is_hook   ? "h"
+               : rec->is_made ? "m"
+                              : "",
+               "");
+}
+
+// What is to be remembered of a hook: the uid of what was made last, and the last phase that has
+// completed.
+static void write_hook(struct run *r, unsigned object, const struct record *rec, struct buf *b)
+{
+    const struct object *o = &r->desired->objects.v[object];
+    unsigned all[DESIRED_MAX_PHASES];
+    size_t n = desired_find_all(r->desired, &o->id, all);
+    struct sha256 token = {0};
+    struct sha256 none = {0};
+    const char *uid = NULL;
+    if (all[0] != object)
+        return; // one line for all of its phases
+    for (size_t i = 0; i < n; i++) {
+        const struct node_rt *x = &r->nodes[all[i]];
+        if (x->uid)
+            uid = x->uid;
+        if (x->is_ready)
+            token = plan_hook_token(r->desired, all[i]);
+    }
+    if (uid)
+        write_line(b, &o->id, o->version, uid, &token, &none, "h", "");
+    else if (rec && !rec->is_intent)
+        write_record(b, rec);
 }
 
 // The line of a desired object as things stand now; nothing when it was never there.
@@ -118,13 +147,11 @@ static void write_desired(struct run *r, unsigned object, struct buf *b)
     const struct record *rec = it && it->record >= 0 ? &r->records.v[it->record] : NULL;
     if (o->is_virtual || !it)
         return;
-    if (o->is_hook && x->uid) {
-        // Only a hook that has completed counts as done for this content.
-        struct sha256 token = plan_hook_token(r->desired, object);
-        struct sha256 none = {0};
-        write_line(b, &o->id, o->version, x->uid, x->is_ready ? &token : &none, &none, "h", "");
+    if (o->is_hook) {
+        write_hook(r, object, rec, b);
     } else if (x->uid && x->is_applied) {
-        write_line(b, &o->id, o->version, x->uid, &o->hash, &x->projection, "", "");
+        write_line(b, &o->id, o->version, x->uid, &o->hash, &x->projection, o->is_made ? "m" : "",
+                   "");
     } else if (rec && !rec->is_intent) {
         write_record(b, rec);
     }
@@ -431,12 +458,14 @@ bool inventory_write_intent(struct run *r, struct err *err)
             const struct object *o = &r->desired->objects.v[it->object];
             const struct application *a = r->desired->apps.v[o->app];
             CLEANUP(str_freep)
-            char *flags = str_printf("%s%s", o->is_hook ? "h" : "", a->prune ? "p" : "");
+            char *flags = str_printf("%s%s%s", o->is_hook ? "h" : "", o->is_made ? "m" : "",
+                                     a->prune ? "p" : "");
             write_line(&lines, &o->id, o->version, NULL, NULL, NULL, flags, a->tracking_name);
             any |= !rec;
         } else if (rec && rec->is_intent && it->live >= 0) {
             CLEANUP(str_freep)
-            char *flags = str_printf("%s%s", rec->is_hook ? "h" : "", rec->app_prune ? "p" : "");
+            char *flags = str_printf("%s%s%s", rec->is_hook ? "h" : "", rec->is_made ? "m" : "",
+                                     rec->app_prune ? "p" : "");
             write_line(&lines, &rec->id, rec->version, NULL, NULL, NULL, flags, rec->app);
         }
     }

@@ -80,6 +80,8 @@ const struct record *find_record(const struct run *r, const struct object_id *id
 // not make a copy ours).
 static char *tracking_app(const json_t *doc, const struct object_id *id)
 {
+    if (!strcmp(id->kind, "CustomResourceDefinition") && json_annotation(doc, OWNER_ANNOTATION))
+        return str_dup(json_annotation(doc, OWNER_ANNOTATION));
     const char *t = json_annotation(doc, "argocd.argoproj.io/tracking-id");
     const char *colon = t ? strchr(t, ':') : NULL;
     if (!colon)
@@ -126,6 +128,7 @@ static void add_fact(struct run *r, const struct object_id *id, json_t *doc)
     f->uid = str_dup_or_null(json_dot_str(doc, "metadata.uid"));
     f->resource_version = str_dup_or_null(json_dot_str(doc, "metadata.resourceVersion"));
     f->tracking_app = tracking_app(doc, id);
+    f->hook_run = str_dup_or_null(json_annotation(doc, HOOK_RUN_ANNOTATION));
     f->has_projection = projection_of(doc, run_manager(r), &f->projection);
     f->is_client_side = is_client_side(doc);
     f->is_kept = is_kept(doc);
@@ -264,13 +267,12 @@ static void note_external(struct run *r, const struct object_id *id, const json_
     health_result_clear(&h);
 }
 
-static void note_live(struct run *r, const struct object_id *id, enum kube_event ev, json_t *doc)
+static void note_node(struct run *r, unsigned n, enum kube_event ev, json_t *doc)
 {
-    struct object *o = desired_find(r->desired, id);
-    if (!o || !r->nodes)
-        return;
-    unsigned n = (unsigned)(o - r->desired->objects.v);
     struct node_rt *x = &r->nodes[n];
+    // Of the object that was deleted to make this one, or that another phase of the hook made.
+    if (x->uid && !str_eq(x->uid, json_dot_str(doc, "metadata.uid")))
+        return;
     if (ev == KUBE_DELETED) {
         // Somebody else deleted it while this run is on: say so; the next run puts it back.
         // A Job that is deleted as soon as it is done says so with its last state.
@@ -284,9 +286,15 @@ static void note_live(struct run *r, const struct object_id *id, enum kube_event
         return;
     if (json_dot_int(doc, "metadata.generation", 0) < x->generation)
         return; // from before our write
-    if (x->uid && !str_eq(x->uid, json_dot_str(doc, "metadata.uid")))
-        return;
     state_health(r, n, doc);
+}
+
+static void note_live(struct run *r, const struct object_id *id, enum kube_event ev, json_t *doc)
+{
+    unsigned all[DESIRED_MAX_PHASES];
+    size_t n = r->nodes ? desired_find_all(r->desired, id, all) : 0;
+    for (size_t i = 0; i < n; i++)
+        note_node(r, all[i], ev, doc);
 }
 
 // A list broke off in the middle and begins anew: what it has said so far is forgotten.

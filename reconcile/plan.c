@@ -28,6 +28,7 @@ void live_fact_clear(struct live_fact *f)
     str_freep(&f->uid);
     str_freep(&f->resource_version);
     str_freep(&f->tracking_app);
+    str_freep(&f->hook_run);
     health_result_clear(&f->health);
 }
 
@@ -49,7 +50,15 @@ struct sha256 plan_hook_token(const struct desired *d, unsigned object)
         if (d->objects.v[i].app == app)
             sha256_add(c, d->objects.v[i].hash.b, sizeof(d->objects.v[i].hash.b));
     sha256_add(c, d->objects.v[object].hash.b, sizeof(d->objects.v[object].hash.b));
+    const char phase = (char)d->objects.v[object].phase;
+    sha256_add(c, &phase, 1);
     return sha256_end(c);
+}
+
+char *plan_hook_run(const struct desired *d, unsigned object)
+{
+    struct sha256 token = plan_hook_token(d, object);
+    return hex_encode(token.b, 16);
 }
 
 // Index in a sorted array whose elements begin with their object_id; -1 when absent.
@@ -87,23 +96,54 @@ static void decide(struct plan_item *it, enum action a, const char *row)
     it->row = row;
 }
 
+// A hook of several phases runs in their order: what is known of one is known of those before it.
+struct hook_state {
+    bool is_recorded; // this phase or a later one has completed, says the inventory
+    bool is_past;     // the live object is that of a later phase
+    bool is_own;      // or of this one
+    bool is_later;    // there is a phase before this one
+};
+
+static struct hook_state hook_state(const struct planning *p, unsigned object,
+                                    const struct record *r, const struct live_fact *f)
+{
+    struct hook_state h = {0};
+    unsigned all[DESIRED_MAX_PHASES];
+    size_t n = desired_find_all(p->d, &p->d->objects.v[object].id, all);
+    for (size_t i = 0; i < n; i++) {
+        struct sha256 token = plan_hook_token(p->d, all[i]);
+        CLEANUP(str_freep) char *run = plan_hook_run(p->d, all[i]);
+        bool live = f && str_eq(f->hook_run, run);
+        h.is_later |= all[i] < object;
+        if (all[i] < object)
+            continue;
+        h.is_recorded |= r && r->is_hook && !r->is_intent && sha256_eq(&r->sent, &token);
+        h.is_past |= live && all[i] > object;
+        h.is_own |= live && all[i] == object;
+    }
+    return h;
+}
+
 static void decide_hook(const struct planning *p, unsigned object, const struct record *r,
                         const struct live_fact *f, struct plan_item *it)
 {
     const struct object *o = &p->d->objects.v[object];
-    struct sha256 token = plan_hook_token(p->d, object);
-    if (r && r->is_hook && !r->is_intent && sha256_eq(&r->sent, &token))
+    bool anew = o->hook_delete & HOOK_BEFORE_CREATION;
+    struct hook_state h = hook_state(p, object, r, f);
+    if (h.is_recorded)
         decide(it, ACTION_HOOK_DONE, "H1");
-    else if (!f)
-        decide(it, ACTION_CREATE, "H2");
-    else if (f->is_unknown)
+    else if (h.is_past)
+        decide(it, ACTION_HOOK_DONE, "H6");
+    else if (f && f->is_unknown)
         decide(it, ACTION_CHANGE, "X2");
-    else if (f->is_terminating)
+    else if (f && f->is_terminating)
         decide(it, ACTION_TERMINATING, "H3");
-    else if (o->hook_delete & HOOK_BEFORE_CREATION)
-        decide(it, ACTION_RECREATE, "H4");
+    else if (h.is_own && health_verdict(&f->health, true, true) != HEALTH_FAILED)
+        decide(it, ACTION_NONE, "H7");
+    else if (h.is_later || f)
+        decide(it, anew ? ACTION_RECREATE : ACTION_CHANGE, anew ? "H4" : "H5");
     else
-        decide(it, ACTION_CHANGE, "H5");
+        decide(it, ACTION_CREATE, "H2");
 }
 
 // Replace=true on the application or, as text in its annotation, on the object itself.
@@ -130,6 +170,8 @@ static void decide_object(const struct planning *p, unsigned object, const struc
         decide(it, ACTION_CHECK, "X2");
     else if (f->is_terminating)
         decide(it, ACTION_TERMINATING, "C2");
+    else if (o->is_bare)
+        decide(it, ACTION_NONE, "N3");
     else if (p->policy->force_all)
         decide(it, wants_replace(p, o) ? ACTION_REPLACE : ACTION_CHANGE, "D4");
     else if (wants_replace(p, o))
@@ -225,10 +267,14 @@ bool plan_make(const struct desired *d, const struct live_fact *facts, size_t n_
         it->object = -1;
         it->record = (int)i;
         it->live = live;
-        decide_record(&p, &records[i], &facts[live], it);
+        if (records[i].is_made)
+            decide(it, ACTION_NONE, "M1"); // it stays, and is forgotten
+        else
+            decide_record(&p, &records[i], &facts[live], it);
     }
     for (size_t i = 0; i < plan->items.len; i++)
-        plan->counts[plan->items.v[i].action]++;
+        if (plan->items.v[i].object >= 0 || plan->items.v[i].action != ACTION_NONE)
+            plan->counts[plan->items.v[i].action]++;
     if (!check_breaker(&p, plan, err))
         return false;
     *out = TAKE(plan);

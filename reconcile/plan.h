@@ -31,6 +31,7 @@ struct live_fact {
     bool is_terminating;
     char *uid, *resource_version;
     char *tracking_app;       // application of its tracking-id when that id names this object
+    char *hook_run;           // a hook's mark: which run of which content made it, or NULL
     struct sha256 projection; // of the live object on the fields our manager owns; zero: none
     bool has_projection;
     bool is_kept; // Prune=false or helm.sh/resource-policy: keep on the live object
@@ -49,6 +50,7 @@ struct record {
     char *uid;
     struct sha256 sent, projection;
     bool is_hook;
+    bool is_made;   // a Namespace made for an application: it is never pruned
     bool is_intent; // planned by a run that did not record its end
     bool app_prune; // pruning was on for its application when the record was written
 };
@@ -82,9 +84,13 @@ struct plan {
 MUST_CHECK bool plan_make(const struct desired *d, const struct live_fact *facts, size_t n_facts,
                           const struct record *records, size_t n_records,
                           const struct plan_policy *policy, struct plan **out, struct err *err);
-// What a completed hook is remembered by: a hash over the content of its application, so that hooks
-// run again exactly when something of it changed.
+// What a completed hook is remembered by: a hash over the content of its application and its phase,
+// so that hooks run again exactly when something of it changed.
 struct sha256 plan_hook_token(const struct desired *d, unsigned object);
+// The same as a mark on the hook itself, which holds what was run even if the run that made it did
+// not come to write its inventory. Owned.
+#define HOOK_RUN_ANNOTATION "regrow.dev/hook-run"
+char *plan_hook_run(const struct desired *d, unsigned object);
 void record_clear(struct record *r);
 void live_fact_clear(struct live_fact *f);
 void plan_free(struct plan *p);

@@ -379,16 +379,32 @@ static void on_hook_deleted(void *ctx, const struct kube_reply *reply)
     call_end(ctx);
 }
 
-void hooks_cleanup(struct run *r, unsigned app)
+// Is this what is there of a hook, and not what a later phase has replaced?
+static bool is_last_made(const struct run *r, unsigned object)
+{
+    unsigned all[DESIRED_MAX_PHASES];
+    size_t n = desired_find_all(r->desired, &r->desired->objects.v[object].id, all);
+    for (size_t i = 0; i < n; i++)
+        if (all[i] > object && r->nodes[all[i]].uid)
+            return false;
+    return r->nodes[object].uid != NULL;
+}
+
+// The end of the whole sync decides, not that of the hook. The inventory has been written by now:
+// what is deleted here is known to have run.
+void hooks_cleanup(struct run *r)
 {
     for (unsigned i = 0; i < r->desired->objects.len; i++) {
         const struct object *o = &r->desired->objects.v[i];
         const struct node_rt *x = &r->nodes[i];
-        if (o->app != app || !o->is_hook || !x->was_sent || !x->uid)
+        if (!o->is_hook || !is_last_made(r, i))
             continue;
-        bool ok = x->is_ready && (o->hook_delete & HOOK_SUCCEEDED);
-        bool bad = x->state == NODE_FAILED && (o->hook_delete & HOOK_FAILED);
-        CLEANUP(str_freep) char *path = ok || bad ? send_path(r, o) : NULL;
+        bool has_ended = x->is_ready || x->state == NODE_FAILED;
+        bool ok = r->nodes[r->graph->app_end[o->app]].is_ready;
+        bool bad = !ok && r->apps[o->app].failed > 0;
+        bool wanted = has_ended && ((ok && (o->hook_delete & HOOK_SUCCEEDED)) ||
+                                    (bad && (o->hook_delete & HOOK_FAILED)));
+        CLEANUP(str_freep) char *path = wanted ? send_path(r, o) : NULL;
         if (path)
             kube_delete(r->kube, path, x->uid, "Background", on_hook_deleted, call_new(r, i));
     }

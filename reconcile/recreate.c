@@ -146,16 +146,29 @@ static void on_deleted(void *ctx, const struct kube_reply *reply)
     }
 }
 
-void recreate_object(struct run *r, unsigned node, const char *path)
+// What is there now: what an earlier phase of a hook has made, else what was there at the
+// beginning.
+static const char *live_uid(const struct run *r, unsigned node)
 {
     const struct plan_item *it = &r->plan->items.v[r->nodes[node].item];
-    const struct live_fact *f = it->live < 0 ? NULL : &r->facts.v[it->live];
-    if (!f) {
+    const char *uid = it->live < 0 ? NULL : r->facts.v[it->live].uid;
+    unsigned all[DESIRED_MAX_PHASES];
+    size_t n = desired_find_all(r->desired, &r->desired->objects.v[node].id, all);
+    for (size_t i = 0; i < n && all[i] < node; i++)
+        if (r->nodes[all[i]].uid)
+            uid = r->nodes[all[i]].uid;
+    return uid;
+}
+
+void recreate_object(struct run *r, unsigned node, const char *path)
+{
+    const char *uid = live_uid(r, node);
+    if (!uid) {
         set_action(r, node, ACTION_CREATE);
         send_apply(r, node, path, false);
         return;
     }
     struct call_ctx *c = call_new(r, node);
     call_begin(c);
-    kube_delete(r->kube, path, f->uid, "Background", on_deleted, c);
+    kube_delete(r->kube, path, uid, "Background", on_deleted, c);
 }

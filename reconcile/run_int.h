@@ -249,6 +249,6 @@ void view_index(struct run *r);
 // ---- prune.c ----
 void prune_init(struct run *r);
 bool prune_execute(struct run *r, struct err *err);
-void hooks_cleanup(struct run *r, unsigned app); // HookSucceeded and HookFailed
+void hooks_cleanup(struct run *r); // HookSucceeded and HookFailed
 
 #endif

@@ -274,15 +274,28 @@ void on_sent(void *ctx, const struct kube_reply *reply)
     call_end(c);
 }
 
+// A hook carries what it was made of.
+static void hook_body(const struct run *r, unsigned node, struct buf *out)
+{
+    CLEANUP(json_freep) json_t *doc = object_doc(&r->desired->objects.v[node]);
+    CLEANUP(str_freep) char *run = plan_hook_run(r->desired, node);
+    json_set_annotation(doc, HOOK_RUN_ANNOTATION, run);
+    canon_write(doc, out);
+}
+
 void send_apply(struct run *r, unsigned node, const char *path, bool dry_run)
 {
     const struct object *o = &r->desired->objects.v[node];
+    struct buf hook CLEANUP(buf_clear) = {0};
+    if (o->is_hook)
+        hook_body(r, node, &hook);
     struct kube_apply_opts opts = {
         .dry_run = dry_run, .force = r->opts.force_conflicts, .manager = run_manager(r)};
     struct call_ctx *c = call_new(r, node);
     c->is_dry_run = dry_run;
     call_begin(c);
-    kube_apply(r->kube, path, o->body, o->body_len, &opts, on_sent, c);
+    kube_apply(r->kube, path, o->is_hook ? hook.p : o->body, o->is_hook ? hook.len : o->body_len,
+               &opts, on_sent, c);
 }
 
 static void on_rediscovered(void *ctx, struct err *err)

@@ -155,11 +155,8 @@ static void release(struct run *r, unsigned node)
     }
     state_applied(r, node);
     state_ready(r, node);
-    if (n->kind == NODE_APP_END) {
-        hooks_cleanup(r, n->app);
-        if (!r->apps[n->app].has_prunings)
-            inventory_write_app(r, n->app);
-    }
+    if (n->kind == NODE_APP_END && !r->apps[n->app].has_prunings)
+        inventory_write_app(r, n->app);
 }
 
 // Tells everything that waited for this node to reach `need`.
@@ -373,7 +370,7 @@ static void init_object(struct run *r, unsigned node)
     enum action a = node_action(r, node);
     if (o->phase == PHASE_SYNCFAIL)
         x->is_selected = false; // released when its application has failed
-    if (!o->is_virtual)
+    if (!o->is_virtual && o->phase != PHASE_SYNCFAIL)
         r->apps[o->app].total++;
     const struct plan_item *it = x->item < 0 ? NULL : &r->plan->items.v[x->item];
     const struct live_fact *f = !it || it->live < 0 ? NULL : &r->facts.v[it->live];
@@ -395,6 +392,8 @@ static void init_object(struct run *r, unsigned node)
     if (!f)
         return;
     x->generation = f->generation;
+    if (o->is_hook)
+        str_set(&x->uid, f->uid); // of an earlier run of the same content: it is this one's now
     x->is_ready = f->is_ready || is_overridden(r, &o->id);
     if (!x->is_ready)
         state_message(r, node, f->health.message);
@@ -533,6 +532,7 @@ size_t state_release_sync_fail(struct run *r)
             r->nodes[i].is_selected || !r->apps[o->app].failed)
             continue;
         r->nodes[i].is_selected = true;
+        r->apps[o->app].total++; // only now it is one to count on
         state_set(r, i, NODE_QUEUED);
         queue_push(r, i);
         n++;

@@ -1,26 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Rendered documents to objects: default namespaces, sync marks, normal form, tracking mark, the
-// project's rules; Applications, ApplicationSets and AppProjects among them are read.
+// Rendered documents to objects: default namespaces, sync marks, normal form, tracking mark;
+// Applications, ApplicationSets and AppProjects among them are read.
 #include <stdlib.h>
 #include <string.h>
 
-#include "source/load.h"
-
-#define MAX_APPS 10000
-#define TRACKING "argocd.argoproj.io/tracking-id"
-
-// What one application yields, kept apart until all of it is known to be good.
-struct yield {
-    struct loading *l;
-    unsigned app;
-    VEC(struct object) objects;
-    VEC(struct application *) children;
-    VEC(json_t *) projects;
-    json_t *seen; // object key -> index
-    struct strv warnings;
-    char *global_projects; // of the ConfigMap argocd-cm, if it is here
-};
+#include "source/collect.h"
 
 static void yield_clear(struct yield *y)
 {
@@ -65,11 +50,13 @@ static const char *default_namespace(const struct application *a)
     return a->dest_namespace ? a->dest_namespace : "default";
 }
 
+// A kind that nobody knows is taken for namespaced, as Argo CD does; its definition may come later.
 static void settle_namespace(const struct application *a, const struct kind_info *k, json_t *doc,
                              struct object *o)
 {
     json_t *meta = json_object_get(doc, "metadata");
-    o->is_namespaced = k ? k->is_namespaced : o->id.namespace != NULL;
+    o->is_namespaced = !k || k->is_namespaced;
+    o->is_scope_guessed = !k && !o->id.namespace;
     if (!o->is_namespaced) {
         json_object_del(meta, "namespace");
         str_set(&o->id.namespace, NULL);
@@ -79,30 +66,62 @@ static void settle_namespace(const struct application *a, const struct kind_info
     }
 }
 
+// Whose it is. Argo CD marks no definition, and no Namespace that it only made: it would prune them
+// as soon as it finds them in no source.
 static void mark(const struct application *a, json_t *doc, const struct object *o)
 {
+    if (!strcmp(o->id.kind, "CustomResourceDefinition")) {
+        json_set_annotation(doc, OWNER_ANNOTATION, a->tracking_name);
+        return;
+    }
+    const char *ns = o->id.namespace ? o->id.namespace : a->dest_namespace ? a->dest_namespace : "";
     CLEANUP(str_freep)
-    char *id = str_printf("%s:%s/%s:%s/%s", a->tracking_name, o->id.group, o->id.kind,
-                          o->id.namespace ? o->id.namespace : default_namespace(a), o->id.name);
-    json_set_annotation(doc, TRACKING, id);
+    char *id =
+        str_printf("%s:%s/%s:%s/%s", a->tracking_name, o->id.group, o->id.kind, ns, o->id.name);
+    json_set_annotation(doc, TRACKING_ANNOTATION, id);
 }
 
 // ---- one object ----
-static bool name_hook(json_t *doc, const char *place, struct err *err)
+// Of everything that the application renders.
+static const struct sha256 *whole_of(struct yield *y)
 {
+    if (y->has_whole)
+        return &y->whole;
+    struct sha256_ctx *h = sha256_begin();
+    for (size_t j = 0; j < y->n_jobs; j++) {
+        for (size_t i = 0; i < y->jobs[j].docs.len; i++) {
+            struct buf b CLEANUP(buf_clear) = {0};
+            canon_write(y->jobs[j].docs.v[i].doc, &b);
+            sha256_add(h, b.p, b.len);
+        }
+    }
+    y->whole = sha256_end(h);
+    y->has_whole = true;
+    return &y->whole;
+}
+
+// generateName: Argo CD appends revision, phase and start time, so that every sync makes another.
+// Here seven digits and a number of all that the application renders stand for these: the same
+// content gives the same name however often it is run, other content another.
+static bool name_hook(struct yield *y, json_t *doc, const struct object *marks, enum phase phase,
+                      struct err *err)
+{
+    static const char *const phases[] = {"presync", "sync", "postsync", "syncfail"};
     const char *prefix = json_dot_str(doc, "metadata.generateName");
     if (json_dot_str(doc, "metadata.name") || !prefix)
         return true;
-    if (!json_annotation(doc, "argocd.argoproj.io/hook") && !json_annotation(doc, "helm.sh/hook"))
+    if (!marks->is_hook)
         return err_set(err, ERR_INVALID,
-                       "%s: metadata.generateName makes a new object on every run; only hooks may "
-                       "use it",
-                       place);
-    struct buf b CLEANUP(buf_clear) = {0};
-    canon_write(doc, &b);
-    struct sha256 h = sha256_of(b.p, b.len);
-    CLEANUP(str_freep) char *hex = hex_encode(h.b, 4);
-    CLEANUP(str_freep) char *name = str_printf("%s%.7s", prefix, hex);
+                       "metadata.generateName makes a new object on every run; only hooks may use "
+                       "it");
+    const struct sha256 *whole = whole_of(y);
+    CLEANUP(str_freep) char *hex = hex_encode(whole->b, 4);
+    unsigned long long number = 0;
+    for (size_t i = 4; i < 12; i++)
+        number = number << 8 | whole->b[i];
+    CLEANUP(str_freep)
+    char *name = str_printf("%s%.7s-%s-%llu", prefix, hex, phases[phase],
+                            1000000000ULL + number % 9000000000ULL);
     json_object_set_new(json_object_get(doc, "metadata"), "name", json_string(name));
     json_object_del(json_object_get(doc, "metadata"), "generateName");
     return true;
@@ -111,54 +130,91 @@ static bool name_hook(json_t *doc, const char *place, struct err *err)
 static void add_object(struct yield *y, struct object *o)
 {
     CLEANUP(str_freep) char *key = object_key(&o->id);
-    const json_t *known = json_object_get(y->seen, key);
-    if (known) {
+    json_t *known = json_object_get(y->seen, key);
+    if (known && json_dot_int(known, "doc", 0) != y->doc) {
         // The last one wins, as in Argo CD.
-        size_t at = (size_t)json_integer_value(known);
         CLEANUP(str_freep) char *name = object_name(&o->id);
         strv_push_take(&y->warnings, str_printf("%s is there twice; the last one counts", name));
-        object_clear(&y->objects.v[at]);
-        y->objects.v[at] = *o;
-        return;
+        size_t i;
+        json_t *at;
+        json_array_foreach(json_object_get(known, "at"), i, at)
+        {
+            object_clear(&y->objects.v[json_integer_value(at)]);
+        }
+        known = NULL;
     }
-    json_object_set_new(y->seen, key, json_integer((json_int_t)y->objects.len));
+    if (!known) {
+        known = json_pack("{s:I, s:[]}", "doc", (json_int_t)y->doc, "at");
+        json_object_set_new(y->seen, key, known);
+    }
+    json_array_append_new(json_object_get(known, "at"), json_integer((json_int_t)y->objects.len));
     *vec_push(&y->objects) = *o;
 }
 
-// Takes the origin. The document is changed.
-static bool add_doc(struct yield *y, json_t *doc, struct origin *where, bool is_virtual,
-                    struct err *err)
+// The object of one phase.
+static bool add_phase(struct yield *y, json_t *doc, const struct origin *where,
+                      const struct object *marks, enum phase phase, struct doc_flags flags,
+                      struct err *err)
 {
     struct desired *d = y->l->d;
     const struct application *a = d->apps.v[y->app];
-    CLEANUP(str_freep) char *place = origin_text(where);
-    struct object o = {.app = y->app, .is_virtual = is_virtual};
-    bool skip = false;
-    bool ok = name_hook(doc, place, err);
-    if (ok && !object_id_of(doc, &o.id, &o.version, err))
-        ok = err_wrap(err, "%s", place);
-    ok = ok && object_sync_marks(doc, &o, &skip, err);
-    ok = ok && (skip || object_normalize(doc, err));
-    if (!ok || skip) {
-        if (!ok && !strstr(err->msg, place))
-            err_wrap(err, "%s", place);
-        origin_clear(where);
+    struct object o = *marks;
+    o.app = y->app;
+    o.phase = phase;
+    o.is_virtual = flags.is_virtual;
+    o.is_made = flags.is_made;
+    if (!name_hook(y, doc, marks, phase, err) || !object_id_of(doc, &o.id, &o.version, err) ||
+        !object_normalize(doc, err)) {
         object_clear(&o);
-        return ok;
+        return false;
     }
-    o.origin = *where;
-    *where = (struct origin){0};
+    o.origin = origin_dup(where);
+    const json_t *meta = json_object_get(doc, "metadata");
+    o.is_bare =
+        o.is_made && !json_object_get(meta, "labels") && !json_object_get(meta, "annotations");
     if (!strcmp(o.id.kind, "CustomResourceDefinition"))
         kinds_add_crd(d->kinds, doc);
     if (!strcmp(o.id.kind, "ConfigMap") && !strcmp(o.id.name, "argocd-cm"))
         str_set(&y->global_projects, json_dot_str(doc, "data.globalProjects"));
-    const struct kind_info *k = kinds_find(d->kinds, o.id.group, NULL, o.id.kind);
-    settle_namespace(a, k, doc, &o);
-    if (!is_virtual)
+    settle_namespace(a, kinds_find(d->kinds, o.id.group, NULL, o.id.kind), doc, &o);
+    if (!o.is_virtual && !o.is_made)
         mark(a, doc, &o);
     object_set_body(&o, doc);
     add_object(y, &o);
     return true;
+}
+
+static void warn_delete_hook(struct yield *y, const json_t *doc)
+{
+    const char *type = object_helm_delete_hook(doc);
+    const char *kind = json_dot_str(doc, "kind");
+    const char *name = json_dot_str(doc, "metadata.name");
+    if (type)
+        strv_push_take(&y->warnings,
+                       str_printf("%s %s: %s hooks are not supported by regrow; it will not run "
+                                  "when the application is deleted",
+                                  kind ? kind : "object", name ? name : "", type));
+}
+
+bool yield_add_doc(struct yield *y, json_t *doc, struct origin *where, struct doc_flags flags,
+                   struct err *err)
+{
+    struct object marks = {0};
+    bool skip = false;
+    bool ok = object_sync_marks(doc, &marks, &skip, err);
+    warn_delete_hook(y, doc);
+    y->doc++;
+    for (int p = PHASE_PRESYNC; ok && !skip && p <= PHASE_SYNCFAIL; p++) {
+        if (!(marks.phases & 1U << p))
+            continue;
+        bool only = marks.phases == 1U << p;
+        CLEANUP(json_freep) json_t *one = only ? json_incref(doc) : json_deep_copy(doc);
+        ok = add_phase(y, one, where, &marks, (enum phase)p, flags, err);
+    }
+    if (ok)
+        return true;
+    CLEANUP(str_freep) char *place = origin_text(where);
+    return strstr(err->msg, place) ? false : err_wrap(err, "%s", place);
 }
 
 // ---- Argo CD's own kinds ----
@@ -246,6 +302,28 @@ static bool add_set(struct yield *y, const json_t *doc, const struct origin *whe
     return true;
 }
 
+// An application that manages itself finds its own document in its source: no child.
+static bool is_own_document(const struct yield *y, const json_t *doc)
+{
+    const struct application *a = y->l->d->apps.v[y->app];
+    const char *ns = json_dot_str(doc, "metadata.namespace");
+    return a->doc && argo_is(doc, "Application") &&
+           str_eq(json_dot_str(doc, "metadata.name"), a->name) &&
+           !strcmp(str_is_empty(ns) ? ARGOCD_NAMESPACE : ns, a->namespace);
+}
+
+static void warn_if_differs(struct yield *y, const json_t *doc, const struct origin *where)
+{
+    const struct application *a = y->l->d->apps.v[y->app];
+    CLEANUP(str_freep) char *here = origin_text(where);
+    CLEANUP(str_freep) char *there = origin_text(&a->origin);
+    if (!json_equal(json_object_get(a->doc, "spec"), json_object_get(doc, "spec")))
+        strv_push_take(&y->warnings,
+                       str_printf("application %s manages itself, but %s says otherwise than %s, "
+                                  "which this run follows",
+                                  a->name, here, there));
+}
+
 static bool add_any(struct yield *y, json_t *doc, struct origin *where, struct err *err)
 {
     size_t i;
@@ -264,9 +342,11 @@ static bool add_any(struct yield *y, json_t *doc, struct origin *where, struct e
     bool argo =
         argo_is(doc, "Application") || argo_is(doc, "ApplicationSet") || argo_is(doc, "AppProject");
     if (!argo)
-        return add_doc(y, doc, where, false, err);
+        return yield_add_doc(y, doc, where, (struct doc_flags){0}, err);
     bool ok = true;
-    if (!strcmp(kind, "Application"))
+    if (is_own_document(y, doc))
+        warn_if_differs(y, doc, where);
+    else if (!strcmp(kind, "Application"))
         ok = add_child(y, doc, where, NULL, err);
     else if (!strcmp(kind, "ApplicationSet"))
         ok = add_set(y, doc, where, err);
@@ -282,7 +362,8 @@ static bool add_any(struct yield *y, json_t *doc, struct origin *where, struct e
     json_t *meta = json_object_get(copy, "metadata");
     if (!ns && json_is_object(meta))
         json_object_set_new(meta, "namespace", json_string("argocd"));
-    return add_doc(y, copy, where, !is_served(y->l, "argoproj.io", kind), err);
+    struct doc_flags flags = {.is_virtual = !is_served(y->l, "argoproj.io", kind)};
+    return yield_add_doc(y, copy, where, flags, err);
 }
 
 static void need_doc(struct loading *l, const json_t *doc)
@@ -316,133 +397,43 @@ void collect_needs(struct loading *l, const struct render_job *jobs, size_t n_jo
             need_doc(l, jobs[j].docs.v[i].doc);
 }
 
-// ---- credentials for the applications below ----
-static void take_creds(struct loading *l, const struct yield *y)
-{
-    for (size_t i = 0; i < y->objects.len; i++) {
-        const struct object_id *id = &y->objects.v[i].id;
-        if (*id->group || !str_eq(id->namespace, ARGOCD_NAMESPACE) ||
-            (strcmp(id->kind, "Secret") != 0 && strcmp(id->kind, "ConfigMap") != 0))
-            continue;
-        CLEANUP(json_freep) json_t *doc = object_doc(&y->objects.v[i]);
-        creds_add_doc(l->s->ctx.creds, doc, CRED_DESIRED);
-    }
-}
-
-// ---- namespaces an application wants made ----
-static bool is_namespace(const struct object *o)
-{
-    return !*o->id.group && !strcmp(o->id.kind, "Namespace");
-}
-
-static bool add_namespace(struct yield *y, struct err *err)
-{
-    const struct application *a = y->l->d->apps.v[y->app];
-    const char *ns = a->dest_namespace;
-    if (!a->create_namespace || str_is_empty(ns))
-        return true;
-    struct object_id id = {(char *)"", (char *)"Namespace", NULL, (char *)ns};
-    for (size_t i = 0; i < y->objects.len; i++)
-        if (object_id_eq(&y->objects.v[i].id, &id))
-            return true;
-    // Another application may have it, or want it too: the first one makes it.
-    if (json_object_get(y->l->namespaces, ns))
-        return true;
-    CLEANUP(json_freep)
-    json_t *doc = json_pack("{s:s, s:s, s:{s:s}}", "apiVersion", "v1", "kind", "Namespace",
-                            "metadata", "name", ns);
-    json_t *meta = json_object_get(doc, "metadata");
-    const json_t *labels = json_object_get(a->managed_namespace_metadata, "labels");
-    const json_t *annotations = json_object_get(a->managed_namespace_metadata, "annotations");
-    if (labels)
-        json_object_set_new(meta, "labels", json_deep_copy((json_t *)labels));
-    if (annotations)
-        json_object_set_new(meta, "annotations", json_deep_copy((json_t *)annotations));
-    struct origin where = origin_dup(&a->origin);
-    where.source = 0; // it stands in the parent's
-    bool ok = add_doc(y, doc, &where, false, err);
-    origin_clear(&where);
-    return ok;
-}
-
-// A Namespace that an application only had made for it gives way to one that is written in Git.
-static void yield_to_written(struct loading *l, const struct yield *y)
-{
-    struct desired *d = l->d;
-    for (size_t i = 0; i < y->objects.len; i++) {
-        const struct object *o = &y->objects.v[i];
-        if (!is_namespace(o) || !json_object_get(l->namespaces, o->id.name))
-            continue;
-        for (size_t k = d->objects.len; k > 0; k--) {
-            struct object *x = &d->objects.v[k - 1];
-            const struct application *owner = d->apps.v[x->app];
-            if (!object_id_eq(&x->id, &o->id) || !owner->create_namespace ||
-                !str_eq(owner->dest_namespace, x->id.name) ||
-                !str_eq(x->origin.file, owner->origin.file))
-                continue;
-            object_clear(x);
-            memmove(x, x + 1, (d->objects.len - k) * sizeof(*x));
-            d->objects.len--;
-        }
-    }
-}
-
-static bool add_children(struct yield *y, struct err *err)
-{
-    struct desired *d = y->l->d;
-    for (size_t i = 0; i < y->children.len; i++) {
-        struct application *c = y->children.v[i];
-        const json_t *known = json_object_get(y->l->names, c->tracking_name);
-        CLEANUP(str_freep) char *here = origin_text(&c->origin);
-        if (known) {
-            const struct application *other = d->apps.v[json_integer_value(known)];
-            CLEANUP(str_freep) char *there = origin_text(&other->origin);
-            if (!strcmp(there, here))
-                return err_set(err, ERR_INVALID,
-                               "application %s is found again in what it names itself, or in what "
-                               "its parents name: %s",
-                               c->name, here);
-            return err_set(err, ERR_INVALID, "application %s is there twice: %s, and %s", c->name,
-                           there, here);
-        }
-        if (d->apps.len >= MAX_APPS)
-            return err_set(err, ERR_INVALID, "more than %d applications", MAX_APPS);
-        json_object_set_new(y->l->names, c->tracking_name, json_integer((json_int_t)d->apps.len));
-        c->parent = (int)y->app;
-        desired_add_app_take(d, c);
-        y->children.v[i] = NULL;
-    }
-    return true;
-}
-
 // Not permitted as things are: its project may still gain by a global one that comes later.
 static void put_off(struct loading *l, unsigned app)
 {
     l->turns.v[app] = TURN_PUT_OFF;
 }
 
-// Takes everything over into the desired state.
-static bool settle(struct yield *y, struct err *err)
+static void drop_cleared(struct yield *y)
 {
-    struct loading *l = y->l;
-    struct desired *d = l->d;
-    yield_to_written(l, y);
-    for (size_t i = 0; i < y->projects.len; i++)
-        *vec_push(&d->projects) = json_incref(y->projects.v[i]);
-    if (y->projects.len || y->global_projects)
-        projects_changed(l);
-    if (y->global_projects)
-        str_set(&l->global_projects, y->global_projects);
-    if (!add_children(y, err))
-        return false;
-    take_creds(l, y);
-    for (size_t i = 0; i < y->objects.len; i++) {
-        if (is_namespace(&y->objects.v[i]))
-            json_object_set_new(l->namespaces, y->objects.v[i].id.name, json_true());
-        desired_add_object_take(d, &y->objects.v[i]);
+    size_t kept = 0;
+    for (size_t i = 0; i < y->objects.len; i++)
+        if (y->objects.v[i].id.kind)
+            y->objects.v[kept++] = y->objects.v[i];
+    y->objects.len = kept;
+}
+
+static bool read_docs(struct yield *y, const struct render_job *jobs, size_t n_jobs,
+                      struct err *err)
+{
+    y->jobs = jobs;
+    y->n_jobs = n_jobs;
+    for (size_t j = 0; j < n_jobs; j++) {
+        const struct render_job *job = &jobs[j];
+        y->is_root_twin |= y->app != 0 && n_jobs == 1 && job->tree &&
+                           job->tree == y->l->root_tree && str_eq(job->path, y->l->s->root.path);
+        if (y->app == 0)
+            y->l->root_tree = job->tree;
+        for (size_t i = 0; i < job->docs.len; i++) {
+            struct origin where = origin_of(job, &job->docs.v[i]);
+            bool ok = add_any(y, job->docs.v[i].doc, &where, err);
+            origin_clear(&where);
+            if (!ok)
+                return false;
+        }
+        for (size_t i = 0; i < job->warnings.len; i++)
+            strv_push(&y->warnings, job->warnings.v[i]);
     }
-    for (size_t i = 0; i < y->warnings.len; i++)
-        strv_push(&d->apps.v[y->app]->warnings, y->warnings.v[i]);
+    drop_cleared(y);
     return true;
 }
 
@@ -451,17 +442,7 @@ void collect_app(struct loading *l, unsigned app, struct render_job *jobs, size_
     struct desired *d = l->d;
     struct yield y = {.l = l, .app = app, .seen = json_object()};
     struct err err = {0};
-    bool ok = true;
-    for (size_t j = 0; ok && j < n_jobs; j++) {
-        for (size_t i = 0; ok && i < jobs[j].docs.len; i++) {
-            struct origin where = origin_of(&jobs[j], &jobs[j].docs.v[i]);
-            ok = add_any(&y, jobs[j].docs.v[i].doc, &where, &err);
-            origin_clear(&where);
-        }
-        for (size_t i = 0; i < jobs[j].warnings.len; i++)
-            strv_push(&y.warnings, jobs[j].warnings.v[i]);
-    }
-    ok = ok && add_namespace(&y, &err);
+    bool ok = read_docs(&y, jobs, n_jobs, &err) && yield_add_namespace(&y, &err);
     if (ok && !judge_objects(l, d->apps.v[app], y.objects.v, y.objects.len, &err)) {
         ok = err.kind == ERR_DENIED && !l->is_last_call;
         if (ok) {
@@ -469,7 +450,7 @@ void collect_app(struct loading *l, unsigned app, struct render_job *jobs, size_
             err_clear(&err);
         }
     } else {
-        ok = ok && settle(&y, &err);
+        ok = ok && yield_settle(&y, &err);
     }
     if (!ok)
         app_unknown(l, app, &err);
@@ -484,6 +465,7 @@ void collect_finish(struct loading *l)
     for (size_t i = 0; i < d->objects.len; i++) {
         struct object *o = &d->objects.v[i];
         const struct kind_info *k = kinds_find(d->kinds, o->id.group, NULL, o->id.kind);
+        o->is_scope_guessed &= k == NULL;
         if (!k || k->is_namespaced == o->is_namespaced || o->is_virtual)
             continue;
         const struct application *a = d->apps.v[o->app];

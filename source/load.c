@@ -260,6 +260,7 @@ bool source_load_once(struct source *s, struct desired **out, struct told_apis *
                         .names = json_object(),
                         .namespaces = json_object(),
                         .virtual_projects = json_object(),
+                        .root_keys = json_object(),
                         .kinds = kinds_new()};
     source_add_known_kinds(s, l.kinds);
     desired_add_app_take(d, application_new_root(s->root.name));
@@ -270,6 +271,7 @@ bool source_load_once(struct source *s, struct desired **out, struct told_apis *
     json_decref(l.names);
     json_decref(l.namespaces);
     json_decref(l.virtual_projects);
+    json_decref(l.root_keys);
     vec_clear(&l.turns);
     free(l.global_projects);
     kinds_free(l.kinds);

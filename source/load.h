@@ -6,7 +6,7 @@
 //   load.c     applications to any depth, level by level
 //   judge.c    which of them projects permit
 //   prepare.c  an application's sources, and what it waits for
-//   collect.c  rendered documents to objects of the desired state
+//   collect.c  rendered documents to objects; settle.c takes them into the desired state
 #ifndef SOURCE_LOAD_H
 #define SOURCE_LOAD_H
 
@@ -69,6 +69,8 @@ struct loading {
     bool is_last_call;        // what is not permitted now never will be
     char *global_projects;    // of argocd-cm, or NULL
     json_t *virtual_projects;
+    json_t *root_keys;            // of the root's objects: their keys and places -> true
+    const struct tree *root_tree; // what the root was read from
 };
 
 // One application of the level that is being read.

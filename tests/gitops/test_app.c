@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/test.h"
+#include "tests/cases.h"
 
 static bool parse(const char *spec, struct application **out, struct err *err)
 {
@@ -77,41 +77,48 @@ static void maps_count(void **s)
     }
 }
 
-static void marks_of(const char *annotations, struct object *o, bool *skip, bool want_ok)
+// A case of tests/gitops/cases/marks: the annotations of an object, and what it "is".
+static void mark(const json_t *c, const char *name)
 {
-    CLEANUP(str_freep) char *text = str_printf("{metadata: {annotations: {%s}}}", annotations);
-    CLEANUP(json_freep) json_t *doc = doc_of(text);
+    static const char *const phases[] = {"PreSync", "Sync", "PostSync", "SyncFail"};
+    static const struct {
+        const char *name;
+        unsigned bit;
+    } policies[] = {{"BeforeHookCreation", HOOK_BEFORE_CREATION},
+                    {"HookSucceeded", HOOK_SUCCEEDED},
+                    {"HookFailed", HOOK_FAILED}};
+    CLEANUP(json_freep)
+    json_t *doc =
+        json_pack("{s:{s:O}}", "metadata", "annotations", json_object_get(c, "annotations"));
+    struct object o = {0};
     struct err err = {0};
-    assert_int_equal(object_sync_marks(doc, o, skip, &err), want_ok);
-    err_clear(&err);
+    struct buf b CLEANUP(buf_clear) = {0};
+    struct buf p CLEANUP(buf_clear) = {0};
+    bool skip = false;
+    const char *unsupported = object_helm_delete_hook(doc);
+    if (cases_error(c, name, object_sync_marks(doc, &o, &skip, &err), &err))
+        return;
+    buf_str(&b, skip ? "skip" : o.is_hook ? "hook" : "");
+    for (unsigned i = 0; !skip && i < ARRAY_LEN(phases); i++)
+        if (o.phases & 1U << i)
+            buf_printf(&b, "%s%s", b.len ? " " : "", phases[i]);
+    for (size_t i = 0; i < ARRAY_LEN(policies); i++)
+        if (o.hook_delete & policies[i].bit)
+            buf_printf(&p, "%s%s", p.len ? " " : "", policies[i].name);
+    if (!str_eq(b.p, json_dot_str(c, "is")))
+        fail_msg("%s: it is \"%s\"", name, b.p);
+    if (json_dot_str(c, "policies") && !str_eq(p.p, json_dot_str(c, "policies")))
+        fail_msg("%s: its policies are \"%s\"", name, p.p);
+    if (json_object_get(c, "wave") && o.wave != json_dot_int(c, "wave", 0))
+        fail_msg("%s: its wave is %d", name, o.wave);
+    if (!str_eq(unsupported, json_dot_str(c, "unsupported")))
+        fail_msg("%s: not supported: %s", name, unsupported ? unsupported : "nothing");
 }
 
 static void hooks(void **s)
 {
     (void)s;
-    struct object o = {0};
-    bool skip;
-    marks_of("argocd.argoproj.io/hook: PreSync, argocd.argoproj.io/sync-wave: '-2'", &o, &skip,
-             true);
-    assert_true(o.is_hook && o.phase == PHASE_PRESYNC && o.wave == -2);
-    assert_int_equal(o.hook_delete, HOOK_BEFORE_CREATION);
-    o = (struct object){0};
-    marks_of("helm.sh/hook: 'post-install,post-upgrade', helm.sh/hook-weight: '5', "
-             "helm.sh/hook-delete-policy: hook-succeeded",
-             &o, &skip, true);
-    assert_true(o.is_hook && o.phase == PHASE_POSTSYNC && o.wave == 5);
-    assert_int_equal(o.hook_delete, HOOK_SUCCEEDED);
-    o = (struct object){0};
-    marks_of("helm.sh/hook: test", &o, &skip, true);
-    assert_true(skip);
-    marks_of("argocd.argoproj.io/hook: Skip", &o, &skip, true);
-    assert_true(skip);
-    o = (struct object){0};
-    marks_of("helm.sh/hook: crd-install", &o, &skip, true);
-    assert_true(!skip && !o.is_hook);
-    marks_of("argocd.argoproj.io/hook: PreDelete", &o, &skip, false);
-    marks_of("argocd.argoproj.io/hook: Sync, helm.sh/hook: pre-install", &o, &skip, true);
-    assert_int_equal(o.phase, PHASE_SYNC);
+    cases_each("gitops/cases/marks", mark);
 }
 
 int main(void)

@@ -135,6 +135,12 @@ static void unknown(void **s)
     end(&w);
 }
 
+static void set_run(struct world *w, unsigned object)
+{
+    CLEANUP(str_freep) char *run = plan_hook_run(w->d, object);
+    str_set(&w->fact.hook_run, run);
+}
+
 static void hooks(void **s)
 {
     (void)s;
@@ -145,9 +151,93 @@ static void hooks(void **s)
     w.record.is_hook = true;
     w.record.sent = plan_hook_token(w.d, 0);
     row_is(&w, "H1");
-    w.record.is_hook = false;
+    w.record.is_intent = true; // noted before it was sent: no proof that it has run
+    row_is(&w, "H4");
+    set_run(&w, 0); // but its own mark is
+    row_is(&w, "H7");
+    w.fact.health.status = HEALTH_PROGRESSING;
+    row_is(&w, "H7");
+    w.fact.health.status = HEALTH_DEGRADED; // a failed one runs again
+    row_is(&w, "H4");
+    w.fact.is_terminating = true;
+    row_is(&w, "H3");
     w.has_fact = false;
     row_is(&w, "H2");
+    end(&w);
+    w = new_world(true);
+    w.d->objects.v[0].is_hook = true;
+    w.d->objects.v[0].hook_delete = HOOK_SUCCEEDED;
+    str_set(&w.fact.hook_run, "another content");
+    row_is(&w, "H5");
+    end(&w);
+}
+
+// Rows of both phases of one hook, "H4 H2".
+static void rows_are(struct world *w, const char *rows)
+{
+    struct plan *p CLEANUP(plan_freep) = NULL;
+    struct err err = {0};
+    struct buf b CLEANUP(buf_clear) = {0};
+    if (!plan_make(w->d, &w->fact, w->has_fact, &w->record, w->has_record, &w->policy, &p, &err))
+        fail_msg("%s", err.msg);
+    for (size_t i = 0; i < p->items.len; i++)
+        buf_printf(&b, "%s%s", i ? " " : "", p->items.v[i].row);
+    assert_string_equal(b.p, rows);
+}
+
+static void phases(void **s)
+{
+    (void)s;
+    struct world w = new_world(true);
+    struct err err = {0};
+    struct object second = {.id = id_of("c"), .version = str_dup("v1")};
+    CLEANUP(json_freep)
+    json_t *doc = doc_of("{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: n}}");
+    object_set_body(&second, doc);
+    desired_add_object_take(w.d, &second);
+    for (size_t i = 0; i < 2; i++) {
+        struct object *o = &w.d->objects.v[i];
+        o->is_hook = true;
+        o->hook_delete = HOOK_BEFORE_CREATION;
+        o->phase = i ? PHASE_POSTSYNC : PHASE_PRESYNC;
+        o->phases = 1U << PHASE_PRESYNC | 1U << PHASE_POSTSYNC;
+    }
+    assert_true(desired_finish(w.d, &err));
+    w.has_fact = w.has_record = false;
+    rows_are(&w, "H2 H4"); // the second finds what the first has made
+    w.has_fact = true;
+    rows_are(&w, "H4 H4");
+    set_run(&w, 0); // killed after the first
+    rows_are(&w, "H7 H4");
+    set_run(&w, 1); // after the second: the first has run before it
+    rows_are(&w, "H6 H7");
+    str_set(&w.fact.hook_run, NULL);
+    w.has_record = w.record.is_hook = true;
+    w.record.sent = plan_hook_token(w.d, 0);
+    rows_are(&w, "H1 H4");
+    w.record.sent = plan_hook_token(w.d, 1);
+    rows_are(&w, "H1 H1");
+    w.d->objects.v[0].hook_delete = w.d->objects.v[1].hook_delete = HOOK_FAILED;
+    w.has_record = w.has_fact = false;
+    rows_are(&w, "H2 H5");
+    end(&w);
+}
+
+static void made_namespaces(void **s)
+{
+    (void)s;
+    struct world w = new_world(true);
+    w.d->objects.v[0].is_made = w.d->objects.v[0].is_bare = true;
+    w.has_record = false;
+    row_is(&w, "N3");
+    w.has_fact = false;
+    row_is(&w, "C1");
+    w.has_fact = w.fact.is_terminating = true;
+    row_is(&w, "C2");
+    end(&w);
+    w = new_world(false);
+    w.record.is_made = true;
+    row_is(&w, "M1");
     end(&w);
 }
 
@@ -209,9 +299,11 @@ static void projections(void **s)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(wanted),     cmocka_unit_test(unwanted),
-                                       cmocka_unit_test(unknown),    cmocka_unit_test(hooks),
-                                       cmocka_unit_test(breaker),    cmocka_unit_test(another_root),
-                                       cmocka_unit_test(projections)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(wanted),     cmocka_unit_test(unwanted),
+        cmocka_unit_test(unknown),    cmocka_unit_test(hooks),
+        cmocka_unit_test(phases),     cmocka_unit_test(made_namespaces),
+        cmocka_unit_test(breaker),    cmocka_unit_test(another_root),
+        cmocka_unit_test(projections)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

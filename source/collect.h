@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Private to collect.c and settle.c: what one application yields, kept apart until all of it is
+// known to be good.
+#ifndef SOURCE_COLLECT_H
+#define SOURCE_COLLECT_H
+
+#include "source/load.h"
+
+struct yield {
+    struct loading *l;
+    unsigned app;
+    VEC(struct object) objects;
+    VEC(struct application *) children;
+    VEC(json_t *) projects;
+    json_t *seen; // object key -> {"doc": its document, "at": its objects}
+    unsigned doc; // documents so far
+    const struct render_job *jobs;
+    size_t n_jobs;
+    struct sha256 whole; // of all that they rendered; names of hooks are made of it
+    bool has_whole;
+    bool is_root_twin; // what it renders is what the root renders
+    struct strv warnings;
+    char *global_projects; // of the ConfigMap argocd-cm, if it is here
+};
+
+// Adds an object of the application. Takes the origin; the document is changed.
+struct doc_flags {
+    bool is_virtual, is_made;
+};
+MUST_CHECK bool yield_add_doc(struct yield *y, json_t *doc, struct origin *where,
+                              struct doc_flags flags, struct err *err);
+
+// ---- settle.c ----
+// The Namespace that CreateNamespace=true asks for, if nobody has written it.
+MUST_CHECK bool yield_add_namespace(struct yield *y, struct err *err);
+// Takes everything over into the desired state.
+MUST_CHECK bool yield_settle(struct yield *y, struct err *err);
+
+#endif

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What an application yields becomes part of the desired state, beside what others have yielded:
+// Namespaces that somebody writes and others only want, Applications that are found again, a root
+// that an Application of Git manages as well.
+#include <stdlib.h>
+#include <string.h>
+
+#include "source/collect.h"
+
+#define MAX_APPS 10000
+
+static bool is_namespace(const struct object *o)
+{
+    return !*o->id.group && !strcmp(o->id.kind, "Namespace");
+}
+
+static void drop_object(struct desired *d, size_t at)
+{
+    object_clear(&d->objects.v[at]);
+    memmove(&d->objects.v[at], &d->objects.v[at + 1],
+            (d->objects.len - at - 1) * sizeof(*d->objects.v));
+    d->objects.len--;
+}
+
+// ---- namespaces an application wants made ----
+bool yield_add_namespace(struct yield *y, struct err *err)
+{
+    const struct application *a = y->l->d->apps.v[y->app];
+    const char *ns = a->dest_namespace;
+    if (!a->create_namespace || str_is_empty(ns))
+        return true;
+    struct object_id id = {(char *)"", (char *)"Namespace", NULL, (char *)ns};
+    for (size_t i = 0; i < y->objects.len; i++)
+        if (object_id_eq(&y->objects.v[i].id, &id))
+            return true;
+    // Another application may have it, or want it too: the first one makes it.
+    if (json_object_get(y->l->namespaces, ns))
+        return true;
+    CLEANUP(json_freep)
+    json_t *doc = json_pack("{s:s, s:s, s:{s:s}}", "apiVersion", "v1", "kind", "Namespace",
+                            "metadata", "name", ns);
+    json_t *meta = json_object_get(doc, "metadata");
+    const json_t *labels = json_object_get(a->managed_namespace_metadata, "labels");
+    const json_t *annotations = json_object_get(a->managed_namespace_metadata, "annotations");
+    if (labels)
+        json_object_set_new(meta, "labels", json_deep_copy((json_t *)labels));
+    if (annotations)
+        json_object_set_new(meta, "annotations", json_deep_copy((json_t *)annotations));
+    struct origin where = origin_dup(&a->origin);
+    where.source = 0; // it stands in the parent's
+    bool ok = yield_add_doc(y, doc, &where, (struct doc_flags){.is_made = true}, err);
+    origin_clear(&where);
+    return ok;
+}
+
+// A Namespace that an application only had made for it gives way to one that is written in Git.
+static void yield_to_written(struct loading *l, const struct yield *y)
+{
+    for (size_t i = 0; i < y->objects.len; i++) {
+        const struct object *o = &y->objects.v[i];
+        if (!is_namespace(o) || o->is_made || !json_object_get(l->namespaces, o->id.name))
+            continue;
+        for (size_t k = l->d->objects.len; k > 0; k--)
+            if (l->d->objects.v[k - 1].is_made && object_id_eq(&l->d->objects.v[k - 1].id, &o->id))
+                drop_object(l->d, k - 1);
+    }
+}
+
+// ---- applications that are found again ----
+static bool is_below(const struct desired *d, unsigned app, unsigned top)
+{
+    for (int i = (int)app; i >= 0; i = d->apps.v[i]->parent)
+        if (i == (int)top)
+            return true;
+    return false;
+}
+
+// The same document in two places. If the first is only the root, which stands in no document, the
+// second is its real parent.
+static bool found_again(struct yield *y, unsigned known, const struct application *again,
+                        struct err *err)
+{
+    struct desired *d = y->l->d;
+    struct application *first = d->apps.v[known];
+    CLEANUP(str_freep) char *here = origin_text(&again->origin);
+    CLEANUP(str_freep) char *there = origin_text(&first->origin);
+    bool same = first->doc && again->doc ? json_equal(first->doc, again->doc)
+                                         : !first->doc && !again->doc && !strcmp(there, here);
+    if (!same)
+        return err_set(err, ERR_INVALID, "application %s is there twice: %s, and %s", again->name,
+                       there, here);
+    if (first->parent == 0 && y->app != 0 && !is_below(d, y->app, known)) {
+        first->parent = (int)y->app;
+        return true;
+    }
+    strv_push_take(&y->warnings,
+                   str_printf("application %s is there twice, word for word: %s, and %s; the first "
+                              "counts",
+                              again->name, there, here));
+    return true;
+}
+
+static bool add_children(struct yield *y, struct err *err)
+{
+    struct desired *d = y->l->d;
+    for (size_t i = 0; i < y->children.len; i++) {
+        struct application *c = y->children.v[i];
+        const json_t *known = json_object_get(y->l->names, c->tracking_name);
+        if (known) {
+            if (!found_again(y, (unsigned)json_integer_value(known), c, err))
+                return false;
+            continue;
+        }
+        if (d->apps.len >= MAX_APPS)
+            return err_set(err, ERR_INVALID, "more than %d applications", MAX_APPS);
+        json_object_set_new(y->l->names, c->tracking_name, json_integer((json_int_t)d->apps.len));
+        c->parent = (int)y->app;
+        desired_add_app_take(d, c);
+        y->children.v[i] = NULL;
+    }
+    return true;
+}
+
+// ---- the root gives way ----
+// The root is no application of Git: what one of these has as well is that one's. The same document
+// is the same thing even if another default namespace gives it another identity.
+static char *place_key(const struct object *o)
+{
+    if (!o->origin.file || !o->origin.line)
+        return NULL;
+    return str_printf("@%s\n%s\n%s\n%u", o->origin.repo ? o->origin.repo : "",
+                      o->origin.revision ? o->origin.revision : "", o->origin.file, o->origin.line);
+}
+
+static void note_root_object(struct loading *l, const struct object *o)
+{
+    CLEANUP(str_freep) char *key = object_key(&o->id);
+    CLEANUP(str_freep) char *place = place_key(o);
+    json_object_set_new(l->root_keys, key, json_true());
+    if (place)
+        json_object_set_new(l->root_keys, place, json_true());
+}
+
+static bool is_same_thing(const struct object *a, const struct object *b)
+{
+    CLEANUP(str_freep) char *pa = place_key(a);
+    CLEANUP(str_freep) char *pb = place_key(b);
+    // One file may hold a List: then the names tell.
+    return object_id_eq(&a->id, &b->id) ||
+           (pa && str_eq(pa, pb) && str_eq(a->id.kind, b->id.kind) &&
+            str_eq(a->id.name, b->id.name));
+}
+
+static void take_from_root(struct loading *l, const struct object *o)
+{
+    CLEANUP(str_freep) char *key = object_key(&o->id);
+    CLEANUP(str_freep) char *place = place_key(o);
+    if (!json_object_get(l->root_keys, key) && !(place && json_object_get(l->root_keys, place)))
+        return;
+    for (size_t k = l->d->objects.len; k > 0; k--)
+        if (l->d->objects.v[k - 1].app == 0 && is_same_thing(&l->d->objects.v[k - 1], o))
+            drop_object(l->d, k - 1);
+}
+
+static void root_gives_way(struct yield *y)
+{
+    struct desired *d = y->l->d;
+    for (size_t k = d->objects.len; y->is_root_twin && k > 0; k--)
+        if (d->objects.v[k - 1].app == 0)
+            drop_object(d, k - 1);
+    for (size_t i = 0; !y->is_root_twin && i < y->objects.len; i++)
+        take_from_root(y->l, &y->objects.v[i]);
+}
+
+// An application that manages itself holds its own document; its parent lets go of it.
+static void take_own_document(struct yield *y)
+{
+    struct desired *d = y->l->d;
+    const struct application *a = d->apps.v[y->app];
+    struct object_id id = {(char *)"argoproj.io", (char *)"Application", a->namespace, a->name};
+    for (size_t i = 0; i < y->objects.len; i++) {
+        if (!object_id_eq(&y->objects.v[i].id, &id))
+            continue;
+        for (size_t k = d->objects.len; k > 0; k--)
+            if (object_id_eq(&d->objects.v[k - 1].id, &id))
+                drop_object(d, k - 1);
+    }
+}
+
+// The root's mark must not be that of an application: its name is the folder's.
+static void rename_root(struct loading *l)
+{
+    struct application *root = l->d->apps.v[0];
+    if (!json_object_get(l->names, root->tracking_name) || strchr(root->tracking_name, '_'))
+        return;
+    CLEANUP(str_freep) char *other = str_printf("root_%s", root->name);
+    str_set(&root->tracking_name, other);
+}
+
+// ---- credentials for the applications below ----
+static void take_creds(struct loading *l, const struct yield *y)
+{
+    for (size_t i = 0; i < y->objects.len; i++) {
+        const struct object_id *id = &y->objects.v[i].id;
+        if (*id->group || !str_eq(id->namespace, ARGOCD_NAMESPACE) ||
+            (strcmp(id->kind, "Secret") != 0 && strcmp(id->kind, "ConfigMap") != 0))
+            continue;
+        CLEANUP(json_freep) json_t *doc = object_doc(&y->objects.v[i]);
+        creds_add_doc(l->s->ctx.creds, doc, CRED_DESIRED);
+    }
+}
+
+bool yield_settle(struct yield *y, struct err *err)
+{
+    struct loading *l = y->l;
+    struct desired *d = l->d;
+    if (!add_children(y, err))
+        return false;
+    yield_to_written(l, y);
+    for (size_t i = 0; i < y->projects.len; i++)
+        *vec_push(&d->projects) = json_incref(y->projects.v[i]);
+    if (y->projects.len || y->global_projects)
+        projects_changed(l);
+    if (y->global_projects)
+        str_set(&l->global_projects, y->global_projects);
+    if (y->app != 0) {
+        root_gives_way(y);
+        take_own_document(y);
+    }
+    take_creds(l, y);
+    for (size_t i = 0; i < y->objects.len; i++) {
+        if (y->app == 0)
+            note_root_object(l, &y->objects.v[i]);
+        if (is_namespace(&y->objects.v[i]))
+            json_object_set_new(l->namespaces, y->objects.v[i].id.name, json_true());
+        desired_add_object_take(d, &y->objects.v[i]);
+    }
+    for (size_t i = 0; i < y->warnings.len; i++)
+        strv_push(&d->apps.v[y->app]->warnings, y->warnings.v[i]);
+    rename_root(l);
+    return true;
+}
