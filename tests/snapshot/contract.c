@@ -43,6 +43,16 @@ static void create(struct store *s, const char *name, const void *p, size_t len,
     assert_int_equal(made, expect_made);
 }
 
+// The same bytes again: whose they are cannot be told, and after an unclear answer a store looks at
+// the bytes, so both answers are right.
+static void create_again(struct store *s, const char *name, const void *p, size_t len,
+                         const struct strv *needs)
+{
+    struct err err = {0};
+    bool made = false;
+    ok(store_create(s, name, p, len, needs, &made, &err), &err);
+}
+
 static void expect(struct store *s, const char *name, const void *p, size_t len)
 {
     struct err err = {0};
@@ -106,7 +116,8 @@ static void whole_files(struct store *s)
         char *name = hash_name("packs", p, sizes[i]);
         create(s, name, p, sizes[i], NULL, true);
         expect(s, name, p, sizes[i]);
-        create(s, name, p, sizes[i], NULL, false);
+        create_again(s, name, p, sizes[i], NULL);
+        expect(s, name, p, sizes[i]);
         free(name);
         free(p);
     }
@@ -152,7 +163,7 @@ static void entries(struct store *s)
     strv_push(&needs, pack);
     char *name = entry_name(s, 1, "entry one", 9);
     create(s, name, "entry one", 9, &needs, true);
-    create(s, name, "entry one", 9, &needs, false);
+    create_again(s, name, "entry one", 9, &needs);
     expect(s, name, "entry one", 9);
     assert_true(lists(s, CHAIN "/log/", name, &size));
     assert_true(lists(s, CHAIN "/packs/", pack, &size) && size == 6);
