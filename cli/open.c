@@ -198,8 +198,11 @@ bool cli_session(struct cli *c, size_t at, bool use_cluster, struct session **ou
     }
     if (!open_session(c, use_cluster, &s, err))
         return false;
-    if (s->kube && !session_recall(s, err))
-        return false;
+    if (s->kube && !session_recall(s, err)) {
+        if (!root || err->kind != ERR_DENIED)
+            return false;
+        err_clear(err); // who may not read it is told the root; a run would need more rights anyway
+    }
     if (!root) {
         if (!s->remembered)
             return no_root(c, s, err);
