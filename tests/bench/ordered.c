@@ -176,6 +176,12 @@ static void on_reply(void *ctx, const struct kube_reply *r)
         w->crds_in_flight--;
     else
         w->in_flight--;
+    if (r->cls == KUBE_RETRY || r->cls == KUBE_THROTTLED || r->cls == KUBE_LOST) {
+        x->is_queued = false; // the server's own trouble, not the order's
+        queue(w, c->item);
+        free(c);
+        return;
+    }
     if (r->cls != KUBE_OK || !canon_read(r->body, r->body_len, &doc, &err)) {
         fprintf(stderr, "ordered: %s %s: %s\n", x->id.kind, x->id.name, r->message);
         err_clear(&err);
