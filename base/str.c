@@ -250,6 +250,7 @@ void buf_reserve(struct buf *b, size_t more)
     size_t cap = b->cap ? b->cap * 2 : 64;
     b->cap = cap < need ? need : cap;
     b->p = mem_realloc(b->p, b->cap, 1);
+    b->p[b->len] = '\0'; // even if nothing follows
 }
 
 void buf_append(struct buf *b, const void *p, size_t len)

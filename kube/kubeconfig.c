@@ -49,11 +49,8 @@ void kubeconfig_free(struct kubeconfig *c)
     free(c->as_uid);
     json_decref(c->as_groups);
     json_decref(c->as_extra);
-    if (c->exec) {
-        json_decref(c->exec->spec);
-        json_decref(c->exec->cluster_info);
-        free(c->exec);
-    }
+    json_decref(c->exec_config);
+    exec_plugin_free(c->exec);
     free(c);
 }
 
