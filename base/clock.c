@@ -24,6 +24,11 @@ int64_t clock_mono_ms(void)
     return now_us(CLOCK_MONOTONIC) / 1000;
 }
 
+int64_t clock_boot_ms(void)
+{
+    return now_us(CLOCK_BOOTTIME) / 1000;
+}
+
 int64_t clock_unix_ms(void)
 {
     return now_us(CLOCK_REALTIME) / 1000;

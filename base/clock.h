@@ -8,6 +8,7 @@
 
 int64_t clock_mono_ms(void);
 int64_t clock_mono_us(void);
+int64_t clock_boot_ms(void); // as clock_mono_ms, and time asleep counts
 int64_t clock_unix_ms(void);
 int64_t clock_unix_us(void);
 // Sleeps; for short waits where no loop runs.

@@ -6,9 +6,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "snapshot/writer_int.h"
 
@@ -152,19 +152,12 @@ bool writer_read_head(struct writer *w, struct err *err)
     return check_cluster(w, prev, err) && read_batches(w, prev, err);
 }
 
-static int64_t boot_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_BOOTTIME, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 bool writer_begin(struct repo *r, const struct writer_opts *o, struct writer **out, struct err *err)
 {
     struct writer *w CLEANUP(writer_freep) = mem_alloc(sizeof(*w));
     w->r = r;
     w->o = *o;
-    w->began_ms = boot_ms();
+    w->began_ms = clock_boot_ms();
     w->log.checkpoint = -1;
     r->index_cache = o->index_cache;
     chain_keys_from_k(o->job->k, &w->keys);

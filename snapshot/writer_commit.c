@@ -4,8 +4,8 @@
 // files, entry, in this order: cut at any point there are only files too many.
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "snapshot/writer_int.h"
 
 #define MAX_TRIES 20
@@ -179,13 +179,6 @@ static void collect_needs(const struct writer *w, const struct snapshot_entry *s
     vec_clear(&packs);
 }
 
-static int64_t boot_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_BOOTTIME, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static void fill(const struct writer *w, struct snapshot_entry *s)
 {
     s->epoch = w->o.job->epoch;
@@ -206,7 +199,7 @@ static bool append(struct writer *w, struct snapshot_entry *s, struct entry *out
     struct entry e = {.kind = ENTRY_SNAPSHOT};
     bool made = false;
     bool confirmed = false;
-    if (boot_ms() - w->began_ms > MAX_AGE_MS)
+    if (clock_boot_ms() - w->began_ms > MAX_AGE_MS)
         return err_set(err, ERR_TIMEOUT, "this run is older than a day: start it again");
     fill(w, s);
     collect_needs(w, s, &needs);
