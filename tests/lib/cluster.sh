@@ -71,7 +71,12 @@ cluster_up() {
   cluster_use "$name"
 }
 
-cluster_wipe() { controlplane wipe "$(cluster_dir "${1:-main}")"; }
+# On a machine that is out of breath an API server was seen to end while it started: once more then.
+cluster_wipe() {
+  local dir
+  dir=$(cluster_dir "${1:-main}")
+  controlplane wipe "$dir" || controlplane wipe "$dir"
+}
 
 # A borrowed cluster stays.
 cluster_down() {
