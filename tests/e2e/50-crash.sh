@@ -44,6 +44,14 @@ nothing_orphaned() {
   [[ $marked == "$recorded" ]] || { echo "marked $marked, recorded $recorded"; return 1; }
 }
 
+# What the cluster itself says of those that a failed run waited for.
+as_it_is() {
+  kubectl get job,pod,pdb -A -o wide
+  kubectl get job,pdb -A -o json | jq -c '.items[] | {kind, ns: .metadata.namespace, at: .metadata.creationTimestamp, status}'
+  cluster_control status
+  tail -n 5 "$CLUSTER/logs/kube-controller-manager.log" "$CLUSTER/logs/kwok.log"
+}
+
 killed() {
   local bad=0 i at
   cluster_wipe
@@ -59,7 +67,7 @@ killed() {
     kill -9 "$pid" 2>/dev/null || true
     wait "$pid" 2>/dev/null || true
     if ! boot >"$SCRATCH/rerun" 2>&1; then
-      bad=$((bad + 1)); echo "kill $i at $at ms: the rerun failed"; tail -5 "$SCRATCH/rerun"; continue
+      bad=$((bad + 1)); echo "kill $i at $at ms: the rerun failed"; tail -5 "$SCRATCH/rerun"; as_it_is; continue
     fi
     state >"$SCRATCH/got"
     if ! diff "$SCRATCH/want" "$SCRATCH/got" >"$SCRATCH/diff"; then

@@ -86,6 +86,7 @@ accesslog.filename = "$1/access.log"
 accesslog.format = "%r %s"
 mimetype.assign = (".yaml" => "application/yaml", "" => "application/octet-stream")
 server.stream-response-body = 1
+server.stat-cache-engine = "disable" # else a file that was replaced is served as it was, for two seconds
 \$SERVER["socket"] == "127.0.0.1:$3" {
   ssl.engine = "enable"
   ssl.pemfile = "$SCRATCH/tls/server.pem"
