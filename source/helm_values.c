@@ -113,19 +113,13 @@ static struct ref_tree *find_ref(const struct render_job *j, const char *name, s
     return NULL;
 }
 
-static bool unknown_ref(const struct render_job *j, const char *written, size_t len,
-                        struct err *err)
+static bool unknown_ref(const struct render_job *j, const char *written, struct err *err)
 {
-    if (!j->n_refs)
-        return err_set(err, ERR_INVALID,
-                       "source referenced \"$%.*s\", but no source has a 'ref' field defined",
-                       (int)len, written);
     struct buf b CLEANUP(buf_clear) = {0};
     for (size_t i = 0; i < j->n_refs; i++)
         buf_printf(&b, "%s$%s", i ? ", " : "", j->refs[i].name);
-    return err_set(err, ERR_INVALID,
-                   "source referenced \"$%.*s\", which is not one of the available sources (%s)",
-                   (int)len, written, b.p);
+    return err_set(err, ERR_INVALID, "%s: no source has that ref; application %s has %s", written,
+                   j->app->name, b.len ? b.p : "no source with a ref");
 }
 
 // The length of a URL's scheme, 0 when there is none.
@@ -162,7 +156,7 @@ static bool locate(struct values *v, const char *written, struct place *out, str
         return true;
     }
     if (*written == '$' && json_array_size(json_dot(j->app->doc, "spec.sources")))
-        return unknown_ref(j, written + 1, len, err);
+        return unknown_ref(j, written, err);
     CLEANUP(str_freep) char *name = build_env_fill(j, written);
     size_t scheme = scheme_len(name);
     if (scheme) {
@@ -187,6 +181,26 @@ static bool read_place(struct values *v, const struct place *p, struct buf *out,
     if (ok)
         buf_append(out, "", 0); // never NULL
     return ok;
+}
+
+// With one source "$name/x" is a variable and a path, and an unknown variable is empty. That there
+// is no such file says little to who meant a ref.
+static bool looks_like_ref(const char *written)
+{
+    size_t len = *written == '$' ? strcspn(written + 1, "/") : 0;
+    for (size_t i = 1; i <= len; i++)
+        if (!isalnum((unsigned char)written[i]) && written[i] != '_' && written[i] != '-')
+            return false;
+    return len && written[len + 1] == '/' && !str_starts(written, "$ARGOCD_");
+}
+
+// Says so in place of the error, where that is the likelier cause.
+static bool explain_ref(const struct values *v, const char *written, struct err *err)
+{
+    if (err->kind != ERR_NOT_FOUND || !looks_like_ref(written))
+        return false;
+    err_clear(err);
+    return !unknown_ref(v->j, written, err);
 }
 
 // ---- value files ----
@@ -245,7 +259,7 @@ static bool add_file(struct values *v, const char *written, bool may_miss, struc
         err_clear(err);
         return true;
     }
-    return err_wrap(err, "value file %s", written);
+    return !explain_ref(v, written, err) && err_wrap(err, "value file %s", written);
 }
 
 static void note_explicit(struct values *v, const char *written)
@@ -343,8 +357,10 @@ static bool add_file_parameter(struct values *v, const json_t *p, size_t index, 
     // A comma or an equals sign would name a file of this machine to helm.
     if (strpbrk(name, ",="))
         return err_set(err, ERR_INVALID, "fileParameters: the name \"%.80s\" is malformed", name);
-    if (!locate(v, written, &place, err) || !read_place(v, &place, &b, err))
+    if (!locate(v, written, &place, err) || !read_place(v, &place, &b, err)) {
+        explain_ref(v, written, err);
         return err_wrap(err, "fileParameters %s", name);
+    }
     CLEANUP(str_freep) char *to = str_printf("%s/file-%zu", v->j->work_dir, index);
     CLEANUP(str_freep) char *pair = str_printf("%s=%s", name, to);
     sha256_add_str(v->key, "set-file");

@@ -104,7 +104,11 @@ helm_files() { # value files by pattern, by variable, by URL; what is no option;
   application w "  source: {$source, helm: {parameters: [{name: color, value: 3}]}}"
   like "$(rendered)" 'color: the value is not text' 'a parameter that is no text'
   application w "  sources: [{$source, helm: {valueFiles: [\$x/a.yaml]}}, {repoURL: $HTTP_URL/git/repo.git, ref: other}]"
-  like "$(rendered)" 'not one of the available sources .\$other.' 'a ref that no source has'
+  like "$(rendered)" '\$x/a.yaml: no source has that ref; application w has \$other' 'a ref that no source has'
+  application w "  source: {$source, helm: {valueFiles: [\$values/gone.yaml]}}"
+  like "$(rendered)" '\$values/gone.yaml: no source has that ref; application w has no source with a ref' 'nor the only source'
+  application w "  source: {$source, helm: {valueFiles: [\$ARGOCD_APP_NAME/gone.yaml]}}"
+  like "$(rendered)" 'value file \$ARGOCD_APP_NAME/gone.yaml' 'a variable is no ref'
 }
 
 locked() { # the lock of a chart decides which version of a dependency comes
