@@ -82,27 +82,6 @@ static const char *find_directive(const json_t *v)
     return NULL;
 }
 
-static void merge_patch(json_t *into, const json_t *patch)
-{
-    const char *key;
-    json_t *v;
-    json_object_foreach((json_t *)patch, key, v)
-    {
-        json_t *have = json_object_get(into, key);
-        if (json_is_null(v)) {
-            json_object_del(into, key);
-        } else if (json_is_object(v)) {
-            if (!json_is_object(have)) {
-                have = json_object();
-                json_object_set_new(into, key, have);
-            }
-            merge_patch(have, v);
-        } else {
-            json_object_set_new(into, key, json_deep_copy(v));
-        }
-    }
-}
-
 static bool apply_patch(const struct expansion *x, json_t *app, const json_t *set, struct err *err)
 {
     CLEANUP(str_freep) char *text = params_fill(x->patch, set);
@@ -122,7 +101,7 @@ static bool apply_patch(const struct expansion *x, json_t *app, const json_t *se
                      x->reader.name, directive);
     } else if (patch) {
         merge_finalizers(app, patch);
-        merge_patch(app, patch);
+        json_merge_patch(app, patch);
         if (json_is_object(json_object_get(app, "spec")) && project)
             json_object_set(json_object_get(app, "spec"), "project", project);
     }

@@ -72,6 +72,27 @@ void json_set_annotation(json_t *obj, const char *key, const char *value)
     json_object_set_new(map, key, json_string(value));
 }
 
+void json_merge_patch(json_t *into, const json_t *patch)
+{
+    const char *key;
+    json_t *v;
+    json_object_foreach((json_t *)patch, key, v)
+    {
+        json_t *have = json_object_get(into, key);
+        if (json_is_null(v)) {
+            json_object_del(into, key);
+        } else if (json_is_object(v)) {
+            if (!json_is_object(have)) {
+                have = json_object();
+                json_object_set_new(into, key, have);
+            }
+            json_merge_patch(have, v);
+        } else {
+            json_object_set_new(into, key, json_deep_copy(v));
+        }
+    }
+}
+
 static bool has_value(const json_t *list, const char *value)
 {
     size_t i;

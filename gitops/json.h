@@ -29,6 +29,9 @@ const char *json_annotation(const json_t *obj, const char *key);
 const char *json_label(const json_t *obj, const char *key);
 // Sets metadata.annotations[key], making the maps as needed.
 void json_set_annotation(json_t *obj, const char *key, const char *value);
+// RFC 7386: what the patch has takes the place of what is there, maps are merged, null deletes.
+// Both are maps.
+void json_merge_patch(json_t *into, const json_t *patch);
 // Does a label map satisfy a Kubernetes LabelSelector ({} or NULL selects all)? Unknown operators
 // and malformed selectors select nothing.
 bool json_selector_matches(const json_t *selector, const json_t *labels);

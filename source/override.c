@@ -11,28 +11,6 @@
 
 #define MAX_OVERRIDE_BYTES (1U << 20)
 
-// RFC 7386.
-static void merge_patch(json_t *into, const json_t *patch)
-{
-    const char *key;
-    json_t *v;
-    json_object_foreach((json_t *)patch, key, v)
-    {
-        json_t *have = json_object_get(into, key);
-        if (json_is_null(v)) {
-            json_object_del(into, key);
-        } else if (json_is_object(v)) {
-            if (!json_is_object(have)) {
-                have = json_object();
-                json_object_set_new(into, key, have);
-            }
-            merge_patch(have, v);
-        } else {
-            json_object_set_new(into, key, json_deep_copy(v));
-        }
-    }
-}
-
 static bool merge_file(struct render_job *j, const char *name, json_t *source, bool *any,
                        struct err *err)
 {
@@ -49,7 +27,7 @@ static bool merge_file(struct render_job *j, const char *name, json_t *source, b
     bool ok = !patch || json_is_object(patch) ||
               err_set(err, ERR_INVALID, "%s: not a map of source parameters", path);
     if (ok && patch) {
-        merge_patch(source, patch);
+        json_merge_patch(source, patch);
         *any = true;
     }
     yaml_docs_clear(&docs);

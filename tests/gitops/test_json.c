@@ -78,12 +78,40 @@ static void selectors(void **s)
     assert_false(json_selector_matches(some, NULL));
 }
 
+// The examples of RFC 7386, as far as both sides are maps.
+static void merge_patches(void **s)
+{
+    (void)s;
+    static const struct {
+        const char *into, *patch, *out;
+    } cases[] = {
+        {"{a: b}", "{a: c}", "{\"a\":\"c\"}"},
+        {"{a: b}", "{b: c}", "{\"a\":\"b\",\"b\":\"c\"}"},
+        {"{a: b}", "{a: null}", "{}"},
+        {"{a: b, b: c}", "{a: null}", "{\"b\":\"c\"}"},
+        {"{a: [b]}", "{a: c}", "{\"a\":\"c\"}"},
+        {"{a: c}", "{a: [b]}", "{\"a\":[\"b\"]}"},
+        {"{a: {b: c}}", "{a: {b: d, c: null}}", "{\"a\":{\"b\":\"d\"}}"},
+        {"{a: [{b: c}]}", "{a: [1]}", "{\"a\":[1]}"},
+        {"{e: null}", "{a: 1}", "{\"a\":1,\"e\":null}"},
+        {"{}", "{a: {bb: {ccc: null}}}", "{\"a\":{\"bb\":{}}}"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP(json_freep) json_t *into = doc_of(cases[i].into);
+        CLEANUP(json_freep) json_t *patch = doc_of(cases[i].patch);
+        json_merge_patch(into, patch);
+        CLEANUP(str_freep) char *text = canon_of(into);
+        assert_string_equal(text, cases[i].out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(paths),
         cmocka_unit_test(annotations_are_made),
         cmocka_unit_test(selectors),
+        cmocka_unit_test(merge_patches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
