@@ -3,7 +3,8 @@
 // One Git repository in one run: its refs (asked for once), and commits brought at depth 1 into a
 // bare cache, with their submodules. Local repositories are read in place.
 //
-//   git.c        refs, names to commits, reading
+//   git.c        names to commits, reading
+//   gitlist.c    refs
 //   gitcommit.c  how a commit comes: look, fetch, store, walk
 //   gitcache.c   the folder of a remote
 //   submodule.c  what is mounted in it
@@ -77,7 +78,8 @@ MUST_CHECK bool gitcommit_export(const struct gitcommit *c, const char *dir, str
 MUST_CHECK bool gitcommit_locate(const struct gitcommit *c, const char *path, char **out,
                                  struct err *err);
 
-// ---- private to the four files ----
+// ---- private to these files ----
+void gitlist_start(struct wanted *n);
 void gitcommit_start(struct wanted *n);
 void gitcommit_free(struct gitcommit *c);
 char *gitsrc_objects(const struct gitsrc *g); // the folder libgit2 opens, owned
