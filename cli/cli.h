@@ -4,11 +4,13 @@
 // options (commands.c) make parsing, help, completion and man pages.
 //
 //   main.c        commands, exit codes
-//   commands.c    the two tables
+//   commands.c    the table of commands
+//   option_table.c  that of options; tables.h: which command has which
 //   options.c     command line, environment, configuration file
 //   manual.c      help and man pages
 //   completion.c  for bash, zsh and fish
 //   open.c        from options to a session and a run
+//   snapshot_open.c  from options to an opened repository; pass.c: passphrases
 //   print.c       colours, lines, documents
 //   table.c       tables and trees
 //   words.c       what nodes, chains and states are called, and what to do about them
@@ -24,6 +26,15 @@
 
 enum output { OUT_TEXT, OUT_JSON, OUT_NDJSON, OUT_YAML, OUT_DOT };
 
+// Of the snapshot commands.
+struct snapshot_options {
+    const char *repo, *trust, *chain, *key, *passphrase_file, *expect_last;
+    const char *s3_endpoint, *s3_region, *store_credentials;
+    const char *out;
+    struct strv identities, recipients;
+    bool s3_path_style, single;
+};
+
 struct options {
     enum output output;
     const char *kubeconfig, *context, *namespace;
@@ -35,6 +46,7 @@ struct options {
     bool allow_duplicate_keys, git_credentials;
     int64_t timeout_ms, wait_ms, source_timeout_ms;
     long long jobs;
+    struct snapshot_options snap;
     struct strv owned; // strings that came from environment or file
 };
 
@@ -51,27 +63,33 @@ struct cli {
 };
 
 struct command {
-    const char *name, *args, *summary, *about, *examples;
-    unsigned bit;
+    const char *name; // "plan"; "snapshot list" is a command of the group "snapshot"
+    const char *args, *summary, *about, *examples;
+    uint64_t bit;
     size_t max_args;
-    unsigned outputs;                           // a bit for each enum output it can print
-    int (*run)(struct cli *c, struct err *err); // the exit code; err set when it is not 0 by it
+    unsigned outputs; // a bit for each enum output it can print
+    // The exit code; err set when it is not 0 by it. NULL: a group.
+    int (*run)(struct cli *c, struct err *err);
 };
 
 // ---- commands.c ----
 enum opt_kind { OPT_FLAG, OPT_TEXT, OPT_LIST, OPT_TIME, OPT_INT, OPT_OUTPUT };
-enum opt_group { GROUP_OWN, GROUP_CLUSTER, GROUP_SOURCES, GROUP_GENERAL }; // in help
+enum opt_group { GROUP_OWN, GROUP_REPO, GROUP_CLUSTER, GROUP_SOURCES, GROUP_GENERAL }; // in help
 struct option {
     const char *name;
     enum opt_group group;
     char letter;
     enum opt_kind kind;
     size_t at; // offset in struct options
-    unsigned commands;
+    uint64_t commands;
     const char *arg, *help; // arg: "FILE", "DIR", "a|b" (choices) or any other word
 };
 const struct command *commands_all(size_t *n);
 const struct command *command_find(const char *name);
+// The command that words begin with, groups followed down; *used of them. NULL: none of that name.
+const struct command *command_of(int n, char **words, int *used);
+// Is it one of the group's own? group "": is it no command of any group?
+bool command_is_in(const struct command *cmd, const char *group);
 const char *command_near(const char *name); // what a mistyped one may have meant; or NULL
 const struct option *options_all(size_t *n);
 const struct option *option_find(const char *name, size_t len);
@@ -89,6 +107,7 @@ char *option_env(const struct option *o); // "REGROW_EXPECT_CLUSTER"; owned
 // ---- manual.c ----
 void print_usage(FILE *f);
 void print_help(FILE *f, const struct command *cmd);
+char *name_joined(const struct command *cmd, char sep); // "snapshot-list"; owned
 int cmd_man(struct cli *c, struct err *err);
 
 // ---- completion.c ----
@@ -103,6 +122,7 @@ MUST_CHECK bool cli_session(struct cli *c, size_t at, bool use_cluster, struct s
 MUST_CHECK bool cli_run(struct cli *c, struct session *s, bool read_only, struct run **out,
                         struct err *err);
 struct graph_opts cli_graph_opts(const struct cli *c);
+char *cli_cache_dir(const struct cli *c); // owned
 
 // ---- print.c ----
 #define NBSP "\xc2\xa0" // a blank that no line is broken at; printed as any other
@@ -122,6 +142,7 @@ void print_wrapped(FILE *f, const char *text, int at, int hang);
 void wrap(FILE *f, const char *text, int at, int hang, int cols); // cols 0: one line
 char *wrap_text(const char *text, int width); // with line breaks; width 0: none; owned
 char *age_text(int64_t seconds);              // "45 s", "12 min", "5 h", "3 d"; owned
+char *size_text(uint64_t bytes);              // "0 B", "2.1 kB", "14 MB"; owned
 
 // ---- words.c ----
 // "Certificate CRD" for a definition, otherwise the node's label; owned.
@@ -165,5 +186,7 @@ int cmd_diff(struct cli *c, struct err *err);
 int cmd_render(struct cli *c, struct err *err);
 int cmd_health(struct cli *c, struct err *err);
 int cmd_version(struct cli *c, struct err *err);
+int cmd_snapshot_init(struct cli *c, struct err *err);
+int cmd_snapshot_list(struct cli *c, struct err *err);
 
 #endif

@@ -1,27 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The two tables everything else follows from: commands, and options.
+// The table of commands. A name of several words is a command of a group; a group runs nothing.
 #include <stddef.h>
 #include <string.h>
 
-#include "cli/cli.h"
-
-enum {
-    PLAN = 1,
-    BOOT = 2,
-    STATUS = 4,
-    WHY = 8,
-    DIFF = 16,
-    RENDER = 32,
-    HEALTH = 64,
-    VERSION = 128,
-    OTHER = 256,
-    ROOTED = PLAN | BOOT | STATUS | WHY | DIFF | RENDER,
-    LIVE = BOOT | STATUS | WHY | DIFF | PLAN,
-    RENDERS = LIVE | RENDER, // may ask a cluster what it serves
-    OUTPUT = ROOTED | HEALTH | VERSION,
-    ANY = 511
-};
+#include "cli/tables.h"
 
 #define TREES (1U << OUT_TEXT | 1U << OUT_JSON | 1U << OUT_YAML)
 
@@ -75,98 +58,39 @@ static const struct command commands[] = {
      HEALTH, 1, TREES, cmd_health},
     {"version", "", "print the version", "", "  regrow version -o json\n", VERSION, 0, TREES,
      cmd_version},
+    {"snapshot", "COMMAND", "save desired state with all it needs, and keep it",
+     "A repository of snapshots is a folder, an S3 bucket or an OCI registry. What is in it is "
+     "sealed: a job writes it without being able to read it.",
+     "  regrow snapshot init --repo /srv/snapshots --out admin.age --single\n"
+     "  regrow snapshot list --repo s3://backup/prod\n",
+     GROUP, 0, 1U << OUT_TEXT, NULL},
+    {"snapshot init", "", "make a repository for snapshots",
+     "Makes an empty repository in the folder, bucket or registry that --repo names, with a way "
+     "to open it for the passphrase and for each --recipient: two at least, since what nobody can "
+     "open is lost. The key of its admin goes to the file --out, sealed. The last line is the pin: "
+     "note it where the repository cannot be reached from. Kill it at any moment: the same command "
+     "continues.",
+     "  regrow snapshot init --repo /srv/backup --out admin.age --recipient AGE\n"
+     "  regrow snapshot init --repo s3://backup/prod --out admin.age --single\n",
+     SNAP_INIT, 0, TREES, cmd_snapshot_init},
+    {"snapshot list", "", "list the snapshots of a repository",
+     "Needs the pin, and no key that opens anything. Ages are by the clock of the store. The last "
+     "line says what would be restored, and how old it is.",
+     "  regrow snapshot list --repo /srv/snapshots --trust PIN\n"
+     "  regrow snapshot list -o json | jq '.chains[].snapshots[0]'\n",
+     SNAP_LIST, 0, TREES, cmd_snapshot_list},
     {"completion", "bash|zsh|fish", "print a completion script",
      "make install puts them where the shells look.",
      "  regrow completion bash >/etc/bash_completion.d/regrow\n", OTHER, 1, 1U << OUT_TEXT,
      cmd_completion},
-    {"man", "[COMMAND]", "print a man page", "", "  regrow man | man -l -\n", OTHER, 1,
-     1U << OUT_TEXT, cmd_man},
-};
-
-#define AT(field) offsetof(struct options, field)
-
-static const struct option options[] = {
-    {"output", GROUP_GENERAL, 'o', OPT_OUTPUT, AT(output), OUTPUT, "FORMAT",
-     "format of the answer"},
-    {"kubeconfig", GROUP_CLUSTER, 0, OPT_TEXT, AT(kubeconfig), RENDERS, "FILE",
-     "kubeconfig (default: $KUBECONFIG, ~/.kube/config, in-cluster)"},
-    {"context", GROUP_CLUSTER, 0, OPT_TEXT, AT(context), RENDERS, "NAME",
-     "context of the kubeconfig"},
-    {"namespace", GROUP_CLUSTER, 'n', OPT_TEXT, AT(namespace), RENDERS, "NAME",
-     "namespace of objects named in short"},
-    {"app", GROUP_OWN, 0, OPT_LIST, AT(apps), BOOT | DIFF | PLAN, "NAME",
-     "only this application and what it depends on; repeatable"},
-    {"revision", GROUP_OWN, 0, OPT_TEXT, AT(root_revision), ROOTED, "REV",
-     "revision of ROOT, in place of its ?ref="},
-    {"timeout", GROUP_OWN, 0, OPT_TIME, AT(timeout_ms), LIVE, "TIME",
-     "give up waiting after, such as 10m"},
-    {"wait-cluster", GROUP_CLUSTER, 0, OPT_TIME, AT(wait_ms), RENDERS, "TIME",
-     "how long to wait for an API server that does not answer yet (default 1m)"},
-    {"expect-cluster", GROUP_CLUSTER, 0, OPT_TEXT, AT(expect_cluster), LIVE, "UID",
-     "refuse any cluster whose kube-system has another uid"},
-    {"order", GROUP_OWN, 0, OPT_TEXT, AT(order), ROOTED, "full|inferred|declared",
-     "which edges count: all, without waves, or only what is declared"},
-    {"break-declared", GROUP_OWN, 0, OPT_FLAG, AT(break_declared), ROOTED, NULL,
-     "let waves and depends-on give way in a cycle"},
-    {"ready", GROUP_OWN, 0, OPT_LIST, AT(ready), BOOT | STATUS, "KIND[.GROUP]=applied",
-     "take this kind for healthy once it is applied; repeatable"},
-    {"force-conflicts", GROUP_OWN, 0, OPT_FLAG, AT(force_conflicts), BOOT | DIFF | PLAN, NULL,
-     "take over fields that another manager owns"},
-    {"force", GROUP_OWN, 0, OPT_FLAG, AT(force_all), BOOT, NULL, "send every object again"},
-    {"no-prune", GROUP_OWN, 0, OPT_FLAG, AT(no_prune), BOOT | PLAN, NULL, "delete nothing"},
-    {"allow-mass-prune", GROUP_OWN, 0, OPT_FLAG, AT(allow_mass_prune), BOOT | PLAN, NULL,
-     "let a run delete more than a third of all objects"},
-    {"use-cluster", GROUP_CLUSTER, 0, OPT_FLAG, AT(use_cluster), PLAN | RENDER, NULL,
-     "compare with the cluster, and render for its version"},
-    {"kube-version", GROUP_CLUSTER, 0, OPT_TEXT, AT(kube_version), PLAN | RENDER, "1.NN",
-     "Kubernetes version to render for without a cluster (1.37.0)"},
-    {"exit-code", GROUP_OWN, 0, OPT_FLAG, AT(exit_code), PLAN, NULL,
-     "exit 20 when there is something to do"},
-    {"mirror", GROUP_SOURCES, 0, OPT_LIST, AT(mirrors), ROOTED, "FROM=TO",
-     "read URLs that begin with FROM at TO (URL or folder); repeatable"},
-    {"credentials", GROUP_SOURCES, 0, OPT_TEXT, AT(credentials), ROOTED, "FILE",
-     "YAML list of entries with url and username, password, bearer, sshKeyFile, caFile, certFile, "
-     "keyFile, proxy, insecure, enableOCI"},
-    {"git-credentials", GROUP_SOURCES, 0, OPT_FLAG, AT(git_credentials), ROOTED, NULL,
-     "ask git's credential helpers and ~/.netrc as a last resort"},
-    {"source-timeout", GROUP_SOURCES, 0, OPT_TIME, AT(source_timeout_ms), ROOTED, "TIME",
-     "how long a source's server may be silent (default 30s)"},
-    {"known-hosts", GROUP_SOURCES, 0, OPT_TEXT, AT(known_hosts), ROOTED, "FILE",
-     "host keys for ssh"},
-    {"ca-file", GROUP_SOURCES, 0, OPT_TEXT, AT(ca_file), ROOTED, "FILE",
-     "further CA for https sources"},
-    {"cache-dir", GROUP_SOURCES, 0, OPT_TEXT, AT(cache_dir), ROOTED, "DIR",
-     "cache (default ~/.cache/regrow)"},
-    {"offline", GROUP_SOURCES, 0, OPT_FLAG, AT(offline), ROOTED, NULL,
-     "use the cache and folders only"},
-    {"refresh", GROUP_SOURCES, 0, OPT_FLAG, AT(refresh), ROOTED, NULL,
-     "render again, whatever is cached"},
-    {"allow-duplicate-keys", GROUP_SOURCES, 0, OPT_FLAG, AT(allow_duplicate_keys), ROOTED, NULL,
-     "read YAML with duplicate keys as kubectl does: the last one counts"},
-    {"jobs", GROUP_SOURCES, 'j', OPT_INT, AT(jobs), ROOTED, "N",
-     "helm and kustomize processes at once"},
-    {"customizations", GROUP_GENERAL, 0, OPT_TEXT, AT(customizations), HEALTH, "FILE",
-     "argocd-cm whose health scripts go first"},
-    {"no-progress", GROUP_GENERAL, 0, OPT_FLAG, AT(no_progress), BOOT, NULL,
-     "plain lines, no live view"},
-    {"no-color", GROUP_GENERAL, 0, OPT_FLAG, AT(no_color), ANY, NULL, "no colours (also NO_COLOR)"},
-    {"verbose", GROUP_GENERAL, 'v', OPT_FLAG, AT(verbose), ANY, NULL, "more detail"},
-    {"quiet", GROUP_GENERAL, 'q', OPT_FLAG, AT(quiet), ANY, NULL, "only the result"},
-    {"config", GROUP_GENERAL, 0, OPT_TEXT, AT(config), ANY, "FILE",
-     "YAML map of these options (default ~/.config/regrow/config.yaml)"},
-    {"help", GROUP_GENERAL, 'h', OPT_FLAG, AT(help), ANY, NULL, "show this help"},
+    {"man", "[COMMAND]...", "print a man page", "", "  regrow man snapshot list | man -l -\n",
+     OTHER, 3, 1U << OUT_TEXT, cmd_man},
 };
 
 const struct command *commands_all(size_t *n)
 {
     *n = ARRAY_LEN(commands);
     return commands;
-}
-
-const struct option *options_all(size_t *n)
-{
-    *n = ARRAY_LEN(options);
-    return options;
 }
 
 const struct command *command_find(const char *name)
@@ -177,17 +101,26 @@ const struct command *command_find(const char *name)
     return NULL;
 }
 
-const struct option *option_find(const char *name, size_t len)
+// "a b" is in "a", "a b c" is not.
+bool command_is_in(const struct command *cmd, const char *group)
 {
-    for (size_t i = 0; i < ARRAY_LEN(options); i++)
-        if (strlen(options[i].name) == len && !strncmp(options[i].name, name, len))
-            return &options[i];
-    return NULL;
+    size_t n = strlen(group);
+    if (!n)
+        return !strchr(cmd->name, ' ');
+    return !strncmp(cmd->name, group, n) && cmd->name[n] == ' ' && !strchr(cmd->name + n + 1, ' ');
 }
 
-bool option_is_for(const struct option *o, const struct command *cmd)
+const struct command *command_of(int n, char **words, int *used)
 {
-    return (o->commands & cmd->bit) != 0;
+    struct buf name CLEANUP(buf_clear) = {0};
+    const struct command *found = NULL;
+    *used = 0;
+    do {
+        buf_printf(&name, "%s%s", *used ? " " : "", words[*used]);
+        found = command_find(name.p);
+        ++*used;
+    } while (found && !found->run && *used < n && words[*used][0] != '-');
+    return found;
 }
 
 static const char *const output_names[] = {"text", "json", "ndjson", "yaml", "dot"};
@@ -213,7 +146,7 @@ char *outputs_text(const struct command *cmd, char sep)
 }
 
 // How many single-letter changes lie between two words (Levenshtein), by one row of the table.
-static size_t distance(const char *a, size_t n, const char *b)
+size_t word_distance(const char *a, size_t n, const char *b)
 {
     size_t row[64];
     size_t m = strlen(b);
@@ -237,21 +170,7 @@ static size_t distance(const char *a, size_t n, const char *b)
 const char *command_near(const char *name)
 {
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        if (distance(name, strlen(name), commands[i].name) <= 2)
+        if (word_distance(name, strlen(name), commands[i].name) <= 2)
             return commands[i].name;
     return NULL;
-}
-
-const char *option_near(const struct command *cmd, const char *name, size_t len)
-{
-    const char *best = NULL;
-    size_t least = 3;
-    for (size_t i = 0; i < ARRAY_LEN(options); i++) {
-        size_t d = distance(name, len, options[i].name);
-        if (option_is_for(&options[i], cmd) && d < least) {
-            least = d;
-            best = options[i].name;
-        }
-    }
-    return best;
 }

@@ -24,6 +24,13 @@ static enum value value_of(const struct option *o, const struct command *cmd, ch
                                      : VALUE_ANY;
 }
 
+// "list" of "snapshot list".
+static const char *last_word(const struct command *cmd)
+{
+    const char *blank = strrchr(cmd->name, ' ');
+    return blank ? blank + 1 : cmd->name;
+}
+
 // What the arguments of a command may be, besides files: "bash zsh fish", commands, or nothing.
 static char *argument_words(const struct command *cmd)
 {
@@ -32,8 +39,10 @@ static char *argument_words(const struct command *cmd)
     const struct command *all = commands_all(&n);
     if (!strcmp(cmd->name, "completion"))
         buf_str(&b, "bash zsh fish");
-    for (size_t i = 0; i < n && !strcmp(cmd->name, "man"); i++)
-        buf_printf(&b, "%s%s", i ? " " : "", all[i].name);
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(cmd->name, "man") ? command_is_in(&all[i], "")
+                                      : !cmd->run && command_is_in(&all[i], cmd->name))
+            buf_printf(&b, "%s%s", b.len ? " " : "", last_word(&all[i]));
     return buf_take(&b);
 }
 
@@ -70,7 +79,7 @@ static void bash_command(const struct command *cmd)
     size_t n;
     const struct option *o = options_all(&n);
     CLEANUP(str_freep) char *arguments = argument_words(cmd);
-    printf("    %s)\n      case $before in\n", cmd->name);
+    printf("    '%s')\n      case $before in\n", cmd->name);
     bash_values(cmd);
     printf("        *) if [[ $cur == -* ]]; then _regrow_words '");
     for (size_t i = 0; i < n; i++)
@@ -78,6 +87,20 @@ static void bash_command(const struct command *cmd)
             printf("--%s%s", o[i].name, i + 1 < n ? " " : "");
     printf("'\n           else %s%s%s; fi ;;\n      esac ;;\n",
            *arguments ? "_regrow_words '" : "_regrow_files -f", arguments, *arguments ? "'" : "");
+}
+
+// Names of groups as a pattern of case: "'snapshot'|'snapshot key'".
+static void group_pattern(const char *quote)
+{
+    size_t n;
+    const struct command *c = commands_all(&n);
+    const char *sep = "";
+    for (size_t i = 0; i < n; i++) {
+        if (c[i].run)
+            continue;
+        printf("%s%s%s%s", sep, quote, c[i].name, quote);
+        sep = "|";
+    }
 }
 
 static void bash_completion(void)
@@ -99,8 +122,16 @@ static void bash_completion(void)
            "  if ((COMP_CWORD == 1)); then\n"
            "    _regrow_words '");
     for (size_t i = 0; i < n; i++)
-        printf("%s ", c[i].name);
-    printf("--help --version'\n    return\n  fi\n  case ${COMP_WORDS[1]} in\n");
+        if (command_is_in(&c[i], ""))
+            printf("%s ", c[i].name);
+    printf("--help --version'\n    return\n  fi\n"
+           "  local cmd=${COMP_WORDS[1]} at=1\n"
+           "  while ((at + 1 < COMP_CWORD)); do\n"
+           "    case $cmd in ");
+    group_pattern("'");
+    printf(") cmd+=\" ${COMP_WORDS[++at]}\" ;; *) break ;; esac\n"
+           "  done\n"
+           "  case $cmd in\n");
     for (size_t i = 0; i < n; i++)
         bash_command(&c[i]);
     printf("  esac\n}\ncomplete -F _regrow regrow\n");
@@ -141,6 +172,19 @@ static void zsh_option(const struct option *o, const struct command *cmd)
     printf("'");
 }
 
+static void zsh_commands(const char *group)
+{
+    size_t n;
+    const struct command *c = commands_all(&n);
+    for (size_t i = 0; i < n; i++) {
+        if (!command_is_in(&c[i], group))
+            continue;
+        printf(" \\\n      '%s[", last_word(&c[i]));
+        zsh_text(c[i].summary);
+        printf("]'");
+    }
+}
+
 static void zsh_completion(void)
 {
     size_t n;
@@ -149,16 +193,22 @@ static void zsh_completion(void)
     const struct option *o = options_all(&n_opt);
     printf("#compdef regrow\n_regrow() {\n  local curcontext=$curcontext\n"
            "  if (( CURRENT == 2 )); then\n    _values command");
-    for (size_t i = 0; i < n; i++) {
-        printf(" \\\n      '%s[", c[i].name);
-        zsh_text(c[i].summary);
-        printf("]'");
-    }
+    zsh_commands("");
     printf("\n    return\n  fi\n  local cmd=$words[2]\n  shift words\n  (( CURRENT-- ))\n"
+           "  while (( CURRENT > 2 )); do\n    case $cmd in ");
+    group_pattern("'");
+    printf(") cmd+=\" $words[2]\"; shift words; (( CURRENT-- )) ;; *) break ;; esac\n  done\n"
            "  case $cmd in\n");
     for (size_t i = 0; i < n; i++) {
         CLEANUP(str_freep) char *arguments = argument_words(&c[i]);
-        printf("    %s) _arguments -s", c[i].name);
+        printf("    '%s') ", c[i].name);
+        if (!c[i].run) {
+            printf("_values command");
+            zsh_commands(c[i].name);
+            printf(" ;;\n");
+            continue;
+        }
+        printf("_arguments -s");
         for (size_t k = 0; k < n_opt; k++)
             if (option_is_for(&o[k], &c[i]))
                 zsh_option(&o[k], &c[i]);
@@ -183,7 +233,7 @@ static void fish_option(const struct option *o, const struct command *cmd)
 {
     CLEANUP(str_freep) char *words = NULL;
     enum value v = o->kind == OPT_FLAG ? VALUE_ANY : value_of(o, cmd, &words);
-    printf("complete -c regrow -n '__fish_seen_subcommand_from %s' -l %s", cmd->name, o->name);
+    printf("complete -c regrow -n '__regrow_is %s' -l %s", cmd->name, o->name);
     if (o->letter)
         printf(" -s %c", o->letter);
     if (v == VALUE_WORDS)
@@ -205,14 +255,24 @@ static void fish_completion(void)
     size_t n_opt;
     const struct command *c = commands_all(&n);
     const struct option *o = options_all(&n_opt);
+    // The words of the command line that are no options begin with these, or are these.
+    printf("function __regrow_words\n"
+           "  string match -v -- '-*' (commandline -opc)[2..-1]\nend\n"
+           "function __regrow_is\n"
+           "  set -l words (__regrow_words)\n"
+           "  test \"$words[1..(count $argv)]\" = \"$argv\"\nend\n"
+           "function __regrow_in\n"
+           "  set -l words (__regrow_words)\n"
+           "  test \"$words\" = \"$argv\"\nend\n");
     for (size_t i = 0; i < n; i++) {
         CLEANUP(str_freep) char *arguments = argument_words(&c[i]);
-        printf("complete -c regrow -f -n __fish_use_subcommand -a %s -d '", c[i].name);
+        const char *last = last_word(&c[i]);
+        printf("complete -c regrow -f -n '__regrow_in %.*s' -a %s -d '", (int)(last - c[i].name),
+               c[i].name, last);
         fish_text(c[i].summary);
         printf("'\n");
-        if (*arguments)
-            printf("complete -c regrow -f -n '__fish_seen_subcommand_from %s' -a '%s'\n", c[i].name,
-                   arguments);
+        if (*arguments && c[i].run)
+            printf("complete -c regrow -f -n '__regrow_is %s' -a '%s'\n", c[i].name, arguments);
         for (size_t k = 0; k < n_opt; k++)
             if (option_is_for(&o[k], &c[i]))
                 fish_option(&o[k], &c[i]);

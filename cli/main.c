@@ -94,10 +94,14 @@ static int run_command(const struct command *cmd, int argc, char **argv)
     return code;
 }
 
-static int no_command(const char *name)
+static int no_command(int n, char **words)
 {
     const struct cli c = {0};
     struct err err = {0};
+    struct buf all CLEANUP(buf_clear) = {0};
+    for (int i = 0; i < n; i++)
+        buf_printf(&all, "%s%s", i ? " " : "", words[i]);
+    const char *name = all.p;
     const char *near = command_near(name);
     err_set(&err, ERR_USAGE, "there is no command \"%.80s\"", name);
     if (near)
@@ -105,6 +109,13 @@ static int no_command(const char *name)
     else
         err_hint(&err, "regrow --help lists them.");
     return fail(&c, &err);
+}
+
+// A group that was named alone is told by its help, and is no success.
+static int print_about(const struct command *cmd, bool is_asked_for)
+{
+    print_help(is_asked_for ? stdout : stderr, cmd);
+    return is_asked_for ? 0 : err_exit_code(ERR_USAGE);
 }
 
 int main(int argc, char **argv)
@@ -117,20 +128,22 @@ int main(int argc, char **argv)
         print_usage(stderr);
         return 2;
     }
-    if (!strcmp(argv[1], "help") && argc > 2) {
-        const struct command *about = command_find(argv[2]);
-        if (!about)
-            return no_command(argv[2]);
-        print_help(stdout, about);
-        return 0;
+    int used = 0;
+    bool is_help = !strcmp(argv[1], "help") && argc > 2;
+    if (is_help) {
+        argc--;
+        argv++;
     }
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
         print_usage(stdout);
         return 0;
     }
-    const char *name = !strcmp(argv[1], "--version") ? "version" : argv[1];
-    const struct command *cmd = command_find(name);
+    if (!strcmp(argv[1], "--version"))
+        return run_command(command_find("version"), argc - 2, argv + 2);
+    const struct command *cmd = command_of(argc - 1, argv + 1, &used);
     if (!cmd)
-        return no_command(name);
-    return run_command(cmd, argc - 2, argv + 2);
+        return no_command(used, argv + 1);
+    if (is_help || !cmd->run)
+        return print_about(cmd, is_help || argc > used + 1);
+    return run_command(cmd, argc - 1 - used, argv + 1 + used);
 }

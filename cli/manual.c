@@ -27,14 +27,21 @@ static const struct {
     {130, "interrupted"},
 };
 
-void print_usage(FILE *f)
+// "" for those of no group.
+static void print_commands(FILE *f, const char *group)
 {
     size_t n;
     const struct command *c = commands_all(&n);
+    for (size_t i = 0; i < n; i++)
+        if (command_is_in(&c[i], group))
+            fprintf(f, "  %-12s %s\n", c[i].name + strlen(group) + (*group != '\0'), c[i].summary);
+}
+
+void print_usage(FILE *f)
+{
     fprintf(f, "regrow grows a Kubernetes cluster from one Git repository, in dependency order.\n\n"
                "usage: regrow COMMAND [OPTION]... [ARGUMENT]...\n\n");
-    for (size_t i = 0; i < n; i++)
-        fprintf(f, "  %-12s %s\n", c[i].name, c[i].summary);
+    print_commands(f, "");
     fprintf(f, "\n");
     wrap(
         f,
@@ -75,6 +82,7 @@ static void print_option(FILE *f, const struct option *o, const struct command *
 }
 
 static const char *const groups[] = {[GROUP_OWN] = "options",
+                                     [GROUP_REPO] = "the repository",
                                      [GROUP_CLUSTER] = "the cluster",
                                      [GROUP_SOURCES] = "the sources",
                                      [GROUP_GENERAL] = "in general"};
@@ -94,8 +102,23 @@ static void print_group(FILE *f, const struct command *cmd, enum opt_group group
     }
 }
 
+static void print_group_help(FILE *f, const struct command *cmd)
+{
+    fprintf(f, "regrow %s: %s\n\nusage: regrow %s COMMAND [OPTION]... [ARGUMENT]...\n\n", cmd->name,
+            cmd->summary, cmd->name);
+    wrap(f, cmd->about, 0, 0, COLUMNS);
+    fprintf(f, "\ncommands:\n");
+    print_commands(f, cmd->name);
+    fprintf(f, "\nregrow %s COMMAND --help shows options and examples.\n\nexamples:\n%s", cmd->name,
+            cmd->examples);
+}
+
 void print_help(FILE *f, const struct command *cmd)
 {
+    if (!cmd->run) {
+        print_group_help(f, cmd);
+        return;
+    }
     fprintf(f, "regrow %s: %s\n\nusage: regrow %s [OPTION]...%s%s\n", cmd->name, cmd->summary,
             cmd->name, *cmd->args ? " " : "", cmd->args);
     if (*cmd->about) {
@@ -191,13 +214,64 @@ static void man_environment(void)
         "KUBECONFIG, NO_COLOR, XDG_CONFIG_HOME, XDG_CACHE_HOME\nas everywhere.\n");
 }
 
-static void man_command(const struct command *cmd)
+char *name_joined(const struct command *cmd, char sep)
+{
+    char *name = str_dup(cmd->name);
+    for (char *p = name; *p; p++)
+        *p = *p == ' ' ? sep : *p;
+    return name;
+}
+
+static void man_list(const char *group)
+{
+    size_t n;
+    const struct command *c = commands_all(&n);
+    printf(".SH COMMANDS\n");
+    for (size_t i = 0; i < n; i++) {
+        if (!command_is_in(&c[i], group))
+            continue;
+        printf(".TP\n\\fBregrow %s\\fR ", c[i].name);
+        roff(c[i].args);
+        printf("\n");
+        roff(c[i].summary);
+        printf(".\n");
+    }
+}
+
+static void man_options(const struct command *cmd)
 {
     size_t n;
     const struct option *o = options_all(&n);
-    CLEANUP(str_freep) char *name = str_printf("regrow-%s", cmd->name);
+    printf(".SH OPTIONS\n");
+    for (size_t i = 0; i < n; i++)
+        if (option_is_for(&o[i], cmd))
+            man_option(&o[i], cmd);
+}
+
+// The group's commands, or the page of the group it is in.
+static void man_see_also(const struct command *cmd)
+{
+    size_t n;
+    const struct command *c = commands_all(&n);
+    printf(".SH SEE ALSO\n");
+    for (size_t i = 0; i < n; i++) {
+        if (!command_is_in(&c[i], cmd->name) && !command_is_in(cmd, c[i].name))
+            continue;
+        CLEANUP(str_freep) char *name = name_joined(&c[i], '-');
+        printf(".BR ");
+        CLEANUP(str_freep) char *page = str_printf("regrow-%s", name);
+        roff(page);
+        printf(" (1),\n");
+    }
+    printf(".BR regrow (1)\n");
+}
+
+static void man_command(const struct command *cmd)
+{
+    CLEANUP(str_freep) char *joined = name_joined(cmd, '-');
+    CLEANUP(str_freep) char *name = str_printf("regrow-%s", joined);
     man_title(name, cmd->summary);
-    printf(".SH SYNOPSIS\n\\fBregrow %s\\fR [OPTION]... ", cmd->name);
+    printf(".SH SYNOPSIS\n\\fBregrow %s\\fR %s", cmd->name, cmd->run ? "[OPTION]... " : "");
     roff(cmd->args);
     printf("\n");
     if (*cmd->about) {
@@ -205,17 +279,17 @@ static void man_command(const struct command *cmd)
         roff(cmd->about);
         printf("\n");
     }
-    printf(".SH OPTIONS\n");
-    for (size_t i = 0; i < n; i++)
-        if (option_is_for(&o[i], cmd))
-            man_option(&o[i], cmd);
+    if (cmd->run)
+        man_options(cmd);
+    else
+        man_list(cmd->name);
     printf(".SH EXAMPLES\n.nf\n");
     roff(cmd->examples);
     printf(".fi\n");
     man_exits();
     man_files();
     man_environment();
-    printf(".SH SEE ALSO\n.BR regrow (1)\n");
+    man_see_also(cmd);
 }
 
 static void man_main(void)
@@ -233,29 +307,24 @@ static void man_main(void)
         "or what the cluster was grown from last.\n");
     printf(".PP\n");
     roff("Standard output is the answer; everything else goes to standard error.\n");
-    printf(".SH COMMANDS\n");
-    for (size_t i = 0; i < n; i++) {
-        printf(".TP\n\\fBregrow %s\\fR ", c[i].name);
-        roff(c[i].args);
-        printf("\n");
-        roff(c[i].summary);
-        printf(".\n");
-    }
+    man_list("");
     man_exits();
     man_files();
     man_environment();
     printf(".SH SEE ALSO\n");
-    for (size_t i = 0; i < n; i++) {
-        printf(".BR regrow\\-%s (1)%s\n", c[i].name, i + 1 < n ? "," : "");
-    }
+    for (size_t i = 0; i < n; i++)
+        if (command_is_in(&c[i], ""))
+            printf(".BR regrow\\-%s (1)%s\n", c[i].name, i + 1 < n ? "," : "");
 }
 
 int cmd_man(struct cli *c, struct err *err)
 {
-    const char *name = c->o.args.len ? c->o.args.v[0] : NULL;
-    const struct command *cmd = name ? command_find(name) : NULL;
-    if (name && !cmd)
-        err_set(err, ERR_USAGE, "there is no command \"%.80s\"", name);
+    int n = (int)c->o.args.len;
+    int used = 0;
+    const struct command *cmd = n ? command_of(n, c->o.args.v, &used) : NULL;
+    if (n && (!cmd || used < n))
+        err_set(err, ERR_USAGE, "there is no command \"%.80s\"",
+                c->o.args.v[cmd ? used : used - 1]);
     else if (cmd)
         man_command(cmd);
     else

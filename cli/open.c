@@ -10,7 +10,7 @@
 #define PRUNE_PERCENT 34
 #define PRUNE_MIN 20
 
-static char *cache_dir(const struct cli *c)
+char *cli_cache_dir(const struct cli *c)
 {
     const char *xdg = getenv("XDG_CACHE_HOME");
     const char *home = getenv("HOME");
@@ -127,7 +127,7 @@ static bool open_session(struct cli *c, bool use_cluster, struct session **out, 
 
 static bool load_root(struct cli *c, struct session *s, const char *root, struct err *err)
 {
-    CLEANUP(str_freep) char *cache = cache_dir(c);
+    CLEANUP(str_freep) char *cache = cli_cache_dir(c);
     if (!parse_mirrors(c, err) || !find_credentials(c, root, err))
         return false;
     if (!dir_make(cache, 0700, err)) {

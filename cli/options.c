@@ -299,5 +299,7 @@ void options_clear(struct options *o)
     strv_clear(&o->mirrors);
     strv_clear(&o->ready);
     strv_clear(&o->args);
+    strv_clear(&o->snap.identities);
+    strv_clear(&o->snap.recipients);
     strv_clear(&o->owned);
 }

@@ -290,3 +290,13 @@ char *age_text(int64_t seconds)
     return str_printf("%lld %s", (long long)(seconds < 0 ? 0 : seconds / steps[i].unit),
                       steps[i].name);
 }
+
+char *size_text(uint64_t bytes)
+{
+    static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
+    double n = (double)bytes;
+    size_t i = 0;
+    for (; n >= 999.5 && i + 1 < ARRAY_LEN(units); i++)
+        n /= 1000;
+    return str_printf("%.*f %s", i && n < 9.95 ? 1 : 0, n, units[i]);
+}

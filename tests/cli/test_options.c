@@ -24,7 +24,7 @@ static const char *good_value(const struct option *o, const struct command *cmd)
     case OPT_LIST:
         break;
     }
-    return strchr(o->arg, '|') ? "inferred" : "some-value";
+    return strchr(o->arg, '|') ? strrchr(o->arg, '|') + 1 : "some-value";
 }
 
 static bool is_set(const struct options *o, const struct option *opt, const struct command *cmd)
@@ -172,6 +172,7 @@ static void refused(void **state)
         {"plan", {"--output"}, "--output needs a value: FORMAT"},
         {"plan", {"--offline=perhaps"}, "true or false is wanted"},
         {"plan", {"one", "two"}, "\"two\" is one argument too many"},
+        {"snapshot list", {"--recipient", "x"}, "snapshot list has no option --recipient"},
         {"version", {"x"}, "\"x\" is one argument too many"},
     };
     (void)state;
@@ -240,6 +241,7 @@ static void near_misses(void **state)
     (void)state;
     assert_string_equal(command_near("statsu"), "status");
     assert_string_equal(command_near("bootstrp"), "bootstrap");
+    assert_string_equal(command_near("snapshot lst"), "snapshot list");
     assert_null(command_near("frobnicate"));
     const struct command *plan = command_find("plan");
     assert_string_equal(option_near(plan, "kubconfig", 9), "kubeconfig");
@@ -251,6 +253,30 @@ static void near_misses(void **state)
     assert_null(command_near(longest));
 }
 
+// Groups are followed down as far as the words go; an option ends the name.
+static void words_to_command(void **state)
+{
+    static const struct {
+        const char *words[4], *name; // NULL: there is none
+        int used;
+    } cases[] = {
+        {{"plan", "snapshot"}, "plan", 1},       {{"snapshot"}, "snapshot", 1},
+        {{"snapshot", "--help"}, "snapshot", 1}, {{"snapshot", "list", "init"}, "snapshot list", 2},
+        {{"snapshot", "frobnicate"}, NULL, 2},   {{"list"}, NULL, 1},
+        {{"snapshot list"}, "snapshot list", 1},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        int n = 0;
+        int used = 0;
+        while (n < 4 && cases[i].words[n])
+            n++;
+        const struct command *cmd = command_of(n, (char **)cases[i].words, &used);
+        assert_int_equal(used, cases[i].used);
+        assert_true(str_eq(cmd ? cmd->name : NULL, cases[i].name));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(from_the_command_line),
@@ -258,6 +284,7 @@ int main(void)
                                        cmocka_unit_test(from_the_file),
                                        cmocka_unit_test(later_ones_win),
                                        cmocka_unit_test(refused),
+                                       cmocka_unit_test(words_to_command),
                                        cmocka_unit_test(refused_in_the_file),
                                        cmocka_unit_test(help_needs_nothing),
                                        cmocka_unit_test(near_misses)};

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/pass.h"
+#include "cli/snapshot_open.h"
+
+#define MAX_WAYS 32
+
+// The ways to open it that were asked for.
+struct ways {
+    struct slot_way v[MAX_WAYS];
+    uint8_t recipients[MAX_WAYS][KEY_BYTES];
+    struct buf passphrase;
+    size_t n;
+};
+
+static void ways_clear(struct ways *w)
+{
+    buf_wipe(&w->passphrase);
+}
+
+static bool add_recipients(const struct cli *c, struct ways *w, struct err *err)
+{
+    const struct strv *given = &c->o.snap.recipients;
+    if (given->len >= MAX_WAYS)
+        return err_set(err, ERR_USAGE, "more than %d recipients", MAX_WAYS - 1);
+    for (size_t i = 0; i < given->len; i++) {
+        if (!age_recipient_parse(given->v[i], w->recipients[i], err))
+            return err_wrap(err, "--recipient %.80s", given->v[i]);
+        w->v[w->n++] = (struct slot_way){.recipient = w->recipients[i], .label = given->v[i]};
+    }
+    return true;
+}
+
+// A person is asked only where it takes a passphrase to have ways enough.
+static bool add_passphrase(const struct cli *c, struct ways *w, struct err *err)
+{
+    bool enough = w->n >= (c->o.snap.single ? 1 : INIT_MIN_SLOTS);
+    struct pass_source from = {.file = c->o.snap.passphrase_file,
+                               .env = "REGROW_PASSPHRASE",
+                               .ask = enough ? NULL : "new passphrase of the repository",
+                               .is_new = true};
+    bool found = false;
+    if (!pass_get(&from, &w->passphrase, &found, err))
+        return false;
+    if (found)
+        w->v[w->n++] = (struct slot_way){.passphrase = w->passphrase.p, .label = "passphrase"};
+    return true;
+}
+
+static void print_text(const struct cli *c, const struct init_result *r, const struct ways *w)
+{
+    CLEANUP(str_freep) char *pin = snap_pin_text(&r->pin);
+    printf("%s repository made in %s%s\n", state_symbol(c, NODE_READY), c->o.snap.repo,
+           r->continued ? " (continued where it was interrupted)" : "");
+    printf("  store     %s: %s, %s\n", r->marker.store_kind,
+           r->marker.atomic_create ? "one writer wins a name" : "writers may fork",
+           r->marker.list_after_create ? "what is made is listed at once" : "lists may be late");
+    for (size_t i = 0; i < w->n; i++)
+        printf("  %-9s %s\n", i ? "" : "opens by", w->v[i].label);
+    printf("  admin     %s, sealed: it says who may write, forget and judge\n", c->o.snap.out);
+    printf("  next: regrow snapshot key add --role writer --chain NAME --out job.key\n"
+           "        --key %s   makes what a job writes with\n\n",
+           c->o.snap.out);
+    print_wrapped(stdout,
+                  "Note the pin now, where the repository cannot be reached from: it alone tells "
+                  "your repository from another one put in its place.",
+                  0, 0);
+    printf("\n  %spin %s%s\n", paint(c, "bold"), pin, paint(c, ""));
+}
+
+static void print_result(const struct cli *c, const struct init_result *r, const struct ways *w)
+{
+    if (!wants_doc(c)) {
+        print_text(c, r, w);
+        return;
+    }
+    CLEANUP(json_freep) json_t *doc = doc_new("snapshot-init", NULL);
+    CLEANUP(str_freep) char *pin = snap_pin_text(&r->pin);
+    json_object_set_new(doc, "repository", json_string(c->o.snap.repo));
+    json_object_set_new(doc, "adminKey", json_string(c->o.snap.out));
+    json_object_set_new(doc, "continued", json_boolean(r->continued));
+    json_object_set_new(doc, "store",
+                        json_pack("{s:s, s:b, s:b}", "kind", r->marker.store_kind, "atomicCreate",
+                                  (int)r->marker.atomic_create, "listAfterCreate",
+                                  (int)r->marker.list_after_create));
+    json_object_set_new(doc, "pin", json_string(pin));
+    print_doc(c, doc);
+}
+
+static bool run(struct cli *c, struct ways *w, struct init_result *out, struct err *err)
+{
+    const struct snapshot_options *o = &c->o.snap;
+    struct store_opts so = snap_store_opts(c, o);
+    if (!snap_repo_given(o, err))
+        return false;
+    if (str_is_empty(o->out))
+        return err_set(err, ERR_USAGE, "--out is missing: a file for the key of the admin");
+    if (!repo_init_began(o->out) && (!add_recipients(c, w, err) || !add_passphrase(c, w, err)))
+        return false;
+    struct init_opts io = {
+        .store = &so, .ways = w->v, .n_ways = w->n, .is_single = o->single, .admin_file = o->out};
+    if (repo_init(&io, out, err))
+        return true;
+    if (err->kind == ERR_USAGE)
+        err_hint(err, "Give a passphrase and an age recipient, or two recipients; or --single.");
+    else if (err->kind == ERR_CONFLICT)
+        err_hint(err, "If it is yours: regrow snapshot list. Else name another place, or run the "
+                      "interrupted init again as it was.");
+    return false;
+}
+
+int cmd_snapshot_init(struct cli *c, struct err *err)
+{
+    struct ways w CLEANUP(ways_clear) = {0};
+    struct init_result r = {0};
+    if (run(c, &w, &r, err)) {
+        print_result(c, &r, &w);
+        // Only now: who was killed before the pin was told sees it when it is run again.
+        if (fflush(stdout) == 0 && !repo_init_end(c->o.snap.out, err))
+            err_wrap(err, "clean up");
+    }
+    init_result_clear(&r);
+    return 0;
+}

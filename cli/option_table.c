@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The table of options: which commands have it, where its value goes, what it means.
+#include <stddef.h>
+#include <string.h>
+
+#include "cli/tables.h"
+
+#define AT(field) offsetof(struct options, field)
+
+static const struct option options[] = {
+    {"output", GROUP_GENERAL, 'o', OPT_OUTPUT, AT(output), OUTPUT, "FORMAT",
+     "format of the answer"},
+    {"repo", GROUP_REPO, 0, OPT_TEXT, AT(snap.repo), SNAPSHOTS, "URL",
+     "the repository: folder, s3://BUCKET[/PREFIX] or oci://HOST/NAME"},
+    {"trust", GROUP_REPO, 0, OPT_TEXT, AT(snap.trust), SNAP_ONE_CHAIN | KEYS, "PIN",
+     "what init printed last, or @FILE with it: which repository it must be"},
+    {"chain", GROUP_REPO, 0, OPT_TEXT, AT(snap.chain), SNAP_ONE_CHAIN | KEYS, "NAME",
+     "whose snapshots (default: the key's, or the only one there is)"},
+    {"key", GROUP_REPO, 0, OPT_TEXT, AT(snap.key), SNAP_ONE_CHAIN | KEYS, "FILE",
+     "credential of a job, a pruner, a judge or an admin; env:NAME for one in the environment"},
+    {"identity", GROUP_REPO, 'i', OPT_LIST, AT(snap.identities), SNAP_ONE_CHAIN | KEYS, "FILE",
+     "age identity that opens the repository; repeatable"},
+    {"passphrase-file", GROUP_REPO, 0, OPT_TEXT, AT(snap.passphrase_file), SNAPSHOTS, "FILE",
+     "passphrase that opens the repository (else $REGROW_PASSPHRASE, or asked for)"},
+    {"expect-last", GROUP_REPO, 0, OPT_TEXT, AT(snap.expect_last), SNAP_ONE_CHAIN | KEYS,
+     "SEQ:HASH", "refuse a repository that does not hold this entry any more"},
+    {"s3-endpoint", GROUP_REPO, 0, OPT_TEXT, AT(snap.s3_endpoint), SNAPSHOTS, "URL",
+     "of an S3 server that is not AWS"},
+    {"s3-region", GROUP_REPO, 0, OPT_TEXT, AT(snap.s3_region), SNAPSHOTS, "NAME", "its region"},
+    {"s3-path-style", GROUP_REPO, 0, OPT_FLAG, AT(snap.s3_path_style), SNAPSHOTS, NULL,
+     "the bucket goes into the path, not into the host's name"},
+    {"store-credentials", GROUP_REPO, 0, OPT_TEXT, AT(snap.store_credentials), SNAPSHOTS, "FILE",
+     "credentials of the store (default: where its own tools look)"},
+    {"recipient", GROUP_OWN, 0, OPT_LIST, AT(snap.recipients), SNAP_INIT, "AGE",
+     "age1... key that shall open the repository; repeatable"},
+    {"single", GROUP_OWN, 0, OPT_FLAG, AT(snap.single), SNAP_INIT, NULL,
+     "be content with one way to open it"},
+    {"out", GROUP_OWN, 0, OPT_TEXT, AT(snap.out), SNAP_INIT, "FILE",
+     "where the new key goes, mode 0600; never replaced"},
+    {"kubeconfig", GROUP_CLUSTER, 0, OPT_TEXT, AT(kubeconfig), RENDERS, "FILE",
+     "kubeconfig (default: $KUBECONFIG, ~/.kube/config, in-cluster)"},
+    {"context", GROUP_CLUSTER, 0, OPT_TEXT, AT(context), RENDERS, "NAME",
+     "context of the kubeconfig"},
+    {"namespace", GROUP_CLUSTER, 'n', OPT_TEXT, AT(namespace), RENDERS, "NAME",
+     "namespace of objects named in short"},
+    {"app", GROUP_OWN, 0, OPT_LIST, AT(apps), BOOT | DIFF | PLAN, "NAME",
+     "only this application and what it depends on; repeatable"},
+    {"revision", GROUP_OWN, 0, OPT_TEXT, AT(root_revision), ROOTED, "REV",
+     "revision of ROOT, in place of its ?ref="},
+    {"timeout", GROUP_OWN, 0, OPT_TIME, AT(timeout_ms), LIVE, "TIME",
+     "give up waiting after, such as 10m"},
+    {"wait-cluster", GROUP_CLUSTER, 0, OPT_TIME, AT(wait_ms), RENDERS, "TIME",
+     "how long to wait for an API server that does not answer yet (default 1m)"},
+    {"expect-cluster", GROUP_CLUSTER, 0, OPT_TEXT, AT(expect_cluster), LIVE, "UID",
+     "refuse any cluster whose kube-system has another uid"},
+    {"order", GROUP_OWN, 0, OPT_TEXT, AT(order), ROOTED, "full|inferred|declared",
+     "which edges count: all, without waves, or only what is declared"},
+    {"break-declared", GROUP_OWN, 0, OPT_FLAG, AT(break_declared), ROOTED, NULL,
+     "let waves and depends-on give way in a cycle"},
+    {"ready", GROUP_OWN, 0, OPT_LIST, AT(ready), BOOT | STATUS, "KIND[.GROUP]=applied",
+     "take this kind for healthy once it is applied; repeatable"},
+    {"force-conflicts", GROUP_OWN, 0, OPT_FLAG, AT(force_conflicts), BOOT | DIFF | PLAN, NULL,
+     "take over fields that another manager owns"},
+    {"force", GROUP_OWN, 0, OPT_FLAG, AT(force_all), BOOT, NULL, "send every object again"},
+    {"no-prune", GROUP_OWN, 0, OPT_FLAG, AT(no_prune), BOOT | PLAN, NULL, "delete nothing"},
+    {"allow-mass-prune", GROUP_OWN, 0, OPT_FLAG, AT(allow_mass_prune), BOOT | PLAN, NULL,
+     "let a run delete more than a third of all objects"},
+    {"use-cluster", GROUP_CLUSTER, 0, OPT_FLAG, AT(use_cluster), PLAN | RENDER, NULL,
+     "compare with the cluster, and render for its version"},
+    {"kube-version", GROUP_CLUSTER, 0, OPT_TEXT, AT(kube_version), PLAN | RENDER, "1.NN",
+     "Kubernetes version to render for without a cluster (1.37.0)"},
+    {"exit-code", GROUP_OWN, 0, OPT_FLAG, AT(exit_code), PLAN, NULL,
+     "exit 20 when there is something to do"},
+    {"mirror", GROUP_SOURCES, 0, OPT_LIST, AT(mirrors), ROOTED, "FROM=TO",
+     "read URLs that begin with FROM at TO (URL or folder); repeatable"},
+    {"credentials", GROUP_SOURCES, 0, OPT_TEXT, AT(credentials), ROOTED, "FILE",
+     "YAML list of entries with url and username, password, bearer, sshKeyFile, caFile, certFile, "
+     "keyFile, proxy, insecure, enableOCI"},
+    {"git-credentials", GROUP_SOURCES, 0, OPT_FLAG, AT(git_credentials), ROOTED, NULL,
+     "ask git's credential helpers and ~/.netrc as a last resort"},
+    {"source-timeout", GROUP_SOURCES, 0, OPT_TIME, AT(source_timeout_ms), ROOTED, "TIME",
+     "how long a source's server may be silent (default 30s)"},
+    {"known-hosts", GROUP_SOURCES, 0, OPT_TEXT, AT(known_hosts), ROOTED, "FILE",
+     "host keys for ssh"},
+    {"ca-file", GROUP_SOURCES, 0, OPT_TEXT, AT(ca_file), ROOTED | SNAPSHOTS, "FILE",
+     "further CA for https"},
+    {"cache-dir", GROUP_SOURCES, 0, OPT_TEXT, AT(cache_dir), ROOTED | SNAPSHOTS, "DIR",
+     "cache (default ~/.cache/regrow)"},
+    {"offline", GROUP_SOURCES, 0, OPT_FLAG, AT(offline), ROOTED, NULL,
+     "use the cache and folders only"},
+    {"refresh", GROUP_SOURCES, 0, OPT_FLAG, AT(refresh), ROOTED, NULL,
+     "render again, whatever is cached"},
+    {"allow-duplicate-keys", GROUP_SOURCES, 0, OPT_FLAG, AT(allow_duplicate_keys), ROOTED, NULL,
+     "read YAML with duplicate keys as kubectl does: the last one counts"},
+    {"jobs", GROUP_SOURCES, 'j', OPT_INT, AT(jobs), ROOTED, "N",
+     "helm and kustomize processes at once"},
+    {"customizations", GROUP_GENERAL, 0, OPT_TEXT, AT(customizations), HEALTH, "FILE",
+     "argocd-cm whose health scripts go first"},
+    {"no-progress", GROUP_GENERAL, 0, OPT_FLAG, AT(no_progress), BOOT, NULL,
+     "plain lines, no live view"},
+    {"no-color", GROUP_GENERAL, 0, OPT_FLAG, AT(no_color), ANY, NULL, "no colours (also NO_COLOR)"},
+    {"verbose", GROUP_GENERAL, 'v', OPT_FLAG, AT(verbose), ANY, NULL, "more detail"},
+    {"quiet", GROUP_GENERAL, 'q', OPT_FLAG, AT(quiet), ANY, NULL, "only the result"},
+    {"config", GROUP_GENERAL, 0, OPT_TEXT, AT(config), ANY, "FILE",
+     "YAML map of these options (default ~/.config/regrow/config.yaml)"},
+    {"help", GROUP_GENERAL, 'h', OPT_FLAG, AT(help), ANY, NULL, "show this help"},
+};
+
+const struct option *options_all(size_t *n)
+{
+    *n = ARRAY_LEN(options);
+    return options;
+}
+
+const struct option *option_find(const char *name, size_t len)
+{
+    for (size_t i = 0; i < ARRAY_LEN(options); i++)
+        if (strlen(options[i].name) == len && !strncmp(options[i].name, name, len))
+            return &options[i];
+    return NULL;
+}
+
+bool option_is_for(const struct option *o, const struct command *cmd)
+{
+    return (o->commands & cmd->bit) != 0;
+}
+
+const char *option_near(const struct command *cmd, const char *name, size_t len)
+{
+    const char *best = NULL;
+    size_t least = 3;
+    for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+        size_t d = word_distance(name, len, options[i].name);
+        if (option_is_for(&options[i], cmd) && d < least) {
+            least = d;
+            best = options[i].name;
+        }
+    }
+    return best;
+}

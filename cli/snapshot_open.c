@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/snapshot_open.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "cli/pass.h"
+
+#define AGE_MAGIC "age-encryption.org/v1"
+#define MAX_IDENTITY_FILE (64U << 10)
+#define MAX_PIN_FILE 4096
+
+// ---- options ----
+
+struct store_opts snap_store_opts(struct cli *c, const struct snapshot_options *o)
+{
+    return (struct store_opts){.url = o->repo,
+                               .loop = c->loop,
+                               .events = &c->events,
+                               .ca_file = c->o.ca_file,
+                               .s3_endpoint = o->s3_endpoint,
+                               .s3_region = o->s3_region,
+                               .s3_path_style = o->s3_path_style,
+                               .credentials_file = o->store_credentials};
+}
+
+bool snap_repo_given(const struct snapshot_options *o, struct err *err)
+{
+    if (!str_is_empty(o->repo))
+        return true;
+    err_set(err, ERR_USAGE, "which repository? --repo is missing");
+    return err_hint(err, "A folder, s3://BUCKET[/PREFIX] or oci://HOST/NAME; REGROW_REPO and the "
+                         "configuration file do as well.");
+}
+
+bool snap_parse_last(const char *text, struct seq_hash *out, struct err *err)
+{
+    size_t n = strcspn(text, ":");
+    CLEANUP(str_freep) char *number = str_ndup(text, n);
+    long long seq = 0;
+    if (text[n] && str_to_int(number, 1, ENTRY_MAX_SEQ, &seq) &&
+        strlen(text + n + 1) == SHA256_HEX && hex_decode(text + n + 1, out->hash.b, 32)) {
+        out->seq = (uint64_t)seq;
+        return true;
+    }
+    return err_set(err, ERR_USAGE, "--expect-last \"%.90s\": SEQ:HASH is wanted, as list prints it",
+                   text);
+}
+
+// "<64 hex>", or "@FILE" that begins with it.
+static bool parse_pin(const char *text, struct sha256 *out, struct err *err)
+{
+    struct buf b CLEANUP(buf_clear) = {0};
+    const char *hex = text;
+    if (*text == '@') {
+        if (!file_read(text + 1, MAX_PIN_FILE, &b, err))
+            return err_wrap(err, "--trust");
+        hex = b.p ? b.p : "";
+    }
+    size_t n = strcspn(hex, " \t\r\n");
+    CLEANUP(str_freep) char *word = str_ndup(hex, n);
+    return (n == SHA256_HEX && hex_decode(word, out->b, sizeof(out->b))) ||
+           err_set(err, ERR_USAGE, "--trust \"%.80s\": no pin, which has 64 hex digits", text);
+}
+
+// ---- what was given to open it ----
+
+static bool load_identities(struct snap *s, struct err *err)
+{
+    for (size_t i = 0; i < s->o->identities.len; i++) {
+        const char *path = s->o->identities.v[i];
+        struct buf text CLEANUP(buf_wipe) = {0};
+        struct age_identities some = {0};
+        buf_reserve(&text, MAX_IDENTITY_FILE);
+        if (!file_read(path, MAX_IDENTITY_FILE, &text, err) ||
+            !age_identities_read(text.p, text.len, &some, err))
+            return err_wrap(err, "--identity %s", path);
+        for (size_t k = 0; k < some.v.len; k++)
+            *vec_push(&s->ids.v) = some.v.v[k];
+        age_identities_clear(&some);
+    }
+    return true;
+}
+
+// ask: what a person is asked for; NULL: only what was given.
+static bool load_passphrase(struct snap *s, const char *ask, struct err *err)
+{
+    struct pass_source from = {
+        .file = s->o->passphrase_file, .env = "REGROW_PASSPHRASE", .ask = ask};
+    bool found = false;
+    return s->passphrase.len || pass_get(&from, &s->passphrase, &found, err);
+}
+
+static struct age_keys keys_of(const struct snap *s)
+{
+    return (struct age_keys){.identities = s->ids.v.len ? &s->ids : NULL,
+                             .passphrase = s->passphrase.len ? s->passphrase.p : NULL};
+}
+
+static bool no_way_in(const char *what, struct err *err)
+{
+    err_set(err, ERR_DENIED, "nothing was given to open %s", what);
+    return err_hint(err, "--identity FILE, --passphrase-file FILE or REGROW_PASSPHRASE.");
+}
+
+// ---- the credential ----
+
+// A sealed one (what init hands its admin) opens as the repository does.
+static bool open_sealed_key(struct snap *s, const struct buf *file, struct err *err)
+{
+    struct buf text CLEANUP(buf_wipe) = {0};
+    bool by_pass = false;
+    if (!age_is_passphrase(file->p, file->len, &by_pass, err) ||
+        !load_passphrase(s, by_pass ? "passphrase of the key" : NULL, err))
+        return false;
+    struct age_keys keys = keys_of(s);
+    if (by_pass ? !keys.passphrase : !keys.identities)
+        return no_way_in("it", err);
+    return age_open(&keys, file->p, file->len, CREDENTIAL_MAX_BYTES, &text, err) &&
+           credential_parse(text.p, text.len, &s->key, err);
+}
+
+static bool is_sealed(const char *where, struct buf *file)
+{
+    struct err ignored = {0};
+    bool ok = !str_starts(where, "env:") && file_read(where, CREDENTIAL_MAX_BYTES, file, &ignored);
+    err_clear(&ignored); // credential_load says what is wrong with it
+    return ok && str_starts(file->p ? file->p : "", AGE_MAGIC);
+}
+
+static bool check_kind(const struct snap *s, const struct snap_want *want, struct err *err)
+{
+    if (!want->key || s->key.kind == want->kind)
+        return true;
+    return err_set(err, ERR_DENIED, "--key %s is the key of a %s; it takes that of a %s", s->o->key,
+                   credential_kind_name(s->key.kind), credential_kind_name(want->kind));
+}
+
+static bool load_key(struct snap *s, const struct snap_want *want, struct err *err)
+{
+    struct buf file CLEANUP(buf_wipe) = {0};
+    if (str_is_empty(s->o->key)) {
+        if (!want->key)
+            return true;
+        err_set(err, ERR_USAGE, "--key is missing: the credential of a %s",
+                credential_kind_name(want->kind));
+        return err_hint(err, "init makes that of the admin, regrow snapshot key add the others.");
+    }
+    s->has_key = is_sealed(s->o->key, &file)
+                     ? open_sealed_key(s, &file, err) || err_wrap(err, "--key %s", s->o->key)
+                     : credential_load(s->o->key, &s->key, err);
+    return s->has_key && check_kind(s, want, err);
+}
+
+// ---- the pin, and opening ----
+
+static bool given_pin(struct snap *s, struct sha256 *pin, struct err *err)
+{
+    s->is_pinned = s->has_key;
+    if (s->has_key)
+        *pin = s->key.pin;
+    if (str_is_empty(s->o->trust))
+        return true;
+    if (!parse_pin(s->o->trust, pin, err))
+        return false;
+    s->is_pinned = true;
+    return !s->has_key || sha256_eq(pin, &s->key.pin) ||
+           err_set(err, ERR_CORRUPT, "--trust and the key in %s name different repositories",
+                   s->o->key);
+}
+
+static bool open_repo(struct snap *s, const struct sha256 *pin, struct err *err)
+{
+    struct store_opts so = snap_store_opts(s->c, s->o);
+    if (repo_open(&so, s->is_pinned ? pin : NULL, &s->repo, err)) {
+        s->repo.index_cache = s->index_cache;
+        return true;
+    }
+    if (err->kind == ERR_NOT_FOUND)
+        err_wrap(err, "%s", s->o->repo);
+    if (err->kind == ERR_NOT_FOUND)
+        err_hint(err, "Check --repo. regrow snapshot init makes a repository.");
+    else if (err->kind == ERR_CORRUPT)
+        err_hint(err, "This is not the repository that the pin, or the key, was made for, or "
+                      "somebody changed it. Trust nothing in it before you know which.");
+    return false;
+}
+
+static bool not_pinned(const struct snap *s, struct err *err)
+{
+    CLEANUP(str_freep) char *pin = snap_pin_text(&s->repo.trust.pin);
+    err_set(err, ERR_CORRUPT, "nothing says that %s is the repository you mean: its pin is %s",
+            s->repo.store->url, pin);
+    return err_hint(err, "Compare it with what init printed. If it is the same: --trust %s", pin);
+}
+
+// Opens slots. Without a pin, only a passphrase proves that the repository is its owner's.
+static bool unlock(struct snap *s, const struct snap_want *want, struct err *err)
+{
+    bool must = want->read == READ_MUST;
+    bool ask = must && !s->ids.v.len;
+    if (want->read == READ_NOTHING && (s->is_pinned || want->unpinned))
+        return true;
+    if (!load_passphrase(s, ask ? "passphrase of the repository" : NULL, err))
+        return false;
+    struct age_keys keys = keys_of(s);
+    if (!s->is_pinned)
+        keys.identities = NULL;
+    if (!keys.identities && !keys.passphrase)
+        return !must || !s->is_pinned || no_way_in("the repository", err);
+    if (!repo_unlock(s->repo.store, &s->repo.trust, &keys, &s->unlocked, err))
+        return false;
+    s->is_pinned |= s->unlocked.by_passphrase;
+    return true;
+}
+
+static bool choose_chain(struct snap *s, const struct snap_want *want, struct err *err)
+{
+    struct strv all = {0};
+    const char *given = s->o->chain ? s->o->chain : s->has_key ? s->key.chain : NULL;
+    if (given && !chain_name_is_valid(given))
+        return err_set(err, ERR_USAGE, "--chain \"%.80s\": a-z, 0-9, dots and dashes are wanted",
+                       given);
+    if (given && s->has_key && s->key.chain && !str_eq(given, s->key.chain))
+        return err_set(err, ERR_DENIED, "the key in %s is for the chain %s", s->o->key,
+                       s->key.chain);
+    if (given && want->new_chain) {
+        s->chain = str_dup(given);
+        return true;
+    }
+    if (!want->chain && !given)
+        return true;
+    if (!repo_chains(&s->repo, &all, err))
+        return false;
+    bool ok = given ? strv_has(&all, given) : all.len == 1;
+    if (ok)
+        s->chain = str_dup(given ? given : all.v[0]);
+    else if (given || !all.len)
+        err_set(err, ERR_NOT_FOUND, "%s has no snapshots%s%s", s->repo.store->url,
+                given ? " of the chain " : "", given ? given : "");
+    else
+        err_set(err, ERR_USAGE, "%s has %zu chains, such as %s: --chain says which is meant",
+                s->repo.store->url, all.len, all.v[0]);
+    strv_clear(&all);
+    return ok;
+}
+
+bool snap_open(struct cli *c, const struct snapshot_options *o, const struct snap_want *want,
+               struct snap *out, struct err *err)
+{
+    struct sha256 pin = {0};
+    *out = (struct snap){.c = c, .o = o};
+    CLEANUP(str_freep) char *cache = cli_cache_dir(c);
+    out->index_cache = path_join(cache, "snapshot-index");
+    if (!snap_repo_given(o, err) || !load_identities(out, err) || !load_key(out, want, err) ||
+        !given_pin(out, &pin, err) || !open_repo(out, &pin, err) || !unlock(out, want, err))
+        return false;
+    if (!out->is_pinned && !want->unpinned)
+        return not_pinned(out, err);
+    return choose_chain(out, want, err);
+}
+
+void snap_close(struct snap *s)
+{
+    if (s->has_log)
+        log_clear(&s->log);
+    unlocked_clear(&s->unlocked);
+    age_identities_clear(&s->ids);
+    buf_wipe(&s->passphrase);
+    if (s->has_key)
+        credential_clear(&s->key);
+    if (s->repo.store)
+        repo_close(&s->repo);
+    free(s->chain);
+    free(s->index_cache);
+    *s = (struct snap){0};
+}
+
+// ---- the log ----
+
+bool snap_log(struct snap *s, struct err *err)
+{
+    struct log_opts o = {0};
+    if (s->o->expect_last && !snap_parse_last(s->o->expect_last, &o.expect_last, err))
+        return false;
+    // Of two memories the later one holds the other.
+    if (s->has_key && s->key.head_seq > o.expect_last.seq && str_eq(s->key.chain, s->chain))
+        o.expect_last = (struct seq_hash){.seq = s->key.head_seq, .hash = s->key.head};
+    s->has_log = log_read(&s->repo, s->chain, &o, &s->log, err);
+    if (!s->has_log && err->kind == ERR_CORRUPT)
+        err_hint(err,
+                 "The repository shows less than before, or something foreign. regrow snapshot "
+                 "verify says more; another copy may be whole.");
+    return s->has_log;
+}
+
+bool snap_find(struct snap *s, const char *ref, const struct entry **out, struct err *err)
+{
+    long long seq = 0;
+    if (!strcmp(ref, "latest")) {
+        *out = log_latest_good(&s->log);
+        return *out || err_set(err, ERR_NOT_FOUND, "there is no good snapshot of %s yet", s->chain);
+    }
+    if (!str_to_int(ref, 1, ENTRY_MAX_SEQ, &seq))
+        return err_set(err, ERR_USAGE, "\"%.80s\": a snapshot's number, or latest, is wanted", ref);
+    *out = log_find(&s->log, (uint64_t)seq);
+    if (*out && (*out)->kind == ENTRY_SNAPSHOT && log_standing(&s->log, *out) != STANDING_DEAD)
+        return true;
+    err_set(err, ERR_NOT_FOUND, "there is no snapshot %lld of %s", seq, s->chain);
+    return err_hint(err, "regrow snapshot list shows those there are.");
+}
+
+bool snap_identity(const struct snap *s, const struct entry *e, const struct age_identity **out,
+                   struct err *err)
+{
+    const struct slot_content *c = unlocked_epoch(&s->unlocked, e->snapshot.epoch);
+    *out = c ? &c->identity : NULL;
+    return c || err_set(err, ERR_DENIED,
+                        "snapshot %llu is of epoch %u, of which nothing given opens a slot",
+                        (unsigned long long)e->seq, e->snapshot.epoch);
+}
+
+// ---- printing ----
+
+char *snap_pin_text(const struct sha256 *pin)
+{
+    return hex_encode(pin->b, sizeof(pin->b));
+}
+
+json_t *snap_doc(const char *kind, const struct snap *s)
+{
+    json_t *doc = doc_new(kind, NULL);
+    CLEANUP(str_freep) char *pin = snap_pin_text(&s->repo.trust.pin);
+    json_object_set_new(doc, "repository", json_string(s->repo.store->url));
+    json_object_set_new(doc, "pin", json_string(pin));
+    if (s->chain)
+        json_object_set_new(doc, "chain", json_string(s->chain));
+    return doc;
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Private to the tables of commands and options: a bit for each command, and sets of them.
+#ifndef CLI_TABLES_H
+#define CLI_TABLES_H
+
+#include "cli/cli.h"
+
+#define BIT(n) (UINT64_C(1) << (n))
+
+#define PLAN BIT(0)
+#define BOOT BIT(1)
+#define STATUS BIT(2)
+#define WHY BIT(3)
+#define DIFF BIT(4)
+#define RENDER BIT(5)
+#define HEALTH BIT(6)
+#define VERSION BIT(7)
+#define OTHER BIT(8) // completion, man
+#define GROUP BIT(9) // runs nothing, has no option of its own
+#define SNAP_INIT BIT(10)
+#define SNAP_CREATE BIT(11)
+#define SNAP_LIST BIT(12)
+#define SNAP_SHOW BIT(13)
+#define SNAP_VERIFY BIT(14)
+#define SNAP_DIFF BIT(15)
+#define SNAP_FORGET BIT(16)
+#define SNAP_PRUNE BIT(17)
+#define SNAP_COPY BIT(18)
+#define SNAP_EXPORT BIT(19)
+#define SNAP_IMPORT BIT(20)
+#define KEY_INIT BIT(21)
+#define KEY_ADD BIT(22)
+#define KEY_REMOVE BIT(23)
+#define KEY_LIST BIT(24)
+#define KEY_TRUST BIT(25)
+#define KEY_ROTATE BIT(26)
+#define KEY_REVOKE BIT(27)
+
+#define LIVE (BOOT | STATUS | WHY | DIFF | PLAN)
+#define ROOTED (LIVE | RENDER)
+#define RENDERS ROOTED // may ask a cluster what it serves
+// Commands on a repository that is there.
+#define KEYS (KEY_INIT | KEY_ADD | KEY_REMOVE | KEY_LIST | KEY_TRUST | KEY_ROTATE | KEY_REVOKE)
+#define SNAP_READS (SNAP_SHOW | SNAP_VERIFY | SNAP_DIFF | SNAP_COPY | SNAP_EXPORT)
+#define SNAP_SIGNS (SNAP_CREATE | SNAP_FORGET | SNAP_PRUNE | SNAP_COPY | KEYS)
+#define SNAP_ONE_CHAIN                                                                             \
+    (SNAP_READS | SNAP_CREATE | SNAP_LIST | SNAP_FORGET | SNAP_PRUNE | SNAP_IMPORT)
+#define SNAPSHOTS (SNAP_INIT | SNAP_ONE_CHAIN | KEYS)
+#define OUTPUT (ROOTED | HEALTH | VERSION | SNAPSHOTS)
+#define ANY (~GROUP)
+
+// How many single-letter changes lie between two words (Levenshtein); the first has n letters.
+size_t word_distance(const char *a, size_t n, const char *b);
+
+#endif

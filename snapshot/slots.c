@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "snapshot/slots.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "snapshot/trust_int.h"
+
+static char *slot_file(const char *hex)
+{
+    return str_printf("keys/%s", hex);
+}
+
+void slot_row_clear(struct trust_slot *s)
+{
+    free(s->kind);
+    free(s->label);
+    *s = (struct trust_slot){0};
+}
+
+// ---- making ----
+
+static bool opens_again(const struct slot_way *w, const uint8_t file_key[AGE_FILE_KEY_BYTES],
+                        const struct buf *file, const struct buf *text, struct err *err)
+{
+    struct buf back CLEANUP(buf_wipe) = {0};
+    struct age_keys keys = {.passphrase = w->passphrase};
+    bool ok = w->passphrase
+                  ? age_open(&keys, file->p, file->len, SLOT_MAX_BYTES, &back, err)
+                  : age_open_file_key(file_key, file->p, file->len, SLOT_MAX_BYTES, &back, err);
+    return ok && (crypto_eq(back.p, text->p, text->len) ||
+                  err_set(err, ERR_INTERNAL, "the new slot does not open to what was sealed"));
+}
+
+static bool seal(const struct slot_way *w, const struct buf *text, struct buf *file,
+                 struct err *err)
+{
+    uint8_t file_key[AGE_FILE_KEY_BYTES] = {0};
+    bool ok = w->passphrase
+                  ? age_seal_passphrase(w->passphrase, SLOT_LOG_N, text->p, text->len, file, err)
+                  : age_seal((const uint8_t(*)[KEY_BYTES])w->recipient, 1, text->p, text->len, file,
+                             file_key, err);
+    ok = ok && opens_again(w, file_key, file, text, err);
+    crypto_wipe(file_key, sizeof(file_key));
+    return ok;
+}
+
+bool slot_make(struct store *s, const struct slot_content *c, const struct slot_way *w,
+               struct trust_slot *out, struct err *err)
+{
+    struct buf text CLEANUP(buf_wipe) = {0};
+    struct buf file CLEANUP(buf_clear) = {0};
+    slot_text(c, &text);
+    if (!seal(w, &text, &file, err))
+        return err_wrap(err, "slot %s", w->label);
+    struct sha256 hash = sha256_of(file.p, file.len);
+    CLEANUP(str_freep) char *hex = hex_encode(hash.b, sizeof(hash.b));
+    CLEANUP(str_freep) char *name = slot_file(hex);
+    if (!create_same(s, name, &file, err))
+        return false;
+    *out = (struct trust_slot){.epoch = c->epoch,
+                               .kind = str_dup(w->passphrase ? "passphrase" : "age"),
+                               .label = str_dup(w->label)};
+    memcpy(out->file, hex, sizeof(out->file));
+    return true;
+}
+
+// ---- opening ----
+
+const struct slot_content *unlocked_epoch(const struct unlocked *u, unsigned epoch)
+{
+    for (size_t i = 0; i < u->v.len; i++)
+        if (u->v.v[i].epoch == epoch)
+            return &u->v.v[i];
+    return NULL;
+}
+
+void unlocked_clear(struct unlocked *u)
+{
+    for (size_t i = 0; i < u->v.len; i++)
+        slot_content_wipe(&u->v.v[i]);
+    vec_clear(&u->v);
+    *u = (struct unlocked){0};
+}
+
+// What it says fits the repository it was found in, and the key it holds the epoch's recipient.
+static bool belongs(const struct trust_chain *c, const struct slot_content *s, struct err *err)
+{
+    const struct trust *t = trust_now(c);
+    const struct trust_epoch *e = trust_epoch(t, s->epoch);
+    if (memcmp(s->repo, t->repo, sizeof(s->repo)) != 0 || !sha256_eq(&s->pin, &c->pin))
+        return err_set(err, ERR_CORRUPT, "it opens another repository, not this one");
+    if (!e || memcmp(e->recipient, s->identity.public, KEY_BYTES) != 0)
+        return err_set(err, ERR_CORRUPT, "the key in it is not that of epoch %u", s->epoch);
+    return true;
+}
+
+// *opened false: it does not open with that, or is not there as it was.
+static bool try_slot(struct store *s, const struct trust_chain *c, const struct trust_slot *row,
+                     const struct age_keys *keys, struct slot_content *out, bool *opened,
+                     struct err *err)
+{
+    struct buf file CLEANUP(buf_clear) = {0};
+    CLEANUP(str_freep) char *name = slot_file(row->file);
+    bool found = false;
+    *opened = false;
+    if (!store_get(s, name, SLOT_MAX_BYTES, &file, &found, err))
+        return false;
+    // A lost or damaged way must not stand before another that opens.
+    struct sha256 hash = sha256_of(file.p, file.len);
+    CLEANUP(str_freep) char *hex = hex_encode(hash.b, sizeof(hash.b));
+    if (!found || !str_eq(hex, row->file))
+        return true;
+    *opened = slot_open(keys, file.p, file.len, out, err);
+    if (!*opened && err->kind == ERR_DENIED) {
+        err_clear(err); // another one may open
+        return true;
+    }
+    if (*opened && belongs(c, out, err))
+        return true;
+    slot_content_wipe(out);
+    return err_wrap(err, "%s", name);
+}
+
+static bool may_open(const struct trust_slot *row, const struct age_keys *keys)
+{
+    return str_eq(row->kind, "passphrase") ? keys->passphrase != NULL : keys->identities != NULL;
+}
+
+bool repo_unlock(struct store *s, const struct trust_chain *c, const struct age_keys *keys,
+                 struct unlocked *out, struct err *err)
+{
+    const struct trust *t = trust_now(c);
+    size_t tried = 0;
+    *out = (struct unlocked){0};
+    for (size_t i = 0; i < t->slots.len; i++) {
+        const struct trust_slot *row = &t->slots.v[i];
+        struct slot_content content = {0};
+        bool opened = false;
+        if (!may_open(row, keys) || unlocked_epoch(out, row->epoch))
+            continue;
+        tried++;
+        if (!try_slot(s, c, row, keys, &content, &opened, err)) {
+            unlocked_clear(out);
+            return false;
+        }
+        if (!opened)
+            continue;
+        *vec_push(&out->v) = content;
+        out->by_passphrase |= content.is_passphrase;
+        slot_content_wipe(&content);
+    }
+    if (out->v.len)
+        return true;
+    return err_set(err, ERR_DENIED, "none of %zu slots opens with %s", tried,
+                   keys->identities && keys->passphrase ? "the identities or the passphrase"
+                   : keys->passphrase                   ? "the passphrase"
+                                                        : "the identities");
+}
