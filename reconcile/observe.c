@@ -270,6 +270,12 @@ static void note_external(struct run *r, const struct object_id *id, const json_
 static void note_node(struct run *r, unsigned n, enum kube_event ev, json_t *doc)
 {
     struct node_rt *x = &r->nodes[n];
+    // The stream may be faster than the answer to the write it tells of, and tells it once.
+    if (x->state == NODE_IN_FLIGHT && ev != KUBE_DELETED) {
+        json_decref(x->early);
+        x->early = json_incref(doc);
+        return;
+    }
     // Of the object that was deleted to make this one, or that another phase of the hook made.
     if (x->uid && !str_eq(x->uid, json_dot_str(doc, "metadata.uid")))
         return;
@@ -380,6 +386,21 @@ static void on_failed(void *ctx, const struct kube_reply *reply)
     kube_reply_err(reply, &w->problem, what);
 }
 
+// An event is about a node: none is taken from the stream before there are nodes, and then all that
+// came since the list. What is watched before the plan stands would lose what happens meanwhile.
+static void follow(struct kind_watch *w)
+{
+    if (w->watch && w->run->nodes)
+        kube_watch_follow(w->watch);
+}
+
+void observe_follow(struct run *r)
+{
+    for (size_t i = 0; i < r->watches.len; i++)
+        if (r->watches.v[i]->is_watching)
+            follow(r->watches.v[i]);
+}
+
 struct kind_watch *observe_kind(struct run *r, const char *group, const char *version,
                                 const char *kind, bool watch)
 {
@@ -387,9 +408,10 @@ struct kind_watch *observe_kind(struct run *r, const char *group, const char *ve
     watch = watch && !r->opts.read_only;
     // One that could not be read is tried once more, now that somebody has got through to it.
     if (w && !(w->is_unknown && watch && !r->is_listing)) {
-        if (watch && !w->is_watching && w->watch)
-            kube_watch_follow(w->watch);
+        bool begins = watch && !w->is_watching;
         w->is_watching |= watch;
+        if (begins)
+            follow(w);
         return w;
     }
     const struct kind_info *k = kinds_find(r->desired->kinds, group, version, kind);
@@ -409,7 +431,7 @@ struct kind_watch *observe_kind(struct run *r, const char *group, const char *ve
         .kind = k,
         .with_managed_fields = true,
         .light_changes = true,
-        .list_only = !watch,
+        .list_only = !watch || !r->nodes,
         .event = on_event,
         .failed = on_failed,
         .ctx = w,

@@ -244,6 +244,7 @@ bool run_prepare(struct run *r, struct err *err)
                    &r->opts.policy, &r->plan, err))
         return false;
     state_init(r);
+    observe_follow(r);
     prune_init(r);
     observe_externals(r);
     if (r->opts.read_only) {

@@ -37,6 +37,7 @@ void run_free(struct run *r)
     for (size_t i = 0; r->nodes && i < r->graph->nodes.len; i++) {
         free(r->nodes[i].message);
         free(r->nodes[i].uid);
+        json_decref(r->nodes[i].early);
     }
     free(r->nodes);
     graph_free(r->graph);

@@ -40,6 +40,7 @@ struct node_rt {
     bool is_probing;
     long long generation; // of the last reply; older watch events are stale
     char *uid;
+    json_t *early; // what the watch said of it while its request was under way
     struct sha256 projection;
     bool has_projection;
 };
@@ -151,7 +152,8 @@ void observe_sort(struct run *r);
 struct live_fact *observe_fact(const struct run *r, const struct object_id *id);
 struct kind_watch *observe_find(const struct run *r, const char *group, const char *kind);
 const struct record *find_record(const struct run *r, const struct object_id *id);
-void observe_slices(struct run *r);    // begins to watch EndpointSlices
+void observe_follow(struct run *r); // from now on there are nodes: watches begin where lists ended
+void observe_slices(struct run *r); // begins to watch EndpointSlices
 void observe_externals(struct run *r); // watches for what no manifest makes
 void observe_free(struct run *r);
 

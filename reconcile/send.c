@@ -58,7 +58,10 @@ void call_begin(struct call_ctx *c)
         w->crds_in_flight++;
     else
         w->in_flight++;
-    c->run->nodes[c->node].sent_ms = clock_mono_ms();
+    struct node_rt *x = &c->run->nodes[c->node];
+    x->sent_ms = clock_mono_ms();
+    json_decref(x->early);
+    x->early = NULL;
     state_set(c->run, c->node, NODE_IN_FLIGHT);
 }
 
@@ -123,6 +126,17 @@ void set_action(struct run *r, unsigned node, enum action a)
     r->plan->items.v[r->nodes[node].item].action = a;
 }
 
+// What the watch has said meanwhile, if it is about what was written, is not older than the answer.
+static void catch_up(struct run *r, unsigned node)
+{
+    struct node_rt *x = &r->nodes[node];
+    CLEANUP(json_freep) json_t *early = x->early;
+    x->early = NULL;
+    if (early && str_eq(x->uid, json_dot_str(early, "metadata.uid")) &&
+        json_dot_int(early, "metadata.generation", 0) >= x->generation)
+        state_health(r, node, early);
+}
+
 static void accepted(struct run *r, unsigned node, const json_t *doc)
 {
     struct node_rt *x = &r->nodes[node];
@@ -137,6 +151,7 @@ static void accepted(struct run *r, unsigned node, const json_t *doc)
     state_applied(r, node);
     watch_health(r, o);
     state_health(r, node, doc);
+    catch_up(r, node);
 }
 
 static void written(struct run *r, unsigned node, const json_t *doc, int64_t ms)

@@ -19,7 +19,8 @@ const usage = `usage: apiproxy serve --listen ADDRESS --kubeconfig FILE [--tls-c
            whenever it changes: a JSON list of {method, path, times, skip, status, headers, body,
            delay, action}; method and path are regular expressions (path with its query), times
            and skip count matching requests. action: answer (with status, headers and body; the
-           default), reset (break the stream), forward (after delay)
+           default), reset (break the stream), forward (after delay), late (forward, and keep
+           the answer back for delay)
   connect  an HTTP proxy for CONNECT
   socks    a SOCKS5 proxy that resolves names itself
            --to: whatever is asked for, connect there

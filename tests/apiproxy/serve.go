@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
@@ -131,9 +132,11 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.forward.ServeHTTP(w, r)
 		return
 	}
-	if d, err := time.ParseDuration(x.Delay); err == nil {
-		time.Sleep(d)
+	if x.Action == "late" {
+		p.late(w, r, x)
+		return
 	}
+	x.wait()
 	switch x.Action {
 	case "reset":
 		panic(http.ErrAbortHandler)
@@ -146,6 +149,24 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(x.Status)
 		w.Write([]byte(x.Body))
 	}
+}
+
+func (x *rule) wait() {
+	if d, err := time.ParseDuration(x.Delay); err == nil {
+		time.Sleep(d)
+	}
+}
+
+// late lets the server do at once what it is asked, and keeps its answer back.
+func (p *proxy) late(w http.ResponseWriter, r *http.Request, x *rule) {
+	answer := httptest.NewRecorder()
+	p.forward.ServeHTTP(answer, r)
+	x.wait()
+	for k, v := range answer.Header() {
+		w.Header()[k] = v
+	}
+	w.WriteHeader(answer.Code)
+	w.Write(answer.Body.Bytes())
 }
 
 // match finds the first rule that is due for a request.

@@ -9,6 +9,7 @@ set -euo pipefail
 . "$LIB/cluster.sh"
 . "$LIB/audit.sh"
 . "$LIB/githttp.sh"
+. "$LIB/apiproxy.sh"
 . "$LIB/fleet.sh"
 
 export XDG_CACHE_HOME=$SCRATCH/cache
@@ -93,8 +94,31 @@ server_lost() {
   check 'to the same state' diff "$SCRATCH/want" "$SCRATCH/got"
 }
 
+# What happens between the lists of a run and its first write, or before a write is answered, is
+# told by a watch once, and must not be lost.
+unheard() {
+  local timeout=(--timeout 30s)
+  cluster_wipe
+  proxy_up slow
+  boot_via() { KUBECONFIG=$PROXY_CONFIG "$REGROW" bootstrap "${timeout[@]}" "$HTTP_URL/git/fleet.git//root?ref=main" 2>&1; }
+  cluster_control ready-delay 3s
+  "$REGROW" bootstrap --timeout 60s "$HTTP_URL/git/fleet.git//root?ref=main" >"$SCRATCH/killed" 2>&1 &
+  local pid=$!
+  cluster_wait 20 get job -n tenant-6 migrate >/dev/null
+  kill -9 "$pid"
+  wait "$pid" 2>/dev/null || true
+  proxy_rules slow '[{"method": "GET", "path": "/limitranges\\?limit", "delay": "6s", "action": "forward"}]'
+  check 'Jobs that end while another kind is still being listed' boot_via
+  cluster_control ready-delay 100ms
+  cluster_wipe
+  proxy_rules slow '[{"method": "PATCH", "path": "/(jobs|poddisruptionbudgets|deployments)/", "delay": "3s", "action": "late"}]'
+  check 'what is ready before its write is answered' boot_via
+  stop proxy-slow
+}
+
 githttp_start
 cluster_up main
 make_repo
+run_case unheard unheard
 run_case killed killed
 run_case 'server lost' server_lost
