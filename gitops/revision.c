@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#define MAX_REF_NAME 1000 // a line of the protocol holds 65,000
+
 void git_refs_clear(struct git_refs *r)
 {
     for (size_t i = 0; i < r->refs.len; i++) {
@@ -22,23 +24,32 @@ static bool is_hex(const char *s, size_t min, size_t max)
     return !s[n] && n >= min && n <= max;
 }
 
+// As Git shortens a ref: "main" of refs/heads/main, "pull/1/head" of refs/pull/1/head.
 static const char *short_name(const char *ref)
 {
-    static const char *const prefixes[] = {"refs/heads/", "refs/tags/", "refs/remotes/"};
-    for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
-        if (str_starts(ref, prefixes[i]))
-            return ref + strlen(prefixes[i]);
-    return ref;
+    static const char *const kinds[] = {"heads/", "tags/", "remotes/"};
+    if (!str_starts(ref, "refs/"))
+        return ref;
+    const char *rest = ref + strlen("refs/");
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (str_starts(rest, kinds[i]))
+            return rest + strlen(kinds[i]);
+    return rest;
 }
 
+// The first ref of that short or full name; a symbolic one only when there is no other.
 static const struct git_ref *find_ref(const struct git_refs *refs, const char *name)
 {
+    const struct git_ref *symbolic = NULL;
     for (size_t i = 0; i < refs->refs.len; i++) {
         const struct git_ref *r = &refs->refs.v[i];
-        if (!strcmp(r->name, name) || !strcmp(short_name(r->name), name))
+        if (strcmp(r->name, name) != 0 && strcmp(short_name(r->name), name) != 0)
+            continue;
+        if (!r->symref)
             return r;
+        symbolic = r;
     }
-    return NULL;
+    return symbolic;
 }
 
 // The tag with the highest version that satisfies the constraint, over prefixed tags if given.
@@ -78,39 +89,70 @@ static bool found(const struct git_refs *refs, const struct git_ref *r, char **i
     return *id != NULL;
 }
 
+// The name that is looked up: a version with the prefix of its tags, the best tag of a constraint,
+// else what is written. Whatever has that name counts, in the order of the list.
+static char *name_to_find(const char *target, const char *tag_prefix, const struct git_refs *refs)
+{
+    if (!str_is_empty(tag_prefix) && semver_is_version(target))
+        return str_printf("%s%s", tag_prefix, target);
+    const struct git_ref *tag =
+        semver_is_constraint(target) ? best_tag(refs, tag_prefix, target) : NULL;
+    return str_dup(tag ? short_name(tag->name) : target);
+}
+
+static bool find_by_start(const struct git_refs *refs, const char *start, char **id)
+{
+    for (size_t i = 0; i < refs->refs.len; i++) {
+        if (refs->refs.v[i].id && !strncasecmp(refs->refs.v[i].id, start, strlen(start))) {
+            *id = str_dup(refs->refs.v[i].id);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool revision_is_id(const char *target)
+{
+    return is_hex(target, 40, 40);
+}
+
+bool revision_is_unlisted(const char *target)
+{
+    size_t n = strlen(target);
+    if (n > MAX_REF_NAME || !strchr(target, '/') || str_starts(target, "refs/heads/") ||
+        str_starts(target, "refs/tags/") || strstr(target, ".."))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)target[i] <= ' ' || strchr("\x7f~^:?*[\\", target[i]))
+            return false;
+    return true;
+}
+
 bool revision_resolve_git(const char *target, const char *tag_prefix, const struct git_refs *refs,
                           char **id, char **name, struct err *err)
 {
     const char *t = str_is_empty(target) ? "HEAD" : target;
     *name = NULL;
-    if (is_hex(t, 40, 40)) {
+    if (revision_is_id(t)) {
         *id = str_dup(t);
+        for (char *c = *id; *c; c++)
+            *c = (char)tolower((unsigned char)*c);
         return true;
     }
-    const struct git_ref *r = NULL;
-    if (semver_is_constraint(t))
-        r = best_tag(refs, tag_prefix, t);
-    if (!r && !str_is_empty(tag_prefix) && semver_is_version(t)) {
-        CLEANUP(str_freep) char *tag = str_printf("%s%s", tag_prefix, t);
-        r = find_ref(refs, tag);
-    }
-    if (!r)
-        r = find_ref(refs, t);
+    CLEANUP(str_freep) char *wanted = name_to_find(t, tag_prefix, refs);
+    const struct git_ref *r = find_ref(refs, wanted);
     if (r && found(refs, r, id, name))
         return true;
-    if (is_hex(t, 7, 39)) {
-        for (size_t i = 0; i < refs->refs.len; i++) {
-            if (refs->refs.v[i].id && !strncasecmp(refs->refs.v[i].id, t, strlen(t))) {
-                *id = str_dup(refs->refs.v[i].id);
-                return true;
-            }
-        }
+    if (strcmp(wanted, t) != 0)
         return err_set(err, ERR_NOT_FOUND,
-                       "revision \"%.80s\" is neither a branch nor a tag, and a shortened commit "
-                       "id is found only when a ref points at it",
-                       t);
-    }
-    return err_set(err, ERR_NOT_FOUND, "revision \"%.80s\" does not exist", t);
+                       "revision \"%.80s\" does not exist: there is no \"%.80s\"", t, wanted);
+    if (!is_hex(t, 7, 39))
+        return err_set(err, ERR_NOT_FOUND, "revision \"%.80s\" does not exist", t);
+    return find_by_start(refs, t, id) ||
+           err_set(err, ERR_NOT_FOUND,
+                   "revision \"%.80s\" is neither a branch nor a tag, and a shortened commit "
+                   "id is found only when a ref points at it",
+                   t);
 }
 
 bool revision_resolve_versions(const char *target, const struct strv *versions, const char **out,

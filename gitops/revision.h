@@ -23,6 +23,10 @@ void git_refs_clear(struct git_refs *r);
 MUST_CHECK bool revision_resolve_git(const char *target, const char *tag_prefix,
                                      const struct git_refs *refs, char **id, char **name,
                                      struct err *err);
+bool revision_is_id(const char *target); // a whole commit id: no list is needed
+// May it be a ref that is neither a branch nor a tag ("pull/1/head", "refs/changes/01/1/1")?
+// Servers list these only when asked by name.
+bool revision_is_unlisted(const char *target);
 // The highest of `versions` that satisfies `target` (exact, or a constraint); *out is borrowed
 // from the list. NOT_FOUND names the nearest.
 MUST_CHECK bool revision_resolve_versions(const char *target, const struct strv *versions,

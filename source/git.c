@@ -54,13 +54,12 @@ void gitsrc_free(struct gitsrc *g)
 {
     if (!g)
         return;
-    gitnet_cancel(g->call);
+    gitlist_free(g);
     for (size_t i = 0; i < g->commits.len; i++)
         gitcommit_free(g->commits.v[i]);
     vec_clear(&g->commits);
     git_repository_free(g->repo);
     fd_closep(&g->use_fd);
-    git_refs_clear(&g->refs);
     gitremote_clear(&g->remote);
     wanted_clear(&g->listed);
     err_clear(&g->err);
@@ -114,16 +113,31 @@ struct gitcommit *gitcommit_at(struct gitsrc *g, const char *id, unsigned depth)
     return c;
 }
 
+// The commit a name stands for; a ref that was not listed is asked for.
+static bool resolve(struct gitsrc *g, const char *target, const char *tag_prefix, char **id,
+                    char **by, struct err *err)
+{
+    if (!revision_is_id(target) && !wanted_wait(&g->listed, &g->c->waits, err))
+        return false;
+    if (revision_resolve_git(target, tag_prefix, &g->refs, id, by, err))
+        return true;
+    if (err->kind == ERR_NOT_FOUND && gitlist_has_more(g, target)) {
+        err_clear(err);
+        if (!gitlist_one(g, target, err))
+            return false;
+        if (revision_resolve_git(target, tag_prefix, &g->refs, id, by, err))
+            return true;
+    }
+    return err_wrap(err, "%s", g->shown);
+}
+
 bool gitsrc_resolve(struct gitsrc *g, const char *target, const char *tag_prefix,
                     struct gitcommit **commit, char **name, struct err *err)
 {
     CLEANUP(str_freep) char *id = NULL;
     CLEANUP(str_freep) char *by = NULL;
-    bool is_id = strlen(target) == 40 && strspn(target, "0123456789abcdef") == 40;
-    if (!is_id && !wanted_wait(&g->listed, &g->c->waits, err))
+    if (!resolve(g, target, tag_prefix, &id, &by, err))
         return false;
-    if (!revision_resolve_git(target, tag_prefix, &g->refs, &id, &by, err))
-        return err_wrap(err, "%s", g->shown);
     if (strlen(id) != 40)
         return err_set(err, ERR_INVALID, "%s: \"%.80s\" is no commit id", g->shown, id);
     struct gitcommit *c = gitcommit_at(g, id, 0);
@@ -139,6 +153,7 @@ bool gitsrc_retry_denied(struct gitsrc *g)
     bool any = g->listed.is_settled && g->listed.err.kind == ERR_DENIED;
     if (any)
         wanted_reset(&g->listed);
+    any |= gitlist_retry_denied(g);
     for (size_t i = 0; i < g->commits.len; i++) {
         struct wanted *n = &g->commits.v[i]->need;
         if (!n->is_settled || n->err.kind != ERR_DENIED)

@@ -38,6 +38,15 @@ struct gitcommit {
     size_t coming; // of them
 };
 
+// A ref that is neither a branch nor a tag, asked for by its name.
+struct gitref_one {
+    struct wanted need;
+    struct gitsrc *g;
+    char *name;
+    struct git_refs refs;
+    struct gitcall *call;
+};
+
 struct gitsrc {
     struct source_ctx *c;
     char *url;     // as it is asked: after mirrors
@@ -51,6 +60,9 @@ struct gitsrc {
     struct git_refs refs;
     struct gitcall *call; // that lists
     struct err err;       // of the list, from the pool
+    VEC(struct gitref_one *) ones;
+    struct buf kept; // the list as it is written for --offline
+    bool is_keeping, keep_again;
     VEC(struct gitcommit *) commits;
     int use_fd;                // held while the cache is read
     struct gitcommit *crowded; // the commit that makes it anew
@@ -80,6 +92,12 @@ MUST_CHECK bool gitcommit_locate(const struct gitcommit *c, const char *path, ch
 
 // ---- private to these files ----
 void gitlist_start(struct wanted *n);
+// Could the server have a ref of that name which it has not listed?
+bool gitlist_has_more(const struct gitsrc *g, const char *name);
+// Asks for it; if there is one it is among the refs afterwards.
+MUST_CHECK bool gitlist_one(struct gitsrc *g, const char *name, struct err *err);
+bool gitlist_retry_denied(struct gitsrc *g);
+void gitlist_free(struct gitsrc *g);
 void gitcommit_start(struct wanted *n);
 void gitcommit_free(struct gitcommit *c);
 char *gitsrc_objects(const struct gitsrc *g); // the folder libgit2 opens, owned

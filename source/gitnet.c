@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "source/gitnet.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -300,6 +301,18 @@ struct gitcall *gitnet_list(struct gitremote *r, struct git_refs *refs, gitcall_
     c->keys = creds_for(r->c->creds, r->url, r->project);
     buf_str(&c->question, "0000"); // a client that wants nothing
     ssh_begin(c);
+    return c;
+}
+
+struct gitcall *gitnet_list_one(struct gitremote *r, const char *name, struct git_refs *refs,
+                                gitcall_fn done, void *ctx)
+{
+    struct gitcall *c = call_new(r, done, ctx);
+    struct buf body CLEANUP(buf_clear) = {0};
+    assert(r->greeting.is_v2 && r->base);
+    c->refs = refs;
+    ls_refs_request_one(&body, name);
+    post(c, &body, on_ls_refs);
     return c;
 }
 

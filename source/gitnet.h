@@ -22,6 +22,10 @@ void gitremote_clear(struct gitremote *r);
 struct gitcall;
 typedef void (*gitcall_fn)(void *ctx, struct err *err); // err lent for the call
 struct gitcall *gitnet_list(struct gitremote *r, struct git_refs *refs, gitcall_fn done, void *ctx);
+// What is called `name` and was not in the list, over protocol v2 (others list all there is). After
+// gitnet_list of the same remote only.
+struct gitcall *gitnet_list_one(struct gitremote *r, const char *name, struct git_refs *refs,
+                                gitcall_fn done, void *ctx);
 // The pack goes to fd as it comes. After gitnet_list of the same remote only.
 struct gitcall *gitnet_fetch(struct gitremote *r, const char *want, const struct strv *have, int fd,
                              gitcall_fn done, void *ctx);

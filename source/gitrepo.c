@@ -96,6 +96,11 @@ static int add_ref(git_reference *ref, void *ctx)
     return 0;
 }
 
+static int cmp_ref(const void *a, const void *b)
+{
+    return strcmp(((const struct git_ref *)a)->name, ((const struct git_ref *)b)->name);
+}
+
 bool gitrepo_refs(git_repository *repo, struct git_refs *out, struct err *err)
 {
     git_reference *head = NULL;
@@ -111,7 +116,11 @@ bool gitrepo_refs(git_repository *repo, struct git_refs *out, struct err *err)
         git_reference_free(raw);
     }
     git_reference_free(head);
+    size_t first = out->refs.len;
     int rc = git_reference_foreach(repo, add_ref, out);
+    // Loose and packed ones come apart; a server lists them by name.
+    if (out->refs.len > first)
+        qsort(out->refs.v + first, out->refs.len - first, sizeof(*out->refs.v), cmp_ref);
     return rc == 0 || gitrepo_err(rc, err, "read refs");
 }
 

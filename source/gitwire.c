@@ -214,6 +214,16 @@ void ls_refs_request(struct buf *out)
     buf_str(out, "0000");
 }
 
+void ls_refs_request_one(struct buf *out, const char *name)
+{
+    pkt_add(out, "command=ls-refs\n");
+    buf_str(out, "0001");
+    pkt_add(out, "peel\n");
+    pkt_add(out, "symrefs\n");
+    pkt_add(out, "ref-prefix %s%s\n", str_starts(name, "refs/") ? "" : "refs/", name);
+    buf_str(out, "0000");
+}
+
 void ls_refs_request_whole(struct buf *out)
 {
     pkt_add(out, "command=ls-refs\n");

@@ -213,6 +213,46 @@ crowded() {
   at_most "$(packs)" 3 'into a new cache'
 }
 
+# Names that are neither branches nor tags, which a server of protocol v2 lists only when asked; tags
+# with a prefix.
+revisions() {
+  local pull repo=$GIT_ROOT/refs.git out
+  mkdir -p "$SCRATCH/refs"
+  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: pulled}\n' >"$SCRATCH/refs/cm.yaml"
+  pull=$(git_publish "$SCRATCH/refs" refs)
+  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: tagged}\n' >"$SCRATCH/refs/cm.yaml"
+  git_publish "$SCRATCH/refs" refs >/dev/null
+  git_tag refs app-1.2.0
+  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: head}\n' >"$SCRATCH/refs/cm.yaml"
+  git_publish "$SCRATCH/refs" refs >/dev/null
+  git_tag refs 1.3.0
+  git --git-dir="$repo" update-ref refs/pull/1/head "$pull"
+  slow_start refs
+  local source="repoURL: http://127.0.0.1:$SLOW_PORT/git/refs.git, path: ."
+  rm -f "$REPO"/root/*
+  application short "$source, targetRevision: pull/1/head" >"$REPO/root/a.yaml"
+  application full "$source, targetRevision: refs/pull/1/head" >"$REPO/root/b.yaml"
+  application again "$source, targetRevision: pull/1/head" >"$REPO/root/c.yaml"
+  git_publish "$REPO" repo >/dev/null
+  is "$(names "$("$REGROW" render "$(root)" 2>&1)")" 'pulled pulled pulled ' 'a pull request, by its short and its full name'
+  is "$(slow_count refs 'GET .*/info/refs')" 1 'the list is asked for once'
+  is "$(slow_count refs 'POST .*/git-upload-pack')" 4 'each name it lacks once, and the commit'
+  is "$(names "$("$REGROW" render --offline "$(root)" 2>&1)")" 'pulled pulled pulled ' 'offline it is known'
+  slow_stop refs
+  source="repoURL: $HTTP_URL/git/refs.git, path: ., tagPrefix: app-"
+  rm -f "$REPO"/root/*
+  application pin "$source, targetRevision: 1.2.0" >"$REPO/root/a.yaml"
+  application range "$source, targetRevision: ^1" >"$REPO/root/b.yaml"
+  git_publish "$REPO" repo >/dev/null
+  is "$(names "$("$REGROW" render "$(root)" 2>&1)")" 'tagged tagged ' 'tags with a prefix'
+  application bare "$source, targetRevision: 1.3.0" >"$REPO/root/c.yaml"
+  application gone "repoURL: $HTTP_URL/git/refs.git, path: ., targetRevision: pull/2/head" >"$REPO/root/d.yaml"
+  git_publish "$REPO" repo >/dev/null
+  out=$("$REGROW" plan -o json "$(root)" || true)
+  like "$(jq -r '.applications[] | select(.name == "bare") | .problem' <<<"$out")" 'no "app-1.3.0"' 'never the bare tag'
+  like "$(jq -r '.applications[] | select(.name == "gone") | .problem' <<<"$out")" '"pull/2/head" does not exist' 'a pull request that is gone'
+}
+
 submodules() {
   local core id out repo=$GIT_ROOT/super.git
   mkdir -p "$SCRATCH/core/base" "$SCRATCH/super/overlay"
@@ -251,4 +291,5 @@ run_case 'Ctrl-C' interrupted
 run_case 'a broken connection' broken
 run_case 'a damaged cache' damaged
 run_case 'a crowded cache' crowded
+run_case revisions revisions
 run_case submodules submodules

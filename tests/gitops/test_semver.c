@@ -85,6 +85,60 @@ static void refs(void **s)
     git_refs_clear(&r);
 }
 
+// What a name means where several refs have it, where tags have a prefix, where it is neither a
+// branch nor a tag.
+static void names(void **s)
+{
+    (void)s;
+    static const struct {
+        const char *target, *prefix;
+        char id;
+    } cases[] = {
+        {"twice", NULL, 'b'}, // a branch and a tag: the first in the list
+        {"^5", NULL, 'd'},    // so is the best tag's name
+        {"^5", "app-", 'h'},  // and with a prefix
+        {"5.0.0", NULL, 'd'},
+        {"5.0.0", "app-", 'h'}, // the branch of that very name comes first
+        {"6.0.0", "app-", '-'}, // never the bare tag
+        {"6.0.0", NULL, 'i'},
+        {"v6.0.0", "app-", '-'},
+        {"^6", "app-", '-'},    // no prefixed tag, and no ref called "^6"
+        {"twice", "app-", 'b'}, // the prefix is for versions
+        {"pull/1/head", NULL, 'j'},
+        {"refs/pull/1/head", NULL, 'j'},
+        {"1/head", NULL, '-'},
+        {"heads/twice", NULL, '-'},
+        {"origin/dev", NULL, 'k'},
+        {"refs/remotes/origin/dev", NULL, 'k'},
+        {"HEAD", NULL, 'g'}, // a branch of that name; only then the symbolic one
+        {"BBBBBBB", NULL, 'b'},
+        {"BBBBBB", NULL, '-'},
+        {"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", NULL, 'a'},
+    };
+    struct git_refs r = {0};
+    add(&r, "HEAD", 'a', "refs/heads/twice");
+    add(&r, "refs/heads/5.0.0", 'd', NULL);
+    add(&r, "refs/heads/HEAD", 'g', NULL);
+    add(&r, "refs/heads/app-5.0.0", 'h', NULL);
+    add(&r, "refs/heads/twice", 'b', NULL);
+    add(&r, "refs/pull/1/head", 'j', NULL);
+    add(&r, "refs/remotes/origin/dev", 'k', NULL);
+    add(&r, "refs/tags/5.0.0", 'e', NULL);
+    add(&r, "refs/tags/6.0.0", 'i', NULL);
+    add(&r, "refs/tags/app-5.0.0", 'f', NULL);
+    add(&r, "refs/tags/twice", 'c', NULL);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char got = resolved(&r, cases[i].target, cases[i].prefix);
+        if (got != cases[i].id)
+            fail_msg("%s with %s is %c", cases[i].target,
+                     cases[i].prefix ? cases[i].prefix : "no prefix", got);
+    }
+    git_refs_clear(&r);
+    assert_true(revision_is_unlisted("pull/1/head") && revision_is_unlisted("refs/changes/1/2"));
+    assert_false(revision_is_unlisted("main") || revision_is_unlisted("refs/heads/a/b"));
+    assert_false(revision_is_unlisted("a/b\n0000") || revision_is_unlisted("a/*"));
+}
+
 static void globs(void **s)
 {
     (void)s;
@@ -118,6 +172,7 @@ static void globs(void **s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(constraints), cmocka_unit_test(order),
-                                       cmocka_unit_test(refs), cmocka_unit_test(globs)};
+                                       cmocka_unit_test(refs), cmocka_unit_test(names),
+                                       cmocka_unit_test(globs)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
