@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "source/gitproof.h"
 #include "source/gitrepo.h"
 
 // So many new commits, and the packs as they are cost less than packing would.
@@ -280,6 +281,31 @@ static bool has_objects_elsewhere(const char *objects)
     return any;
 }
 
+// ---- proof ----
+// What a snapshot is going to hold is looked through before it is called good: the packs are whole,
+// and with what is known they hold all that the refs lead to. A pack of our own is indexed; one
+// that was indexed when it came has sums. `edges`: commits whose files the increment leaves out.
+static bool prove(const struct news *n, const struct git_refs *refs, const struct strv *files,
+                  bool is_own, struct err *err)
+{
+    CLEANUP(str_freep) char *dir = str_printf("%s.check", n->o->increment);
+    CLEANUP(git_proof_freep) struct git_proof *p = git_proof_new(dir, n->o->stop);
+    struct err ignored = {0};
+    bool ok = dir_make(dir, 0700, err);
+    for (size_t i = 0; ok && i < files->len; i++)
+        ok = is_own ? git_proof_file(p, files->v[i], err) : git_proof_indexed(p, files->v[i], err);
+    if (is_own)
+        git_proof_knows(p, n->o->is_known, n->o->ctx);
+    for (size_t i = 0; ok && is_own && i < n->edges.v.len; i++)
+        ok = git_proof_known_files(p, n->repo, &n->edges.v.v[i], err);
+    for (size_t i = 0; ok && i < refs->refs.len; i++)
+        ok = n->o->is_known(n->o->ctx, refs->refs.v[i].id) ||
+             git_proof_tip(p, refs->refs.v[i].id, err);
+    if (!dir_remove(dir, &ignored))
+        err_clear(&ignored); // in a folder that goes as a whole
+    return ok;
+}
+
 static bool is_shallow(git_repository *r)
 {
     CLEANUP(str_freep) char *path = path_join(git_repository_commondir(r), "shallow");
@@ -308,6 +334,7 @@ bool gitrepo_packs(git_repository *r, const struct git_refs *refs, const struct 
         list_packs(objects, files);
     else if (ok && any)
         ok = write_pack(&n, files, err);
+    ok = ok && (!any || prove(&n, refs, files, !as_is, err));
     news_clear(&n);
     return ok;
 }

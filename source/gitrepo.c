@@ -66,6 +66,9 @@ bool gitrepo_open_local(const char *path, git_repository **out, struct err *err)
     int rc = git_repository_open_ext(out, path, GIT_REPOSITORY_OPEN_NO_SEARCH, NULL);
     if (rc == 0)
         return true;
+    const git_error *e = git_error_last();
+    if (e && e->message && strstr(e->message, "extensions.objectformat"))
+        return err_set(err, ERR_INVALID, "%s: SHA-256 repositories are not supported", path);
     gitrepo_err(rc, err, path);
     return err_wrap(err, "Git repository");
 }

@@ -156,4 +156,24 @@ struct source_repos_opts {
 MUST_CHECK bool source_repos(struct source *s, const struct source_repos_opts *o,
                              struct source_repos *out, struct err *err);
 
+// ---- packs that hold whole histories, proved (no source is needed) ----
+// Life: git_proof_new with a private folder; each pack in (begin, add…, end: it is indexed there,
+// which computes the name of every object from its bytes) and used; then git_proof_tip for every
+// ref; git_proof_free. Who made the folder removes it.
+struct git_proof;
+struct git_proof *git_proof_new(const char *dir, const struct loop *stop); // stop may be NULL
+void git_proof_free(struct git_proof *p);
+CLEANUP_FN(struct git_proof, git_proof_free, git_proof_freep);
+// Damaged, or not complete in itself: CORRUPT. *index is the file to use; owned.
+MUST_CHECK bool git_proof_begin(struct git_proof *p, struct err *err);
+MUST_CHECK bool git_proof_add(struct git_proof *p, const void *bytes, size_t len, struct err *err);
+MUST_CHECK bool git_proof_end(struct git_proof *p, char **index, struct err *err);
+MUST_CHECK bool git_proof_use(struct git_proof *p, const char *index, struct err *err);
+// Everything the object of this id leads to is in the packs that are used. CORRUPT names what is
+// not. What was followed once is not followed again.
+MUST_CHECK bool git_proof_tip(struct git_proof *p, const char *id, struct err *err);
+// No pack is used any more, and nothing was followed; index files stay.
+void git_proof_restart(struct git_proof *p);
+uint64_t git_proof_objects(const struct git_proof *p); // that were indexed
+
 #endif

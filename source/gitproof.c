@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Packs that hold whole histories, proved: indexing computes the name of every object from its
+// bytes; then everything that refs lead to is looked for in these packs and nowhere else. The
+// library's own check of an index cannot be used: it wants the commits of submodules too.
+#include "source/gitproof.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <git2/sys/odb_backend.h>
+#include <git2/sys/repository.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "source/gitrepo.h"
+
+#define CHUNK (1U << 20)
+#define SUM_BYTES 20
+#define MAX_TREE_BYTES ((size_t)64 << 20) // of one tree, commit or tag: they are held in memory
+
+// ---- ids that were seen: open addressing, twice as many slots as ids ----
+struct oidset {
+    git_oid *slots;
+    uint8_t *is_used;
+    size_t cap, len;
+};
+
+static size_t slot_of(const struct oidset *s, const git_oid *id)
+{
+    size_t at;
+    memcpy(&at, id->id, sizeof(at));
+    for (at &= s->cap - 1; s->is_used[at]; at = (at + 1) & (s->cap - 1))
+        if (git_oid_equal(&s->slots[at], id))
+            break;
+    return at;
+}
+
+static void oidset_grow(struct oidset *s)
+{
+    struct oidset old = *s;
+    s->cap = old.cap ? old.cap * 2 : 1024;
+    s->slots = mem_realloc(NULL, s->cap, sizeof(*s->slots));
+    s->is_used = mem_alloc(s->cap);
+    for (size_t i = 0; i < old.cap; i++) {
+        if (!old.is_used[i])
+            continue;
+        size_t at = slot_of(s, &old.slots[i]);
+        s->slots[at] = old.slots[i];
+        s->is_used[at] = 1;
+    }
+    free(old.slots);
+    free(old.is_used);
+}
+
+// True: it was not there.
+static bool oidset_add(struct oidset *s, const git_oid *id)
+{
+    if (s->len * 2 >= s->cap)
+        oidset_grow(s);
+    size_t at = slot_of(s, id);
+    if (s->is_used[at])
+        return false;
+    s->slots[at] = *id;
+    s->is_used[at] = 1;
+    s->len++;
+    return true;
+}
+
+static void oidset_clear(struct oidset *s)
+{
+    free(s->slots);
+    free(s->is_used);
+    *s = (struct oidset){0};
+}
+
+// ---- a proof ----
+struct git_proof {
+    char *dir;
+    const struct loop *stop;
+    bool (*is_known)(void *ctx, const char *id);
+    void *ctx;
+    git_indexer *indexer;          // of the pack that is coming in …
+    git_indexer_progress progress; // … which keeps count here
+    git_odb *odb;
+    git_repository *repo; // over odb
+    struct oidset seen;
+    VEC(struct todo {
+        git_oid id;
+        git_object_t type; // ANY: of a tip
+    })
+    todo;
+    uint64_t indexed;
+};
+
+static bool is_stopping(const struct loop *stop)
+{
+    return stop && loop_stopping(stop);
+}
+
+static bool open_odb(struct git_proof *p, struct err *err)
+{
+    int rc = p->odb ? 0 : git_odb_new(&p->odb);
+    if (rc == 0 && !p->repo)
+        rc = git_repository_wrap_odb(&p->repo, p->odb);
+    return rc == 0 || gitrepo_err(rc, err, "an object store");
+}
+
+struct git_proof *git_proof_new(const char *dir, const struct loop *stop)
+{
+    struct git_proof *p = mem_alloc(sizeof(*p));
+    gitrepo_init();
+    p->dir = str_dup(dir);
+    p->stop = stop;
+    return p;
+}
+
+void git_proof_restart(struct git_proof *p)
+{
+    git_repository_free(p->repo);
+    git_odb_free(p->odb);
+    p->repo = NULL;
+    p->odb = NULL;
+    oidset_clear(&p->seen);
+    p->todo.len = 0;
+}
+
+void git_proof_free(struct git_proof *p)
+{
+    if (!p)
+        return;
+    git_proof_restart(p);
+    git_indexer_free(p->indexer);
+    vec_clear(&p->todo);
+    free(p->dir);
+    free(p);
+}
+
+void git_proof_knows(struct git_proof *p, bool (*is_known)(void *ctx, const char *id), void *ctx)
+{
+    p->is_known = is_known;
+    p->ctx = ctx;
+}
+
+uint64_t git_proof_objects(const struct git_proof *p)
+{
+    return p->indexed;
+}
+
+// ---- packs ----
+static bool damaged(int rc, struct err *err)
+{
+    gitrepo_err(rc, err, "Git pack");
+    if (err->kind != ERR_CANCELLED)
+        err->kind = ERR_CORRUPT;
+    return false;
+}
+
+static int on_progress(const git_indexer_progress *progress, void *ctx)
+{
+    const struct git_proof *p = ctx;
+    (void)progress;
+    return is_stopping(p->stop) ? GIT_EUSER : 0;
+}
+
+bool git_proof_begin(struct git_proof *p, struct err *err)
+{
+    git_indexer_options o = {.version = GIT_INDEXER_OPTIONS_VERSION,
+                             .progress_cb = on_progress,
+                             .progress_cb_payload = p};
+    git_indexer_free(p->indexer);
+    p->indexer = NULL;
+    p->progress = (git_indexer_progress){0};
+    // Without a store behind it deltas against objects elsewhere are refused.
+    int rc = git_indexer_new(&p->indexer, p->dir, 0600, NULL, &o);
+    return rc == 0 || gitrepo_err(rc, err, p->dir);
+}
+
+bool git_proof_add(struct git_proof *p, const void *bytes, size_t len, struct err *err)
+{
+    int rc = git_indexer_append(p->indexer, bytes, len, &p->progress);
+    return rc == 0 || damaged(rc, err);
+}
+
+bool git_proof_end(struct git_proof *p, char **index, struct err *err)
+{
+    int rc = git_indexer_commit(p->indexer, &p->progress);
+    if (rc != 0)
+        return damaged(rc, err);
+    p->indexed += p->progress.indexed_objects;
+    CLEANUP(str_freep) char *file = str_printf("pack-%s.idx", git_indexer_name(p->indexer));
+    *index = path_join(p->dir, file);
+    git_indexer_free(p->indexer);
+    p->indexer = NULL;
+    return true;
+}
+
+bool git_proof_use(struct git_proof *p, const char *index, struct err *err)
+{
+    git_odb_backend *backend = NULL;
+    if (!open_odb(p, err))
+        return false;
+    int rc = git_odb_backend_one_pack(&backend, index);
+    if (rc == 0)
+        rc = git_odb_add_backend(p->odb, backend, 1);
+    return rc == 0 || damaged(rc, err);
+}
+
+bool git_proof_file(struct git_proof *p, const char *pack, struct err *err)
+{
+    int fd CLEANUP(fd_closep) = open(pack, O_RDONLY | O_CLOEXEC);
+    CLEANUP(str_freep) char *chunk = mem_alloc(CHUNK);
+    CLEANUP(str_freep) char *index = NULL;
+    ssize_t n = -1;
+    bool ok = git_proof_begin(p, err);
+    while (ok && fd >= 0 && ((n = read(fd, chunk, CHUNK)) > 0 || (n < 0 && errno == EINTR)))
+        ok = n < 0 || git_proof_add(p, chunk, (size_t)n, err);
+    int errnum = errno;
+    if (ok && n < 0)
+        ok = err_set_errno(err, errnum, "read %s", pack);
+    return ok && git_proof_end(p, &index, err) && git_proof_use(p, index, err);
+}
+
+// The SHA-1 that ends a file is that of what is before it: sum, and the 20 bytes before that.
+static bool sum_holds(const char *path, uint8_t sum[SUM_BYTES], uint8_t before[SUM_BYTES],
+                      const struct loop *stop, struct err *err)
+{
+    int fd CLEANUP(fd_closep) = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    CLEANUP(str_freep) char *chunk = mem_alloc(CHUNK);
+    uint8_t got[EVP_MAX_MD_SIZE];
+    if (fd < 0 || fstat(fd, &st) != 0) {
+        int errnum = errno;
+        return err_set_errno(err, errnum, "read %s", path);
+    }
+    off_t body = st.st_size - SUM_BYTES;
+    bool ok = body >= SUM_BYTES;
+    EVP_MD_CTX *md = EVP_MD_CTX_new();
+    ok = ok && EVP_DigestInit_ex(md, EVP_sha1(), NULL) == 1;
+    for (off_t at = 0; ok && at < body;) {
+        size_t want = body - at < (off_t)CHUNK ? (size_t)(body - at) : CHUNK;
+        ssize_t n = pread(fd, chunk, want, at);
+        ok = n > 0 && EVP_DigestUpdate(md, chunk, (size_t)n) == 1 && !is_stopping(stop);
+        at += n > 0 ? n : 0;
+    }
+    ok = ok && EVP_DigestFinal_ex(md, got, NULL) == 1 &&
+         pread(fd, sum, SUM_BYTES, body) == SUM_BYTES &&
+         pread(fd, before, SUM_BYTES, body - SUM_BYTES) == SUM_BYTES &&
+         !memcmp(got, sum, SUM_BYTES);
+    EVP_MD_CTX_free(md);
+    if (is_stopping(stop))
+        return err_set(err, ERR_CANCELLED, "interrupted");
+    return ok || err_set(err, ERR_CORRUPT, "%s is damaged: git fsck tells more", path);
+}
+
+bool git_proof_indexed(struct git_proof *p, const char *pack, struct err *err)
+{
+    uint8_t of_pack[SUM_BYTES];
+    uint8_t of_index[SUM_BYTES];
+    uint8_t ignored[SUM_BYTES];
+    uint8_t named[SUM_BYTES]; // the index ends with the pack's sum, and its own
+    CLEANUP(str_freep) char *index = str_printf("%.*s.idx", (int)(strlen(pack) - 5), pack);
+    if (!sum_holds(pack, of_pack, ignored, p->stop, err) ||
+        !sum_holds(index, of_index, named, p->stop, err))
+        return false;
+    if (memcmp(named, of_pack, SUM_BYTES) != 0)
+        return err_set(err, ERR_CORRUPT, "%s is the index of another pack", index);
+    return git_proof_use(p, index, err);
+}
+
+// ---- what refs lead to ----
+static void push(struct git_proof *p, const git_oid *id, git_object_t type)
+{
+    if (oidset_add(&p->seen, id))
+        *vec_push(&p->todo) = (struct todo){*id, type};
+}
+
+static bool missing(const git_oid *id, struct err *err)
+{
+    char hex[41];
+    git_oid_tostr(hex, sizeof(hex), id);
+    return err_set(err, ERR_CORRUPT, "object %s, which its history leads to, is not there", hex);
+}
+
+static bool add_tree(struct git_proof *p, git_repository *r, const git_oid *id, struct err *err)
+{
+    git_tree *t = NULL;
+    int rc = git_tree_lookup(&t, r, id);
+    if (rc != 0)
+        return damaged(rc, err);
+    for (size_t i = 0; i < git_tree_entrycount(t); i++) {
+        const git_tree_entry *e = git_tree_entry_byindex(t, i);
+        if (git_tree_entry_type(e) != GIT_OBJECT_COMMIT) // a submodule's is another repository's
+            push(p, git_tree_entry_id(e), git_tree_entry_type(e));
+    }
+    git_tree_free(t);
+    return true;
+}
+
+static bool add_commit(struct git_proof *p, const git_oid *id, struct err *err)
+{
+    git_commit *c = NULL;
+    int rc = git_commit_lookup(&c, p->repo, id);
+    if (rc != 0)
+        return damaged(rc, err);
+    push(p, git_commit_tree_id(c), GIT_OBJECT_TREE);
+    for (unsigned i = 0; i < git_commit_parentcount(c); i++)
+        push(p, git_commit_parent_id(c, i), GIT_OBJECT_COMMIT);
+    git_commit_free(c);
+    return true;
+}
+
+static bool add_tag(struct git_proof *p, const git_oid *id, struct err *err)
+{
+    git_tag *t = NULL;
+    int rc = git_tag_lookup(&t, p->repo, id);
+    if (rc != 0)
+        return damaged(rc, err);
+    push(p, git_tag_target_id(t), git_tag_target_type(t));
+    git_tag_free(t);
+    return true;
+}
+
+static bool is_known(const struct git_proof *p, const git_oid *id)
+{
+    char hex[41];
+    git_oid_tostr(hex, sizeof(hex), id);
+    return p->is_known && p->is_known(p->ctx, hex);
+}
+
+static bool visit(struct git_proof *p, const struct todo *x, struct err *err)
+{
+    git_object_t type = GIT_OBJECT_INVALID;
+    size_t size = 0;
+    if (is_stopping(p->stop))
+        return err_set(err, ERR_CANCELLED, "interrupted");
+    if (x->type == GIT_OBJECT_BLOB)
+        return git_odb_exists(p->odb, &x->id) || missing(&x->id, err);
+    // Only commits, tags and what refs name can be known: they were tips once.
+    if (x->type != GIT_OBJECT_TREE && is_known(p, &x->id))
+        return true;
+    int rc = git_odb_read_header(&size, &type, p->odb, &x->id);
+    if (rc == GIT_ENOTFOUND)
+        return missing(&x->id, err);
+    if (rc != 0)
+        return damaged(rc, err);
+    if (x->type != GIT_OBJECT_ANY && type != x->type)
+        return err_set(err, ERR_CORRUPT, "an object of a history is of another type than is said");
+    if (type != GIT_OBJECT_BLOB && size > MAX_TREE_BYTES)
+        return err_set(err, ERR_INVALID, "a commit, tag or tree of %zu bytes", size);
+    if (type == GIT_OBJECT_TREE)
+        return add_tree(p, p->repo, &x->id, err);
+    if (type == GIT_OBJECT_COMMIT)
+        return add_commit(p, &x->id, err);
+    return type == GIT_OBJECT_BLOB || add_tag(p, &x->id, err);
+}
+
+bool git_proof_tip(struct git_proof *p, const char *id, struct err *err)
+{
+    git_oid oid;
+    if (git_oid_fromstr(&oid, id) != 0)
+        return err_set(err, ERR_CORRUPT, "%.80s is no object id", id);
+    if (!open_odb(p, err))
+        return false;
+    push(p, &oid, GIT_OBJECT_ANY);
+    while (p->todo.len) {
+        struct todo x = p->todo.v[--p->todo.len];
+        if (!visit(p, &x, err))
+            return false;
+    }
+    return true;
+}
+
+bool git_proof_known_files(struct git_proof *p, git_repository *r, const git_oid *commit,
+                           struct err *err)
+{
+    git_commit *c = NULL;
+    int rc = git_commit_lookup(&c, r, commit);
+    if (rc != 0)
+        return damaged(rc, err);
+    push(p, git_commit_tree_id(c), GIT_OBJECT_TREE);
+    git_commit_free(c);
+    while (p->todo.len) {
+        struct todo x = p->todo.v[--p->todo.len];
+        if (x.type == GIT_OBJECT_TREE && !add_tree(p, r, &x.id, err))
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the proof of packs (source.h) does for those who hold a repository.
+#ifndef SOURCE_GITPROOF_H
+#define SOURCE_GITPROOF_H
+
+#include <git2.h>
+
+#include "source/source.h"
+
+// Ids that need not be in the packs, with all they lead to. May be called very often.
+void git_proof_knows(struct git_proof *p, bool (*is_known)(void *ctx, const char *id), void *ctx);
+// The files of a known commit of r, which what comes after it shares.
+MUST_CHECK bool git_proof_known_files(struct git_proof *p, git_repository *r, const git_oid *commit,
+                                      struct err *err);
+// A pack that was indexed when it came, with its index beside it: both are still what they were
+// then, by the sums in them.
+MUST_CHECK bool git_proof_indexed(struct git_proof *p, const char *pack, struct err *err);
+// A pack that was just made: it is indexed.
+MUST_CHECK bool git_proof_file(struct git_proof *p, const char *pack, struct err *err);
+
+#endif

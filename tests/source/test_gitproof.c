@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The proof of Git packs against what real ones look like when they are damaged: every way of not
+// being whole is found, and named.
+#include "source/gitproof.h"
+
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "source/gitrepo.h"
+#include "tests/test.h"
+
+// A history with tags, a submodule and a merge; "whole.pack" has all of it, "holes.pack" all but
+// one file, "thin.pack" the last commit as deltas against the one before.
+static const char make_all[] =
+    "set -e; cd '%s'; export HOME=$PWD GIT_CONFIG_NOSYSTEM=1\n"
+    "g() { git -c user.name=t -c user.email=t@example.com \"$@\"; }\n"
+    "git init -q -b main r; cd r\n"
+    "seq 2000 >long; mkdir d; echo 1 >d/one; echo keep >d/hole; g add .; g commit -qm 1\n"
+    "g update-index --add --cacheinfo 160000,1111111111111111111111111111111111111111,sub\n"
+    "g commit -qm 2; g tag -a -m x tagged; g tag -a -m y again tagged 2>/dev/null\n"
+    "g checkout -q -b side HEAD~1; echo s >side; g add .; g commit -qm s\n"
+    "g checkout -q main; g merge -q -m m side; git rev-parse HEAD >../old\n"
+    "seq 2001 >long; echo 2 >d/two; g commit -qam 3; git rev-parse HEAD >../new\n"
+    "git rev-parse again >../tag; git rev-parse HEAD:d/hole >../hole\n"
+    "git rev-list --all --objects | cut -d' ' -f1 >../all\n"
+    "git pack-objects -q --stdout <../all >../whole.pack\n"
+    "grep -v \"$(cat ../hole)\" ../all | git pack-objects -q --stdout >../holes.pack\n"
+    "printf '%%s\\n^%%s\\n' HEAD HEAD~1 | git pack-objects -q --revs --thin --stdout "
+    ">../thin.pack\n"
+    "printf '%%s\\n^%%s\\n' HEAD HEAD~1 | git pack-objects -q --revs --stdout >../increment.pack\n"
+    "git repack -qad; cp .git/objects/pack/*.pack ../kept.pack; cp .git/objects/pack/*.idx "
+    "../kept.idx; chmod u+w ../kept.*\n";
+
+struct fixture {
+    char *dir, *work;
+    struct git_proof *p;
+};
+
+static char *at(const struct fixture *f, const char *name)
+{
+    return path_join(f->dir, name);
+}
+
+static void id_of(const struct fixture *f, const char *name, char hex[41])
+{
+    CLEANUP(str_freep) char *path = at(f, name);
+    struct buf b CLEANUP(buf_clear) = {0};
+    struct err err = {0};
+    assert_true(file_read(path, 100, &b, &err));
+    assert_true(b.len >= 40);
+    memcpy(hex, b.p, 40);
+    hex[40] = 0;
+}
+
+static int set_up(void **s)
+{
+    struct fixture *f = mem_alloc(sizeof(*f));
+    struct err err = {0};
+    if (!dir_make_temp("regrow-proof", &f->dir, &err))
+        return -1;
+    CLEANUP(str_freep) char *script = str_printf(make_all, f->dir);
+    if (system(script) != 0)
+        return -1;
+    f->work = at(f, "work");
+    if (!dir_make(f->work, 0700, &err))
+        return -1;
+    f->p = git_proof_new(f->work, NULL);
+    *s = f;
+    return 0;
+}
+
+static int tear_down(void **s)
+{
+    struct fixture *f = *s;
+    git_proof_free(f->p);
+    dir_temp_cleanup(&f->dir);
+    free(f->work);
+    free(f);
+    return 0;
+}
+
+static bool take(struct fixture *f, const char *pack, struct err *err)
+{
+    CLEANUP(str_freep) char *path = at(f, pack);
+    return git_proof_file(f->p, path, err);
+}
+
+static bool leads(struct fixture *f, const char *name, struct err *err)
+{
+    char hex[41];
+    id_of(f, name, hex);
+    return git_proof_tip(f->p, hex, err);
+}
+
+static void whole(void **s)
+{
+    struct fixture *f = *s;
+    struct err err = {0};
+    if (!take(f, "whole.pack", &err) || !leads(f, "new", &err) || !leads(f, "tag", &err))
+        fail_msg("%s", err.msg);
+    assert_true(git_proof_objects(f->p) > 15);
+    git_proof_restart(f->p); // nothing is there any more
+    assert_false(leads(f, "new", &err));
+    err_clear(&err);
+}
+
+static void with_a_hole(void **s)
+{
+    struct fixture *f = *s;
+    struct err err = {0};
+    char hole[41];
+    id_of(f, "hole", hole);
+    assert_true(take(f, "holes.pack", &err));
+    assert_false(leads(f, "new", &err));
+    assert_int_equal(err.kind, ERR_CORRUPT);
+    assert_non_null(strstr(err.msg, hole));
+    err_clear(&err);
+}
+
+static void thin(void **s)
+{
+    struct fixture *f = *s;
+    struct err err = {0};
+    assert_false(take(f, "thin.pack", &err));
+    assert_int_equal(err.kind, ERR_CORRUPT);
+    err_clear(&err);
+}
+
+static bool knows_old(void *ctx, const char *id)
+{
+    return !strcmp(ctx, id);
+}
+
+// What is known need not be there: the old commit, and what of its files the new one shares.
+static void increment(void **s)
+{
+    struct fixture *f = *s;
+    struct err err = {0};
+    char old[41];
+    git_oid oid;
+    git_repository *r = NULL;
+    CLEANUP(str_freep) char *path = at(f, "r");
+    id_of(f, "old", old);
+    assert_true(take(f, "increment.pack", &err));
+    git_proof_knows(f->p, knows_old, old);
+    assert_false(leads(f, "new", &err));
+    err_clear(&err);
+    git_proof_restart(f->p);
+    assert_true(take(f, "increment.pack", &err));
+    assert_int_equal(git_oid_fromstr(&oid, old), 0);
+    assert_true(gitrepo_open_local(path, &r, &err));
+    if (!git_proof_known_files(f->p, r, &oid, &err) || !leads(f, "new", &err))
+        fail_msg("%s", err.msg);
+    git_repository_free(r);
+}
+
+static void flip(const struct fixture *f, const char *name, size_t where)
+{
+    CLEANUP(str_freep) char *path = at(f, name);
+    struct buf b CLEANUP(buf_clear) = {0};
+    struct err err = {0};
+    assert_true(file_read(path, 1 << 20, &b, &err));
+    b.p[where % b.len] ^= 4;
+    assert_true(file_replace(path, b.p, b.len, 0600, &err));
+}
+
+// Every byte of a pack counts, for the indexer as for the sums.
+static void damaged(void **s)
+{
+    struct fixture *f = *s;
+    struct err err = {0};
+    CLEANUP(str_freep) char *kept = at(f, "kept.pack");
+    if (!git_proof_indexed(f->p, kept, &err) || !leads(f, "new", &err))
+        fail_msg("%s", err.msg);
+    for (size_t i = 4; i < 2000; i += 97) {
+        git_proof_restart(f->p);
+        flip(f, "whole.pack", i);
+        flip(f, "kept.pack", i);
+        if (take(f, "whole.pack", &err))
+            fail_msg("byte %zu of the pack may be anything", i);
+        assert_int_equal(err.kind, ERR_CORRUPT);
+        err_clear(&err);
+        assert_false(git_proof_indexed(f->p, kept, &err));
+        assert_int_equal(err.kind, ERR_CORRUPT);
+        err_clear(&err);
+        flip(f, "whole.pack", i);
+        flip(f, "kept.pack", i);
+    }
+    flip(f, "kept.idx", 500);
+    assert_false(git_proof_indexed(f->p, kept, &err));
+    assert_int_equal(err.kind, ERR_CORRUPT);
+    err_clear(&err);
+}
+
+static void foreign_index(void **s)
+{
+    struct fixture *f = *s;
+    struct err err = {0};
+    CLEANUP(str_freep) char *kept = at(f, "kept.pack");
+    CLEANUP(str_freep)
+    char *script = str_printf("cd '%s' && cp whole.pack kept.pack && git index-pack -o o.idx "
+                              "increment.pack >log && cp -f o.idx kept.idx",
+                              f->dir);
+    assert_int_equal(system(script), 0);
+    assert_false(git_proof_indexed(f->p, kept, &err));
+    assert_int_equal(err.kind, ERR_CORRUPT);
+    err_clear(&err);
+}
+
+// ---- gitrepo_packs proves what it hands out ----
+static bool knows_none(void *ctx, const char *id)
+{
+    (void)ctx;
+    (void)id;
+    return false;
+}
+
+static void packs(struct fixture *f, const char *damage, const char *said)
+{
+    struct err err = {0};
+    struct git_refs refs = {0};
+    struct strv files = {0};
+    git_repository *r = NULL;
+    CLEANUP(str_freep) char *head = NULL;
+    CLEANUP(str_freep) char *path = at(f, "r");
+    CLEANUP(str_freep) char *new = at(f, "new.pack");
+    CLEANUP(str_freep) char *script = str_printf("cd '%s' && %s", path, damage);
+    struct loop *l CLEANUP(loop_freep) = loop_new(NULL);
+    struct gitpack_opts o = {.is_known = knows_none, .increment = new, .stop = l};
+    assert_int_equal(system(script), 0);
+    bool ok = gitrepo_open_local(path, &r, &err) && gitrepo_refs_whole(r, &refs, &head, &err) &&
+              gitrepo_packs(r, &refs, &o, &files, &err);
+    if (!said && !ok)
+        fail_msg("%s", err.msg);
+    if (said && (ok || !strstr(err.msg, said)))
+        fail_msg("%s: %s", damage, ok ? "nothing was said" : err.msg);
+    git_repository_free(r);
+    git_refs_clear(&refs);
+    strv_clear(&files);
+    err_clear(&err);
+}
+
+static void of_a_repository(void **s)
+{
+    struct fixture *f = *s;
+    packs(f, "true", NULL);
+    packs(f,
+          "p=$(ls .git/objects/pack/*.pack) && chmod u+w $p && printf X | dd of=$p bs=1 "
+          "seek=$(($(stat -c %s $p) - 200)) conv=notrunc 2>log", // in a file
+          "is damaged");
+    packs(f,
+          "rm -f .git/objects/pack/* && p=.git/objects/pack/pack-1 && "
+          "git index-pack -o $p.idx ../holes.pack >log && cp ../holes.pack $p.pack",
+          "is not there");
+}
+
+static void sha256(void **s)
+{
+    struct fixture *f = *s;
+    packs(f, "rm -rf .git && git init -q --object-format=sha256 .", "SHA-256");
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(whole),         TEST(with_a_hole),     TEST(thin),  TEST(increment), TEST(damaged),
+        TEST(foreign_index), TEST(of_a_repository), TEST(sha256)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
