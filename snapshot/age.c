@@ -367,3 +367,11 @@ bool age_is_passphrase(const void *in, size_t len, bool *out, struct err *err)
     *out = h.stanzas[0].kind == AGE_STANZA_SCRYPT; // which stands alone
     return true;
 }
+
+bool age_check_single(const void *in, size_t len, struct err *err)
+{
+    struct age_header h;
+    return age_header_parse(in, len, &h, err) &&
+           ((h.n == 1 && h.stanzas[0].kind == AGE_STANZA_X25519) ||
+            err_set(err, ERR_CORRUPT, "the age file is not sealed to one key alone"));
+}

@@ -273,7 +273,9 @@ bool pack_open(const struct age_keys *keys, const void *p, size_t len, struct pa
                struct err *err)
 {
     reset(out);
-    if (check_size(len, err) && age_open(keys, p, len, PACK_MAX_BYTES, &out->stream, err) &&
+    // Whoever made a pack readable to somebody else too did not make it as the format says.
+    if (check_size(len, err) && age_check_single(p, len, err) &&
+        age_open(keys, p, len, PACK_MAX_BYTES, &out->stream, err) &&
         parse(out->stream.p, out->stream.len, out, err))
         return true;
     pack_clear(out);

@@ -62,8 +62,8 @@ struct pack {
     struct buf stream;              // private: what age gave
     VEC(struct pack_entry) entries; // offsets are sums of earlier lengths
 };
-// Bounds first; anything off is CORRUPT, no identity that fits DENIED. The caller has compared the
-// name before.
+// Bounds first; anything off is CORRUPT, a second recipient too; no identity that fits DENIED. The
+// caller has compared the name before.
 MUST_CHECK bool pack_open(const struct age_keys *keys, const void *p, size_t len, struct pack *out,
                           struct err *err);
 // The zstd part alone (after age): for the builder's own check and for fuzzing.

@@ -23,6 +23,10 @@ struct reader_pack {
     struct pack open;                 // entries.len 0: not open
     unsigned long long used;          // when it was last needed
 };
+struct git_pack_of { // its pieces lie in packs first .. first + n - 1
+    char *name;
+    size_t first, n;
+};
 struct reader {
     struct repo *r;
     char *chain;
@@ -33,15 +37,31 @@ struct reader {
     VEC(struct reader_pack) packs;
     VEC(struct location) locations;
     struct idmap map; // id -> position in locations
+    VEC(struct git_pack_of) git;
     unsigned long long clock;
     unsigned n_open;
 };
 
-static void add_batch(struct reader *r, const struct index *x)
+// Packs of one number follow each other.
+static void note_git(struct reader *r, const struct index_pack *p, bool is_first,
+                     const struct sha256 *index)
+{
+    CLEANUP(str_freep) char *hex = hex_encode(index->b, sizeof(index->b));
+    CLEANUP(str_freep) char *name = str_printf("%s/%d", hex, p->git);
+    if (!is_first && str_eq(r->git.v[r->git.len - 1].name, name))
+        r->git.v[r->git.len - 1].n++;
+    else
+        *vec_push(&r->git) = (struct git_pack_of){TAKE(name), r->packs.len, 1};
+}
+
+static void add_batch(struct reader *r, const struct index *x, const struct sha256 *name)
 {
     size_t first = r->packs.len;
-    for (size_t i = 0; i < x->packs.len; i++)
+    for (size_t i = 0; i < x->packs.len; i++) {
+        if (x->packs.v[i].git >= 0)
+            note_git(r, &x->packs.v[i], i == 0, name);
         vec_push(&r->packs)->info = x->packs.v[i];
+    }
     uint32_t offset = 0;
     uint16_t pack = INDEX_NO_PACK;
     for (size_t i = 0; i < x->records.len; i++) {
@@ -74,7 +94,7 @@ bool reader_open(struct repo *repo, const char *chain, const struct entry *snaps
     if (!ok)
         return false;
     for (size_t i = 0; i < r->batches.v.len; i++)
-        add_batch(r, &r->batches.v.v[i]);
+        add_batch(r, &r->batches.v.v[i], &r->batches.names.v[i]);
     *out = TAKE(r);
     return true;
 }
@@ -89,6 +109,9 @@ void reader_free(struct reader *r)
     }
     vec_clear(&r->packs);
     vec_clear(&r->locations);
+    for (size_t i = 0; i < r->git.len; i++)
+        free(r->git.v[i].name);
+    vec_clear(&r->git);
     idmap_clear(&r->map);
     batches_clear(&r->batches);
     age_identities_clear(&r->ids);
@@ -254,6 +277,27 @@ bool reader_file(struct reader *r, const json_t *file, reader_sink_fn sink, void
     if (ok && (!want || size < 0 || got != (uint64_t)size || strcmp(want, is) != 0))
         ok = err_set(err, ERR_CORRUPT, "a file read back is not the one that was stored");
     return ok;
+}
+
+size_t reader_git_count(const struct reader *r)
+{
+    return r->git.len;
+}
+
+const char *reader_git_name(const struct reader *r, size_t i)
+{
+    return r->git.v[i].name;
+}
+
+bool reader_git_pack(struct reader *r, size_t i, reader_sink_fn sink, void *ctx, struct err *err)
+{
+    const struct git_pack_of *g = &r->git.v[i];
+    for (size_t k = g->first; k < g->first + g->n; k++) {
+        struct reader_pack *p = &r->packs.v[k];
+        if (!need_pack(r, p, err) || !sink(ctx, p->open.content.p, p->open.content.len, err))
+            return false;
+    }
+    return true;
 }
 
 // ---- all of it ----

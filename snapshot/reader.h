@@ -28,6 +28,12 @@ MUST_CHECK bool reader_root(struct reader *r, json_t **out, struct err *err);
 typedef bool (*reader_sink_fn)(void *ctx, const void *p, size_t len, struct err *err);
 MUST_CHECK bool reader_file(struct reader *r, const json_t *file, reader_sink_fn sink, void *ctx,
                             struct err *err);
+// Git packs in force (docs/repository-format.md section 5), oldest first: how many; what one is
+// called in every snapshot that has it ("index file/number", borrowed); its bytes in order to sink.
+size_t reader_git_count(const struct reader *r);
+const char *reader_git_name(const struct reader *r, size_t i);
+MUST_CHECK bool reader_git_pack(struct reader *r, size_t i, reader_sink_fn sink, void *ctx,
+                                struct err *err);
 // Every blob of every pack in turn (verify, copy). progress in content bytes.
 struct reader_stats {
     uint64_t packs, blobs, content, stored;

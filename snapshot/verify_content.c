@@ -179,7 +179,7 @@ bool verify_content(struct verifying *v, const struct entry *e, const struct age
     bool all_good = true;
     if (!reader_open(v->r, v->l->chain, e, id, &rd, err) || !open_packs(v, e, rd, &all_good, err))
         return false;
-    return !all_good || follow(v, rd, &e->snapshot.root, err);
+    return !all_good || (follow(v, rd, &e->snapshot.root, err) && verify_git(v, rd, err));
 }
 
 void verify_content_clear(struct verifying *v)
@@ -195,4 +195,5 @@ void verify_content_clear(struct verifying *v)
     strv_clear(&v->packs_done);
     strv_clear(&v->packs_bad);
     strv_clear(&v->files_done);
+    verify_git_clear(v);
 }

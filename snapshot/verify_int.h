@@ -4,11 +4,13 @@
 //
 //   verify.c          which files; their bytes; index boxes
 //   verify_content.c  packs opened, ids computed, references followed, files put together
+//   verify_git.c      Git packs indexed, and everything their refs lead to followed
 #ifndef SNAPSHOT_VERIFY_INT_H
 #define SNAPSHOT_VERIFY_INT_H
 
 #include "snapshot/idmap.h"
 #include "snapshot/reader.h"
+#include "source/source.h"
 
 struct needed_file {
     char *name;
@@ -31,6 +33,11 @@ struct verifying {
     struct idmap lists;     // id of a list -> position in refs
     VEC(struct list_refs) refs;
     struct strv files_done; // hex of files that were put together
+    // verify_git.c:
+    char *git_dir;           // private: index files of all Git packs
+    struct git_proof *proof; // of those of the last snapshot that was looked at
+    json_t *git_index;       // name of a Git pack -> its index file
+    json_t *git_used;        // names of those the proof uses
 };
 
 void verify_problem(struct verifying *v, uint64_t seq, const char *text);
@@ -39,5 +46,9 @@ bool verify_goes_on(struct verifying *v, uint64_t seq, struct err *err);
 MUST_CHECK bool verify_content(struct verifying *v, const struct entry *e,
                                const struct age_identity *id, struct err *err);
 void verify_content_clear(struct verifying *v);
+
+// The Git packs in force hold all that the refs of its repositories lead to.
+MUST_CHECK bool verify_git(struct verifying *v, struct reader *rd, struct err *err);
+void verify_git_clear(struct verifying *v);
 
 #endif

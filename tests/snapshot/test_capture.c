@@ -317,6 +317,27 @@ static void expect_same_git(struct fixture *f, const struct entry *e, struct ope
 }
 
 // ---- the tests ----
+// With the key: every pack, every reference, and Git indexed and followed.
+static void expect_verified(struct fixture *f)
+{
+    struct age_identities ids = {0};
+    struct verify_opts o = {.identities = &ids};
+    struct verify_result v = {0};
+    struct log_opts lo = {0};
+    struct log l = {0};
+    struct err err = {0};
+    *vec_push(&ids.v) = kit_identity(1);
+    if (!log_read(&f->repo, PROD, &lo, &l, &err) || !repo_verify(&f->repo, &l, &o, &v, &err))
+        fail_msg("%s", err.msg);
+    if (v.problems.len)
+        fail_msg("%s", v.problems.v[0]);
+    assert_int_equal(v.level, VERIFY_CONTENT);
+    assert_true(v.git_objects > 10);
+    verify_result_clear(&v);
+    log_clear(&l);
+    age_identities_clear(&ids);
+}
+
 static void everything_comes_back(void **state)
 {
     struct fixture *f = *state;
@@ -368,6 +389,7 @@ static void everything_comes_back(void **state)
     CLEANUP(json_freep) json_t *barrier = json_string("barrier web Sync -1");
     assert_true(has_edge(graph, me, barrier, "wave"));
     expect_same_git(f, &e, &o);
+    expect_verified(f);
     close_snapshot(&o);
     entry_clear(&e);
     capture_report_clear(&report);
@@ -518,6 +540,38 @@ static void host_gone(void **state)
     capture_report_clear(&report);
 }
 
+// A clone that rotted: what is recorded was looked through, so it is unknown; never recorded.
+static void git_rotten(void **state)
+{
+    static const struct {
+        const char *damage, *mend, *says;
+    } cases[] = {
+        {"cd apps; git repack -qad; rm -rf ../kept; cp -r .git/objects ../kept; "
+         "p=$(ls .git/objects/pack/*.pack); chmod u+w $p; "
+         "printf X | dd of=$p bs=1 seek=$(($(stat -c %s $p) - 90)) conv=notrunc 2>log",
+         "cd apps; rm -rf .git/objects; cp -r ../kept .git/objects", "apps"},
+        {"cd apps; git rev-parse HEAD~0 >.git/shallow", "cd apps; rm .git/shallow", "shallow"},
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct capture_report report = {0};
+        shell(f, cases[i].damage);
+        struct entry e = snapshot(f, &report);
+        assert_false(e.snapshot.is_good);
+        assert_true(strv_has(&e.snapshot.why, "unknown-source"));
+        assert_non_null(strstr(report.warnings.v[report.warnings.len - 1], cases[i].says));
+        entry_clear(&e);
+        capture_report_clear(&report);
+        shell(f, cases[i].mend);
+        e = snapshot(f, &report);
+        if (!e.snapshot.is_good)
+            fail_msg("%s", report.warnings.v[0]);
+        entry_clear(&e);
+        capture_report_clear(&report);
+    }
+    expect_verified(f);
+}
+
 // A repository emptied by mistake: suspect, and suspect still when it stays so.
 static void emptied(void **state)
 {
@@ -590,6 +644,7 @@ static void many_commits(void **state)
     unsigned packs = write_packs(f, &e, &o, dir);
     assert_true(packs >= 4 && packs <= 9);
     expect_same_git(f, &e, &o);
+    expect_verified(f);
     close_snapshot(&o);
     entry_clear(&e);
     capture_report_clear(&report);
@@ -645,6 +700,7 @@ int main(void)
                                        TEST(sources_come_back),
                                        TEST(increments),
                                        TEST(host_gone),
+                                       TEST(git_rotten),
                                        TEST(emptied),
                                        TEST(chart_broken),
                                        TEST(many_commits),

@@ -392,6 +392,37 @@ static void another_identity(void **s)
     assert_int_equal(open_kind(&keys, b.p, b.len), ERR_DENIED);
 }
 
+// Opens for whoever made it so too: not a pack.
+static void second_recipient(void **s)
+{
+    (void)s;
+    struct test_chain c CLEANUP(test_chain_clear) = {0};
+    test_chain_init(&c);
+    struct buf sealed CLEANUP(buf_clear) = {0};
+    struct buf stream CLEANUP(buf_clear) = {0};
+    struct buf again CLEANUP(buf_clear) = {0};
+    struct err err = {0};
+    struct age_identity other;
+    uint8_t both[2][KEY_BYTES];
+    CLEANUP(pack_builder_freep) struct pack_builder *b = pack_builder_new('o');
+    age_identity_new(&other);
+    memcpy(both[0], c.identity.public, KEY_BYTES);
+    memcpy(both[1], other.public, KEY_BYTES);
+    pack_add(b, 'o', OBJECT_A, strlen(OBJECT_A));
+    seal(&c, b, &sealed);
+    assert_true(age_open(&c.keys, sealed.p, sealed.len, PACK_MAX_BYTES, &stream, &err));
+    for (size_t n = 1; n <= 2; n++) {
+        buf_reset(&again);
+        assert_true(age_seal(both, n, stream.p, stream.len, &again, NULL, &err));
+        struct pack p = {0};
+        bool ok = pack_open(&c.keys, again.p, again.len, &p, &err);
+        assert_int_equal(ok, n == 1);
+        assert_true(ok || err.kind == ERR_CORRUPT);
+        err_clear(&err);
+        pack_clear(&p);
+    }
+}
+
 // A stream made by hand: frames of what is given, then a table.
 struct stream {
     struct buf b;
@@ -697,6 +728,7 @@ int main(void)
         cmocka_unit_test(no_recipient),
         cmocka_unit_test(any_byte_changed),
         cmocka_unit_test(another_identity),
+        cmocka_unit_test(second_recipient),
         cmocka_unit_test(tables),
         cmocka_unit_test(padding),
         cmocka_unit_test(what_ends_a_stream),

@@ -4,6 +4,11 @@
 // snapshot a damage harms is named.
 #include "snapshot/reader.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "gitops/gitops.h"
 #include "tests/snapshot/snapkit.h"
 #include "tests/test.h"
 
@@ -191,13 +196,131 @@ static void none_of_that_number(void **state)
     repo_close(&r);
 }
 
+// ---- Git: the packs are indexed, and the refs followed through them ----
+
+static const char make_git[] =
+    "set -e; cd '%s'; export HOME=$PWD GIT_CONFIG_NOSYSTEM=1; git init -q -b main r; cd r\n"
+    "for i in 1 2 3; do echo $i >$i; git add .; git -c user.name=t -c user.email=t@example.com "
+    "commit -qm $i; git rev-parse HEAD >../$i; done\n"
+    "git rev-list --all --objects | cut -d' ' -f1 | git pack-objects -q --stdout >../whole.pack\n"
+    "git rev-list --all --objects | cut -d' ' -f1 | grep -v $(git rev-parse HEAD:2) | "
+    "git pack-objects -q --stdout >../holes.pack\n"
+    "head -c 200 ../whole.pack >../cut.pack\n";
+
+struct git_case {
+    const char *pack; // a file in dir
+    const char *tip;  // a file with an id, or the id itself
+    const char *says; // NULL: nothing is wrong
+};
+
+static void tip_of(const char *dir, const char *tip, char hex[41])
+{
+    CLEANUP(str_freep) char *path = path_join(dir, tip);
+    struct buf b CLEANUP(buf_clear) = {0};
+    struct err err = {0};
+    if (strlen(tip) < 40 && file_read(path, 100, &b, &err))
+        tip = b.p;
+    err_clear(&err);
+    snprintf(hex, 41, "%.40s", tip);
+}
+
+static struct blob_id add_list(struct writer *w, char kind, json_t *v_take)
+{
+    struct buf b CLEANUP(buf_clear) = {0};
+    canon_write(v_take, &b);
+    buf_char(&b, '\n');
+    json_decref(v_take);
+    return writer_add(w, kind, b.p, b.len);
+}
+
+static json_t *ref_to(const struct blob_id *id)
+{
+    char hex[33];
+    blob_id_hex(id, hex);
+    return json_pack("{s:s, s:s}", "url", "x", "blob", hex);
+}
+
+static void write_git(struct repo *r, const char *dir, const struct git_case *g)
+{
+    struct credential job = snap_kit_job("writer");
+    struct writer_opts o = {.job = &job};
+    struct entry e = {.kind = ENTRY_SNAPSHOT};
+    struct entry out = {0};
+    struct err err = {0};
+    char tip[41];
+    json_t *file = NULL;
+    CLEANUP(writer_freep) struct writer *w = NULL;
+    CLEANUP(str_freep) char *pack = path_join(dir, g->pack);
+    tip_of(dir, g->tip, tip);
+    if (!writer_begin(r, &o, &w, &err) || !writer_add_file(w, pack, 0, &file, &err))
+        fail_msg("%s", err.msg);
+    json_decref(file);
+    struct blob_id list =
+        add_list(w, 'l',
+                 json_pack("{s:s, s:s, s:s, s:[{s:s, s:s}]}", "type", "regrow repository v1", "url",
+                           "x", "format", "sha1", "refs", "name", "refs/heads/main", "id", tip));
+    list = add_list(
+        w, 'l',
+        json_pack("{s:s, s:[o]}", "type", "regrow repositories v1", "repositories", ref_to(&list)));
+    e.snapshot.root =
+        add_list(w, 'r', json_pack("{s:s, s:o}", "type", "regrow root v1", "git", ref_to(&list)));
+    e.snapshot.is_good = true;
+    if (!writer_commit(w, &e.snapshot, &out, &err))
+        fail_msg("%s", err.msg);
+    entry_clear(&e);
+    entry_clear(&out);
+    credential_clear(&job);
+}
+
+// Several in one chain: what the first has proved does not hide what the next one lacks.
+static void git_connects(void **state)
+{
+    (void)state;
+    static const struct git_case cases[] = {
+        {"whole.pack", "2", NULL},
+        {"whole.pack", "3", NULL},
+        {"holes.pack", "1", NULL},
+        {"whole.pack", "1111111111111111111111111111111111111111", "is not there"},
+        {"whole.pack", "no id", "is no object id"},
+    };
+    static const struct git_case bad[] = {
+        {"holes.pack", "3", "is not there"},
+        {"cut.pack", "3", "Git pack 0"},
+    };
+    struct err err = {0};
+    struct repo r;
+    char *dir CLEANUP(dir_temp_cleanup) = NULL;
+    assert_true(dir_make_temp("regrow-verify-test", &dir, &err));
+    CLEANUP(str_freep) char *script = str_printf(make_git, dir);
+    assert_int_equal(system(script), 0);
+    log_kit_open(log_kit_store(true), &r);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        write_git(&r, dir, &cases[i]);
+    struct verify_result v = verify(&r, true, false, false, 0);
+    assert_int_equal(v.git_objects, 9 + 8);
+    assert_int_equal(v.problems.len, 2);
+    assert_non_null(strstr(v.problems.v[0], "snapshot 4: x: refs/heads/main: object 11111"));
+    assert_non_null(strstr(v.problems.v[1], "snapshot 5"));
+    verify_result_clear(&v);
+    repo_close(&r);
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        log_kit_open(log_kit_store(true), &r);
+        write_git(&r, dir, &bad[i]);
+        v = verify(&r, true, false, false, 0);
+        assert_int_equal(v.problems.len, 1);
+        if (!strstr(v.problems.v[0], bad[i].says))
+            fail_msg("%s", v.problems.v[0]);
+        verify_result_clear(&v);
+        repo_close(&r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whole),
-        cmocka_unit_test(damage),
-        cmocka_unit_test(dangling),
-        cmocka_unit_test(none_of_that_number),
+        cmocka_unit_test(whole),        cmocka_unit_test(damage),
+        cmocka_unit_test(dangling),     cmocka_unit_test(none_of_that_number),
+        cmocka_unit_test(git_connects),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
