@@ -267,11 +267,13 @@ bool run_execute(struct run *r, struct err *err)
     settle(r, ok ? SETTLE_MS : SETTLE_STOPPED_MS);
     if (ok && !r->sum.is_timed_out)
         ok = prune_execute(r, err);
-    inventory_write_rest(r);
-    settle(r, SETTLE_MS);
-    if (!kube_is_down(r->kube))
+    // Who has lost the lease leaves its intent behind: whoever has it finds what was made.
+    if (!kube_is_down(r->kube) && lease_is_good(r)) {
+        inventory_write_rest(r);
+        settle(r, SETTLE_MS);
         hooks_cleanup(r);
-    settle(r, SETTLE_MS);
+        settle(r, SETTLE_MS);
+    }
     lease_release(r);
     r->ended_ms = clock_mono_ms();
     struct run_summary s;

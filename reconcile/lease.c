@@ -227,7 +227,8 @@ bool lease_take(struct run *r, struct err *err)
 
 bool lease_is_good(const struct run *r)
 {
-    return !r->lease.is_held || clock_mono_ms() - r->lease.renewed_ms < DURATION_S * 1000;
+    const struct lease *l = &r->lease;
+    return !l->is_lost && (!l->is_held || clock_mono_ms() - l->renewed_ms < DURATION_S * 1000);
 }
 
 static void on_renewed(void *ctx, const struct kube_reply *reply);
@@ -260,6 +261,7 @@ static void on_looked(void *ctx, const struct kube_reply *reply)
     bool is_known = reply->cls == KUBE_OK && parse_doc(reply, &live);
     if (is_known && !str_eq(json_dot_str(live, "spec.holderIdentity"), r->lease.holder)) {
         r->lease.is_held = false;
+        r->lease.is_lost = true;
         if (!err_is_set(&r->fatal))
             err_set(&r->fatal, ERR_CONFLICT,
                     "another regrow has taken this cluster over while this one was cut off");

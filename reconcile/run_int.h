@@ -80,6 +80,7 @@ struct lease {
     int64_t renewed_ms; // monotonic: when the last renewal that was accepted was sent
     int64_t sent_ms;
     bool is_held, is_releasing;
+    bool is_lost; // somebody else has it: not one write more
 };
 
 // Counters of one application, kept up by state.c.

@@ -116,9 +116,35 @@ unheard() {
   stop proxy-slow
 }
 
+# Somebody else has the lock: the run ends, and writes nothing more.
+overtaken() {
+  local pid status=0
+  cluster_wipe
+  cluster_control stop-controllers
+  "$REGROW" bootstrap --timeout 60s "$HTTP_URL/git/fleet.git//root?ref=main" >"$SCRATCH/overtaken" 2>&1 &
+  pid=$!
+  cluster_wait 20 get job -n tenant-6 migrate >/dev/null
+  sleep 1 # what was under way is answered and in the audit log
+  kubectl patch lease -n regrow-system regrow --type merge -p '{"spec": {"holderIdentity": "elsewhere/1/x/1"}}' >/dev/null
+  local before
+  before=$(audit_writes)
+  wait "$pid" || status=$?
+  is "$status" 6 'a run that was overtaken ends, exit 6'
+  like "$(cat "$SCRATCH/overtaken")" 'another regrow has taken this cluster over' 'and says so'
+  is "$(audit_writes)" "$before" 'it has not written anything since'
+  [[ $(audit_writes) == "$before" ]] || audit_sequence | tail -12
+  is "$(kubectl get lease -n regrow-system regrow -o jsonpath='{.spec.holderIdentity}')" elsewhere/1/x/1 \
+    'nor touched the lock of the other'
+  check 'its intent tells the next run what was made' kubectl get configmap -n regrow-system intent
+  cluster_control start-controllers
+  kubectl delete lease -n regrow-system regrow >/dev/null
+  check 'and the next one goes on' boot
+}
+
 githttp_start
 cluster_up main
 make_repo
 run_case unheard unheard
+run_case overtaken overtaken
 run_case killed killed
 run_case 'server lost' server_lost
