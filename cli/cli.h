@@ -11,6 +11,7 @@
 //   completion.c  for bash, zsh and fish
 //   open.c        from options to a session and a run
 //   snapshot_open.c  from options to an opened repository; pass.c: passphrases
+//   snapshot_keys.h  what the commands on keys share
 //   print.c       colours, lines, documents
 //   table.c       tables and trees
 //   words.c       what nodes, chains and states are called, and what to do about them
@@ -30,9 +31,9 @@ enum output { OUT_TEXT, OUT_JSON, OUT_NDJSON, OUT_YAML, OUT_DOT };
 struct snapshot_options {
     const char *repo, *trust, *chain, *key, *passphrase_file, *expect_last;
     const char *s3_endpoint, *s3_region, *store_credentials;
-    const char *out;
-    struct strv identities, recipients;
-    bool s3_path_style, single;
+    const char *out, *role, *label, *public, *new_passphrase_file;
+    struct strv identities, recipients, last_trusted;
+    bool s3_path_style, single, again;
 };
 
 struct options {
@@ -188,5 +189,12 @@ int cmd_health(struct cli *c, struct err *err);
 int cmd_version(struct cli *c, struct err *err);
 int cmd_snapshot_init(struct cli *c, struct err *err);
 int cmd_snapshot_list(struct cli *c, struct err *err);
+int cmd_snapshot_key_init(struct cli *c, struct err *err);
+int cmd_snapshot_key_add(struct cli *c, struct err *err);
+int cmd_snapshot_key_remove(struct cli *c, struct err *err);
+int cmd_snapshot_key_list(struct cli *c, struct err *err);
+int cmd_snapshot_key_trust(struct cli *c, struct err *err);
+int cmd_snapshot_key_rotate(struct cli *c, struct err *err);
+int cmd_snapshot_key_revoke(struct cli *c, struct err *err);
 
 #endif

@@ -3,35 +3,7 @@
 #include <string.h>
 
 #include "cli/pass.h"
-#include "cli/snapshot_open.h"
-
-#define MAX_WAYS 32
-
-// The ways to open it that were asked for.
-struct ways {
-    struct slot_way v[MAX_WAYS];
-    uint8_t recipients[MAX_WAYS][KEY_BYTES];
-    struct buf passphrase;
-    size_t n;
-};
-
-static void ways_clear(struct ways *w)
-{
-    buf_wipe(&w->passphrase);
-}
-
-static bool add_recipients(const struct cli *c, struct ways *w, struct err *err)
-{
-    const struct strv *given = &c->o.snap.recipients;
-    if (given->len >= MAX_WAYS)
-        return err_set(err, ERR_USAGE, "more than %d recipients", MAX_WAYS - 1);
-    for (size_t i = 0; i < given->len; i++) {
-        if (!age_recipient_parse(given->v[i], w->recipients[i], err))
-            return err_wrap(err, "--recipient %.80s", given->v[i]);
-        w->v[w->n++] = (struct slot_way){.recipient = w->recipients[i], .label = given->v[i]};
-    }
-    return true;
-}
+#include "cli/snapshot_keys.h"
 
 // A person is asked only where it takes a passphrase to have ways enough.
 static bool add_passphrase(const struct cli *c, struct ways *w, struct err *err)
@@ -45,7 +17,7 @@ static bool add_passphrase(const struct cli *c, struct ways *w, struct err *err)
     if (!pass_get(&from, &w->passphrase, &found, err))
         return false;
     if (found)
-        w->v[w->n++] = (struct slot_way){.passphrase = w->passphrase.p, .label = "passphrase"};
+        ways_passphrase(w, NULL);
     return true;
 }
 
@@ -97,7 +69,7 @@ static bool run(struct cli *c, struct ways *w, struct init_result *out, struct e
         return false;
     if (str_is_empty(o->out))
         return err_set(err, ERR_USAGE, "--out is missing: a file for the key of the admin");
-    if (!repo_init_began(o->out) && (!add_recipients(c, w, err) || !add_passphrase(c, w, err)))
+    if (!repo_init_began(o->out) && (!ways_recipients(w, o, err) || !add_passphrase(c, w, err)))
         return false;
     struct init_opts io = {
         .store = &so, .ways = w->v, .n_ways = w->n, .is_single = o->single, .admin_file = o->out};

@@ -79,6 +79,55 @@ static const struct command commands[] = {
      "  regrow snapshot list --repo /srv/snapshots --trust PIN\n"
      "  regrow snapshot list -o json | jq '.chains[].snapshots[0]'\n",
      SNAP_LIST, 0, TREES, cmd_snapshot_list},
+    {"snapshot key", "COMMAND", "who may open a repository, and who may sign in it",
+     "A slot opens the repository: by a passphrase, or to an age key. A key signs: a writer "
+     "makes snapshots and reads none, a pruner forgets, a judge says what is good, an admin "
+     "changes all this.",
+     "  regrow snapshot key list --repo /srv/snapshots --trust PIN\n"
+     "  regrow snapshot key add --key ADMIN --role writer --chain c1 --out job\n",
+     GROUP, 0, 1U << OUT_TEXT, NULL},
+    {"snapshot key init", "", "make a key to sign with, for an admin to make trusted",
+     "Whoever shall hold a key makes it where it will stay, and hands over the public half that "
+     "is printed. It counts for nothing until an admin adds it. With --recipient the file is "
+     "sealed.",
+     "  regrow snapshot key init --trust PIN --role pruner --out pruner.key\n", KEY_INIT, 0, TREES,
+     cmd_snapshot_key_init},
+    {"snapshot key add", "", "add a way to open it, or a key that signs",
+     "Without --role: a slot, for each --recipient or for a new passphrase; it takes what opens "
+     "the repository now, and is tried before it is stored. With --role: a key. That of a writer "
+     "can write the snapshots of one chain, and can read nothing. --key is the admin's.",
+     "  regrow snapshot key add --key ADMIN --recipient age1...\n"
+     "  regrow snapshot key add --key ADMIN --role writer --chain c1 --out job\n"
+     "  regrow snapshot key add --key ADMIN --role pruner --public KEY\n",
+     KEY_ADD, 0, TREES, cmd_snapshot_key_add},
+    {"snapshot key remove", "SLOT", "remove a way to open it",
+     "SLOT is its label, its recipient, or the beginning of its file. The last way to open "
+     "snapshots is never removed. Who opened the repository with it before keeps what it read: "
+     "see key rotate.",
+     "  regrow snapshot key remove --key admin.age 3f9c2e1ab04d\n", KEY_REMOVE, 1, TREES,
+     cmd_snapshot_key_remove},
+    {"snapshot key list", "", "list slots and keys", "Needs the pin, and no key.",
+     "  regrow snapshot key list --repo /srv/snapshots --trust PIN\n", KEY_LIST, 0, TREES,
+     cmd_snapshot_key_list},
+    {"snapshot key trust", "", "show the pin, and check it",
+     "Compares the pin of the repository with --trust, with the one in a key, or with what a "
+     "passphrase opens; exit code 9 when it is another. With none of them it only shows it.",
+     "  regrow snapshot key trust --repo /srv/snapshots --trust @pin\n"
+     "  regrow snapshot key trust --repo s3://backup/prod --key job.key\n",
+     KEY_TRUST, 0, TREES, cmd_snapshot_key_trust},
+    {"snapshot key rotate", "", "seal what comes to a new key",
+     "Begins an epoch: a new identity, opened by the age keys that open the present one, or by "
+     "each --recipient, and by the passphrase. Writers need new credentials, and write all anew. "
+     "Snapshots that are there stay as they are.",
+     "  regrow snapshot key rotate --key admin.age --passphrase-file pass\n", KEY_ROTATE, 0, TREES,
+     cmd_snapshot_key_rotate},
+    {"snapshot key revoke", "KEY", "believe a key no longer",
+     "KEY is its label or the beginning of its id. What it signed stays believed up to "
+     "--last-trusted, without that up to now; chains that --last-trusted does not name are not "
+     "believed at all.",
+     "  regrow snapshot key revoke --key ADMIN ci-job\n"
+     "  regrow snapshot key revoke --key ADMIN --last-trusted prod:117 ci-job\n",
+     KEY_REVOKE, 1, TREES, cmd_snapshot_key_revoke},
     {"completion", "bash|zsh|fish", "print a completion script",
      "make install puts them where the shells look.",
      "  regrow completion bash >/etc/bash_completion.d/regrow\n", OTHER, 1, 1U << OUT_TEXT,

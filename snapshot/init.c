@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "snapshot/keyfile.h"
 #include "snapshot/repo.h"
 #include "snapshot/store_folder.h"
 #include "snapshot/trust_int.h"
@@ -249,8 +250,9 @@ static bool make(struct making *m, struct init_result *out, struct err *err)
 bool repo_init(const struct init_opts *o, struct init_result *out, struct err *err)
 {
     struct making m = {.o = o};
+    int lock CLEANUP(fd_closep) = -1;
     *out = (struct init_result){0};
-    bool ok = make(&m, out, err);
+    bool ok = key_folder_lock(o->admin_file, &lock, err) && make(&m, out, err);
     making_clear(&m);
     return ok;
 }

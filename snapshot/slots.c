@@ -18,6 +18,17 @@ void slot_row_clear(struct trust_slot *s)
     *s = (struct trust_slot){0};
 }
 
+const char *slot_row_recipient(const struct trust_slot *s)
+{
+    const char *blank = strrchr(s->label, ' ');
+    const char *word = blank ? blank + 1 : s->label;
+    uint8_t ignored[KEY_BYTES];
+    struct err err = {0};
+    bool ok = str_eq(s->kind, "age") && age_recipient_parse(word, ignored, &err);
+    err_clear(&err); // a label says what it likes
+    return ok ? word : NULL;
+}
+
 // ---- making ----
 
 static bool opens_again(const struct slot_way *w, const uint8_t file_key[AGE_FILE_KEY_BYTES],

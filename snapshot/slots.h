@@ -16,6 +16,8 @@ struct slot_way { // exactly one of the two
 MUST_CHECK bool slot_make(struct store *s, const struct slot_content *c, const struct slot_way *w,
                           struct trust_slot *out, struct err *err);
 void slot_row_clear(struct trust_slot *s);
+// "age1…", the last word of an age slot's label; NULL where that is none. Borrowed.
+const char *slot_row_recipient(const struct trust_slot *s);
 
 // What was opened: one identity for each epoch of which some slot opened.
 struct unlocked {

@@ -6,7 +6,7 @@
 //
 //   crypto age signed          primitives: OpenSSL, age files, signed lines
 //   keys trust                 slots, credentials, chain keys; who may sign what
-//   slots init                 ways to open it; a new repository
+//   slots init admin           ways to open it; a new repository; changes of trust
 //   pack index entry           the files of a chain, pure: bytes in, values out
 //   store store_*              where files lie: folder, S3, OCI registry
 //   repo log                   an opened repository; the verified log of a chain
@@ -20,8 +20,10 @@
 #ifndef SNAPSHOT_SNAPSHOT_H
 #define SNAPSHOT_SNAPSHOT_H
 
+#include "snapshot/admin.h"
 #include "snapshot/capture.h"
 #include "snapshot/init.h"
+#include "snapshot/keyfile.h"
 #include "snapshot/prune.h"
 #include "snapshot/reader.h"
 #include "snapshot/writer.h"

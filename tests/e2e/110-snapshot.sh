@@ -1,0 +1,211 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 300
+#
+# The commands on a repository of snapshots, in a folder and in S3: made and found again, who may
+# open it and sign in it, what is refused and how it is told; killed anywhere, the same command
+# continues; no secret in what is printed.
+set -euo pipefail
+. "$(dirname "$0")/../lib/env.sh"
+. "$LIB/s3.sh"
+
+SHAPE=$ROOT/tests/cli/shape
+WRITE=$BUILD/tests/snapshot/tool_write
+export XDG_CACHE_HOME=$SCRATCH/cache
+PASS='correct horse battery'
+
+cd "$SCRATCH"
+for who in ann ben; do
+  age-keygen -o "$who.id" 2>/dev/null
+  age-keygen -y "$who.id" >"$who.age"
+done
+ANN=$(<ann.age)
+BEN=$(<ben.age)
+
+snap() { "$REGROW" snapshot "$@"; }
+# A repository for ann and ben, made without a passphrase: that is quick.
+make_repo() { # URL NAME; sets REGROW_REPO and REGROW_TRUST, the admin's key is NAME.admin
+  export REGROW_REPO=$1
+  snap init --out "$2.admin" --recipient "$ANN" --recipient "$BEN" >"$2.init"
+  REGROW_TRUST=$(sed -n 's/^ *pin //p' "$2.init")
+  export REGROW_TRUST
+}
+admin() { snap "$@" --key "$NAME.admin" -i ann.id; }
+shaped() { # NAME KIND FIELDS COMMAND...
+  local name=$1 kind=$2 fields=$3
+  shift 3
+  "$@" -o json >out.json 2>err.txt || true
+  check "$name: JSON as documented" bash -c "'$SHAPE' $kind '$fields' <out.json"
+}
+files() { (cd "$1" && find . -type f | sort | xargs sha256sum); }
+
+made() {
+  export REGROW_REPO=$SCRATCH/made REGROW_PASSPHRASE=$PASS
+  shaped init snapshot-init store.atomicCreate snap init --out made.admin --recipient "$ANN"
+  is "$(jq -r .pin out.json)" "$(sha256sum <made/trust/0001 | cut -d' ' -f1)" 'the pin is the hash of trust/0001'
+  is "$(stat -c %a made.admin)" 600 "the admin's key is for its owner alone"
+  is "$(head -c 21 made.admin)" age-encryption.org/v1 'and sealed'
+  refuse 'a second init there' 6 snap init --out other.admin --recipient "$ANN"
+  like "$OUT" 'there is a repository in .*made already' 'is told'
+  is "$(ls other.admin* 2>/dev/null)" '' 'and leaves nothing'
+  like "$(snap list)" 'no snapshots yet' 'a passphrase opens it, and vouches for the pin'
+  unset REGROW_PASSPHRASE
+  mkdir pw
+  echo "$PASS" >pw/file
+  check 'a passphrase from a file' snap list --passphrase-file pw/file
+  is "$(age -d -i ann.id "made/keys/$(snap key list --passphrase-file pw/file -o json | jq -r '.slots[] | select(.kind == "age").file')" |
+    grep -c '^AGE-SECRET-KEY-1')" 1 'a slot is a stock age file'
+  refuse 'one way to open it' 2 snap init --repo "$SCRATCH/single" --out single.admin --recipient "$ANN"
+  check 'one way, said to be wanted' snap init --repo "$SCRATCH/single" --out single.admin --recipient "$ANN" --single
+  like "$(snap init --repo "$SCRATCH/loud" --out loud.admin --recipient "$ANN" --recipient "$BEN" | tail -1)" \
+    '^  pin [0-9a-f]{64}$' 'the pin is the last line'
+}
+
+denied() {
+  make_repo "$SCRATCH/denied" denied
+  local pin=$REGROW_TRUST
+  unset REGROW_TRUST
+  refuse 'no pin' 9 snap list
+  like "$OUT" "pin is $pin" 'no pin: it is shown, not believed'
+  refuse 'no pin, and an age slot that opens' 9 snap list -i ann.id
+  check 'key trust shows it' snap key trust
+  refuse 'a wrong pin' 9 snap list --trust "${pin//[0-7]/8}"
+  refuse 'no pin at all' 2 snap list --trust 12
+  refuse 'a file without a pin' 2 snap list --trust @ann.id
+  export REGROW_TRUST=$pin
+  check 'the pin from a file' bash -c "echo '$pin  regrow' >pin; '$REGROW' snapshot list --trust @pin"
+  REGROW_PASSPHRASE=wrong refuse 'a passphrase where there is none' 5 snap key add --key denied.admin --recipient "$ANN"
+  refuse 'no --repo' 2 env -u REGROW_REPO "$REGROW" snapshot list
+  refuse 'nothing there' 4 snap list --repo "$SCRATCH/nowhere"
+  refuse 'no such store' 2 snap list --repo ftp://x/y
+  refuse "somebody else's repository" 9 bash -c "
+    '$REGROW' snapshot init --repo theirs --out theirs.admin --recipient $ANN --recipient $BEN >/dev/null &&
+    '$REGROW' snapshot list --repo theirs"
+  refuse 'a remembered entry that is not there' 4 snap list --chain prod --expect-last "3:$pin"
+  refuse 'no chain of that name' 4 snap list --chain prod
+  refuse 'no command' 2 snap frobnicate
+}
+
+keys() {
+  NAME=keys
+  make_repo "$SCRATCH/keys" keys
+  admin key add --role writer --chain prod --out job.key >said
+  is "$(stat -c %a job.key)" 600 "a job's credential is for its owner alone"
+  unlike "$(<said)" "$(jq -r .seed job.key)|$(jq -r .K job.key)" 'and is not printed'
+  shaped 'the same again' snapshot-key-add key.id admin key add --role writer --chain prod --out job.key
+  is "$(jq -r .made out.json)" false 'is none'
+  refuse 'without a file' 2 admin key add --role pruner
+  refuse 'a writer without a chain' 2 admin key add --role writer --out x.key
+  is "$(admin key add --role pruner --out - | jq -r .kind)" pruner 'to standard output, when asked'
+  admin key add --role pruner --out sealed.key --recipient "$ANN" >/dev/null
+  is "$(age -d -i ann.id sealed.key | jq -r .kind)" pruner 'sealed, when asked'
+  pub=$(snap key init --role judge --out judge.key -o json | jq -r .key.public)
+  shaped 'key init' snapshot-key-init key.public snap key init --role judge --out judge.key
+  check 'a public half is made trusted' admin key add --role judge --public "$pub" --label cem
+  refuse 'by nobody but an admin' 5 snap key add --key job.key --role judge --public "$pub"
+  REGROW_NEW_PASSPHRASE=$PASS admin key add --label night >/dev/null
+  check 'a passphrase that was added opens it' env -u REGROW_TRUST REGROW_PASSPHRASE="$PASS" "$REGROW" snapshot list
+  is "$(REGROW_NEW_PASSPHRASE=$PASS admin key add -o json | jq .slots)" 0 'it is not added twice'
+  shaped 'key list' snapshot-key-list slots[].label,keys[].role,epochs[].recipient snap key list
+  is "$(snap key list -o json | jq -c '[.keys[].role]')" '["admin","writer","pruner","pruner","judge"]' 'all are listed'
+  admin key remove night >/dev/null
+  admin key remove "$BEN" >/dev/null
+  refuse 'the last way is not removed' 6 admin key remove "$ANN"
+  refuse 'one that is not there' 4 admin key remove nobody
+  "$WRITE" "$REGROW_REPO" job.key 3 3 1 >/dev/null
+  shaped rotate snapshot-key-rotate epoch admin key rotate --single
+  is "$(jq -c '[.epoch, .made]' out.json)" '[2,true]' 'another epoch'
+  is "$(admin key rotate --single -o json | jq -c '[.epoch, .made]')" '[2,false]' 'rotated once'
+  refuse 'a job of the old epoch' 5 "$WRITE" "$REGROW_REPO" job.key 3 3 2
+  refuse 'the last way to an epoch that is needed' 6 admin key remove "$(snap key list -o json | jq -r '.slots[] | select(.epoch == 1).file')"
+  shaped revoke snapshot-key-revoke until admin key revoke writer
+  is "$(jq -c .until out.json)" '{"prod":1}' 'up to what it has written'
+  is "$(snap list -o json | jq -r '.chains[0].snapshots[0].state')" good 'which stays believed'
+  admin key revoke writer --last-trusted prod:0 >/dev/null
+  is "$(snap list -o json | jq -r '.chains[0].snapshots[0].state')" void 'or up to what was said'
+  refuse 'never further again' 6 admin key revoke writer --last-trusted prod:1
+  refuse 'the last admin stays' 6 admin key revoke admin
+  admin key add --role admin --out ben.admin --label ben >/dev/null
+  check 'an admin makes another' snap key revoke admin --key ben.admin
+  refuse 'and is none any more' 5 admin key add --role judge --public "$pub"
+  unlike "$(cat ./*.init said out.json)" 'AGE-SECRET-KEY|"seed"' 'nothing secret was printed'
+}
+
+# kill_at SECONDS WORDS...: regrow snapshot WORDS, and SIGKILL after that time, if it still runs
+kill_at() {
+  local pid
+  "$REGROW" snapshot "${@:2}" >/dev/null 2>&1 &
+  pid=$!
+  sleep "$1"
+  kill -KILL "$pid" 2>/dev/null || true
+  wait "$pid" 2>/dev/null || true
+}
+took() { # COMMAND...: milliseconds
+  local from
+  from=$(date +%s%3N)
+  "$@" >/dev/null
+  echo $(($(date +%s%3N) - from))
+}
+RANDOM=11
+moment() { printf '0.%03d' $((RANDOM % ($1 + 5))); } # up to MILLISECONDS
+
+killed() {
+  local ms i bad='' by=(--key k0.admin -i ann.id)
+  export REGROW_REPO=$SCRATCH/k0
+  ms=$(took snap init --out k0.admin --recipient "$ANN" --recipient "$BEN")
+  for i in {1..12}; do
+    export REGROW_REPO=$SCRATCH/k$i
+    kill_at "$(moment "$ms")" init --out "k$i.admin" --recipient "$ANN" --recipient "$BEN"
+    ! grep -rq AGE-SECRET-KEY "$REGROW_REPO" k"$i".admin* 2>/dev/null || bad+=" $i: a secret in clear"
+    # Ended already, and told: then it is there.
+    snap init --out "k$i.admin" --recipient "$ANN" --recipient "$BEN" >again 2>&1 ||
+      { [[ ! -e k$i.admin.init ]] && grep -q 'already' again; } || bad+=" $i: $(<again)"
+    REGROW_TRUST=$(sha256sum <"$REGROW_REPO/trust/0001" | cut -d' ' -f1) \
+      snap key add --key "k$i.admin" -i ann.id --recipient "$ANN" >again 2>&1 || bad+=" $i: $(<again)"
+  done
+  is "$bad" '' 'init, killed 12 times: the same command ends it'
+  export REGROW_REPO=$SCRATCH/race
+  for i in 1 2 3 4; do
+    snap init --out race.admin --recipient "$ANN" --recipient "$BEN" >"race.$i" 2>&1 &
+  done
+  wait
+  is "$(grep -l '^✓' race.? | wc -l)" 1 'of four at once one makes it'
+  REGROW_TRUST=$(sed -n 's/^ *pin //p' race.?) check 'and it is whole' "$REGROW" snapshot key list --key race.admin -i ann.id
+
+  bad=''
+  NAME=k0
+  REGROW_REPO=$SCRATCH/k0 REGROW_TRUST=$(sha256sum <k0/trust/0001 | cut -d' ' -f1)
+  export REGROW_REPO REGROW_TRUST
+  ms=$(took admin key add --role writer --chain prod --out first.key)
+  for i in {1..12}; do
+    kill_at "$(moment "$ms")" key add "${by[@]}" --role writer --chain prod --out "w$i.key" --label "w$i"
+    admin key add --role writer --chain prod --out "w$i.key" --label "w$i" >again 2>&1 || bad+=" $i: $(<again)"
+    "$WRITE" "$REGROW_REPO" "w$i.key" 2 2 "$i" >again 2>&1 || bad+=" $i: $(<again)"
+    kill_at "$(moment "$ms")" key revoke "${by[@]}" "w$i"
+    admin key revoke "w$i" >again 2>&1 || bad+=" $i: $(<again)"
+  done
+  is "$bad" '' 'key add and revoke, killed 24 times: the same command ends it'
+  is "$(ls ./*.new 2>/dev/null)" '' 'nothing is left behind'
+  is "$(snap key list -o json | jq '[.keys[] | select(.label | startswith("w1")) | .label] | sort | unique | length')" 4 'each key once'
+  is "$(snap key list -o json | jq '[.keys[].label | select(test("^w[0-9]"))] | length')" 12 'and no other'
+}
+
+s3() {
+  s3_start
+  s3_bucket one
+  NAME=s3
+  make_repo s3://one/prod s3
+  is "$(snap key trust -o json | jq .checked)" true 'a repository in S3'
+  admin key add --role writer --chain prod --out s3.key >/dev/null
+  check 'a job writes there' "$WRITE" "$REGROW_REPO" s3.key 3 3 1
+  is "$(snap list -o json | jq -r '.chains[0] | "\(.chain) \(.lastGood)"')" 'prod 1' 'it is listed'
+  AWS_SECRET_ACCESS_KEY=wrong refuse "a wrong key of the store" 5 snap list
+  s3_stop
+  refuse 'a store that does not answer' 7 snap list
+}
+
+run_case made made
+run_case denied denied
+run_case keys keys
+run_case killed killed
+run_case s3 s3
