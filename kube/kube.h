@@ -22,6 +22,7 @@ struct kubeconfig_opts {
         *path; // --kubeconfig; NULL: $KUBECONFIG (a list, merged), ~/.kube/config, in-cluster
     const char *context;   // --context; NULL: current-context
     const char *namespace; // -n; NULL: the context's, then "default"
+    struct loop *loop;     // its stop flag ends a credential plugin under way; NULL: nothing does
 };
 MUST_CHECK bool kubeconfig_load(const struct kubeconfig_opts *o, struct kubeconfig **out,
                                 struct err *err);
