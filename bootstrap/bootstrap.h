@@ -30,10 +30,10 @@ struct session {
     char *remembered;          // what the last run on this cluster was given; after session_recall
     struct source *source;
     struct desired *desired;
+    struct kinds *kinds; // what the cluster serves; NULL without one
     // Private to bootstrap.c:
     struct loop *loop;
     const struct event_sink *events;
-    struct kinds *kinds;
     char *version;
     json_t *argocd; // Secrets and ConfigMaps of its namespace
     struct source_opts source_opts;

@@ -34,6 +34,8 @@ struct snapshot_options {
     const char *out, *role, *label, *public, *new_passphrase_file;
     struct strv identities, recipients, last_trusted;
     bool s3_path_style, single, again;
+    struct strv least;                              // create: "objects=80"
+    bool full, if_changed, adopt_chain, no_secrets; // create
 };
 
 struct options {
@@ -196,5 +198,6 @@ int cmd_snapshot_key_list(struct cli *c, struct err *err);
 int cmd_snapshot_key_trust(struct cli *c, struct err *err);
 int cmd_snapshot_key_rotate(struct cli *c, struct err *err);
 int cmd_snapshot_key_revoke(struct cli *c, struct err *err);
+int cmd_snapshot_create(struct cli *c, struct err *err);
 
 #endif

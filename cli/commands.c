@@ -73,6 +73,17 @@ static const struct command commands[] = {
      "  regrow snapshot init --repo /srv/backup --out admin.age --recipient AGE\n"
      "  regrow snapshot init --repo s3://backup/prod --out admin.age --single\n",
      SNAP_INIT, 0, TREES, cmd_snapshot_init},
+    {"snapshot create", "[ROOT]", "save what ROOT says, with everything it is made of",
+     "Reads ROOT as bootstrap does, and keeps all of it: every Git repository with all refs and "
+     "commits, charts and artifacts as they were fetched, rendered objects, their order. With "
+     "--use-cluster also what only the cluster has: keys, credentials, certificates, images in "
+     "use; nothing is written there. The job's credential suffices, with which nothing can be read "
+     "back. What cannot be read makes the snapshot suspect (exit 10), never smaller. Kill it at "
+     "any moment: the next run continues.",
+     "  regrow snapshot create --repo s3://backup/prod --key job.key \\\n"
+     "    --use-cluster\n"
+     "  regrow snapshot create --repo /srv/backup --key job.key apps/\n",
+     SNAP_CREATE, 1, TREES | 1U << OUT_NDJSON, cmd_snapshot_create},
     {"snapshot list", "", "list the snapshots of a repository",
      "Needs the pin, and no key that opens anything. Ages are by the clock of the store. The last "
      "line says what would be restored, and how old it is.",

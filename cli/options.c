@@ -302,5 +302,6 @@ void options_clear(struct options *o)
     strv_clear(&o->snap.identities);
     strv_clear(&o->snap.recipients);
     strv_clear(&o->snap.last_trusted);
+    strv_clear(&o->snap.least);
     strv_clear(&o->owned);
 }

@@ -27,6 +27,7 @@ struct progress {
     struct buf frame;     // written at once, so that nothing flickers
     int64_t start_ms, drawn_ms;
     size_t rendered;
+    uint64_t stored;  // bytes of a snapshot
     int64_t run_ms;   // when the run began
     size_t done_then; // objects that were healthy by then
 };
@@ -37,9 +38,10 @@ struct line_kind {
 };
 
 static const struct line_kind kinds[] = {
-    {"app.ready", "✓"},   {"app.failed", "✗"},    {"app.blocked", "·"},  {"object.failed", "✗"},
-    {"gate.open", " "},   {"kube.down", "!"},     {"kube.up", " "},      {"run.warning", "!"},
-    {"run.started", " "}, {"root.recalled", " "}, {"object.pruned", " "}};
+    {"app.ready", "✓"},     {"app.failed", "✗"},    {"app.blocked", "·"},
+    {"object.failed", "✗"}, {"gate.open", " "},     {"kube.down", "!"},
+    {"kube.up", " "},       {"run.warning", "!"},   {"run.started", " "},
+    {"root.recalled", " "}, {"object.pruned", " "}, {"snapshot.captured", " "}};
 
 static char *object_of(const json_t *e)
 {
@@ -81,6 +83,8 @@ static char *words_of(const struct progress *p, const char *type, const json_t *
         return str_printf("root: %s (remembered)", json_dot_str(e, "root"));
     if (!strcmp(type, "run.started"))
         return started_words(p);
+    if (!strcmp(type, "snapshot.captured"))
+        return str_printf("everything was read: %lld object%s", objects, objects == 1 ? "" : "s");
     CLEANUP(str_freep) char *object = object_of(e);
     if (!strcmp(type, "object.failed"))
         return str_printf("%s: %s: %s", app, object, message ? message : "failed");
@@ -397,6 +401,16 @@ static void note_phase(struct progress *p, const char *type, const json_t *e)
     } else if (!strcmp(type, "app.rendered")) {
         str_freep(&p->phase);
         p->phase = str_printf("rendering applications: %zu", ++p->rendered);
+    } else if (!strcmp(type, "source.history")) {
+        str_freep(&p->phase);
+        p->phase = str_printf("read the history of %s", json_dot_str(e, "repo"));
+    } else if (!strcmp(type, "snapshot.captured")) {
+        str_set(&p->phase, "writing what is new");
+    } else if (!strcmp(type, "snapshot.stored")) {
+        CLEANUP(str_freep)
+        char *size = size_text(p->stored += (uint64_t)json_dot_int(e, "bytes", 0));
+        str_freep(&p->phase);
+        p->phase = str_printf("writing what is new: %s", size);
     } else if (!strcmp(type, "lease.acquired")) {
         str_set(&p->phase, "reading the cluster");
     } else {

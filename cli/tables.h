@@ -39,7 +39,8 @@
 
 #define LIVE (BOOT | STATUS | WHY | DIFF | PLAN)
 #define ROOTED (LIVE | RENDER)
-#define RENDERS ROOTED // may ask a cluster what it serves
+#define SOURCED (ROOTED | SNAP_CREATE) // read a root
+#define RENDERS SOURCED                // may ask a cluster what it serves
 // Commands on a repository that is there.
 #define KEYS (KEY_INIT | KEY_ADD | KEY_REMOVE | KEY_LIST | KEY_TRUST | KEY_ROTATE | KEY_REVOKE)
 #define SNAP_READS (SNAP_SHOW | SNAP_VERIFY | SNAP_DIFF | SNAP_COPY | SNAP_EXPORT)

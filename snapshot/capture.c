@@ -43,6 +43,20 @@ json_t *capture_kept(struct capture *c, const char *name, uint32_t *count)
     return ref;
 }
 
+uint64_t capture_whole(struct capture *c, const char *name, const char *member,
+                       const struct blob_id *list, uint64_t count)
+{
+    uint32_t before = 0;
+    if (!c->apps_unknown) {
+        writer_note_list(c->w, name, list, (uint32_t)count);
+        return count;
+    }
+    json_t *kept = capture_kept(c, name, &before);
+    if (kept)
+        json_object_set_new(c->root, member, kept);
+    return before > count ? before : count;
+}
+
 void capture_warn(struct capture *c, const char *fmt, ...)
 {
     va_list ap;
@@ -271,5 +285,10 @@ bool capture_run(struct writer *w, const struct capture_opts *o, struct snapshot
     }
     capture_clear(&c);
     report->ms = clock_mono_ms() - began;
+    if (ok)
+        event_emit(o->events, "snapshot.captured", "{s:I, s:I, s:I, s:I, s:I}", "apps",
+                   (json_int_t)out->counts.apps, "objects", (json_int_t)out->counts.objects, "refs",
+                   (json_int_t)out->counts.refs, "unknown", (json_int_t)out->counts.unknown, "ms",
+                   (json_int_t)report->ms);
     return ok;
 }

@@ -281,14 +281,12 @@ static bool add_shards(struct capture *c, json_t *const *shards, size_t n, struc
         json_array_append_new(blobs, json_string(hex));
     }
     json_object_set_new(c->root, "shards", json_pack("{s:o}", "blobs", blobs));
-    json_t *before = c->apps_unknown ? capture_kept(c, "all applications", NULL) : NULL;
-    if (before)
-        json_object_set_new(c->root, "before", before);
-    if (c->apps_unknown)
-        return true;
-    if (!capture_add(c, 'l', all, &id, err))
+    if (!c->apps_unknown && !capture_add(c, 'l', all, &id, err))
         return false;
-    writer_note_list(c->w, "all applications", &id, (uint32_t)c->d->apps.len);
+    c->e->counts.apps = capture_whole(c, "all applications", "before", &id, c->d->apps.len);
+    const struct entry *known = c->apps_unknown ? writer_last_known(c->w) : NULL;
+    if (known && known->snapshot.counts.objects > c->e->counts.objects)
+        c->e->counts.objects = known->snapshot.counts.objects;
     return true;
 }
 
@@ -312,7 +310,6 @@ bool capture_apps(struct capture *c, struct err *err)
         json_array_append_new(shards[shard_of(names[i].name, bits)], row);
         free(names[i].name);
     }
-    c->e->counts.apps = n;
     bool ok = add_shards(c, shards, n_shards, err);
     for (size_t i = 0; i < n_shards; i++)
         json_decref(shards[i]);

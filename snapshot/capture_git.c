@@ -142,10 +142,10 @@ bool capture_sources(struct capture *c, struct err *err)
         qsort(c->sources.v, c->sources.len, sizeof(*c->sources.v), by_key);
     for (size_t k = 0; k < c->sources.len; k++)
         json_array_append_new(list, source_row(c, &c->sources.v[k]));
-    c->e->counts.sources = c->sources.len;
     if (!capture_add(c, 'l', v, &id, err))
         return false;
     json_object_set_new(c->root, "sources", capture_ref(&id));
+    c->e->counts.sources = capture_whole(c, "all sources", "sourcesBefore", &id, c->sources.len);
     return true;
 }
 
@@ -227,5 +227,6 @@ bool capture_git(struct capture *c, struct err *err)
     if (!ok || !capture_add(c, 'l', v, &id, err))
         return false;
     json_object_set_new(c->root, "git", capture_ref(&id));
+    c->e->counts.refs = capture_whole(c, "all repositories", "gitBefore", &id, c->e->counts.refs);
     return true;
 }

@@ -53,6 +53,11 @@ MUST_CHECK bool capture_add(struct capture *c, char kind, const json_t *v, struc
 json_t *capture_ref(const struct blob_id *id);
 // The same of the list that had this name in the newest snapshot, stale; NULL: there was none.
 json_t *capture_kept(struct capture *c, const char *name, uint32_t *count);
+// A list of all there is of something: noted under its name. While an application is unknown nobody
+// knows all, for its children and what they use are not found: then the one of the newest snapshot
+// that knew stands in the root beside it, as `member`. The larger count.
+uint64_t capture_whole(struct capture *c, const char *name, const char *member,
+                       const struct blob_id *list, uint64_t count);
 void capture_warn(struct capture *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 // One more source that could not be read.
 void capture_unknown(struct capture *c, const char *fmt, ...) PRINTF_LIKE(2, 3);

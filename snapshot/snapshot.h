@@ -13,7 +13,7 @@
 //   reader verify              content of a snapshot; proving that it is whole
 //   writer                     a new snapshot, in crash order
 //   prune                      forgetting, grace, deletion, undo
-//   capture secrets            from Git and cluster to blobs
+//   capture secrets            from Git and cluster to blobs; create: the whole of one
 //   diff export copy           what people do with snapshots
 //
 // It knows how to write and read snapshots, not how to restore them; no command line.
@@ -21,7 +21,7 @@
 #define SNAPSHOT_SNAPSHOT_H
 
 #include "snapshot/admin.h"
-#include "snapshot/capture.h"
+#include "snapshot/create.h"
 #include "snapshot/init.h"
 #include "snapshot/keyfile.h"
 #include "snapshot/prune.h"

@@ -94,21 +94,33 @@ static bool follow_refs(struct verifying *v, struct reader *rd, const json_t *ro
     return true;
 }
 
-static bool prove(struct verifying *v, struct reader *rd, struct err *err)
+static bool follow_all(struct verifying *v, struct reader *rd, const json_t *repositories,
+                       struct err *err)
 {
-    CLEANUP(json_freep) json_t *root = NULL;
-    CLEANUP(json_freep) json_t *list = NULL;
     size_t i;
     json_t *row;
-    if (!reader_root(rd, &root, err) || !read_list(rd, json_object_get(root, "git"), &list, err))
-        return false;
-    if (!reader_git_count(rd) && !json_array_size(json_object_get(list, "repositories")))
+    if (!reader_git_count(rd) && !json_array_size(repositories))
         return true;
     if (!use_packs(v, rd, err))
         return false;
-    json_array_foreach(json_object_get(list, "repositories"), i, row)
+    json_array_foreach(repositories, i, row)
     {
         if (!follow_refs(v, rd, row, err))
+            return false;
+    }
+    return true;
+}
+
+static bool prove(struct verifying *v, struct reader *rd, struct err *err)
+{
+    static const char *const members[] = {"git", "gitBefore"};
+    CLEANUP(json_freep) json_t *root = NULL;
+    if (!reader_root(rd, &root, err))
+        return false;
+    for (size_t m = 0; m < ARRAY_LEN(members); m++) {
+        CLEANUP(json_freep) json_t *list = NULL;
+        if (!read_list(rd, json_object_get(root, members[m]), &list, err) ||
+            !follow_all(v, rd, json_object_get(list, "repositories"), err))
             return false;
     }
     return true;

@@ -207,6 +207,16 @@ const struct entry *writer_last_good(const struct writer *w)
     return writer_newest(w, true);
 }
 
+const struct entry *writer_last_known(const struct writer *w)
+{
+    return log_newest_known(&w->log);
+}
+
+bool writer_needs_full(const struct writer *w)
+{
+    return w->needs_full;
+}
+
 const struct strv *writer_warnings(const struct writer *w)
 {
     return &w->warnings;

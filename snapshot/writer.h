@@ -28,6 +28,8 @@ CLEANUP_FN(struct writer, writer_free, writer_freep);
 // The newest snapshot not void this one follows; NULL: the first. Borrowed.
 const struct entry *writer_previous(const struct writer *w);
 const struct entry *writer_last_good(const struct writer *w);
+// The newest one of which every source was known; NULL: none.
+const struct entry *writer_last_known(const struct writer *w);
 // What the store had lost or damaged, one line each. Borrowed.
 const struct strv *writer_warnings(const struct writer *w);
 // The list that had that name in the newest snapshot (its n record: "repository URL", an
@@ -36,7 +38,7 @@ bool writer_known_list(const struct writer *w, const char *name, struct blob_id 
                        uint32_t *count);
 // Is this Git tip, with all that leads to it, in a batch that will be stood on (t record)? Once the
 // answer was yes such a batch cannot be written again: one that turns out to be damaged fails the
-// commit, and a run with opts.full is needed.
+// commit, and a run with opts.full is needed (writer_needs_full).
 bool writer_known_tip(struct writer *w, const char *hex);
 
 // A blob of kinds r l o k s; bytes are copied. The same blob twice is one.
@@ -56,6 +58,9 @@ void writer_note_tip(struct writer *w, const char *hex);
 // Commits and reads back. Afterwards *out is the entry as stored.
 MUST_CHECK bool writer_commit(struct writer *w, struct snapshot_entry *s, struct entry *out,
                               struct err *err);
+// Why the commit failed: what was taken to be there is damaged, and all of it can be had again.
+// Another run with opts.full writes everything anew, and nothing is lost.
+bool writer_needs_full(const struct writer *w);
 
 // ---- which batches to stand on (pure; section 9 step 4) ----
 struct batch_use { // of one set, oldest first

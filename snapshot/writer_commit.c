@@ -219,13 +219,14 @@ static bool append(struct writer *w, struct snapshot_entry *s, struct entry *out
 }
 
 // What an unreadable source keeps by name must not be lost with the batch that holds it.
-static bool may_go_on(const struct writer *w, bool has_unknown, struct err *err)
+static bool may_go_on(struct writer *w, bool has_unknown, struct err *err)
 {
     for (size_t i = 0; i < w->states.len; i++) {
         bool is_git = w->batches.v.v[i].is_git;
         if (!w->states.v[i].is_bad || !(has_unknown || (is_git && w->relies_on_git)))
             continue;
         if (!has_unknown) {
+            w->needs_full = true;
             err_set(err, ERR_CORRUPT, "%s: Git objects that this run took to be there are lost",
                     w->warnings.len ? w->warnings.v[w->warnings.len - 1] : "a batch");
             return err_hint(err, "Run it again with --full, which writes everything anew.");

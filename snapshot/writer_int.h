@@ -51,6 +51,7 @@ struct writer {
     struct idmap wanted; // id -> position in blobs
     struct idmap lists;  // name -> position in known_lists: n records of the batches
     struct idmap tips;   // t records of the batches that stay if any may go
+    bool needs_full;     // the commit failed, and this would mend it
     bool relies_on_git;  // somebody was told that a tip is there, and captured less for it
     VEC(struct note) known_lists;
     VEC(struct note) notes; // of this snapshot

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/loop.h"
 #include "snapshot/writer_int.h"
 
 #define SEALINGS 3         // a file that reads back wrong is sealed anew, under another name
@@ -196,6 +197,10 @@ static bool write_class(struct writer *w, char class, struct err *err)
     bool ok = true;
     for (uint32_t i = 0; ok && i < w->blobs.len; i++) {
         const struct new_blob *b = &w->blobs.v[i];
+        if (w->r->loop && loop_stopping(w->r->loop)) {
+            ok = err_set(err, ERR_CANCELLED, "interrupted while writing");
+            break;
+        }
         if (!b->is_missing || blob_class(b->kind) != class)
             continue;
         if (p.blobs.len && !goes_on(&p, size, b)) {

@@ -342,3 +342,22 @@ bool source_load(struct source *s, const char *root, struct desired **out, struc
         desired_free(d);
     }
 }
+
+bool source_unread(struct source *s, const struct err *why, struct desired **out)
+{
+    struct err err = {0};
+    if (!s->root.name)
+        return false;
+    struct desired *d CLEANUP(desired_freep) = desired_new();
+    source_add_known_kinds(s, d->kinds);
+    desired_add_app_take(d, application_new_root(s->root.name));
+    d->root_name = str_dup(s->root.name);
+    d->apps.v[0]->state = APP_UNKNOWN;
+    err_copy(&d->apps.v[0]->problem, why);
+    if (!desired_finish(d, &err)) {
+        err_clear(&err);
+        return false;
+    }
+    *out = TAKE(d);
+    return true;
+}

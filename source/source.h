@@ -96,6 +96,10 @@ CLEANUP_FN(struct source, source_free, source_freep);
 MUST_CHECK bool source_load(struct source *s, const char *root, struct desired **out,
                             struct err *err);
 
+// When source_load failed: the state of which nothing is known but that there is this root, with
+// the reason as its problem. False where not even the root's name is known.
+MUST_CHECK bool source_unread(struct source *s, const struct err *why, struct desired **out);
+
 // The exact revision the root points at now, without reading anything else. Owned.
 MUST_CHECK bool source_root_revision(struct source *s, const char *root, char **commit,
                                      struct err *err);

@@ -268,5 +268,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(whole),         TEST(with_a_hole),     TEST(thin),  TEST(increment), TEST(damaged),
         TEST(foreign_index), TEST(of_a_repository), TEST(sha256)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    git_libgit2_shutdown(); // what it keeps for a thread is freed with it
+    return failed;
 }

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "snapshot/create.h"
+
+#include <stdlib.h>
+
+#include "snapshot/capture_int.h"
+
+struct creation {
+    struct repo *r;
+    const struct create_opts *o;
+    struct create_result *out;
+    struct workdir work;
+};
+
+void create_result_clear(struct create_result *r)
+{
+    entry_clear(&r->entry);
+    capture_report_clear(&r->report);
+    *r = (struct create_result){0};
+}
+
+static void note_last_good(struct creation *c, const struct writer *w)
+{
+    const struct entry *good = writer_last_good(w);
+    if (!good)
+        return;
+    c->out->last_good.seq = good->seq;
+    c->out->last_good.at_ms = good->stored_at_ms ? good->stored_at_ms : good->time_unix_s * 1000;
+}
+
+// A run that reads no cluster would leave out what only the cluster has.
+static bool check_cluster(const struct creation *c, const struct writer *w, struct err *err)
+{
+    const struct entry *before = writer_previous(w);
+    if (!before || !before->snapshot.cluster || c->o->writer.cluster || c->o->writer.adopt_chain)
+        return true;
+    return err_set(err, ERR_CONFLICT,
+                   "the snapshots of chain %s are of the cluster with uid %s, and this run reads "
+                   "none: nothing was written",
+                   c->o->writer.job->chain, before->snapshot.cluster);
+}
+
+static bool check_root(const struct creation *c, const struct writer *w, struct err *err)
+{
+    struct blob_id list;
+    uint32_t count;
+    CLEANUP(str_freep) char *name = capture_app_name(c->o->capture.desired->apps.v[0]);
+    if (!c->o->unread || writer_known_list(w, name, &list, &count))
+        return true;
+    err_copy(err, c->o->unread);
+    return false;
+}
+
+// The root names everything, so equal roots are equal states.
+static bool is_unchanged(const struct creation *c, const struct writer *w,
+                         const struct snapshot_entry *s)
+{
+    const struct entry *before = writer_previous(w);
+    return c->o->if_changed && before && s->is_good && before->snapshot.is_good &&
+           before == writer_last_good(w) && before->snapshot.epoch == c->o->writer.job->epoch &&
+           str_eq(before->snapshot.cluster, s->cluster) &&
+           blob_id_eq(&before->snapshot.root, &s->root);
+}
+
+// What the reader of the log knows of an entry, without its lists.
+static void copy_entry(const struct entry *from, struct entry *to)
+{
+    *to = (struct entry){.kind = ENTRY_SNAPSHOT,
+                         .seq = from->seq,
+                         .hash = from->hash,
+                         .time_unix_s = from->time_unix_s,
+                         .stored_at_ms = from->stored_at_ms};
+    to->snapshot.is_good = from->snapshot.is_good;
+    to->snapshot.counts = from->snapshot.counts;
+    to->snapshot.bytes = from->snapshot.bytes;
+    to->snapshot.check = from->snapshot.check;
+    to->snapshot.root = from->snapshot.root;
+    to->snapshot.epoch = from->snapshot.epoch;
+}
+
+// One run. *again: it failed, and a full one may do.
+static bool attempt(struct creation *c, bool full, bool *again, struct err *err)
+{
+    CLEANUP(writer_freep) struct writer *w = NULL;
+    struct entry e = {.kind = ENTRY_SNAPSHOT}; // so that what is left of it is freed
+    struct writer_opts wo = c->o->writer;
+    struct capture_opts co = c->o->capture;
+    wo.full = full;
+    co.work_dir = c->work.path;
+    *again = false;
+    if (!writer_begin(c->r, &wo, &w, err) || !check_cluster(c, w, err) || !check_root(c, w, err))
+        return false;
+    note_last_good(c, w);
+    bool ok = capture_run(w, &co, &e.snapshot, &c->out->report, err);
+    c->out->is_unchanged = ok && is_unchanged(c, w, &e.snapshot);
+    c->out->is_full = full;
+    if (c->out->is_unchanged)
+        copy_entry(writer_previous(w), &c->out->entry);
+    else if (ok)
+        ok = writer_commit(w, &e.snapshot, &c->out->entry, err);
+    const struct strv *said = writer_warnings(w);
+    for (size_t i = 0; i < said->len; i++)
+        strv_push(&c->out->report.warnings, said->v[i]);
+    *again = !ok && !full && writer_needs_full(w);
+    entry_clear(&e);
+    return ok;
+}
+
+bool snapshot_create(struct repo *r, const struct create_opts *o, struct create_result *out,
+                     struct err *err)
+{
+    struct creation c = {.r = r, .o = o, .out = out};
+    bool again = false;
+    *out = (struct create_result){0};
+    if (!workdir_make(o->work, &c.work, err))
+        return false;
+    bool ok = attempt(&c, o->writer.full, &again, err);
+    if (again) {
+        // Everything can be had from where it came from: no question for a person.
+        strv_push_take(&out->report.warnings,
+                       str_printf("%s: everything is written anew", err->msg));
+        event_emit(r->events, "run.warning", "{s:s}", "message",
+                   out->report.warnings.v[out->report.warnings.len - 1]);
+        err_clear(err);
+        strv_clear(&out->report.secrets);
+        ok = attempt(&c, true, &again, err);
+    }
+    workdir_remove(&c.work);
+    return ok;
+}
