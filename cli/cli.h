@@ -148,6 +148,8 @@ char *age_text(int64_t seconds);              // "45 s", "12 min", "5 h", "3 d";
 char *size_text(uint64_t bytes);              // "0 B", "2.1 kB", "14 MB"; owned
 
 // ---- words.c ----
+// All that is to be warned of, applications' with their names; added to *out.
+void find_warnings(const struct desired *d, const struct graph *g, struct strv *out);
 // "Certificate CRD" for a definition, otherwise the node's label; owned.
 char *node_words(const struct graph *g, const struct desired *d, unsigned node);
 // "Secret db ← ExternalSecret db ← ClusterSecretStore vault" behind an application; owned, "" when

@@ -7,6 +7,7 @@
 #define SHOWN_APPS 20   // with problems
 #define SHOWN_OBJECTS 5 // that failed, of one application
 #define NAME_WIDTH 24
+#define SHOWN_WARNINGS 3
 #define SHORT_STEP_MS 50 // what took no time explains nothing
 
 struct result {
@@ -101,6 +102,20 @@ static void print_path(const struct result *x)
         return;
     printf("  ");
     print_wrapped(stdout, b.p, 2, 4);
+}
+
+// What is written but not done as written: `plan` says more.
+static void print_warnings(const struct result *x)
+{
+    struct strv w = {0};
+    find_warnings(run_desired(x->r), run_graph(x->r), &w);
+    for (size_t i = 0; i < w.len && w.len <= SHOWN_WARNINGS; i++) {
+        printf("  ! ");
+        print_wrapped(stdout, w.v[i], 4, 4);
+    }
+    if (w.len > SHOWN_WARNINGS)
+        printf("  ! %zu warnings: regrow plan -v shows them\n", w.len);
+    strv_clear(&w);
 }
 
 // ---- what is wrong, and what to do ----
@@ -265,6 +280,12 @@ static void print_summary_doc(const struct result *x)
     CLEANUP(json_freep) json_t *out = doc_new("bootstrap", x->s);
     json_t *path = json_array();
     json_t *problems = json_array();
+    json_t *warnings = json_array();
+    struct strv w = {0};
+    find_warnings(run_desired(x->r), run_graph(x->r), &w);
+    for (size_t i = 0; i < w.len; i++)
+        json_array_append_new(warnings, json_string(w.v[i]));
+    strv_clear(&w);
     json_object_set_new(out, "exitCode", json_integer(x->code));
     json_object_set_new(out, "ms", json_integer(s->ms));
     json_object_set_new(out, "timedOut", json_boolean(s->is_timed_out));
@@ -283,6 +304,7 @@ static void print_summary_doc(const struct result *x)
                                   (json_int_t)s->probes));
     json_object_set_new(out, "criticalPath", path);
     json_object_set_new(out, "problems", problems);
+    json_object_set_new(out, "warnings", warnings);
     struct path_step *steps = NULL;
     size_t n = run_critical_path(x->r, &steps);
     for (size_t i = 0; i < n; i++)
@@ -340,6 +362,7 @@ int cmd_bootstrap(struct cli *c, struct err *err)
         print_summary_doc(&x);
     else if (c->o.output == OUT_TEXT) {
         print_verdict(&x);
+        print_warnings(&x);
         if (x.code)
             print_problems(&x);
         else

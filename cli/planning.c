@@ -131,25 +131,13 @@ static void count_steps(struct planning *p)
     free(steps);
 }
 
-static void find_warnings(struct planning *p)
-{
-    for (size_t i = 0; i < p->d->warnings.len; i++)
-        strv_push(&p->warnings, p->d->warnings.v[i]);
-    for (size_t i = 0; i < p->g->warnings.len; i++)
-        strv_push(&p->warnings, p->g->warnings.v[i]);
-    for (size_t i = 0; i < p->d->apps.len; i++)
-        for (size_t k = 0; k < p->d->apps.v[i]->warnings.len; k++)
-            strv_push_take(&p->warnings, str_printf("%s: %s", p->d->apps.v[i]->name,
-                                                    p->d->apps.v[i]->warnings.v[k]));
-}
-
 void planning_fill(struct planning *p)
 {
     count_objects(p);
     find_waits(p);
     find_chain(p);
     count_steps(p);
-    find_warnings(p);
+    find_warnings(p->d, p->g, &p->warnings);
 }
 
 void planning_clear(struct planning *p)

@@ -187,3 +187,15 @@ char *advice(const struct run *r, unsigned node)
         return advice_app(run_desired(r)->apps.v[n->app]);
     return str_dup("");
 }
+
+void find_warnings(const struct desired *d, const struct graph *g, struct strv *out)
+{
+    for (size_t i = 0; i < d->warnings.len; i++)
+        strv_push(out, d->warnings.v[i]);
+    for (size_t i = 0; i < g->warnings.len; i++)
+        strv_push(out, g->warnings.v[i]);
+    for (size_t i = 0; i < d->apps.len; i++)
+        for (size_t k = 0; k < d->apps.v[i]->warnings.len; k++)
+            strv_push_take(out,
+                           str_printf("%s: %s", d->apps.v[i]->name, d->apps.v[i]->warnings.v[k]));
+}

@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gitops/ignored.h"
 #include "gitops/json.h"
 #include "gitops/sync_marks.h"
+#include "gitops/unheeded.h"
 
 #define CONTROL_PLANE_NAMESPACE "argocd"
 #define MAX_SOURCES 100
@@ -215,24 +217,16 @@ static bool parse_destination(struct application *a, const json_t *spec, struct 
     return true;
 }
 
-static const char *option(const json_t *list, const char *name)
+static bool is_on(const json_t *options, const char *name)
 {
-    size_t n = strlen(name);
-    const char *value = NULL;
-    size_t i;
-    json_t *o;
-    json_array_foreach(list, i, o)
-    {
-        const char *s = json_string_value(o);
-        if (s && !strncmp(s, name, n) && s[n] == '=')
-            value = s + n + 1;
-    }
-    return value;
+    return str_eq(sync_option(options, name), "true");
 }
 
-static bool is_on(const json_t *list, const char *name)
+// "false" or "confirm": not before somebody has said so, which here nobody can.
+static bool asks_first(const json_t *options, const char *name)
 {
-    return str_eq(option(list, name), "true");
+    const char *value = sync_option(options, name);
+    return str_eq(value, "false") || str_eq(value, "confirm");
 }
 
 static void parse_policy(struct application *a, const json_t *spec)
@@ -244,20 +238,19 @@ static void parse_policy(struct application *a, const json_t *spec)
     a->prune = a->has_automated && json_dot_bool(automated, "prune", false);
     a->self_heal = a->has_automated && json_dot_bool(automated, "selfHeal", false);
     a->allow_empty = json_dot_bool(automated, "allowEmpty", false);
+    sync_options_unknown(o, &a->warnings);
     a->create_namespace = is_on(o, "CreateNamespace");
-    a->server_side_apply = is_on(o, "ServerSideApply");
-    a->replace = is_on(o, "Replace");
-    a->force = is_on(o, "Force");
-    a->prune_last = is_on(o, "PruneLast");
-    a->validate = !str_eq(option(o, "Validate"), "false");
-    a->prune_never = str_eq(option(o, "Prune"), "false");
-    a->prune_confirm = str_eq(option(o, "Prune"), "confirm");
+    a->options = (is_on(o, "Replace") ? SYNC_REPLACE : 0U) | (is_on(o, "Force") ? SYNC_FORCE : 0U) |
+                 (str_eq(sync_option(o, "Validate"), "false") ? SYNC_NO_VALIDATE : 0U);
+    a->prune_never = asks_first(o, "Prune");
+    a->delete_never = asks_first(o, "Delete");
     a->fail_on_shared = is_on(o, "FailOnSharedResource");
     a->respect_ignore_differences = is_on(o, "RespectIgnoreDifferences");
-    a->skip_dry_run_on_missing = is_on(o, "SkipDryRunOnMissingResource");
+    a->no_migration = str_eq(sync_option(o, "ClientSideApplyMigration"), "false");
     a->managed_namespace_metadata = block(p, "managedNamespaceMetadata");
     const json_t *ignore = json_object_get(spec, "ignoreDifferences");
     a->ignore_differences = json_array_size(ignore) ? ignore : NULL;
+    ignored_faults(ignore, &a->warnings);
 }
 
 static void parse_depends_on(struct application *a, const json_t *doc)
@@ -283,7 +276,6 @@ static struct application *new_named(const char *name, const char *ns)
     a->tracking_name =
         !strcmp(ns, CONTROL_PLANE_NAMESPACE) ? str_dup(name) : str_printf("%s_%s", ns, name);
     a->parent = -1;
-    a->validate = true;
     return a;
 }
 
@@ -326,9 +318,15 @@ bool application_parse(json_t *doc, const struct origin *where, struct applicati
         return false;
     parse_policy(a, spec);
     parse_depends_on(a, doc);
+    unheeded_app(doc, &a->warnings);
     a->wave = sync_wave_of(doc);
     *out = TAKE(a);
     return true;
+}
+
+bool application_takes_along(const struct application *a)
+{
+    return a->prune && !a->is_preserved && !a->delete_never;
 }
 
 void application_free(struct application *a)

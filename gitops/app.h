@@ -42,9 +42,10 @@ struct application {
     int wave;               // of the Application object in its parent; generated ones have 0
     struct strv depends_on; // names from regrow.dev/depends-on
     bool has_automated, prune, self_heal, allow_empty;
-    bool create_namespace, server_side_apply, replace, force, prune_last, validate;
-    bool prune_confirm, prune_never; // Prune=confirm / Prune=false at application level
-    bool fail_on_shared, respect_ignore_differences, skip_dry_run_on_missing;
+    // Sync options (docs/sync-options.md):
+    unsigned options; // SYNC_*, of all its objects
+    bool create_namespace, fail_on_shared, respect_ignore_differences, no_migration;
+    bool prune_never, delete_never;           // Prune, Delete: false or confirm
     const json_t *managed_namespace_metadata; // borrowed from doc; NULL when absent
     const json_t *ignore_differences;         // borrowed from doc; NULL when absent
     char *set_name;                           // ApplicationSet that made it, or NULL
@@ -71,6 +72,8 @@ struct application *application_new_unknown(const char *name, const char *ns);
 void application_free(struct application *a);
 CLEANUP_FN(struct application, application_free, application_freep);
 
+// Do its objects go when it leaves Git?
+bool application_takes_along(const struct application *a);
 // Is `doc` an Application, ApplicationSet, AppProject of argoproj.io?
 bool argo_is(const json_t *doc, const char *kind);
 
@@ -81,8 +84,17 @@ bool argo_is(const json_t *doc, const char *kind);
 MUST_CHECK bool object_sync_marks(const json_t *doc, struct object *o, bool *skip, struct err *err);
 // The first of Helm's hook types for deletion the object has, or NULL: regrow runs none of them.
 const char *object_helm_delete_hook(const json_t *doc);
-// The value of option "Prune", "Replace", ... in the resource's sync-options annotation, borrowed
-// from a copy in *store (owned by the caller); NULL when absent.
+
+// ---- sync options ----
+enum { SYNC_REPLACE = 1, SYNC_FORCE = 2, SYNC_NO_VALIDATE = 4 };
+// The value of an application's option, the last one of that name; NULL when absent. Borrowed.
+const char *sync_option(const json_t *list, const char *name);
+// A sentence for each that is not known.
+void sync_options_unknown(const json_t *list, struct strv *out);
+// Those of an object's annotation as SYNC_* bits; faults may be NULL.
+unsigned object_sync_options(const json_t *doc, struct strv *faults);
+// The value of option "Prune", "Delete", ... in the annotation, borrowed from a copy in *store
+// (owned by the caller); NULL when absent.
 const char *object_sync_option(const json_t *doc, const char *option, char **store);
 
 #endif

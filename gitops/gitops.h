@@ -15,12 +15,14 @@
 #include "gitops/desired.h"
 #include "gitops/glob.h"
 #include "gitops/graph.h"
+#include "gitops/ignored.h"
 #include "gitops/json.h"
 #include "gitops/kinds.h"
 #include "gitops/object.h"
 #include "gitops/project.h"
 #include "gitops/regex.h"
 #include "gitops/revision.h"
+#include "gitops/unheeded.h"
 #include "gitops/yaml.h"
 
 #endif

@@ -49,6 +49,7 @@ struct object {
     bool is_hook;
     unsigned hook_delete; // HOOK_* bits
     int wave;
+    unsigned options; // SYNC_* of its own and its application's
     bool is_namespaced;
     bool is_scope_guessed; // its kind was not known: taken for namespaced, as Argo CD does
     bool is_made;          // a Namespace made for an application, written nowhere: never pruned

@@ -14,7 +14,6 @@
 #define ARGO_POLICY "argocd.argoproj.io/hook-delete-policy"
 #define HELM_HOOK "helm.sh/hook"
 #define HELM_POLICY "helm.sh/hook-delete-policy"
-#define SYNC_OPTIONS "argocd.argoproj.io/sync-options"
 
 int sync_wave_of(const json_t *doc)
 {
@@ -164,24 +163,4 @@ const char *object_helm_delete_hook(const json_t *doc)
     if (!json_annotation(doc, ARGO_HOOK))
         read_marks(&m, helm_types, ARRAY_LEN(helm_types), json_annotation(doc, HELM_HOOK));
     return m.delete ? m.delete->text : NULL;
-}
-
-const char *object_sync_option(const json_t *doc, const char *name, char **store)
-{
-    const char *list = json_annotation(doc, SYNC_OPTIONS);
-    size_t n = strlen(name);
-    while (list && *list) {
-        list += strspn(list, " \t,");
-        size_t len = strcspn(list, ",");
-        if (len > n && !strncmp(list, name, n) && list[n] == '=') {
-            size_t end = len;
-            while (end > n + 1 && strchr(" \t", list[end - 1]))
-                end--;
-            free(*store);
-            *store = str_ndup(list + n + 1, end - n - 1);
-            return *store;
-        }
-        list += len;
-    }
-    return NULL;
 }

@@ -175,8 +175,9 @@ bool adopt_first(struct run *r, unsigned node, const char *path)
 {
     const struct plan_item *it = &r->plan->items.v[r->nodes[node].item];
     const struct live_fact *f = it->live < 0 ? NULL : &r->facts.v[it->live];
-    if (!f || !f->is_client_side || r->nodes[node].is_adopted ||
-        (it->action != ACTION_CHECK && it->action != ACTION_CHANGE))
+    const struct object *o = &r->desired->objects.v[node];
+    if (!f || !f->is_client_side || r->desired->apps.v[o->app]->no_migration ||
+        r->nodes[node].is_adopted || (it->action != ACTION_CHECK && it->action != ACTION_CHANGE))
         return false;
     struct call_ctx *c = call_new(r, node);
     call_begin(c);

@@ -150,8 +150,11 @@ static void write_desired(struct run *r, unsigned object, struct buf *b)
     if (o->is_hook) {
         write_hook(r, object, rec, b);
     } else if (x->uid && x->is_applied) {
-        write_line(b, &o->id, o->version, x->uid, &o->hash, &x->projection, o->is_made ? "m" : "",
-                   "");
+        // What left fields to others is looked at anew each time: who owns them may change, and so
+        // may the rule.
+        struct sha256 sent = o->hash;
+        sent.b[0] ^= x->leaves_fields;
+        write_line(b, &o->id, o->version, x->uid, &sent, &x->projection, o->is_made ? "m" : "", "");
     } else if (rec && !rec->is_intent) {
         write_record(b, rec);
     }
@@ -299,7 +302,7 @@ void inventory_write_app(struct run *r, unsigned app)
     }
     CLEANUP(str_freep)
     char *header = str_printf(HEADER "\t%s\t%s", a->tracking_name,
-                              a->prune && !a->is_preserved ? "prune" : "no-prune");
+                              application_takes_along(a) ? "prune" : "no-prune");
     CLEANUP(str_freep) char *name = map_name(a->tracking_name, 0);
     if (!lines.len && !json_object_get(r->stored, name))
         return;
@@ -459,7 +462,7 @@ bool inventory_write_intent(struct run *r, struct err *err)
             const struct application *a = r->desired->apps.v[o->app];
             CLEANUP(str_freep)
             char *flags = str_printf("%s%s%s", o->is_hook ? "h" : "", o->is_made ? "m" : "",
-                                     a->prune ? "p" : "");
+                                     application_takes_along(a) ? "p" : "");
             write_line(&lines, &o->id, o->version, NULL, NULL, NULL, flags, a->tracking_name);
             any |= !rec;
         } else if (rec && rec->is_intent && it->live >= 0) {

@@ -146,20 +146,13 @@ static void decide_hook(const struct planning *p, unsigned object, const struct 
         decide(it, ACTION_CREATE, "H2");
 }
 
-// Replace=true on the application or, as text in its annotation, on the object itself.
-static bool wants_replace(const struct planning *p, const struct object *o)
-{
-    if (p->d->apps.v[o->app]->replace)
-        return true;
-    return o->body && memmem(o->body, o->body_len, "Replace=true", 12);
-}
-
 static void decide_object(const struct planning *p, unsigned object, const struct record *r,
                           const struct live_fact *f, struct plan_item *it)
 {
     const struct object *o = &p->d->objects.v[object];
     bool recorded = r && !r->is_intent && !r->is_hook && f && str_eq(r->uid, f->uid);
     bool same = recorded && sha256_eq(&r->sent, &o->hash);
+    bool wants_replace = o->options & SYNC_REPLACE;
     if (o->is_virtual)
         decide(it, ACTION_VIRTUAL, "V1");
     else if (o->is_hook)
@@ -173,17 +166,17 @@ static void decide_object(const struct planning *p, unsigned object, const struc
     else if (o->is_bare)
         decide(it, ACTION_NONE, "N3");
     else if (p->policy->force_all)
-        decide(it, wants_replace(p, o) ? ACTION_REPLACE : ACTION_CHANGE, "D4");
-    else if (wants_replace(p, o))
+        decide(it, wants_replace ? ACTION_REPLACE : ACTION_CHANGE, "D4");
+    else if (wants_replace)
         decide(it, same ? ACTION_NONE : ACTION_REPLACE, same ? "N2" : "D3");
     else if (!recorded)
         decide(it, ACTION_CHECK, "X1");
-    else if (!same)
-        decide(it, ACTION_CHANGE, "D1");
-    else if (!f->has_projection || !sha256_eq(&r->projection, &f->projection))
-        decide(it, ACTION_CHANGE, "D2");
-    else
+    else if (same && f->has_projection && sha256_eq(&r->projection, &f->projection))
         decide(it, ACTION_NONE, "N1");
+    else if (ignored_any(p->d->apps.v[o->app], &o->id))
+        decide(it, ACTION_CHECK, "D5");
+    else
+        decide(it, ACTION_CHANGE, same ? "D2" : "D1");
 }
 
 static void keep(struct plan_item *it, const char *row, const char *reason)
@@ -208,9 +201,11 @@ static void decide_record(const struct planning *p, const struct record *r,
         keep(it, "P3", "another object has taken its name");
     else if (f->is_kept)
         keep(it, "P4", "it asks to be kept");
+    else if (!a && f->is_kept_on_delete)
+        keep(it, "P10", "it asks to stay when its application goes");
     else if (a ? !a->prune : !r->app_prune)
         keep(it, "P5", "pruning is off for its application");
-    else if (a && (a->prune_never || a->prune_confirm))
+    else if (a && a->prune_never && !f->is_prune_asked)
         keep(it, "P6", "its application asks for a confirmation first");
     else if (!p->policy->prune)
         keep(it, "P7", "pruning is switched off for this run");

@@ -34,7 +34,9 @@ struct live_fact {
     char *hook_run;           // a hook's mark: which run of which content made it, or NULL
     struct sha256 projection; // of the live object on the fields our manager owns; zero: none
     bool has_projection;
-    bool is_kept; // Prune=false or helm.sh/resource-policy: keep on the live object
+    bool is_kept;           // Prune=false or helm.sh/resource-policy: keep on the live object
+    bool is_kept_on_delete; // Delete=false
+    bool is_prune_asked;    // Prune=true, which goes before what its application says
     // For the executor; the plan does not look at them.
     bool is_client_side; // declared by a client that does not apply on the server's side
     struct health_result health;

@@ -261,6 +261,8 @@ struct check {
     unsigned *open;
 };
 
+static bool send_check(struct run *r, unsigned item, unsigned *open);
+
 static void on_checked(void *ctx, const struct kube_reply *reply)
 {
     struct check *c = ctx;
@@ -280,7 +282,8 @@ static void on_checked(void *ctx, const struct kube_reply *reply)
         r->plan->counts[ACTION_CHECK]--;
         it->action = ACTION_CHANGE; // it is taken over first, and conflicts no more
         r->plan->counts[ACTION_CHANGE]++;
-    } else {
+    } else if (!leave_to_others(r, (unsigned)it->object, reply) ||
+               !send_check(r, c->item, c->open)) {
         str_set(&it->reason, reply->message);
     }
     err_clear(&err);
@@ -299,9 +302,12 @@ static bool send_check(struct run *r, unsigned item, unsigned *open)
     *c = (struct check){r, item, open};
     ++*open;
     r->pending_calls++;
+    unsigned node = (unsigned)r->plan->items.v[item].object;
+    struct buf body CLEANUP(buf_clear) = {0};
     struct kube_apply_opts opts = {
-        .dry_run = true, .force = r->opts.force_conflicts, .manager = run_manager(r)};
-    kube_apply(r->kube, path, o->body, o->body_len, &opts, on_checked, c);
+        .dry_run = true, .force = may_force(r, node), .manager = run_manager(r)};
+    send_body(r, node, &body);
+    kube_apply(r->kube, path, body.p, body.len, &opts, on_checked, c);
     return true;
 }
 
@@ -393,10 +399,12 @@ bool run_preview(struct run *r, unsigned object, json_t **live, json_t **would_b
     // Forced, because fields that somebody else took over are what a person wants to see.
     CLEANUP(str_freep)
     char *url = str_printf("%s?fieldManager=%s&dryRun=All&force=true", path, run_manager(r));
+    struct buf body CLEANUP(buf_clear) = {0};
+    send_body(r, object, &body);
     struct kube_call put = {.method = "PATCH",
                             .path = url,
-                            .body = o->body,
-                            .body_len = o->body_len,
+                            .body = body.p,
+                            .body_len = body.len,
                             .content_type = "application/apply-patch+yaml",
                             .is_idempotent = true};
     return fetch(r, &put, "dry run", would_be, err);

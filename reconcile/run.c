@@ -38,6 +38,9 @@ void run_free(struct run *r)
         free(r->nodes[i].message);
         free(r->nodes[i].uid);
         json_decref(r->nodes[i].early);
+        if (r->nodes[i].left_out)
+            strv_clear(r->nodes[i].left_out);
+        free(r->nodes[i].left_out);
     }
     free(r->nodes);
     graph_free(r->graph);

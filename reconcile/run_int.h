@@ -9,6 +9,8 @@
 //   state.c      node states: what is satisfied, what that releases, what failure blocks
 //   execute.c    run_execute: the queue, the window, the end
 //   send.c       one object's way to the server: apply, what each answer leads to
+//   leave.c      fields that are left to others, or that no schema has
+//   shared.c     objects of applications that are not of this root
 //   recreate.c   ways of more than one request: replace, recreate, wait for a deletion
 //   adopt.c      objects that were made without server-side apply become ours
 //   gate.c       webhook gates and changed CRDs: dry runs until they pass
@@ -40,7 +42,10 @@ struct node_rt {
     bool is_probing;
     long long generation; // of the last reply; older watch events are stale
     char *uid;
-    json_t *early; // what the watch said of it while its request was under way
+    struct strv *left_out; // fields that are not sent (leave.c); NULL: none
+    bool leaves_fields;    // some of them to their owners
+    bool may_force;        // it is known which fields are left to others
+    json_t *early;         // what the watch said of it while its request was under way
     struct sha256 projection;
     bool has_projection;
 };
@@ -205,6 +210,7 @@ void window_reply(struct run *r, const struct call_ctx *c, const struct kube_rep
 
 // ---- send.c ----
 void send_object(struct run *r, unsigned node);
+void send_body(const struct run *r, unsigned node, struct buf *out); // what is sent of an object
 void send_apply(struct run *r, unsigned node, const char *path, bool dry_run);
 char *unserved_text(const struct run *r, const struct object *o); // why it has no path; owned
 char *send_path(const struct run *r, const struct object *o); // owned; NULL: kind not known (yet)
@@ -219,6 +225,15 @@ void set_action(struct run *r, unsigned node, enum action a);
 void try_again(struct run *r, unsigned node, int64_t retry_after_ms);
 void fail_with(struct run *r, unsigned node, const struct kube_reply *reply);
 void rediscover(struct run *r); // asynchronously, not too often
+
+// ---- leave.c ----
+// Is the object to be sent again, without fields that this refusal names?
+bool leave_to_others(struct run *r, unsigned node, const struct kube_reply *reply);
+bool may_force(const struct run *r, unsigned node); // --force-conflicts, for this object, now
+void left_out_body(const struct run *r, unsigned node, json_t *doc); // takes those fields out
+
+// ---- shared.c ----
+void shared_check(struct run *r);
 
 // ---- recreate.c ----
 #define REPLACE_TRIES 12

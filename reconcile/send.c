@@ -85,15 +85,6 @@ void try_again(struct run *r, unsigned node, int64_t retry_after_ms)
     queue_later(r, node, retry_after_ms > x->backoff_ms ? retry_after_ms : x->backoff_ms);
 }
 
-static bool has_force(const struct run *r, const struct object *o)
-{
-    if (r->desired->apps.v[o->app]->force)
-        return true;
-    CLEANUP(json_freep) json_t *doc = object_doc(o);
-    CLEANUP(str_freep) char *store = NULL;
-    return str_eq(object_sync_option(doc, "Force", &store), "true");
-}
-
 void fail_with(struct run *r, unsigned node, const struct kube_reply *reply)
 {
     struct err err = {0};
@@ -220,6 +211,10 @@ static void on_invalid(struct call_ctx *c, const struct kube_reply *reply)
 {
     struct run *r = c->run;
     struct node_rt *x = &r->nodes[c->node];
+    if (leave_to_others(r, c->node, reply)) {
+        queue_later(r, c->node, 0);
+        return;
+    }
     if (c->is_dry_run && x->needs_proof && clock_mono_ms() - x->since_ms < PROOF_MS &&
         x->tries < 40) {
         r->sum.probes++;
@@ -268,7 +263,7 @@ void on_sent(void *ctx, const struct kube_reply *reply)
         try_again(r, node, reply->retry_after_ms);
         break;
     case KUBE_IMMUTABLE:
-        if (has_force(r, &r->desired->objects.v[node])) {
+        if (r->desired->objects.v[node].options & SYNC_FORCE) {
             set_action(r, node, ACTION_RECREATE);
             queue_later(r, node, 0);
         } else {
@@ -281,6 +276,11 @@ void on_sent(void *ctx, const struct kube_reply *reply)
         on_invalid(c, reply);
         break;
     case KUBE_CONFLICT:
+        if (leave_to_others(r, node, reply))
+            queue_later(r, node, 0);
+        else
+            fail_with(r, node, reply);
+        break;
     case KUBE_DENIED:
     case KUBE_UNAUTHORIZED:
         fail_with(r, node, reply);
@@ -290,27 +290,31 @@ void on_sent(void *ctx, const struct kube_reply *reply)
 }
 
 // A hook carries what it was made of.
-static void hook_body(const struct run *r, unsigned node, struct buf *out)
+void send_body(const struct run *r, unsigned node, struct buf *out)
 {
-    CLEANUP(json_freep) json_t *doc = object_doc(&r->desired->objects.v[node]);
-    CLEANUP(str_freep) char *run = plan_hook_run(r->desired, node);
-    json_set_annotation(doc, HOOK_RUN_ANNOTATION, run);
+    const struct object *o = &r->desired->objects.v[node];
+    if (!o->is_hook && !r->nodes[node].left_out) {
+        buf_append(out, o->body, o->body_len);
+        return;
+    }
+    CLEANUP(json_freep) json_t *doc = object_doc(o);
+    CLEANUP(str_freep) char *run = o->is_hook ? plan_hook_run(r->desired, node) : NULL;
+    if (run)
+        json_set_annotation(doc, HOOK_RUN_ANNOTATION, run);
+    left_out_body(r, node, doc);
     canon_write(doc, out);
 }
 
 void send_apply(struct run *r, unsigned node, const char *path, bool dry_run)
 {
-    const struct object *o = &r->desired->objects.v[node];
-    struct buf hook CLEANUP(buf_clear) = {0};
-    if (o->is_hook)
-        hook_body(r, node, &hook);
+    struct buf body CLEANUP(buf_clear) = {0};
     struct kube_apply_opts opts = {
-        .dry_run = dry_run, .force = r->opts.force_conflicts, .manager = run_manager(r)};
+        .dry_run = dry_run, .force = may_force(r, node), .manager = run_manager(r)};
     struct call_ctx *c = call_new(r, node);
+    send_body(r, node, &body);
     c->is_dry_run = dry_run;
     call_begin(c);
-    kube_apply(r->kube, path, o->is_hook ? hook.p : o->body, o->is_hook ? hook.len : o->body_len,
-               &opts, on_sent, c);
+    kube_apply(r->kube, path, body.p, body.len, &opts, on_sent, c);
 }
 
 static void on_rediscovered(void *ctx, struct err *err)

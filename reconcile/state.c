@@ -452,6 +452,7 @@ void state_init(struct run *r)
         count_pending(r, i);
     gates_init(r);
     fail_unknown_apps(r);
+    shared_check(r);
 }
 
 void state_start(struct run *r)

@@ -218,8 +218,10 @@ bool yield_settle(struct yield *y, struct err *err)
     if (!add_children(y, err))
         return false;
     yield_to_written(l, y);
-    for (size_t i = 0; i < y->projects.len; i++)
+    for (size_t i = 0; i < y->projects.len; i++) {
         *vec_push(&d->projects) = json_incref(y->projects.v[i]);
+        unheeded_project(y->projects.v[i], &d->warnings);
+    }
     if (y->projects.len || y->global_projects)
         projects_changed(l);
     if (y->global_projects)

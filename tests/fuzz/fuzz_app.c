@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "gitops/gitops.h"
+#include "gitops/ignored.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -47,6 +48,16 @@ static void judge(json_t *doc, const struct application *a)
         err_clear(&err);
 }
 
+// Fields as a server may name them: "metadata.labels.field" of the document, in itself.
+static void leave(json_t *doc, const struct application *a)
+{
+    const char *path = json_dot_str(doc, "metadata.labels.field");
+    struct object_id id = {(char *)"apps", (char *)"Deployment", NULL, (char *)"x"};
+    ignored_field(a, &id, doc, path ? path : ".spec.replicas", "hpa");
+    CLEANUP(json_freep) json_t *copy = json_deep_copy(doc);
+    field_remove(copy, path ? path : ".metadata.labels");
+}
+
 static void one(json_t *doc)
 {
     struct err err = {0};
@@ -54,8 +65,11 @@ static void one(json_t *doc)
     struct application *a = NULL;
     struct object o = {0};
     bool skip;
-    if (application_parse(doc, &where, &a, &err))
+    if (application_parse(doc, &where, &a, &err)) {
         judge(doc, a);
+        leave(doc, a);
+    }
+    object_sync_options(doc, NULL);
     application_free(a);
     err_clear(&err);
     if (object_sync_marks(doc, &o, &skip, &err) && json_is_object(doc) &&

@@ -58,7 +58,58 @@ static void fields(void **s)
     assert_int_equal(a->sources.v[1].kind, APP_SOURCE_OCI);
     assert_string_equal(a->dest_server, "https://k");
     assert_string_equal(a->project, "default");
-    assert_true(a->prune && a->create_namespace && a->prune_confirm);
+    assert_true(a->prune && a->create_namespace && a->prune_never);
+}
+
+// Sync options: the last one of a name counts, what is not known is told once.
+static void options(void **s)
+{
+    (void)s;
+    struct application *a CLEANUP(application_freep) = NULL;
+    struct err err = {0};
+    assert_true(parse("{source: {repoURL: u, path: p}, syncPolicy: {syncOptions: [Replace=false, "
+                      "Replace=true, Force=true, Validate=false, Delete=confirm, Prune=false, "
+                      "RespectIgnoreDifferences=true, ClientSideApplyMigration=false, "
+                      "FailOnSharedResource=true, Prune=perhaps, PruneLst=true, PruneLst=true, "
+                      "PrunePropagationPolicy=orphan]}}",
+                      &a, &err));
+    assert_int_equal(a->options, SYNC_REPLACE | SYNC_FORCE | SYNC_NO_VALIDATE);
+    assert_true(a->delete_never && a->respect_ignore_differences && a->no_migration);
+    assert_true(a->fail_on_shared && !a->create_namespace);
+    assert_false(a->prune_never); // "perhaps" came last
+    assert_int_equal(a->warnings.len, 2);
+    assert_non_null(strstr(a->warnings.v[0], "Prune=perhaps has no such value"));
+    assert_non_null(strstr(a->warnings.v[1], "PruneLst=true is not known"));
+}
+
+static void object_options(void **s)
+{
+    (void)s;
+    static const struct {
+        const char *text;
+        unsigned bits;
+        const char *prune, *fault;
+    } cases[] = {
+        {"Replace=true", SYNC_REPLACE, NULL, NULL},
+        {" Force=true , Prune=false,", SYNC_FORCE, "false", NULL},
+        {"Validate=false,Replace=false", SYNC_NO_VALIDATE, NULL, NULL},
+        {"Validate=true,Prune=confirm", 0, "confirm", NULL},
+        {"xReplace=true", 0, NULL, "xReplace=true is not known"},
+        {"Replace", 0, NULL, "Replace has no such value"},
+        {"CreateNamespace=true", 0, NULL, "means something only on an application"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP(json_freep) json_t *doc = json_object();
+        CLEANUP(str_freep) char *store = NULL;
+        struct strv faults = {0};
+        json_set_annotation(doc, "argocd.argoproj.io/sync-options", cases[i].text);
+        assert_int_equal(object_sync_options(doc, &faults), cases[i].bits);
+        assert_true(str_eq(object_sync_option(doc, "Prune", &store), cases[i].prune));
+        assert_int_equal(faults.len, cases[i].fault != NULL);
+        if (faults.len && !strstr(faults.v[0], cases[i].fault))
+            fail_msg("%s", faults.v[0]);
+        strv_clear(&faults);
+    }
 }
 
 // false, 0 and "" in a map are values, not the absence of any.
@@ -123,7 +174,8 @@ static void hooks(void **s)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(faults), cmocka_unit_test(maps_count),
-                                       cmocka_unit_test(fields), cmocka_unit_test(hooks)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(faults),  cmocka_unit_test(maps_count),     cmocka_unit_test(fields),
+        cmocka_unit_test(options), cmocka_unit_test(object_options), cmocka_unit_test(hooks)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

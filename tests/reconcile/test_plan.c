@@ -99,8 +99,12 @@ static void unwanted(void **s)
     row_is(&w, "P8");
     w.policy.prune = false;
     row_is(&w, "P7");
-    w.d->apps.v[0]->prune_confirm = true;
+    w.d->apps.v[0]->prune_never = true;
     row_is(&w, "P6");
+    w.fact.is_prune_asked = true; // its own option goes before the application's
+    row_is(&w, "P7");
+    w.fact.is_kept_on_delete = true; // its application is still there
+    row_is(&w, "P7");
     w.d->apps.v[0]->prune = false;
     row_is(&w, "P5");
     w.fact.is_kept = true;
@@ -111,8 +115,34 @@ static void unwanted(void **s)
     row_is(&w, "P1");
     str_set(&w.record.app, "gone");
     row_is(&w, "P2");
+    w.d->apps.v[0]->state = APP_KNOWN;
+    str_set(&w.fact.uid, "u");
+    w.fact.is_kept = false;
+    w.policy.prune = true;
+    row_is(&w, "P10");
+    w.fact.is_kept_on_delete = false;
+    row_is(&w, "P8");
+    w.record.app_prune = false; // or Delete=false of the application that is gone
+    row_is(&w, "P5");
     w.has_fact = false;
     row_is(&w, "-");
+    end(&w);
+}
+
+// Replace=true is an option, of the object or of its application; not a text in a ConfigMap.
+static void replaced(void **s)
+{
+    (void)s;
+    struct world w = new_world(true);
+    CLEANUP(json_freep)
+    json_t *doc = doc_of("{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: n}, "
+                         "data: {how: Replace=true}}");
+    object_set_body(&w.d->objects.v[0], doc);
+    row_is(&w, "D1");
+    w.d->objects.v[0].options = SYNC_REPLACE;
+    row_is(&w, "D3");
+    w.record.sent = w.d->objects.v[0].hash;
+    row_is(&w, "N2");
     end(&w);
 }
 
@@ -300,10 +330,10 @@ static void projections(void **s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(wanted),     cmocka_unit_test(unwanted),
-        cmocka_unit_test(unknown),    cmocka_unit_test(hooks),
-        cmocka_unit_test(phases),     cmocka_unit_test(made_namespaces),
-        cmocka_unit_test(breaker),    cmocka_unit_test(another_root),
-        cmocka_unit_test(projections)};
+        cmocka_unit_test(wanted),          cmocka_unit_test(unwanted),
+        cmocka_unit_test(replaced),        cmocka_unit_test(unknown),
+        cmocka_unit_test(hooks),           cmocka_unit_test(phases),
+        cmocka_unit_test(made_namespaces), cmocka_unit_test(breaker),
+        cmocka_unit_test(another_root),    cmocka_unit_test(projections)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
