@@ -217,6 +217,41 @@ static void print_warnings(const struct planning *p)
         printf("  and %zu more; -v shows them\n", w->len - n);
 }
 
+static bool is_alike(const struct planning *p, unsigned a, unsigned b)
+{
+    const struct application *x = p->d->apps.v[a];
+    const struct application *y = p->d->apps.v[b];
+    return x->state == APP_UNKNOWN && y->state == APP_UNKNOWN &&
+           str_eq(x->problem.msg, y->problem.msg);
+}
+
+// How many could not be read for the same reason; 0 when an earlier one of them stands for all.
+static size_t count_alike(const struct planning *p, unsigned app)
+{
+    size_t n = 0;
+    for (unsigned i = 0; i < p->d->apps.len; i++) {
+        if (!is_alike(p, i, app))
+            continue;
+        if (i < app)
+            return 0;
+        n++;
+    }
+    return n;
+}
+
+static char *names_alike(const struct planning *p, unsigned app, size_t n)
+{
+    struct buf b = {0};
+    size_t shown = 0;
+    for (unsigned i = app; i < p->d->apps.len && shown < n && shown < SHOWN_WAITS; i++) {
+        if (i == app || is_alike(p, i, app))
+            buf_printf(&b, "%s%s", shown++ ? ", " : "", p->d->apps.v[i]->name);
+    }
+    if (shown < n)
+        buf_printf(&b, " and %zu more", n - shown);
+    return buf_take(&b);
+}
+
 // Applications that could not be read: the problem comes last, with what to do.
 static void print_unknown(const struct planning *p)
 {
@@ -228,17 +263,21 @@ static void print_unknown(const struct planning *p)
         return;
     printf("\n%s✗%s %zu of %zu applications could not be read   (exit 10)\n", paint(p->c, "red"),
            paint(p->c, ""), n, p->d->apps.len - 1);
-    for (size_t i = 0; i < p->d->apps.len; i++) {
+    for (unsigned i = 0; i < p->d->apps.len; i++) {
         const struct application *a = p->d->apps.v[i];
         if (a->state != APP_UNKNOWN)
             continue;
-        CLEANUP(str_freep) char *text = str_printf("%s: %s", a->name, a->problem.msg);
+        hint = hint ? hint : a->problem.hint;
+        size_t alike = p->c->o.verbose ? 1 : count_alike(p, i);
+        if (!alike)
+            continue; // told with an earlier one
+        CLEANUP(str_freep) char *names = names_alike(p, i, alike);
+        CLEANUP(str_freep) char *text = str_printf("%s: %s", names, a->problem.msg);
         CLEANUP(str_freep) char *where = a->doc ? origin_text(&a->origin) : NULL;
         printf("  %s ", state_symbol(p->c, NODE_FAILED));
         print_wrapped(stdout, text, 4, 6);
-        if (where && !strstr(a->problem.msg, where))
+        if (alike == 1 && where && !strstr(a->problem.msg, where))
             printf("      its Application: %s\n", where);
-        hint = hint ? hint : a->problem.hint;
     }
     printf("  next: ");
     print_wrapped(stdout,

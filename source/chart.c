@@ -231,9 +231,11 @@ static void recalled(void *ctx, bool cancelled)
     struct chart_need *n = ctx;
     if (cancelled)
         err_set(&n->err, ERR_CANCELLED, "interrupted");
-    else if (!n->chart.file && n->c->o->offline)
-        err_set(&n->err, ERR_NOT_FOUND, "%s %s of %s is not in the cache", n->name ? n->name : "it",
-                n->target, n->shown);
+    else if (!n->chart.file && n->c->o->offline &&
+             !err_set(&n->err, ERR_NOT_FOUND,
+                      "%s %s of %s is not in the cache, and --offline forbids to ask",
+                      n->name ? n->name : "it", n->target, n->shown))
+        err_hint(&n->err, OFFLINE_HINT);
     if (n->chart.file || err_is_set(&n->err))
         chart_settle(n);
     else if (n->is_oci)
@@ -361,7 +363,8 @@ bool url_fetch(struct source_ctx *s, const char *url, size_t max_bytes, struct b
         return file_read(file, max_bytes, out, err);
     CLEANUP(str_freep) char *shown = url_redacted(at);
     if (s->o->offline)
-        return err_set(err, ERR_NOT_FOUND, "%s: --offline forbids to ask", shown);
+        return err_set(err, ERR_NOT_FOUND, "%s: --offline forbids to ask", shown) ||
+               err_hint(err, OFFLINE_HINT);
     for (size_t i = 0; !n && i < s->charts->urls.len; i++)
         if (!strcmp(s->charts->urls.v[i]->url, at) &&
             !strcmp(s->charts->urls.v[i]->project, project))

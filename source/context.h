@@ -12,6 +12,7 @@
 #include "source/wanted.h"
 
 #define SOURCE_THREADS 2
+#define OFFLINE_HINT "Run it once without --offline, or name a copy with --mirror."
 
 struct charts;
 struct gitsrc;

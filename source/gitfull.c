@@ -120,7 +120,8 @@ static void read_local(struct whole *w)
     ok = ok && gitrepo_refs_whole(repo, &w->out->refs, &w->out->head, &w->err);
     if (ok && path && !w->out->refs.refs.len)
         ok = err_set(&w->err, ERR_NOT_FOUND,
-                     "its history is not in the cache, and --offline forbids to ask");
+                     "its history is not in the cache, and --offline forbids to ask") ||
+             err_hint(&w->err, OFFLINE_HINT);
     if (ok) {
         CLEANUP(str_freep) char *head = TAKE(w->out->head); // settling looks for HEAD in the list
         settle_refs(w->out);

@@ -59,8 +59,9 @@ static bool offline_refs(struct gitsrc *g, struct err *err)
     struct buf b CLEANUP(buf_clear) = {0};
     if (!file_read(path, MAX_KEPT_LIST, &b, err)) {
         err_clear(err);
-        return err_set(err, ERR_NOT_FOUND, "%s is not in the cache, and --offline forbids to ask",
-                       g->shown);
+        err_set(err, ERR_NOT_FOUND, "%s is not in the cache, and --offline forbids to ask",
+                g->shown);
+        return err_hint(err, OFFLINE_HINT);
     }
     struct strv lines = {0};
     strv_split(&lines, b.p, '\n');

@@ -69,6 +69,9 @@ bool gitrepo_open_local(const char *path, git_repository **out, struct err *err)
     const git_error *e = git_error_last();
     if (e && e->message && strstr(e->message, "extensions.objectformat"))
         return err_set(err, ERR_INVALID, "%s: SHA-256 repositories are not supported", path);
+    if (!file_exists(path)) // also a repoURL that no tool has filled in
+        return err_set(err, ERR_NOT_FOUND, "\"%s\" is neither a URL nor a folder of this machine",
+                       path);
     gitrepo_err(rc, err, path);
     return err_wrap(err, "Git repository");
 }

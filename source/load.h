@@ -7,6 +7,7 @@
 //   judge.c    which of them projects permit
 //   prepare.c  an application's sources, and what it waits for
 //   collect.c  rendered documents to objects; settle.c takes them into the desired state
+//   suggest.c  where to begin, when a root holds no Application
 #ifndef SOURCE_LOAD_H
 #define SOURCE_LOAD_H
 
@@ -105,6 +106,10 @@ void collect_needs(struct loading *l, const struct render_job *jobs, size_t n_jo
 // Objects whose kind was not known when they were read: its CRD may have come later.
 void collect_finish(struct loading *l);
 void app_unknown(struct loading *l, unsigned app, struct err *err);
+
+// Folders below `path` that hold Applications, as ROOT can be written when it was `root`, for
+// people; NULL when there are none. Owned.
+char *suggest_roots(struct tree *t, const char *path, const char *root);
 
 // ---- judge.c ----
 bool is_other_cluster(const struct loading *l, const struct application *a);

@@ -9,6 +9,7 @@
 
 #define MAX_OUTPUT_BYTES (64U << 20)
 #define RENDER_TIMEOUT_MS 120000
+#define MAX_ERROR_BYTES 1000 // a schema lists every violation; the first ones say enough
 
 void render_clear(struct render_job *j)
 {
@@ -125,7 +126,6 @@ static bool parse_output(struct render_job *j, const struct buf *out, struct err
     return true;
 }
 
-// The line of a child's errors that says what went wrong.
 // Files are unpacked into folders that are gone by the time somebody reads of them: paths begin
 // where those of the repository do. Returns the new length.
 static size_t hide_work_dirs(char *line)
@@ -144,23 +144,39 @@ static size_t hide_work_dirs(char *line)
     return strlen(line);
 }
 
-static char *error_line(const struct buf *b)
+static bool is_error_line(const char *s)
 {
-    const char *best = NULL;
-    for (const char *at = b->p; at && *at;) {
+    return str_starts(s, "Error: ") || str_starts(s, "error: ");
+}
+
+// What a child said went wrong, on one line: its "Error:" with all that follows, since a chart's
+// own refusals and the violations of a schema stand on the lines after it; without one the first
+// line.
+char *render_error_text(const char *said)
+{
+    static const char advice[] = "Use --debug flag";
+    struct buf b CLEANUP(buf_clear) = {0};
+    bool found = false;
+    for (const char *at = said; at && *at && b.len < MAX_ERROR_BYTES;) {
         size_t n = strcspn(at, "\n");
-        if (n && (!best || str_starts(at, "Error:") || str_starts(at, "error:")))
-            best = at;
-        if (best == at && (str_starts(at, "Error:") || str_starts(at, "error:")))
-            break;
+        const char *line = is_error_line(at) ? at + 7 : at;
+        size_t blanks = strspn(line, " \t\r");
+        if (is_error_line(at) && !found) {
+            found = true;
+            b.len = 0;
+        }
+        if (blanks < n && (found || !b.len) && !str_starts(line, advice)) {
+            line += blanks;
+            buf_str(&b, b.len ? " " : "");
+            buf_append(&b, line, (size_t)(at + n - line));
+        }
         at += n + (at[n] == '\n');
     }
-    if (!best)
+    if (!b.len)
         return str_dup("it failed without a word");
-    if (str_starts(best, "Error: ") || str_starts(best, "error: "))
-        best += 7;
-    CLEANUP(str_freep) char *line = str_ndup(best, strcspn(best, "\n"));
-    return str_ndup(line, hide_work_dirs(line) < 500 ? strlen(line) : 500);
+    CLEANUP(str_freep) char *text = str_ndup(b.p, b.len);
+    size_t len = hide_work_dirs(text);
+    return str_ndup(text, len < MAX_ERROR_BYTES ? len : MAX_ERROR_BYTES);
 }
 
 static void finish(struct render_job *j)
@@ -186,7 +202,7 @@ static void on_child(void *ctx, struct proc_result *r, struct err *err)
         if (j->err.kind == ERR_NOT_FOUND)
             err_hint(&j->err, "Run scripts/setup, or put %s on the PATH.", j->tool);
     } else if (r->exit_code) {
-        CLEANUP(str_freep) char *line = error_line(&r->err_text);
+        CLEANUP(str_freep) char *line = render_error_text(r->err_text.p);
         err_set(&j->err, ERR_INVALID, "%s", line);
     } else {
         struct err bad = {0};

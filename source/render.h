@@ -69,6 +69,8 @@ bool render_is_directory(struct render_job *j);
 void render_begin(struct render_job *j);
 void render_spawn(struct render_job *j); // starts argv; is_done is set later, from the loop
 void render_clear(struct render_job *j);
+// What to tell of a child that failed, out of its standard error (may be NULL). Owned, one line.
+char *render_error_text(const char *said);
 
 // The build environment as NAME=value.
 void build_env(const struct render_job *j, struct strv *out);

@@ -170,12 +170,22 @@ static char *read_origin(const char *dir)
     return repo_url_normal(u);
 }
 
+static bool no_such_root(const char *text, struct err *err)
+{
+    size_t host = strcspn(text, "/");
+    const char *dot = memchr(text, '.', host);
+    err_set(err, ERR_NOT_FOUND, "folder %s does not exist", text);
+    if (dot && dot > text && text[host] && !strstr(text, ".."))
+        return err_hint(err, "A repository is named with its scheme: https://%s", text);
+    return err_hint(err, "ROOT is a folder, a file, or URL[//path][?ref=REV].");
+}
+
 static bool parse_folder(struct source *s, const char *text, struct err *err)
 {
     struct root *r = &s->root;
     CLEANUP(str_freep) char *real = realpath(text, NULL);
     if (!real)
-        return err_set(err, ERR_NOT_FOUND, "folder %s does not exist", text);
+        return no_such_root(text, err);
     CLEANUP(str_freep) char *top = str_dup(real);
     // Up to the work tree's top, so that children may name other folders of it.
     for (;;) {
@@ -314,6 +324,56 @@ void source_add_known_kinds(const struct source *s, struct kinds *k)
     }
 }
 
+// A root that cannot be read, or names no Application, may be the wrong folder.
+static void suggest(struct source *s, const char *root, struct desired *d, struct err *err)
+{
+    struct err bad = {0};
+    struct tree *t = NULL;
+    bool failed = err_is_set(err);
+    if (failed && (err->hint || (err->kind != ERR_INVALID && err->kind != ERR_NOT_FOUND)))
+        return;
+    if (!source_root_tree(s, d, &t, &bad)) {
+        err_clear(&bad); // it is this that is wrong with it
+        return;
+    }
+    CLEANUP(str_freep) char *others = suggest_roots(t, s->root.path, root);
+    if (others && failed)
+        err_hint(err, "Mend it; or name as ROOT a folder that holds Applications: %s.", others);
+    else if (others)
+        strv_push_take(
+            &d->warnings,
+            str_printf("there is no Application in %s itself; ROOT may be meant to be %s",
+                       s->root.name, others));
+    else if (!d->objects.len)
+        strv_push_take(&d->warnings, str_printf("there is no manifest in %s", s->root.name));
+}
+
+static bool is_flux(const struct object *o)
+{
+    return str_ends(o->id.group, ".toolkit.fluxcd.io");
+}
+
+// Flux's objects are sent like all others, and act when Flux runs; what they name is not read.
+static void warn_of_flux(struct desired *d)
+{
+    size_t n = 0;
+    const struct object *first = NULL;
+    for (size_t i = 0; i < d->objects.len; i++) {
+        if (!is_flux(&d->objects.v[i]))
+            continue;
+        first = first ? first : &d->objects.v[i];
+        n++;
+    }
+    if (!n)
+        return;
+    CLEANUP(str_freep) char *name = object_name(&first->id);
+    strv_push_take(&d->warnings,
+                   str_printf("%zu object%s for Flux (%s%s): regrow applies %s and does not read "
+                              "what %s; that is left to Flux",
+                              n, n == 1 ? "" : "s", name, n == 1 ? "" : " …",
+                              n == 1 ? "it" : "them", n == 1 ? "it names" : "they name"));
+}
+
 bool source_load(struct source *s, const char *root, struct desired **out, struct err *err)
 {
     if (!parse_root(s, root, err))
@@ -332,10 +392,14 @@ bool source_load(struct source *s, const char *root, struct desired **out, struc
         bool again = ok && update_apis(s, d, &told);
         strv_clear(&told.answers);
         if (!ok) {
+            suggest(s, root, d, err);
             desired_free(d);
             return false;
         }
         if (!again || round == 2) {
+            if (d->apps.len == 1)
+                suggest(s, root, d, err);
+            warn_of_flux(d);
             *out = d;
             return true;
         }

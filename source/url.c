@@ -41,5 +41,9 @@ char *source_mirror_url(const struct source_opts *o, const char *url)
         if (covers(o->mirrors[i].from, url) &&
             (!best || strlen(o->mirrors[i].from) > strlen(best->from)))
             best = &o->mirrors[i];
-    return best ? str_printf("%s%s", best->to, url + strlen(best->from)) : str_dup(url);
+    if (!best)
+        return str_dup(url);
+    const char *rest = url + strlen(best->from);
+    // A repository is the same with and without its ending, but a folder is not.
+    return str_printf("%s%s", best->to, strcmp(rest, ".git") != 0 ? rest : "");
 }

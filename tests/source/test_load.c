@@ -3,7 +3,8 @@
 // The loader, by the cases of tests/source/cases/load. A case has "files" (path: text) that are
 // written to a folder of their own, whose folder "root" is read. What comes out is either an
 // "error" or "apps", by name: its "parent", the "objects" it owns, in the order of their names, a
-// "problem" that makes it unknown, a "warning". "bodies" are objects and what they must hold.
+// "problem" that makes it unknown, a "warning". "bodies" are objects and what they must hold. A
+// "warning" of the case itself is about the whole, and a "hint" belongs to the error.
 // The folder stands for its remote https://h/repo, so that Applications can name it.
 #include "base/file.h"
 #include "base/loop.h"
@@ -115,6 +116,25 @@ static void check_desired(const json_t *c, const struct desired *d, const char *
     check_bodies(json_object_get(c, "bodies"), d, name);
 }
 
+// The case's folder is called otherwise in every run.
+static void forget_folder(char *text, const char *dir)
+{
+    size_t n = strlen(dir) + 1;
+    for (char *at = text; at && (at = strstr(at, dir));)
+        memmove(at, at + n, strlen(at + n) + 1);
+}
+
+static void check_hint(const json_t *c, const char *name, const char *dir, struct err *err)
+{
+    const char *want = json_dot_str(c, "hint");
+    if (!json_object_get(c, "hint"))
+        return;
+    forget_folder(err->hint, dir);
+    if (want ? !err->hint || !strstr(err->hint, want) : err->hint != NULL)
+        fail_msg("%s: hint \"%s\"; wanted \"%s\"", name, err->hint ? err->hint : "none",
+                 want ? want : "none");
+}
+
 static void one(const json_t *c, const char *name)
 {
     CLEANUP(dir_temp_cleanup) char *dir = NULL;
@@ -133,8 +153,15 @@ static void one(const json_t *c, const char *name)
                             .events = &events};
     struct source *s CLEANUP(source_freep) = source_new(loop, &o);
     struct desired *d CLEANUP(desired_freep) = NULL;
-    if (!cases_error(c, name, source_load(s, root, &d, &err), &err))
-        check_desired(c, d, name);
+    bool ok = source_load(s, root, &d, &err);
+    check_hint(c, name, dir, &err);
+    if (cases_error(c, name, ok, &err))
+        return;
+    for (size_t i = 0; i < d->warnings.len; i++)
+        forget_folder(d->warnings.v[i], dir);
+    if (json_object_get(c, "warning"))
+        cases_warning(c, name, &d->warnings);
+    check_desired(c, d, name);
 }
 
 static void cases(void **s)
