@@ -65,7 +65,7 @@ static bool read_kept(struct session *s, const char *path, const char *kind)
         add_docs(s->argocd, &r, kind);
     else if (r.cls != KUBE_ABSENT && r.cls != KUBE_NO_NAMESPACE) {
         struct err err = {0};
-        kube_reply_err(&r, &err, "read Argo CD's repository credentials");
+        kube_reply_err(&r, &err, "read Argo CD's Secrets");
         event_emit(s->events, "run.warning", "{s:s}", "message", err.msg);
         err_clear(&err);
     }
@@ -81,7 +81,7 @@ static void read_argocd(struct session *s)
     CLEANUP(str_freep)
     char *secrets = str_printf("%s/secrets?labelSelector=%s", ns,
                                "argocd.argoproj.io%2Fsecret-type%20in%20%28repository%2Crepo-creds"
-                               "%29");
+                               "%2Ccluster%29");
     CLEANUP(str_freep) char *hosts = str_printf("%s/configmaps/%s", ns, ARGOCD_KNOWN_HOSTS);
     CLEANUP(str_freep) char *certs = str_printf("%s/configmaps/%s", ns, ARGOCD_TLS_CERTS);
     s->argocd = json_array();

@@ -230,8 +230,9 @@ static void warn(struct expansion *x)
                        str_printf("ApplicationSet %s: the sync-wave on its template orders nothing",
                                   x->reader.name));
     if (!x->out->apps.len)
-        strv_push_take(&x->out->warnings,
-                       str_printf("ApplicationSet %s generates no Application", x->reader.name));
+        strv_push_take(&x->out->warnings, str_printf("ApplicationSet %s generates no Application: "
+                                                     "nothing matches its generators",
+                                                     x->reader.name));
 }
 
 bool appset_expand(const json_t *doc, const struct appset_io *io, struct appset_result *out,

@@ -11,6 +11,7 @@
 #ifndef SOURCE_LOAD_H
 #define SOURCE_LOAD_H
 
+#include "source/clusters.h"
 #include "source/render.h"
 
 struct root {
@@ -29,6 +30,7 @@ struct source {
     VEC(struct tree *) trees;
     struct root root;
     struct strv api_versions;
+    struct clusters clusters; // o.clusters is its list
 };
 
 // The tree a repository has at a revision; kept for the run. May have to be waited for.
@@ -107,9 +109,11 @@ void collect_needs(struct loading *l, const struct render_job *jobs, size_t n_jo
 void collect_finish(struct loading *l);
 void app_unknown(struct loading *l, unsigned app, struct err *err);
 
-// Folders below `path` that hold Applications, as ROOT can be written when it was `root`, for
-// people; NULL when there are none. Owned.
-char *suggest_roots(struct tree *t, const char *path, const char *root);
+// ---- suggest.c ----
+// A root that could not be read (err is set) or holds no Application: where else to begin, as a
+// hint or a warning. `root` is as it was given.
+void suggest_root(struct source *s, const char *root, struct desired *d, struct err *err);
+void suggest_flux(struct desired *d); // warns that what Flux's objects name is not read
 
 // ---- judge.c ----
 bool is_other_cluster(const struct loading *l, const struct application *a);

@@ -198,7 +198,7 @@ static void rename_root(struct loading *l)
     str_set(&root->tracking_name, other);
 }
 
-// ---- credentials for the applications below ----
+// ---- credentials for the applications below, and clusters ----
 static void take_creds(struct loading *l, const struct yield *y)
 {
     for (size_t i = 0; i < y->objects.len; i++) {
@@ -208,6 +208,7 @@ static void take_creds(struct loading *l, const struct yield *y)
             continue;
         CLEANUP(json_freep) json_t *doc = object_doc(&y->objects.v[i]);
         creds_add_doc(l->s->ctx.creds, doc, CRED_DESIRED);
+        clusters_note(&l->s->clusters, doc);
     }
 }
 

@@ -34,6 +34,8 @@ struct source *source_new(struct loop *l, const struct source_opts *o)
     {
         creds_add_doc(c->creds, doc, CRED_CLUSTER);
     }
+    clusters_init(&s->clusters, o->clusters, o->argocd);
+    s->o.clusters = s->clusters.known;
     return s;
 }
 
@@ -68,6 +70,7 @@ void source_free(struct source *s)
     creds_free(c->creds);
     vec_clear(&c->waits.v);
     strv_clear(&c->remotes);
+    clusters_clear(&s->clusters);
     root_clear(&s->root);
     strv_clear(&s->api_versions);
     free(s);
@@ -324,56 +327,6 @@ void source_add_known_kinds(const struct source *s, struct kinds *k)
     }
 }
 
-// A root that cannot be read, or names no Application, may be the wrong folder.
-static void suggest(struct source *s, const char *root, struct desired *d, struct err *err)
-{
-    struct err bad = {0};
-    struct tree *t = NULL;
-    bool failed = err_is_set(err);
-    if (failed && (err->hint || (err->kind != ERR_INVALID && err->kind != ERR_NOT_FOUND)))
-        return;
-    if (!source_root_tree(s, d, &t, &bad)) {
-        err_clear(&bad); // it is this that is wrong with it
-        return;
-    }
-    CLEANUP(str_freep) char *others = suggest_roots(t, s->root.path, root);
-    if (others && failed)
-        err_hint(err, "Mend it; or name as ROOT a folder that holds Applications: %s.", others);
-    else if (others)
-        strv_push_take(
-            &d->warnings,
-            str_printf("there is no Application in %s itself; ROOT may be meant to be %s",
-                       s->root.name, others));
-    else if (!d->objects.len)
-        strv_push_take(&d->warnings, str_printf("there is no manifest in %s", s->root.name));
-}
-
-static bool is_flux(const struct object *o)
-{
-    return str_ends(o->id.group, ".toolkit.fluxcd.io");
-}
-
-// Flux's objects are sent like all others, and act when Flux runs; what they name is not read.
-static void warn_of_flux(struct desired *d)
-{
-    size_t n = 0;
-    const struct object *first = NULL;
-    for (size_t i = 0; i < d->objects.len; i++) {
-        if (!is_flux(&d->objects.v[i]))
-            continue;
-        first = first ? first : &d->objects.v[i];
-        n++;
-    }
-    if (!n)
-        return;
-    CLEANUP(str_freep) char *name = object_name(&first->id);
-    strv_push_take(&d->warnings,
-                   str_printf("%zu object%s for Flux (%s%s): regrow applies %s and does not read "
-                              "what %s; that is left to Flux",
-                              n, n == 1 ? "" : "s", name, n == 1 ? "" : " …",
-                              n == 1 ? "it" : "them", n == 1 ? "it names" : "they name"));
-}
-
 bool source_load(struct source *s, const char *root, struct desired **out, struct err *err)
 {
     if (!parse_root(s, root, err))
@@ -390,16 +343,16 @@ bool source_load(struct source *s, const char *root, struct desired **out, struc
         source_add_known_kinds(s, d->kinds);
         bool ok = source_load_once(s, &d, &told, err);
         bool again = ok && update_apis(s, d, &told);
+        again |= ok && clusters_settle(&s->clusters);
         strv_clear(&told.answers);
         if (!ok) {
-            suggest(s, root, d, err);
+            suggest_root(s, root, d, err);
             desired_free(d);
             return false;
         }
         if (!again || round == 2) {
-            if (d->apps.len == 1)
-                suggest(s, root, d, err);
-            warn_of_flux(d);
+            suggest_root(s, root, d, err);
+            suggest_flux(d);
             *out = d;
             return true;
         }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where to begin: a root without any Application is nearly always the wrong folder of the right
-// repository. The folders below it that hold some are named as ROOT can be written.
+// What there is to say of a root as a whole. Without any Application it is nearly always the wrong
+// folder of the right repository: those below it that hold some are named as ROOT can be written.
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,11 +94,12 @@ static char *root_below(const char *root, const char *rel)
     return str_printf("%s%s%s%s", base, names_repo ? "//" : "/", rel, ref);
 }
 
-char *suggest_roots(struct tree *t, const char *path, const char *root)
+static char *others_of(struct tree *t, const char *path, const char *root)
 {
     struct strv folders = {0};
     struct buf b CLEANUP(buf_clear) = {0};
-    find_folders(t, path, &folders);
+    if (tree_is_dir(t, path))
+        find_folders(t, path, &folders);
     for (size_t i = 0; i < folders.len && i < SHOWN; i++) {
         const char *rel = folders.v[i] + (*path ? strlen(path) + 1 : 0);
         CLEANUP(str_freep) char *text = root_below(root, rel);
@@ -108,4 +109,64 @@ char *suggest_roots(struct tree *t, const char *path, const char *root)
         buf_printf(&b, " and %zu more folders", folders.len - SHOWN);
     strv_clear(&folders);
     return b.len ? buf_take(&b) : NULL;
+}
+
+static bool has_set(const struct desired *d)
+{
+    for (size_t i = 0; i < d->objects.len; i++)
+        if (!strcmp(d->objects.v[i].id.kind, "ApplicationSet"))
+            return true;
+    return false;
+}
+
+// A root that cannot be read, or names no Application, may be the wrong folder.
+void suggest_root(struct source *s, const char *root, struct desired *d, struct err *err)
+{
+    struct err bad = {0};
+    struct tree *t = NULL;
+    bool failed = err_is_set(err);
+    if (failed && (err->hint || (err->kind != ERR_INVALID && err->kind != ERR_NOT_FOUND)))
+        return;
+    if (!failed && (d->apps.len > 1 || has_set(d)))
+        return; // a set that makes none has its own warning
+    if (!source_root_tree(s, d, &t, &bad)) {
+        err_clear(&bad); // it is this that is wrong with it
+        return;
+    }
+    CLEANUP(str_freep) char *others = others_of(t, s->root.path, root);
+    if (others && failed)
+        err_hint(err, "Mend it; or name as ROOT a folder that holds Applications: %s.", others);
+    else if (others)
+        strv_push_take(
+            &d->warnings,
+            str_printf("there is no Application in %s itself; ROOT may be meant to be %s",
+                       s->root.name, others));
+    else if (!d->objects.len)
+        strv_push_take(&d->warnings, str_printf("there is no manifest in %s", s->root.name));
+}
+
+static bool is_flux(const struct object *o)
+{
+    return str_ends(o->id.group, ".toolkit.fluxcd.io");
+}
+
+// Flux's objects are sent like all others, and act when Flux runs; what they name is not read.
+void suggest_flux(struct desired *d)
+{
+    size_t n = 0;
+    const struct object *first = NULL;
+    for (size_t i = 0; i < d->objects.len; i++) {
+        if (!is_flux(&d->objects.v[i]))
+            continue;
+        first = first ? first : &d->objects.v[i];
+        n++;
+    }
+    if (!n)
+        return;
+    CLEANUP(str_freep) char *name = object_name(&first->id);
+    strv_push_take(&d->warnings,
+                   str_printf("%zu object%s for Flux (%s%s): regrow applies %s and does not read "
+                              "what %s; that is left to Flux",
+                              n, n == 1 ? "" : "s", name, n == 1 ? "" : " …",
+                              n == 1 ? "it" : "them", n == 1 ? "it names" : "they name"));
 }

@@ -233,6 +233,22 @@ Y
   slow_stop watched
 }
 
+clusters_set() {
+  cat <<'Y'
+apiVersion: argoproj.io/v1alpha1
+kind: ApplicationSet
+metadata: {name: hubs, namespace: argocd}
+spec:
+  generators: [{clusters: {selector: {matchLabels: {env: prod}}}}]
+  template:
+    metadata: {name: 'for-{{name}}'}
+    spec:
+      project: default
+      source: {repoURL: '{{metadata.annotations.repo}}', path: .}
+      destination: {server: '{{server}}', namespace: web}
+Y
+}
+
 in_cluster() {
   local token
   begin
@@ -245,6 +261,16 @@ in_cluster() {
   secret old repository "url: $HTTP_URL/auth/git/private" 'username: old' 'password: old' | kubectl apply -f - >/dev/null
   secret new repository "url: $HTTP_URL/auth/git/private" "username: $HTTP_USER" "password: \"$HTTP_PASSWORD\"" | to s
   reads 'one that was changed in Git since' 'private ' --use-cluster
+  rm "$REPO"/root/*.yaml
+  secret hub cluster 'name: hub' 'server: https://kubernetes.default.svc' "config: '{\"bearerToken\":\"$TOKEN\"}'" |
+    sed 's/^  labels: {/&env: prod, /' | kubectl apply -f - >/dev/null
+  kubectl annotate secret hub -n argocd "repo=$HTTP_URL/git/shared.git" >/dev/null
+  clusters_set | to set
+  reads 'a cluster that is registered there, by its labels and annotations' 'shared ' --use-cluster
+  reads 'without the cluster nothing matches' ''
+  secret hub cluster 'name: other' 'server: https://elsewhere:6443' | sed 's/^  labels: {/&env: prod, /' | to hub
+  publish
+  like "$("$REGROW" plan "$(root)")" 'for-other .*for another cluster: https://elsewhere:6443' 'one that is registered in Git'
   # Who may not read them goes on without.
   kubectl create serviceaccount poor >/dev/null
   token=$(kubectl create token poor)

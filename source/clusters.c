@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "source/clusters.h"
+
+#include <string.h>
+
+#include "source/source.h"
+
+#define MAX_CLUSTERS 10000
+#define LAST_APPLIED "kubectl.kubernetes.io/last-applied-configuration"
+
+// A value of the Secret as text, or NULL.
+static char *value_of(const json_t *doc, const char *key)
+{
+    const char *plain = json_string_value(json_object_get(json_object_get(doc, "stringData"), key));
+    const char *coded = json_string_value(json_object_get(json_object_get(doc, "data"), key));
+    struct buf b CLEANUP(buf_clear) = {0};
+    if (plain)
+        return str_dup(plain);
+    if (!coded || !base64_decode(coded, strlen(coded), &b) || (b.len && memchr(b.p, 0, b.len)))
+        return NULL;
+    return buf_take(&b);
+}
+
+// Texts alone; the copy that kubectl keeps of the whole Secret is none of a cluster's properties.
+static json_t *texts(const json_t *map)
+{
+    json_t *out = json_object();
+    const char *key;
+    json_t *v;
+    json_object_foreach((json_t *)map, key, v)
+    {
+        if (json_is_string(v) && strcmp(key, LAST_APPLIED) != 0)
+            json_object_set(out, key, v);
+    }
+    return out;
+}
+
+static json_t *cluster_of_secret(const json_t *doc)
+{
+    const json_t *meta = json_object_get(doc, "metadata");
+    const json_t *labels = json_object_get(meta, "labels");
+    if (!str_eq(json_dot_str(doc, "kind"), "Secret") ||
+        !str_eq(json_dot_str(meta, "namespace"), ARGOCD_NAMESPACE) ||
+        !str_eq(json_string_value(json_object_get(labels, ARGOCD_SECRET_TYPE)), "cluster"))
+        return NULL;
+    CLEANUP(str_freep) char *name = value_of(doc, "name");
+    CLEANUP(str_freep) char *server = value_of(doc, "server");
+    CLEANUP(str_freep) char *project = value_of(doc, "project");
+    if (str_is_empty(server))
+        return NULL;
+    while (strlen(server) > 1 && str_ends(server, "/"))
+        server[strlen(server) - 1] = 0;
+    return json_pack("{s:s, s:s, s:s, s:o, s:o}", "name", name ? name : "", "server", server,
+                     "project", project ? project : "", "labels", texts(labels), "annotations",
+                     texts(json_object_get(meta, "annotations")));
+}
+
+// Where the list has this server; its length when nowhere.
+static size_t find(const json_t *list, const json_t *cluster)
+{
+    size_t i = 0;
+    for (; i < json_array_size(list); i++)
+        if (str_eq(json_dot_str(json_array_get(list, i), "server"),
+                   json_dot_str(cluster, "server")))
+            break;
+    return i;
+}
+
+// The first one of a server counts.
+static void add_take(json_t *list, json_t *cluster)
+{
+    if (cluster && json_array_size(list) < MAX_CLUSTERS &&
+        find(list, cluster) == json_array_size(list))
+        json_array_append(list, cluster);
+    json_decref(cluster);
+}
+
+void clusters_init(struct clusters *c, const json_t *given, const json_t *live_docs)
+{
+    size_t i;
+    json_t *x;
+    c->known = json_array();
+    c->found = json_array();
+    json_array_foreach((json_t *)given, i, x)
+    {
+        add_take(c->known, json_incref(x));
+    }
+    json_array_foreach((json_t *)live_docs, i, x)
+    {
+        add_take(c->known, cluster_of_secret(x));
+    }
+}
+
+void clusters_clear(struct clusters *c)
+{
+    json_decref(c->known);
+    json_decref(c->found);
+    *c = (struct clusters){0};
+}
+
+void clusters_note(struct clusters *c, const json_t *doc)
+{
+    add_take(c->found, cluster_of_secret(doc));
+}
+
+bool clusters_settle(struct clusters *c)
+{
+    bool news = false;
+    size_t i;
+    json_t *x;
+    json_array_foreach(c->found, i, x)
+    {
+        size_t at = find(c->known, x);
+        const json_t *have = json_array_get(c->known, at);
+        if (have && json_equal((json_t *)have, x))
+            continue;
+        news = true;
+        if (have)
+            json_array_set(c->known, at, x);
+        else
+            json_array_append(c->known, x);
+    }
+    json_array_clear(c->found);
+    return news;
+}
