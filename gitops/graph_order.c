@@ -120,12 +120,21 @@ static void barriers(struct builder *b, unsigned app, const struct members *m)
     }
 }
 
+// A Namespace that several applications want made belongs to one of them, which may be a late one:
+// then it is made before that application begins.
+static bool may_begin_early(const struct builder *b, unsigned node)
+{
+    return node < b->d->objects.len && b->d->objects.v[node].is_made;
+}
+
 static void app_order(struct builder *b, unsigned app, struct members *m)
 {
     struct graph *g = b->g;
     for (size_t i = 0; i < m->all.len; i++) {
-        edge_add(b, g->app_end[app], m->all.v[i].node, NEED_READY, WHY_MEMBER, true, NULL);
-        edge_add(b, m->all.v[i].entry, g->app_start[app], NEED_READY, WHY_START, true, NULL);
+        const struct member *x = &m->all.v[i];
+        edge_add(b, g->app_end[app], x->node, NEED_READY, WHY_MEMBER, true, NULL);
+        edge_add(b, x->entry, g->app_start[app], NEED_READY, WHY_START,
+                 !may_begin_early(b, x->entry), NULL);
     }
     edge_add(b, g->app_end[app], g->app_start[app], NEED_READY, WHY_START, true, NULL);
     if (b->o->ignore_declared || m->all.len == 0)

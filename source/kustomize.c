@@ -26,7 +26,8 @@ struct walk {
     json_t *seen;
     struct strv todo;
     VEC(struct inflation) charts;
-    bool network, helm;
+    bool helm;
+    char *remote; // the first that is on the network
 };
 
 static void walk_clear(struct walk *w)
@@ -39,6 +40,7 @@ static void walk_clear(struct walk *w)
         free(w->charts.v[i].version);
     }
     vec_clear(&w->charts);
+    free(w->remote);
     strv_clear(&w->todo);
     json_decref(w->seen);
 }
@@ -130,7 +132,8 @@ static void follow(struct walk *w, const char *dir, const char *what, bool is_pl
         err_clear(&err);
         yaml_docs_clear(&docs);
     } else if (is_remote(what)) {
-        w->network = true;
+        if (!w->remote)
+            w->remote = str_dup(what);
         if (!strv_has(&w->j->ctx->remotes, what))
             strv_push(&w->j->ctx->remotes, what);
     } else if (*what == '/' || !path_clean(joined, &path)) {
@@ -352,7 +355,9 @@ bool kustomize_prepare(struct render_job *j, struct sha256_ctx *key, struct err 
         add_helm(j, o, key);
     if ((o || w.helm) && !make_copy(&w, o, key, &dir, err))
         return false;
-    j->network = !j->ctx->o->offline && w.network;
+    j->network = !j->ctx->o->offline && w.remote;
+    if (j->ctx->o->offline)
+        str_set(&j->remote, w.remote);
     strv_push(&j->argv, dir ? dir : RENDER_IN_TREE);
     return true;
 }

@@ -27,6 +27,7 @@ void render_clear(struct render_job *j)
     free(j->path);
     free(j->revision);
     free(j->cache_key);
+    free(j->remote);
     json_decref(j->merged);
     if (j->work_dir)
         dir_temp_cleanup(&j->work_dir);
@@ -201,6 +202,11 @@ static void on_child(void *ctx, struct proc_result *r, struct err *err)
         err_move(&j->err, err);
         if (j->err.kind == ERR_NOT_FOUND)
             err_hint(&j->err, "Run scripts/setup, or put %s on the PATH.", j->tool);
+    } else if (r->exit_code && j->remote) {
+        CLEANUP(str_freep) char *shown = url_redacted(j->remote);
+        err_set(&j->err, ERR_NOT_FOUND, "base %s is not in the cache, and --offline forbids to ask",
+                shown);
+        err_hint(&j->err, OFFLINE_HINT);
     } else if (r->exit_code) {
         CLEANUP(str_freep) char *line = render_error_text(r->err_text.p);
         err_set(&j->err, ERR_INVALID, "%s", line);

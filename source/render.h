@@ -59,6 +59,7 @@ struct render_job {
     struct proc *child;
     struct loop *loop;
     bool network;
+    char *remote;                 // on the network, where --offline forbids to go; or NULL
     json_t *merged;               // its source with overrides of the tree, or NULL
     struct app_source merged_src; // then src points here
 };

@@ -138,6 +138,68 @@ static void cycles(void **s)
     assert_int_equal(g->warnings.len, 1);
 }
 
+// The Application `name` below the root, in a wave.
+static unsigned add_child(struct desired *d, const char *name, const char *wave)
+{
+    struct err err = {0};
+    struct origin at = {.repo = (char *)"r", .file = (char *)"root.yaml", .line = 1};
+    CLEANUP(str_freep)
+    char *text =
+        str_printf("{apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {name: "
+                   "%s, annotations: {argocd.argoproj.io/sync-wave: '%s'}}, spec: "
+                   "{source: {repoURL: https://h/r, path: x}, destination: {name: "
+                   "in-cluster, namespace: nn}}}",
+                   name, wave);
+    CLEANUP(json_freep) json_t *doc = doc_of(text);
+    struct application *a = NULL;
+    if (!application_parse(doc, &at, &a, &err))
+        fail_msg("%s", err.msg);
+    a->parent = 0;
+    return desired_add_app_take(d, a);
+}
+
+static void add_to(struct desired *d, unsigned app, const char *text, bool is_made)
+{
+    struct object o = {.app = app, .is_made = is_made, .origin = {.file = str_dup("f.yaml")}};
+    struct err err = {0};
+    bool skip;
+    CLEANUP(json_freep) json_t *doc = doc_of(text);
+    if (!object_id_of(doc, &o.id, &o.version, &err) || !object_sync_marks(doc, &o, &skip, &err))
+        fail_msg("%s", err.msg);
+    object_set_body(&o, doc);
+    desired_add_object_take(d, &o);
+}
+
+// Two applications of one namespace: the one that makes it may be the later one.
+static void shared_namespace(void **s)
+{
+    (void)s;
+    for (int made = 0; made <= 1; made++) {
+        struct desired *d CLEANUP(desired_freep) = desired_new();
+        struct graph *g CLEANUP(graph_freep) = NULL;
+        struct graph_opts o = {0};
+        struct err err = {0};
+        kinds_add_builtin(d->kinds, 37);
+        desired_add_app_take(d, application_new_root("app"));
+        unsigned early = add_child(d, "early", "1");
+        unsigned late = add_child(d, "late", "2");
+        add_to(d, early,
+               "{apiVersion: v1, kind: ServiceAccount, metadata: {name: a, namespace: nn}}", false);
+        add_to(d, late, "{apiVersion: v1, kind: Namespace, metadata: {name: nn}}", made);
+        assert_true(desired_finish(d, &err));
+        bool ok = graph_build(d, NULL, &o, &g, &err);
+        assert_int_equal(ok, made); // one that is written in the later one is a mistake in Git
+        err_clear(&err);
+        if (!ok)
+            continue;
+        assert_true(reaches(g, (unsigned)node(g, "ServiceAccount nn/a"),
+                            (unsigned)node(g, "Namespace nn")));
+        assert_true(reaches(g, (unsigned)node(g, "start of late"),
+                            (unsigned)node(g, "ServiceAccount nn/a")));
+        assert_int_equal(g->warnings.len, 1);
+    }
+}
+
 static void judged(void **s)
 {
     (void)s;
@@ -158,8 +220,9 @@ static void judged(void **s)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(identity),   cmocka_unit_test(webhooks),
-                                       cmocka_unit_test(references), cmocka_unit_test(waves),
-                                       cmocka_unit_test(cycles),     cmocka_unit_test(judged)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(identity), cmocka_unit_test(webhooks), cmocka_unit_test(references),
+        cmocka_unit_test(waves),    cmocka_unit_test(cycles),   cmocka_unit_test(shared_namespace),
+        cmocka_unit_test(judged)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

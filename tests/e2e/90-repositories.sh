@@ -1,0 +1,256 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 600
+#
+# Real GitOps repositories, as they are, without a network: each is planned, what cannot be read is
+# unknown with a reason this file knows, and every folder that kustomize or helm can render comes
+# out of regrow as the same objects. What comes out is the table of docs/compatibility.md.
+#
+# WRITE=1 writes the table instead of comparing it.
+set -euo pipefail
+. "$(dirname "$0")/../lib/env.sh"
+need_shared repos
+. "$LIB/githttp.sh"
+
+export XDG_CACHE_HOME=$SCRATCH/cache
+REPOS=$REGROW_SHARED/repos
+VERSION=1.34.0
+DIFFERENTIAL=$ROOT/tests/source/objects-differential
+TABLE=$ROOT/docs/compatibility.md
+ROWS=$SCRATCH/rows
+mkdir -p "$ROWS" "$SCRATCH/plans" "$SCRATCH/same"
+
+# Why an application is unknown, in the words of the table. A reason that is not here fails.
+REASONS=(
+  'forbids to ask' 'its chart or repository is elsewhere, and nothing was fetched'
+  'goTemplate is not supported' 'Go templates'
+  'the scmProvider generator' 'the scmProvider generator'
+  'the pullRequest generator' 'the pullRequest generator'
+  'the clusterDecisionResource generator' 'the clusterDecisionResource generator'
+  'project .* which does not exist' 'its AppProject is not in the repository'
+  'path "\{\{path\}\}" does not exist' 'the repository names a parameter that nothing sets'
+  'kubeVersion' 'the chart wants another Kubernetes'
+)
+
+reason_of() { # MESSAGE
+  local i
+  for ((i = 0; i < ${#REASONS[@]}; i += 2)); do
+    if [[ $1 =~ ${REASONS[i]} ]]; then
+      echo "${REASONS[i + 1]}"
+      return
+    fi
+  done
+  echo "?: $1"
+}
+
+# ---- the repositories, each as a clone of where it comes from ----
+clone() { # NAME URL [TREE]: a work tree, which stands for its remote
+  mkdir -p "$SCRATCH/$1/.git"
+  [[ $# == 3 ]] || cp -R "$REPOS/$1/tree/." "$SCRATCH/$1/"
+  printf '[remote "origin"]\n\turl = %s\n' "$2" >"$SCRATCH/$1/.git/config"
+}
+
+make_homelab() {
+  local d=$SCRATCH/theepicsaxguy-homelab
+  clone theepicsaxguy-homelab https://github.com/theepicsaxguy/homelab.git
+  for part in infrastructure applications; do
+    mkdir -p "$d/roots/$part"
+    cp "$d/k8s/$part/"{project,application-set}.yaml "$d/roots/$part/"
+  done
+}
+
+# What Terraform writes beside this repository: one cluster that wants every add-on.
+make_bridge() {
+  local url=https://github.com/gitops-bridge-dev/gitops-bridge-argocd-control-plane-template
+  local d=$SCRATCH/gitops-bridge-control-plane
+  clone gitops-bridge-control-plane "$url"
+  mkdir -p "$d/root"
+  cp "$d/bootstrap/control-plane/exclude/bootstrap.yaml" "$d/root/"
+  {
+    printf 'apiVersion: v1\nkind: Secret\nmetadata:\n  name: hub\n  namespace: argocd\n  labels:\n'
+    printf '    %s\n' 'argocd.argoproj.io/secret-type: cluster' 'environment: staging' \
+      'akuity.io/argo-cd-cluster-name: hub' 'aws_cluster_name: hub'
+    grep -rhoE 'enable_[a-z_]+' "$d/bootstrap" | sort -u | sed 's/.*/    &: "true"/'
+    printf '  annotations:\n'
+    printf '    %s\n' "addons_repo_url: $url" 'addons_repo_basepath: ""' \
+      'addons_repo_path: bootstrap/control-plane/addons' 'addons_repo_revision: main'
+    grep -rhoE 'metadata\.annotations\.[a-z_]+' "$d/bootstrap" | sed 's/.*\.//' | sort -u |
+      grep -v '^addons_repo_' | sed 's/.*/    &: &/'
+    printf 'stringData: {name: hub, server: https://kubernetes.default.svc}\n'
+  } >"$d/root/hub.yaml"
+}
+
+# The tool this template is for replaces the words in <> and copies a folder to registry/.
+make_kubefirst() { # PLATFORM
+  local from=$REPOS/kubefirst-gitops-template/tree/$1 d=$SCRATCH/kubefirst-$1 mgmt clusters
+  clone "kubefirst-$1" "https://git.example.com/$1.git" none
+  mgmt=$from/templates/mgmt clusters=$d/registry/clusters/mgmt
+  [[ -d $mgmt ]] || mgmt=$from/cluster-types/mgmt clusters=$d/registry/mgmt
+  mkdir -p "${clusters%/*}"
+  cp -R "$mgmt" "$clusters"
+  [[ ! -d $from/registry ]] || cp -R "$from/registry/." "$d/registry/"
+  find "$d/registry" -name '*.yaml' -exec sed -i \
+    -e "s|<GITOPS_REPO_URL>|https://git.example.com/$1.git|g" \
+    -e 's|<CERT_MANAGER_ISSUER_ANNOTATION_1>|cert-manager.io/cluster-issuer: letsencrypt-prod|' \
+    -e '/<CERT_MANAGER_ISSUER_ANNOTATION_[2-4]>/d' \
+    -e 's|<DOMAIN_NAME>|example.com|g' -e 's|<CLUSTER_NAME>|mgmt|g' \
+    -e 's|<\([A-Z][A-Z0-9_]*\)>|\L\1|g' {} +
+  # A word in lower case with _ is no name of an object: so it is in the template's own tool.
+  find "$d/registry" -name '*.yaml' -exec sed -i -E 's/^(  name|  namespace): ([a-z]+)_/\1: \2-/' {} +
+}
+
+# ---- plans ----
+run_plan() { # FILE ARGS...: the answer as JSON; a crash, a hang or half an answer fails
+  local file=$1 code=0
+  shift
+  timeout 60 "$REGROW" plan -o json --offline --kube-version "$VERSION" "$@" >"$file" 2>"$file.err" || code=$?
+  [[ $code != 0 && $code != 10 ]] || jq -e .applications "$file" >/dev/null || code=99
+  echo "$code"
+}
+
+# plan REPOSITORY LABEL ROOT...: a row of the table
+plan() {
+  local name=$1 label=$2 file i=0 code codes=() files=() message
+  shift 2
+  for root in "$@"; do
+    file=$SCRATCH/plans/$name.$((i += 1)).json
+    code=$(run_plan "$file" "$root")
+    codes+=("$code")
+    if [[ $code == 0 || $code == 10 ]]; then
+      files+=("$file")
+    elif [[ $code == 3 && $(cat "$file.err") == *'wait for each other'* ]]; then
+      echo '{"applications":[{"name":"root"}],"objects":[],"steps":0,"refused":true}' >"$file"
+      files+=("$file")
+    else
+      fail "$name: ${root#"$SCRATCH/"} ends with $code" "$(cat "$file.err")"
+    fi
+  done
+  unlike "${codes[*]}" '124|13[0-9]|99|(^| )1( |$)' "$name: no crash, no hang, whole answers"
+  unlike "$(cat "$SCRATCH/plans/$name".*.err)" 'runtime error|Sanitizer|assert' "$name: nothing is wrong inside"
+  while IFS= read -r message; do reason_of "$message"; done \
+    < <(jq -r '.applications[1:][] | select(.state == "unknown") | .problem' "${files[@]}") |
+    sort | uniq -c | sed -E "s|^ *([0-9]+) (.*)|$label\t\1\t\2|" >"$ROWS/why.$name"
+  unlike "$(cat "$ROWS/why.$name")" $'\t\\?: ' "$name: every reason is known"
+  jq -rs --arg title "$label" --argjson roots $# '
+    [.[].applications[1:][]] as $a | def n(s): [$a[] | select(.state == s)] | length;
+    [$title, $roots, ($a | length), n("known"), n("unknown"), n("other-cluster"),
+     ([.[].objects | length] | add), ([.[].steps] | max),
+     ([.[] | select(.refused)] | length)] | map(tostring) | "| " + join(" | ") + " |"' \
+    "${files[@]}" >"$ROWS/plan.$name"
+}
+
+plans() {
+  local d name platforms=() files=()
+  while IFS= read -r name; do files+=("$name"); done < <(cd "$SCRATCH/argo-cd-applicationset-examples" &&
+    grep -rlE '^kind: ApplicationSet$' . | sort | sed "s|^\.|$PWD|")
+  plan argo-cd-applicationset-examples "Argo CD's ApplicationSet examples" "${files[@]}"
+  d=$SCRATCH/theepicsaxguy-homelab/roots
+  plan theepicsaxguy-homelab 'theepicsaxguy/homelab' "$d/infrastructure" "$d/applications"
+  plan gitops-bridge-control-plane 'gitops-bridge control plane' "$SCRATCH/gitops-bridge-control-plane/root"
+  for d in "$SCRATCH"/kubefirst-*/registry/{clusters/,}mgmt; do [[ ! -d $d ]] || platforms+=("$d"); done
+  plan kubefirst-gitops-template 'kubefirst, 17 platforms' "${platforms[@]}"
+  plan flux2-kustomize-helm-example 'flux2-kustomize-helm-example' \
+    "$SCRATCH"/flux2-kustomize-helm-example/clusters/{staging,production}
+  plan onedr0p-home-ops 'onedr0p/home-ops' "$SCRATCH/onedr0p-home-ops/kubernetes/flux/cluster"
+}
+
+# ---- the same objects as kustomize and helm ----
+export REGROW VERSION DIFFERENTIAL SCRATCH
+# One folder: "LABEL<TAB>RESULT<TAB>OBJECTS<TAB>FOLDER", and what differs after it.
+compare() { # LABEL FOLDER
+  local out ours=0 theirs=0 result=same n=0
+  out=$(mktemp -d "$SCRATCH/same/XXXXXXXX")
+  timeout 60 "$REGROW" render -o json --offline --kube-version "$VERSION" "$2" >"$out/ours" 2>"$out/err" || ours=$?
+  if [[ -f $2/Chart.yaml ]]; then
+    helm template "$(basename "$2")" "$2" --include-crds --kube-version "$VERSION" -n default >"$out/theirs.yaml" 2>"$out/err2" || theirs=$?
+  else
+    kustomize build "$2" >"$out/theirs.yaml" 2>"$out/err2" || theirs=$?
+  fi
+  case $ours.$theirs in
+    0.0)
+      controlplane yamloracle <<<"$out/theirs.yaml" >"$out/theirs"
+      if "$DIFFERENTIAL" "$out/ours" "$out/theirs" >"$out/diff" 2>&1; then
+        n=$(tail -n 1 "$out/diff")
+      else
+        result="differs: $(head -n 3 "$out/diff" | tr '\n' ';')"
+      fi
+      ;;
+    0.*) result='ours alone' ;;
+    [34].0) result="theirs alone: $(head -c 300 "$out/err" | tr '\n\t' '  ')" ;;
+    [34].*) result=neither ;;
+    *) result="ends with $ours: $(head -c 300 "$out/err" | tr '\n\t' '  ')" ;;
+  esac
+  [[ $(cat "$out/err") != *Sanitizer* && $(cat "$out/err") != *'runtime error'* ]] || result='is wrong inside'
+  printf '%s\t%s\t%d\t%s\n' "$1" "$result" "${n% objects}" "${2#"$SCRATCH/"}"
+}
+export -f compare
+
+# The folders of the list, and the add-ons' own charts and kustomizations.
+folders() {
+  awk -F'\t' -v at="$SCRATCH" 'NR > 1 && $1 != "kubefirst-gitops-template" {
+    sub("^\\./", "", $2); print $1; print at "/" $1 "/" $2 }' "$REPOS/RENDER.tsv"
+  find "$REGROW_SHARED/upstream" \( -name Chart.yaml -o -name kustomization.yaml \) -printf '%h\n' |
+    grep -v '/charts/.*/charts/' | sort -u | sed 's/^/add-ons, from their own repositories\n/'
+}
+
+same() {
+  local rows wrong
+  folders | xargs -d '\n' -P "$(nproc)" -n 2 bash -c 'compare "$@"' - >"$SCRATCH/compared"
+  rows=$(sort "$SCRATCH/compared")
+  wrong=$(grep -vE $'\t(same|neither|ours alone)\t' <<<"$rows" || true)
+  is "$wrong" '' 'every folder that kustomize or helm can render is the same in regrow'
+  at_most 250 "$(grep -c $'\tsame\t' <<<"$rows")" 'that is many folders'
+  awk -F'\t' '{ n[$1]++; same[$1] += $2 == "same"; objects[$1] += $3; other[$1] += $2 != "same" }
+    END { for (k in n) printf "| %s | %d | %d | %d | %d |\n", k, n[k], same[k], objects[k], other[k] }' \
+    <<<"$rows" | LC_ALL=C sort >"$ROWS/same"
+}
+
+# A comparison that cannot fail proves nothing.
+sees_differences() {
+  printf '{"items":[{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"},"data":{"k":"1"}}]}' >"$SCRATCH/a"
+  printf '{"docs":[{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"},"data":{"k":"2"}}]}' >"$SCRATCH/b"
+  printf '{"docs":[]}' >"$SCRATCH/c"
+  refuse 'another value is seen' 1 "$DIFFERENTIAL" "$SCRATCH/a" "$SCRATCH/b"
+  refuse 'an object too many is seen' 1 "$DIFFERENTIAL" "$SCRATCH/a" "$SCRATCH/c"
+}
+
+# ---- the first command of somebody new: the repository's top ----
+first_contact() {
+  local out
+  githttp_start
+  git_publish "$SCRATCH/gitops-bridge-control-plane" bridge >/dev/null
+  out=$("$REGROW" plan "$HTTP_URL/git/bridge.git?ref=main")
+  like "$out" "ROOT may be meant to be $HTTP_URL/git/bridge.git//root\?ref=main, " 'the top of a repository: where its Applications are'
+  refuse 'a top that holds other files' 3 "$REGROW" plan "$SCRATCH/onedr0p-home-ops"
+  refuse 'and Applications further down' 3 "$REGROW" plan "$SCRATCH/theepicsaxguy-homelab"
+  like "$OUT" 'next: .*a folder that holds Applications: .*k8s/applications' 'says where these are'
+  like "$("$REGROW" plan "$SCRATCH/flux2-kustomize-helm-example/clusters/staging")" \
+    'objects for Flux .*does not read' 'what Flux would read is not passed over in silence'
+}
+
+# ---- the table ----
+table() {
+  sed '/^<!-- made/,$d' "$TABLE"
+  echo '<!-- made by tests/e2e/90-repositories.sh: WRITE=1 writes what follows -->'
+  printf '\n## Plans\n\n| repository | roots | applications | read | unknown | for other clusters | objects | steps | refused roots |\n|---|---|---|---|---|---|---|---|---|\n'
+  cat "$ROWS"/plan.*
+  printf '\n| repository | unknown | because |\n|---|---|---|\n'
+  sed -E 's/(.*)\t(.*)\t(.*)/| \1 | \2 | \3 |/' "$ROWS"/why.*
+  printf '\n## Folders\n\n| repository | folders | the same | objects in them | not to be rendered offline |\n|---|---|---|---|---|\n'
+  cat "$ROWS/same"
+}
+
+clone argo-cd-applicationset-examples https://github.com/argoproj/argo-cd.git
+clone flux2-kustomize-helm-example https://github.com/fluxcd/flux2-kustomize-helm-example
+clone onedr0p-home-ops https://github.com/onedr0p/home-ops
+make_homelab
+make_bridge
+for platform in "$REPOS"/kubefirst-gitops-template/tree/*/; do make_kubefirst "$(basename "$platform")"; done
+run_case 'comparison' sees_differences
+run_case 'plans' plans
+run_case 'folders' same
+run_case 'first contact' first_contact
+[[ -z ${CASE:-} ]] || exit 0
+table >"$SCRATCH/compatibility.md"
+if [[ ${WRITE:-} == 1 ]]; then cp "$SCRATCH/compatibility.md" "$TABLE"; fi
+check 'docs/compatibility.md tells it as it is' diff "$TABLE" "$SCRATCH/compatibility.md"
