@@ -29,6 +29,8 @@ REASONS=(
   'the clusterDecisionResource generator' 'the clusterDecisionResource generator'
   'project .* which does not exist' 'its AppProject is not in the repository'
   'path "\{\{path\}\}" does not exist' 'the repository names a parameter that nothing sets'
+  'path "registry/[^"]*" does not exist' 'the repository names a folder that it does not hold'
+  'is there twice' 'the repository holds two of the same name'
   'kubeVersion' 'the chart wants another Kubernetes'
 )
 
@@ -89,14 +91,14 @@ make_kubefirst() { # PLATFORM
   mkdir -p "${clusters%/*}"
   cp -R "$mgmt" "$clusters"
   [[ ! -d $from/registry ]] || cp -R "$from/registry/." "$d/registry/"
-  find "$d/registry" -name '*.yaml' -exec sed -i \
+  find "$d/registry" -name '*.y*ml' -exec sed -i \
     -e "s|<GITOPS_REPO_URL>|https://git.example.com/$1.git|g" \
     -e 's|<CERT_MANAGER_ISSUER_ANNOTATION_1>|cert-manager.io/cluster-issuer: letsencrypt-prod|' \
     -e '/<CERT_MANAGER_ISSUER_ANNOTATION_[2-4]>/d' \
     -e 's|<DOMAIN_NAME>|example.com|g' -e 's|<CLUSTER_NAME>|mgmt|g' \
     -e 's|<\([A-Z][A-Z0-9_]*\)>|\L\1|g' {} +
   # A word in lower case with _ is no name of an object: so it is in the template's own tool.
-  find "$d/registry" -name '*.yaml' -exec sed -i -E 's/^(  name|  namespace): ([a-z]+)_/\1: \2-/' {} +
+  find "$d/registry" -name '*.y*ml' -exec sed -i -E 's/^(  name|  namespace): ([a-z]+)_/\1: \2-/' {} +
 }
 
 # ---- plans ----
@@ -155,63 +157,75 @@ plans() {
 }
 
 # ---- the same objects as kustomize and helm ----
-export REGROW VERSION DIFFERENTIAL SCRATCH
-# One folder: "LABEL<TAB>RESULT<TAB>OBJECTS<TAB>FOLDER", and what differs after it.
-compare() { # LABEL FOLDER
-  local out ours=0 theirs=0 result=same n=0
-  out=$(mktemp -d "$SCRATCH/same/XXXXXXXX")
-  timeout 60 "$REGROW" render -o json --offline --kube-version "$VERSION" "$2" >"$out/ours" 2>"$out/err" || ours=$?
+export REGROW VERSION
+# Renders one folder twice into DIR: ours, theirs.yaml, and "result" where there is nothing to compare.
+both() { # DIR FOLDER
+  local ours=0 theirs=0 what
+  mkdir "$1"
+  timeout 60 "$REGROW" render -o json --offline --kube-version "$VERSION" "$2" "$(basename "$2")" >"$1/ours" 2>"$1/err" || ours=$?
   if [[ -f $2/Chart.yaml ]]; then
-    helm template "$(basename "$2")" "$2" --include-crds --kube-version "$VERSION" -n default >"$out/theirs.yaml" 2>"$out/err2" || theirs=$?
+    helm template "$(basename "$2")" "$2" --include-crds --kube-version "$VERSION" -n default >"$1/theirs.yaml" 2>"$1/err2" || theirs=$?
   else
-    kustomize build "$2" >"$out/theirs.yaml" 2>"$out/err2" || theirs=$?
+    kustomize build "$2" >"$1/theirs.yaml" 2>"$1/err2" || theirs=$?
   fi
+  what="$(head -c 300 "$1/err" | tr '\n\t' '  ')"
+  [[ $what != *Sanitizer* && $what != *'runtime error'* ]] || ours=99
+  [[ $ours.$theirs != 0.0 ]] || return 0
   case $ours.$theirs in
-    0.0)
-      controlplane yamloracle <<<"$out/theirs.yaml" >"$out/theirs"
-      if "$DIFFERENTIAL" "$out/ours" "$out/theirs" >"$out/diff" 2>&1; then
-        n=$(tail -n 1 "$out/diff")
-      else
-        result="differs: $(head -n 3 "$out/diff" | tr '\n' ';')"
-      fi
-      ;;
-    0.*) result='ours alone' ;;
-    [34].0) result="theirs alone: $(head -c 300 "$out/err" | tr '\n\t' '  ')" ;;
-    [34].*) result=neither ;;
-    *) result="ends with $ours: $(head -c 300 "$out/err" | tr '\n\t' '  ')" ;;
-  esac
-  [[ $(cat "$out/err") != *Sanitizer* && $(cat "$out/err") != *'runtime error'* ]] || result='is wrong inside'
-  printf '%s\t%s\t%d\t%s\n' "$1" "$result" "${n% objects}" "${2#"$SCRATCH/"}"
+    0.*) echo 'ours alone' ;;
+    [34].0) echo "theirs alone: $what" ;;
+    [34].*) echo neither ;;
+    *) echo "ends with $ours: $what" ;;
+  esac >"$1/result"
 }
-export -f compare
+export -f both
 
-# The folders of the list, and the add-ons' own charts and kustomizations.
+# The folders of the list, and the add-ons' own charts and kustomizations: "LABEL<TAB>FOLDER"
 folders() {
   awk -F'\t' -v at="$SCRATCH" 'NR > 1 && $1 != "kubefirst-gitops-template" {
-    sub("^\\./", "", $2); print $1; print at "/" $1 "/" $2 }' "$REPOS/RENDER.tsv"
+    sub("^\\./", "", $2); print $1 "\t" at "/" $1 "/" $2 }' "$REPOS/RENDER.tsv"
   find "$REGROW_SHARED/upstream" \( -name Chart.yaml -o -name kustomization.yaml \) -printf '%h\n' |
-    grep -v '/charts/.*/charts/' | sort -u | sed 's/^/add-ons, from their own repositories\n/'
+    grep -v '/charts/.*/charts/' | sort -u | sed 's/^/add-ons, from their own repositories\t/'
+}
+
+# "NUMBER<TAB>OBJECTS<TAB>RESULT", by number of the folder
+results() {
+  local file
+  find "$SCRATCH/same" -name theirs.yaml | while IFS= read -r file; do
+    [[ -f ${file%/*}/result ]] || echo "$file"
+  done | controlplane yamloracle | "$DIFFERENTIAL" || true
+  for file in "$SCRATCH"/same/*/result; do
+    file=${file%/result}
+    printf '%s\t0\t%s\n' "${file##*/}" "$(cat "$file/result")"
+  done
 }
 
 same() {
-  local rows wrong
-  folders | xargs -d '\n' -P "$(nproc)" -n 2 bash -c 'compare "$@"' - >"$SCRATCH/compared"
-  rows=$(sort "$SCRATCH/compared")
-  wrong=$(grep -vE $'\t(same|neither|ours alone)\t' <<<"$rows" || true)
-  is "$wrong" '' 'every folder that kustomize or helm can render is the same in regrow'
-  at_most 250 "$(grep -c $'\tsame\t' <<<"$rows")" 'that is many folders'
-  awk -F'\t' '{ n[$1]++; same[$1] += $2 == "same"; objects[$1] += $3; other[$1] += $2 != "same" }
+  folders >"$SCRATCH/folders"
+  awk -F'\t' -v at="$SCRATCH/same/" '{ print at NR; print $2 }' "$SCRATCH/folders" |
+    xargs -d '\n' -P "$(nproc)" -n 2 bash -c 'both "$@"' -
+  awk -F'\t' 'NR == FNR { n[$1] = $2; what[$1] = $3; next }
+    { print $1 "\t" n[FNR] "\t" what[FNR] "\t" $2 }' <(results) "$SCRATCH/folders" >"$SCRATCH/compared"
+  is "$(grep -vE $'\t(same|neither|ours alone)\t' "$SCRATCH/compared" || true)" '' \
+    'every folder that kustomize or helm can render is the same in regrow'
+  at_most 250 "$(grep -c $'\tsame\t' "$SCRATCH/compared")" 'that is many folders'
+  awk -F'\t' '{ n[$1]++; same[$1] += $3 == "same"; objects[$1] += $2; other[$1] += $3 != "same" }
     END { for (k in n) printf "| %s | %d | %d | %d | %d |\n", k, n[k], same[k], objects[k], other[k] }' \
-    <<<"$rows" | LC_ALL=C sort >"$ROWS/same"
+    "$SCRATCH/compared" | LC_ALL=C sort >"$ROWS/same"
 }
 
 # A comparison that cannot fail proves nothing.
 sees_differences() {
-  printf '{"items":[{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"},"data":{"k":"1"}}]}' >"$SCRATCH/a"
-  printf '{"docs":[{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"},"data":{"k":"2"}}]}' >"$SCRATCH/b"
-  printf '{"docs":[]}' >"$SCRATCH/c"
-  refuse 'another value is seen' 1 "$DIFFERENTIAL" "$SCRATCH/a" "$SCRATCH/b"
-  refuse 'an object too many is seen' 1 "$DIFFERENTIAL" "$SCRATCH/a" "$SCRATCH/c"
+  local d=$SCRATCH/differ
+  mkdir -p "$d"
+  printf '{"items":[{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"},"data":{"k":"1"}}]}' >"$d/ours"
+  printf '{"file":"%s/x","docs":[{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"},"data":{"k":"%d"}}]}\n' \
+    "$d" 1 "$d" 2 >"$d/theirs"
+  printf '{"file":"%s/x","docs":[]}\n' "$d" >>"$d/theirs"
+  refuse 'a difference is told' 1 "$DIFFERENTIAL" <"$d/theirs"
+  like "$OUT" $'^differ\t1\tsame\n' 'equal is equal'
+  like "$OUT" '/data/k: ours "1", theirs "2"' 'another value is seen'
+  like "$OUT" 'ConfigMap a is ours alone' 'an object too many is seen'
 }
 
 # ---- the first command of somebody new: the repository's top ----
