@@ -10,7 +10,7 @@
 #define SOURCE_CLUSTERS_H
 
 #include "base/str.h"
-#include "gitops/json.h"
+#include "gitops/gitops.h"
 
 struct clusters {
     json_t *known; // array; what this round goes by
