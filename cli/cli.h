@@ -32,8 +32,10 @@ struct snapshot_options {
     const char *repo, *trust, *chain, *key, *passphrase_file, *expect_last;
     const char *s3_endpoint, *s3_region, *store_credentials;
     const char *out, *role, *label, *public, *new_passphrase_file;
-    struct strv identities, recipients, last_trusted;
-    bool s3_path_style, single, again;
+    struct strv identities, recipients, last_trusted, write_off, remove_untrusted;
+    bool s3_path_style, single, again, dry_run, undo, exclusive, quick, secrets;
+    long long keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly, min_good;
+    int64_t keep_within_ms, keep_suspect_ms, grace_ms, retain_ms;
     struct strv least;                              // create: "objects=80"
     bool full, if_changed, adopt_chain, no_secrets; // create
 };
@@ -193,6 +195,11 @@ int cmd_health(struct cli *c, struct err *err);
 int cmd_version(struct cli *c, struct err *err);
 int cmd_snapshot_init(struct cli *c, struct err *err);
 int cmd_snapshot_list(struct cli *c, struct err *err);
+int cmd_snapshot_show(struct cli *c, struct err *err);
+int cmd_snapshot_verify(struct cli *c, struct err *err);
+int cmd_snapshot_judge(struct cli *c, struct err *err);
+int cmd_snapshot_forget(struct cli *c, struct err *err);
+int cmd_snapshot_prune(struct cli *c, struct err *err);
 int cmd_snapshot_key_init(struct cli *c, struct err *err);
 int cmd_snapshot_key_add(struct cli *c, struct err *err);
 int cmd_snapshot_key_remove(struct cli *c, struct err *err);

@@ -90,6 +90,42 @@ static const struct command commands[] = {
      "  regrow snapshot list --repo /srv/snapshots --trust PIN\n"
      "  regrow snapshot list -o json | jq '.chains[].snapshots[0]'\n",
      SNAP_LIST, 0, TREES, cmd_snapshot_list},
+    {"snapshot show", "[SNAPSHOT]", "show what a snapshot holds",
+     "SNAPSHOT is a number, or latest. With what opens the repository: applications as a tree, "
+     "sources, Git repositories, Secrets by name. Without: what is signed, and which files it "
+     "needs.",
+     "  regrow snapshot show --passphrase-file pass\n"
+     "  regrow snapshot show 117 -i key.txt -o json | jq '.applications[].name'\n",
+     SNAP_SHOW, 1, TREES, cmd_snapshot_show},
+    {"snapshot verify", "[SNAPSHOT]", "prove that snapshots are whole",
+     "Reads every byte of all snapshots, or of one: signatures, names, sizes, and with what opens "
+     "the repository also contents, references and Git histories. With the key of a judge the "
+     "newest good one is then noted as verified. Exit code 9 when something is damaged.",
+     "  regrow snapshot verify --passphrase-file pass\n"
+     "  regrow snapshot verify latest -i key.txt --key judge.key\n"
+     "  regrow snapshot verify --quick --trust PIN\n",
+     SNAP_VERIFY, 1, TREES, cmd_snapshot_verify},
+    {"snapshot judge", "SNAPSHOT good|bad [WHY]", "say that a snapshot is good, or bad",
+     "A suspect one becomes good, or a good one bad: by the key of a judge, which no job has. What "
+     "is said last counts.",
+     "  regrow snapshot judge 116 good 'cut down on purpose' --key judge.key\n", SNAP_JUDGE, 3,
+     TREES, cmd_snapshot_judge},
+    {"snapshot forget", "[SEQ]...", "say which snapshots need not be kept",
+     "By number, or all that no rule keeps; ages are by the clock of the store. The newest, the "
+     "newest good, verified and drilled ones and --min-good others always stay. Nothing is "
+     "deleted: that is prune's, after the grace, and until then --undo brings it back. --key is a "
+     "pruner's.",
+     "  regrow snapshot forget --keep-daily 14 --keep-weekly 8 --dry-run\n"
+     "  regrow snapshot forget --keep-daily 14 --keep-weekly 8 --key pruner.key\n"
+     "  regrow snapshot forget --undo 103 --key pruner.key\n",
+     SNAP_FORGET, 1000, TREES, cmd_snapshot_forget},
+    {"snapshot prune", "", "delete what was forgotten",
+     "Deletes what nothing that is kept needs, when it was forgotten longer than --grace ago, and "
+     "what interrupted runs left. Needs the key of a pruner and none that reads. Run it again if "
+     "it was interrupted.",
+     "  regrow snapshot prune --key pruner.key\n"
+     "  regrow snapshot prune --dry-run --trust PIN\n",
+     SNAP_PRUNE, 0, TREES, cmd_snapshot_prune},
     {"snapshot key", "COMMAND", "who may open a repository, and who may sign in it",
      "A slot opens the repository: by a passphrase, or to an age key. A key signs: a writer "
      "makes snapshots and reads none, a pruner forgets, a judge says what is good, an admin "

@@ -32,6 +32,19 @@ static bool is_choice(const char *arg, const char *value)
     return !strchr(arg, '|');
 }
 
+// Days as well, which Go's durations have not.
+static bool parse_time(const char *value, int64_t *out_ms)
+{
+    size_t n = strlen(value);
+    long long days = 0;
+    CLEANUP(str_freep) char *number = n ? str_ndup(value, n - 1) : str_dup("");
+    if (n < 2 || value[n - 1] != 'd')
+        return str_to_duration_ms(value, out_ms);
+    bool ok = str_to_int(number, 0, 36500, &days);
+    *out_ms = days * 86400000;
+    return ok;
+}
+
 static bool set_output(const struct command *cmd, enum output *at, const char *value)
 {
     enum output o;
@@ -62,8 +75,8 @@ static bool set_value(const struct command *cmd, struct options *o, const struct
         strv_push(at, value);
         break;
     case OPT_TIME:
-        ok = str_to_duration_ms(value, at);
-        wanted = str_dup("a time such as 90s, 10m or 1h30m is wanted");
+        ok = parse_time(value, at);
+        wanted = str_dup("a time such as 90s, 10m, 1h30m or 30d is wanted");
         break;
     case OPT_INT:
         ok = str_to_int(value, 1, 1000, at);
@@ -303,5 +316,7 @@ void options_clear(struct options *o)
     strv_clear(&o->snap.recipients);
     strv_clear(&o->snap.last_trusted);
     strv_clear(&o->snap.least);
+    strv_clear(&o->snap.write_off);
+    strv_clear(&o->snap.remove_untrusted);
     strv_clear(&o->owned);
 }

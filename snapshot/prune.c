@@ -19,6 +19,7 @@ void prune_result_clear(struct prune_result *r)
     vec_clear(&r->decisions.v);
     vec_clear(&r->dropped);
     vec_clear(&r->swept);
+    vec_clear(&r->written_off);
     *r = (struct prune_result){0};
 }
 
@@ -33,6 +34,52 @@ const struct checkpoint_entry *prune_newest(const struct log *l, uint64_t *seq)
     return l->checkpoint < 0 ? NULL : &l->v.v[l->checkpoint].checkpoint;
 }
 
+// ---- given up for lost ----
+
+bool prune_is_written_off(const struct pruning_run *p, uint64_t seq)
+{
+    for (size_t i = 0; i < p->o->n_write_off; i++)
+        if (p->o->write_off[i] == seq)
+            return true;
+    return false;
+}
+
+// Is it whole after all? Then it is not lost, and can be forgotten like any other.
+static bool is_lost(struct pruning_run *p, const struct entry *e, struct err *err)
+{
+    struct batches b CLEANUP(batches_clear) = {0};
+    if (e->kind != ENTRY_SNAPSHOT)
+        return err_set(err, ERR_CONFLICT, "entry %llu is there, and is no snapshot", ull(e->seq));
+    if (batches_read(p->r, p->chain, e, NULL, &b, err))
+        return err_set(err, ERR_CONFLICT, "snapshot %llu is there, with its index files",
+                       ull(e->seq));
+    if (err->kind != ERR_CORRUPT)
+        return false;
+    err_clear(err);
+    return true;
+}
+
+// What of it counts still; a second time there is nothing left to do.
+static bool check_written_off(struct pruning_run *p, struct err *err)
+{
+    uint64_t checkpoint;
+    prune_newest(&p->log, &checkpoint);
+    p->out->written_off.len = 0;
+    for (size_t i = 0; i < p->o->n_write_off; i++) {
+        uint64_t seq = p->o->write_off[i];
+        const struct entry *e = log_find(&p->log, seq);
+        if (e && log_standing(&p->log, e) == STANDING_DEAD)
+            continue;
+        if (e && !is_lost(p, e, err))
+            return false;
+        if (!e && seq > p->log.head)
+            return err_set(err, ERR_NOT_FOUND, "there was no entry %llu", ull(seq));
+        if (e || seq > checkpoint)
+            *vec_push(&p->out->written_off) = seq;
+    }
+    return true;
+}
+
 // ---- P1, P2 ----
 
 // The index files of everything live must be there and whole: what is needed must be known before
@@ -43,7 +90,7 @@ static bool check_live(struct pruning_run *p, struct err *err)
         const struct entry *e = &p->log.v.v[i];
         struct batches b CLEANUP(batches_clear) = {0};
         if (e->kind == ENTRY_SNAPSHOT && log_standing(&p->log, e) == STANDING_LIVE &&
-            !batches_read(p->r, p->chain, e, NULL, &b, err))
+            !prune_is_written_off(p, e->seq) && !batches_read(p->r, p->chain, e, NULL, &b, err))
             return err->kind == ERR_NOT_FOUND ? err_wrap(err, "nothing is forgotten") : false;
     }
     return true;
@@ -238,7 +285,7 @@ static void plan_checkpoint(struct pruning_run *p, struct checkpoint_entry *c)
     p->out->dropped.len = p->out->swept.len = 0;
     p->out->next_sweep_unix_ms = 0;
     for (size_t i = 0; i < p->log.v.len; i++)
-        if (p->log.v.v[i].kind == ENTRY_SNAPSHOT)
+        if (p->log.v.v[i].kind == ENTRY_SNAPSHOT && !prune_is_written_off(p, p->log.v.v[i].seq))
             place_snapshot(p, &p->log.v.v[i], c);
     for (size_t i = 0; i < p->log.v.len; i++) {
         const struct entry *e = &p->log.v.v[i];
@@ -277,9 +324,10 @@ static bool commit(struct pruning_run *p, struct checkpoint_entry *c, bool *agai
 
 static bool read_all(struct pruning_run *p, struct err *err)
 {
-    struct log_opts lo = {0};
+    struct log_opts lo = {.lost = p->o->write_off, .n_lost = p->o->n_write_off};
     log_clear(&p->log);
-    return log_read(p->r, p->chain, &lo, &p->log, err) && check_live(p, err);
+    return log_read(p->r, p->chain, &lo, &p->log, err) && check_written_off(p, err) &&
+           check_live(p, err);
 }
 
 static bool may_prune(const struct pruning_run *p, struct err *err)
@@ -310,11 +358,24 @@ static bool round_once(struct pruning_run *p, bool *again, struct err *err)
         return false;
     plan_checkpoint(p, &c);
     // A sweep that was cut is committed already: it only goes on.
-    bool is_news = p->out->dropped.len || p->out->swept.len;
+    bool is_news = p->out->dropped.len || p->out->swept.len || p->out->written_off.len;
     if (!is_news || p->o->dry_run_only)
         return true;
-    c.rule = str_dup(p->o->rules ? "rules" : "named");
+    c.rule = str_dup(p->o->n_write_off ? "lost" : p->o->rules ? "rules" : "named");
     return commit(p, &c, again, err);
+}
+
+bool repo_probe_again(struct repo *r, const struct store_opts *o, struct err *err)
+{
+    struct store_guarantees g = {0};
+    if (!store_probe(r->store, o, &g, err))
+        return err_wrap(err, "probe");
+    if (g.atomic_create || !r->marker.atomic_create)
+        return true;
+    return err_set(err, ERR_CONFLICT,
+                   "%s let several writers win one name, which it did not when the repository was "
+                   "made",
+                   r->store->url);
 }
 
 bool repo_prune(struct repo *r, const char *chain, const struct prune_opts *o,

@@ -32,6 +32,10 @@ struct prune_opts {
     const struct keep_rules *rules; // NULL: nothing new is dropped
     const uint64_t *drop;           // snapshots named by a person
     size_t n_drop;
+    // Given up for lost by a person: entries that are not there any more, or snapshots whose index
+    // files are not. They are neither kept nor waited for. A whole one: CONFLICT.
+    const uint64_t *write_off;
+    size_t n_write_off;
     bool sweep;        // prune: delete what has waited for the grace
     bool dry_run_only; // decide, change nothing
     bool exclusive;    // stated: no writer runs (stores without atomic create)
@@ -40,11 +44,14 @@ struct prune_opts {
 };
 struct prune_result {
     struct keep_decisions decisions;
-    VEC(uint64_t) dropped, swept;
+    VEC(uint64_t) dropped, swept, written_off;
     uint64_t deleted_files, deleted_bytes, waiting;
     int64_t next_sweep_unix_ms; // when the grace of the oldest waiting one ends; 0: none
 };
 void prune_result_clear(struct prune_result *r);
+// Probes the store again: one that does not keep writers apart any more, and was found to:
+// CONFLICT.
+MUST_CHECK bool repo_probe_again(struct repo *r, const struct store_opts *o, struct err *err);
 MUST_CHECK bool repo_prune(struct repo *r, const char *chain, const struct prune_opts *o,
                            struct prune_result *out, struct err *err);
 // Back from wait to keep; NOT_FOUND when it is not waiting.

@@ -21,6 +21,7 @@ struct pruning_run {
 
 // The newest checkpoint that counts and its number; NULL: there is none.
 const struct checkpoint_entry *prune_newest(const struct log *l, uint64_t *seq);
+bool prune_is_written_off(const struct pruning_run *p, uint64_t seq);
 void prune_sort(struct checkpoint_entry *c); // as the format wants it
 // Is a file at that number of the log?
 bool prune_number_present(const struct pruning_run *p, uint64_t seq);

@@ -14,6 +14,7 @@
 //   writer                     a new snapshot, in crash order
 //   prune                      forgetting, grace, deletion, undo
 //   capture secrets            from Git and cluster to blobs; create: the whole of one
+//   contents verdict           what a snapshot holds; what a judge says of it
 //   diff export copy           what people do with snapshots
 //
 // It knows how to write and read snapshots, not how to restore them; no command line.
@@ -21,11 +22,13 @@
 #define SNAPSHOT_SNAPSHOT_H
 
 #include "snapshot/admin.h"
+#include "snapshot/contents.h"
 #include "snapshot/create.h"
 #include "snapshot/init.h"
 #include "snapshot/keyfile.h"
 #include "snapshot/prune.h"
 #include "snapshot/reader.h"
+#include "snapshot/verdict.h"
 #include "snapshot/writer.h"
 
 #endif

@@ -34,8 +34,9 @@ static void harm(struct verifying *v, uint64_t seq)
 
 void verify_problem(struct verifying *v, uint64_t seq, const char *text)
 {
+    CLEANUP(str_freep) char *front = str_printf("snapshot %llu: ", (unsigned long long)seq);
     strv_push_take(&v->out->problems,
-                   str_printf("snapshot %llu: %s", (unsigned long long)seq, text));
+                   str_printf("%s%s", str_starts(text, front) ? "" : front, text));
     harm(v, seq);
 }
 

@@ -24,7 +24,8 @@ struct pack_walk {
     struct verifying *v;
     uint64_t seq;
     const char *current; // the pack that was wanted last, borrowed from packs_done
-    bool has_bad;        // one of this snapshot's packs is damaged
+    const struct reader_stats *stats;
+    bool has_bad; // one of this snapshot's packs is damaged
 };
 
 static bool wants_pack(void *ctx, const struct sha256 *name)
@@ -33,6 +34,8 @@ static bool wants_pack(void *ctx, const struct sha256 *name)
     CLEANUP(str_freep) char *hex = hex_encode(name->b, sizeof(name->b));
     bool is_new = note_done(&w->v->packs_done, hex);
     if (is_new) {
+        event_emit(w->v->r->events, "verify.pack", "{s:s, s:I}", "pack", hex, "bytes",
+                   (json_int_t)(w->v->out->content_bytes + w->stats->content));
         w->current = w->v->packs_done.v[w->v->packs_done.len - 1];
     } else if (strv_has(&w->v->packs_bad, hex) && !w->has_bad) {
         CLEANUP(str_freep) char *text = str_printf("pack %s is damaged", hex);
@@ -47,11 +50,12 @@ static bool open_packs(struct verifying *v, const struct entry *e, struct reader
                        bool *all_good, struct err *err)
 {
     struct reader_stats stats = {0};
-    struct pack_walk w = {.v = v, .seq = e->seq};
+    struct pack_walk w = {.v = v, .seq = e->seq, .stats = &stats};
     while (!reader_each_new(rd, wants_pack, NULL, &w, &stats, err)) {
         if (!verify_goes_on(v, e->seq, err))
             return false;
         strv_push(&v->packs_bad, w.current);
+        w.has_bad = true; // it was told
     }
     v->out->packs += stats.packs;
     v->out->blobs += stats.blobs;

@@ -131,6 +131,123 @@ keys() {
   unlike "$(cat ./*.init said out.json)" 'AGE-SECRET-KEY|"seed"' 'nothing secret was printed'
 }
 
+# A chain "prod" of six snapshots, of which the fifth is suspect; keys of all roles.
+make_chain() { # NAME
+  local i
+  NAME=$1
+  make_repo "$SCRATCH/$1" "$1"
+  for i in pruner judge; do admin key add --role $i --out "$1.$i" >/dev/null; done
+  admin key add --role writer --chain prod --out "$1.job" --label ci >/dev/null
+  for i in 1 2 3 4; do "$WRITE" "$REGROW_REPO" "$1.job" 4 5 "$i" >/dev/null; done
+  "$WRITE" "$REGROW_REPO" "$1.job" 4 5 5 unknown >/dev/null
+  "$WRITE" "$REGROW_REPO" "$1.job" 4 5 6 secret >/dev/null
+}
+states() { snap list -o json | jq -c '[.chains[0].snapshots[] | "\(.seq) \(.state)"]'; }
+live() { snap list -o json | jq -c '[.chains[0].snapshots[] | select(.state != "forgotten").seq]'; }
+
+looked_at() {
+  make_chain looked
+  shaped list snapshot-list 'chains[].snapshots[].bytes.added,chains[].rpoSeconds' snap list
+  is "$(states)" '["6 good","5 suspect","4 good","3 good","2 good","1 good"]' 'newest first, each with its state'
+  like "$(snap list)" 'Last good: 6 \(good\). RPO now' 'the last line: what would be restored'
+  like "$(snap list)" 'suspect: unknown-source' 'why it is suspect'
+  local last
+  last=$(snap list -o json | jq -r '.chains[0].last')
+  check 'the last one is remembered' snap list --expect-last "$last"
+  shaped 'show without a key' snapshot-show files snap show 5
+  is "$(jq -c '[.seq, .state, .opened, .signedBy]' out.json)" '[5,"suspect",false,"ci"]' 'says what is signed'
+  is "$(snap show latest -o json | jq .seq)" 6 'latest is the newest good one'
+  shaped 'show' snapshot-show applications,opened snap show -i ann.id
+  refuse 'show: one that is not there' 4 snap show 77
+  refuse 'show: no number' 2 snap show first
+  refuse "show: a passphrase that opens nothing" 5 env REGROW_PASSPHRASE=x "$REGROW" snapshot show
+  shaped verify snapshot-verify whole,unchecked,suspect snap verify
+  is "$(jq -c '[.whole, .level, .snapshots, .suspect]' out.json)" '[true,"chain",6,[5]]' 'every file is what the log names'
+  is "$(snap verify --key looked.job -o json | jq -r .level)" index 'a job proves its index'
+  shaped 'verify with a key' snapshot-verify noted snap verify -i ben.id --key looked.judge
+  is "$(jq -c '[.whole, .level, .noted, .unchecked]' out.json)" '[true,"content",6,null]' 'every byte, and it is noted'
+  like "$(states)" '6 verified' 'as verified'
+  refuse 'a judge is no job' 5 snap judge 5 good --key looked.job
+  shaped judge snapshot-judge verdict snap judge 5 good 'looked at' --key looked.judge
+  like "$(states)" '5 good' 'a person can promote one'
+  snap judge 6 bad --key looked.judge >/dev/null
+  is "$(snap show latest -o json | jq .seq)" 5 'or reject one'
+}
+
+damaged() {
+  make_chain damaged
+  local pack index good=$REGROW_TRUST
+  pack=$(snap show 4 -o json | jq -r '.files[]' | grep packs/ | tail -1)
+  cp "damaged/$pack" kept
+  printf x | dd of="damaged/$pack" bs=1 seek=100 conv=notrunc 2>/dev/null
+  refuse 'a byte of a pack changed' 9 snap verify -o json
+  is "$(snap verify -o json 2>/dev/null | jq -r '.problems[0]' | grep -c "${pack##*/}")" 1 'it is named'
+  refuse 'and with a key' 9 snap verify -i ann.id
+  like "$OUT" 'snapshot forget' 'with what to do'
+  rm "damaged/$pack"
+  refuse 'a pack gone' 9 snap verify --quick
+  like "$OUT" 'is missing' 'it is named'
+  cp kept "damaged/$pack"
+  check 'put back' snap verify -i ann.id
+
+  # A log that somebody wrote to, one that shows less, one that lost an entry.
+  local last
+  last=$(snap list -o json | jq -r '.chains[0].last')
+  cp -r damaged shorter
+  rm shorter/chains/prod/log/0000000006
+  check 'without memory a shorter log is a log' snap list --repo shorter
+  refuse 'with memory it is not' 9 snap list --repo shorter --expect-last "$last"
+  echo '{"type":"regrow snapshot v1","x":1}' >damaged/chains/prod/log/0000000007
+  refuse 'a forged entry' 9 snap list
+  refuse 'an entry that is signed stays' 4 snap prune --remove-untrusted 6
+  shaped 'a forged one goes' snapshot-prune 'untrusted[]' snap prune --remove-untrusted 7
+  check 'and all is as before' snap list --expect-last "$last"
+  refuse 'one that is there is not written off' 6 snap forget --write-off 3 --key damaged.pruner
+  rm damaged/chains/prod/log/0000000002
+  refuse 'an entry that is lost' 9 snap list
+  shaped 'written off' snapshot-forget 'writtenOff[]' snap forget --write-off 2 --key damaged.pruner
+  is "$(live)" '[6,5,4,3,1]' 'the others are there'
+  index=$(snap show 6 -o json | jq -r '.files[]' | grep index/ | while read -r f; do
+    snap show 5 -o json | jq -r '.files[]' | grep -qx "$f" || echo "$f"
+  done)
+  rm "damaged/$index"
+  refuse 'an index file that is lost' 9 snap verify
+  refuse 'nothing is forgotten then' 9 snap forget 1 --key damaged.pruner
+  snap forget --write-off 6 --key damaged.pruner >/dev/null
+  check 'until its snapshot is written off' snap verify -i ann.id
+  "$WRITE" "$REGROW_REPO" damaged.job 4 5 9 >/dev/null
+  check 'the next one is whole' snap verify latest -i ann.id
+
+  REGROW_REPO=$SCRATCH/swapped
+  snap init --out swapped.admin --recipient "$ANN" --recipient "$BEN" >/dev/null
+  refuse 'a repository put in its place' 9 snap show -i ann.id
+  REGROW_TRUST=$good refuse 'also to who holds a key' 9 snap list --key damaged.job
+}
+
+forgotten() {
+  make_chain old
+  refuse 'nothing to go by' 2 snap forget --key old.pruner
+  refuse 'the newest stays' 6 snap forget 6 --key old.pruner
+  local rules=(--keep-last 2 --keep-within 1ms --keep-suspect 1ms --min-good 1)
+  before=$(files old)
+  shaped 'a dry run' snapshot-forget 'decisions[].why,forgotten[]' snap forget "${rules[@]}" --dry-run
+  is "$(jq -c .forgotten out.json)" '[1,2,3,5]' 'says what would go'
+  is "$(files old)" "$before" 'and changes nothing'
+  refuse 'a job does not forget' 5 snap forget "${rules[@]}" --key old.job
+  shaped forget snapshot-forget waiting snap forget "${rules[@]}" --key old.pruner
+  is "$(live)" '[6,4]' 'what no rule keeps is forgotten'
+  shaped undo snapshot-forget 'broughtBack[]' snap forget --undo 2 --key old.pruner
+  is "$(live)" '[6,4,2]' 'and brought back'
+  is "$(snap prune --key old.pruner -o json | jq -c '[.deleted, .waiting]')" '[[],3]' 'within the grace nothing is deleted'
+  is "$(snap prune --dry-run --grace 1ms -o json | jq -c .deleted)" '[1,3,5]' 'a dry run of prune'
+  shaped prune snapshot-prune 'deleted[],files,bytes' snap prune --grace 1ms --key old.pruner
+  is "$(jq -c .deleted out.json)" '[1,3,5]' 'after it they are'
+  refuse 'and come back no more' 4 snap forget --undo 3 --key old.pruner
+  check 'what stays is whole' snap verify -i ann.id
+  is "$(snap list -o json | jq '.chains[0].snapshots | length')" 3 'and all there is'
+  is "$(snap prune --grace 1ms --key old.pruner -o json | jq .files)" 0 'prune, the second time'
+}
+
 # kill_at SECONDS WORDS...: regrow snapshot WORDS, and SIGKILL after that time, if it still runs
 kill_at() {
   local pid
@@ -199,6 +316,14 @@ s3() {
   admin key add --role writer --chain prod --out s3.key >/dev/null
   check 'a job writes there' "$WRITE" "$REGROW_REPO" s3.key 3 3 1
   is "$(snap list -o json | jq -r '.chains[0] | "\(.chain) \(.lastGood)"')" 'prod 1' 'it is listed'
+  admin key add --role pruner --out s3.pruner >/dev/null
+  for i in 2 3 4; do "$WRITE" "$REGROW_REPO" s3.key 3 3 "$i" >/dev/null; done
+  sleep 2 # its clock counts seconds
+  snap forget --keep-last 1 --keep-within 1ms --min-good 1 --key s3.pruner >/dev/null
+  snap forget --undo 2 --key s3.pruner >/dev/null
+  sleep 2
+  is "$(snap prune --grace 1ms --key s3.pruner -o json | jq -c .deleted)" '[1,3]' 'forgotten, undone, pruned'
+  check 'and verified' snap verify -i ann.id
   AWS_SECRET_ACCESS_KEY=wrong refuse "a wrong key of the store" 5 snap list
   s3_stop
   refuse 'a store that does not answer' 7 snap list
@@ -207,5 +332,8 @@ s3() {
 run_case made made
 run_case denied denied
 run_case keys keys
+run_case looked_at looked_at
+run_case damaged damaged
+run_case forgotten forgotten
 run_case killed killed
 run_case s3 s3

@@ -327,6 +327,72 @@ static void refusals(void **state)
     repo_close(&r);
 }
 
+static void write_off(struct repo *r, uint64_t seq, enum err_kind want, size_t written_off)
+{
+    struct credential c = pruner();
+    struct prune_result out = {0};
+    struct err err = {0};
+    struct prune_opts o = {.pruner = &c, .write_off = &seq, .n_write_off = 1};
+    bool ok = repo_prune(r, PROD, &o, &out, &err);
+    if (ok ? want != ERR_NONE : err.kind != want)
+        fail_msg("%d: %s", (int)seq, ok ? "it was written off" : err.msg);
+    assert_int_equal(out.written_off.len, written_off);
+    err_clear(&err);
+    prune_result_clear(&out);
+    credential_clear(&c);
+}
+
+static unsigned count_live(struct repo *r)
+{
+    struct log l = {0};
+    unsigned n = 0;
+    log_kit_read(r, &l);
+    for (size_t i = 0; i < l.v.len; i++)
+        n += l.v.v[i].kind == ENTRY_SNAPSHOT && log_standing(&l, &l.v.v[i]) == STANDING_LIVE;
+    log_clear(&l);
+    return n;
+}
+
+// An entry whose file is lost for good stops everyone until a person writes it off; so does a
+// snapshot whose index file is. What is whole is never written off.
+static void given_up_for_lost(void **state)
+{
+    (void)state;
+    struct repo r;
+    struct log l = {0};
+    struct log_opts none = {0};
+    struct err err = {0};
+    history(&r, 5);
+    write_off(&r, 2, ERR_CONFLICT, 0);
+    write_off(&r, 9, ERR_NOT_FOUND, 0);
+    log_kit_drop(&r, 2);
+    assert_false(log_read(&r, PROD, &none, &l, &err));
+    assert_int_equal(err.kind, ERR_CORRUPT);
+    err_clear(&err);
+    write_off(&r, 2, ERR_NONE, 1);
+    assert_int_equal(count_live(&r), 4);
+    write_off(&r, 2, ERR_NONE, 0); // the same again
+    // The newest index file: only the last snapshot stands on it.
+    log_kit_read(&r, &l);
+    CLEANUP(str_freep) char *hex = hex_encode(log_find(&l, 5)->snapshot.objects.b, 32);
+    CLEANUP(str_freep) char *name = chain_file(PROD, "index", hex);
+    memstore_drop(r.store, name);
+    write_off(&r, 5, ERR_NONE, 1);
+    assert_int_equal(count_live(&r), 3);
+    log_clear(&l);
+    // Everything goes on: a new snapshot, forgetting, deletion.
+    write_version(&r, 7);
+    struct prune_result out = {0};
+    struct keep_rules rules = {.min_good = 1, .within_ms = 1};
+    run(&r, &(struct prune_opts){.rules = &rules, .sweep = true, .grace_ms = 1}, &out);
+    memstore_advance(r.store, 10);
+    run(&r, &(struct prune_opts){.rules = &rules, .sweep = true, .grace_ms = 1}, &out);
+    assert_int_equal(out.swept.len, 3);
+    assert_int_equal(expect_whole(&r), 1);
+    prune_result_clear(&out);
+    repo_close(&r);
+}
+
 static void without_atomic_create(void **state)
 {
     (void)state;
@@ -468,6 +534,7 @@ int main(void)
         cmocka_unit_test(undo),
         cmocka_unit_test(named),
         cmocka_unit_test(refusals),
+        cmocka_unit_test(given_up_for_lost),
         cmocka_unit_test(without_atomic_create),
         cmocka_unit_test(every_call_fails),
         cmocka_unit_test(a_writer_meanwhile),

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "snapshot/contents.h"
+
+#include <string.h>
+
+#include "gitops/gitops.h"
+
+#define MAX_PARTS 100000 // of one list that goes on in others
+
+struct listing {
+    struct reader *r;
+    json_t *out;
+    json_t *secrets;
+};
+
+static bool open_list(struct reader *r, const json_t *ref, json_t **out, struct err *err)
+{
+    struct blob_id id;
+    const char *hex = json_dot_str(ref, "blob");
+    *out = NULL;
+    if (!hex)
+        return true;
+    return (blob_id_parse(hex, &id) || err_set(err, ERR_CORRUPT, "a reference that is none")) &&
+           reader_json(r, &id, 'l', out, err);
+}
+
+// A list with the rows of all its parts; NULL where there is no reference.
+static bool whole_list(struct reader *r, const json_t *ref, const char *rows, json_t **out,
+                       struct err *err)
+{
+    if (!open_list(r, ref, out, err))
+        return false;
+    json_t *next = *out ? json_incref(json_object_get(*out, "more")) : NULL;
+    bool ok = true;
+    for (size_t i = 0; ok && next; i++) {
+        CLEANUP(json_freep) json_t *part = NULL;
+        CLEANUP(json_freep) json_t *at = TAKE(next);
+        ok = i < MAX_PARTS || err_set(err, ERR_CORRUPT, "a list without end");
+        ok = ok && open_list(r, at, &part, err);
+        if (!ok || !part)
+            break;
+        json_array_extend(json_object_get(*out, rows), json_object_get(part, rows));
+        next = json_incref(json_object_get(part, "more"));
+    }
+    json_decref(next);
+    return ok;
+}
+
+static void copy_text(json_t *to, const json_t *from, const char *key)
+{
+    json_t *v = json_object_get(from, key);
+    if (json_is_string(v))
+        json_object_set(to, key, v);
+}
+
+static void set_stale(json_t *o, const json_t *ref)
+{
+    json_object_set_new(o, "stale", json_boolean(json_is_true(json_object_get(ref, "stale"))));
+}
+
+// ---- applications ----
+
+static void add_secret(struct listing *l, const json_t *row, const char *application,
+                       const char *rule)
+{
+    json_t *o = json_pack("{s:s*, s:s*}", "application", application, "rule", rule);
+    copy_text(o, row, "namespace");
+    copy_text(o, row, "name");
+    json_array_append_new(l->secrets, o);
+}
+
+static json_t *app_sources(const json_t *app)
+{
+    static const char *const keys[] = {"kind", "url", "path", "chart", "target", "ref"};
+    json_t *out = json_array();
+    size_t i;
+    json_t *v;
+    json_array_foreach(json_object_get(app, "sources"), i, v)
+    {
+        json_t *o = json_object();
+        for (size_t k = 0; k < ARRAY_LEN(keys); k++)
+            copy_text(o, v, keys[k]);
+        json_array_append_new(out, o);
+    }
+    return out;
+}
+
+static bool add_application(struct listing *l, const json_t *row, json_t *to, struct err *err)
+{
+    CLEANUP(json_freep) json_t *app = NULL;
+    const char *name = json_dot_str(row, "name");
+    size_t i;
+    json_t *x;
+    if (!whole_list(l->r, row, "objects", &app, err))
+        return false;
+    const json_t *objects = json_object_get(app, "objects");
+    json_t *o = json_pack("{s:s*, s:b, s:I}", "name", name, "read", app != NULL, "objects",
+                          (json_int_t)json_array_size(objects));
+    copy_text(o, app, "namespace");
+    copy_text(o, app, "project");
+    copy_text(o, app, "parent");
+    set_stale(o, row);
+    json_object_set_new(o, "sources", app_sources(app));
+    json_array_append_new(to, o);
+    json_array_foreach(objects, i, x)
+    {
+        if (json_is_true(json_object_get(x, "secret")))
+            add_secret(l, x, name, NULL);
+    }
+    return true;
+}
+
+static bool add_shard(struct listing *l, const json_t *hex, json_t *to, struct err *err)
+{
+    CLEANUP(json_freep) json_t *ref = json_pack("{s:O}", "blob", hex);
+    CLEANUP(json_freep) json_t *shard = NULL;
+    size_t i;
+    json_t *row;
+    if (!whole_list(l->r, ref, "applications", &shard, err))
+        return false;
+    json_array_foreach(json_object_get(shard, "applications"), i, row)
+    {
+        if (!add_application(l, row, to, err))
+            return false;
+    }
+    return true;
+}
+
+static bool add_applications(struct listing *l, const json_t *root, struct err *err)
+{
+    const json_t *shards = json_object_get(json_object_get(root, "shards"), "blobs");
+    json_t *list = json_array();
+    size_t i;
+    json_t *hex;
+    json_object_set_new(l->out, "applications", list);
+    json_array_foreach(shards, i, hex)
+    {
+        if (!add_shard(l, hex, list, err))
+            return false;
+    }
+    return true;
+}
+
+// ---- what they are made of ----
+
+static bool add_source(struct listing *l, const json_t *row, json_t *to, struct err *err)
+{
+    CLEANUP(json_freep) json_t *source = NULL;
+    json_int_t bytes = 0;
+    size_t i;
+    json_t *f;
+    if (!whole_list(l->r, row, "files", &source, err))
+        return false;
+    const json_t *files = json_object_get(source, "files");
+    json_array_foreach(files, i, f)
+    {
+        bytes += json_integer_value(json_object_get(f, "size"));
+    }
+    json_t *o =
+        json_pack("{s:I, s:I}", "files", (json_int_t)json_array_size(files), "bytes", bytes);
+    static const char *const keys[] = {"kind", "url", "chart", "target"};
+    for (size_t k = 0; k < ARRAY_LEN(keys); k++)
+        copy_text(o, row, keys[k]);
+    copy_text(o, source, "revision");
+    copy_text(o, source, "digest");
+    set_stale(o, row);
+    json_array_append_new(to, o);
+    return true;
+}
+
+static bool add_repository(struct listing *l, const json_t *row, json_t *to, struct err *err)
+{
+    CLEANUP(json_freep) json_t *repo = NULL;
+    if (!whole_list(l->r, row, "refs", &repo, err))
+        return false;
+    json_t *o =
+        json_pack("{s:I}", "refs", (json_int_t)json_array_size(json_object_get(repo, "refs")));
+    copy_text(o, row, "url");
+    copy_text(o, repo, "head");
+    copy_text(o, repo, "format");
+    set_stale(o, row);
+    json_array_append_new(to, o);
+    return true;
+}
+
+static bool add_live(struct listing *l, const json_t *row, json_t *to, struct err *err)
+{
+    (void)err;
+    bool is_secret = json_is_true(json_object_get(row, "secret"));
+    json_t *o = json_object();
+    static const char *const keys[] = {"kind", "namespace", "name", "rule"};
+    for (size_t k = 0; k < ARRAY_LEN(keys); k++)
+        copy_text(o, row, keys[k]);
+    json_array_append_new(to, o);
+    if (is_secret)
+        add_secret(l, row, NULL, json_dot_str(row, "rule"));
+    return true;
+}
+
+static const struct part {
+    const char *root, *rows, *as; // member of the root, of its list, of the document
+    bool (*add)(struct listing *l, const json_t *row, json_t *to, struct err *err);
+} parts[] = {
+    {"sources", "sources", "sources", add_source},
+    {"git", "repositories", "git", add_repository},
+    {"live", "objects", "live", add_live},
+};
+
+static bool add_part(struct listing *l, const json_t *root, const struct part *p, struct err *err)
+{
+    CLEANUP(json_freep) json_t *list = NULL;
+    json_t *to = json_array();
+    size_t i;
+    json_t *row;
+    json_object_set_new(l->out, p->as, to);
+    if (!whole_list(l->r, json_object_get(root, p->root), p->rows, &list, err))
+        return false;
+    json_array_foreach(json_object_get(list, p->rows), i, row)
+    {
+        if (!p->add(l, row, to, err))
+            return false;
+    }
+    return true;
+}
+
+static bool add_versions(struct listing *l, const json_t *root, struct err *err)
+{
+    static const char *const keys[] = {"tool", "helm", "kustomize", "kubernetes"};
+    CLEANUP(json_freep) json_t *v = NULL;
+    json_t *o = json_object();
+    json_object_set_new(l->out, "versions", o);
+    if (!open_list(l->r, json_object_get(root, "versions"), &v, err))
+        return false;
+    for (size_t k = 0; k < ARRAY_LEN(keys); k++)
+        copy_text(o, v, keys[k]);
+    const json_t *cluster = json_object_get(v, "cluster");
+    copy_text(o, cluster, "uid");
+    copy_text(o, cluster, "server");
+    return true;
+}
+
+bool contents_read(struct reader *r, json_t **out, struct err *err)
+{
+    CLEANUP(json_freep) json_t *root = NULL;
+    CLEANUP(json_freep) json_t *doc = json_object();
+    struct listing l = {.r = r, .out = doc, .secrets = json_array()};
+    *out = NULL;
+    json_object_set_new(doc, "secrets", l.secrets);
+    if (!reader_root(r, &root, err) || !add_applications(&l, root, err))
+        return false;
+    copy_text(doc, root, "name");
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+        if (!add_part(&l, root, &parts[i], err))
+            return false;
+    if (!add_versions(&l, root, err))
+        return false;
+    *out = TAKE(doc);
+    return true;
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "snapshot/verdict.h"
+
+#define MAX_TRIES 20 // others keep committing meanwhile
+
+static bool is_said(const struct log *l, const struct entry *e, enum verdict v)
+{
+    const struct entry *good = log_verdict(l, e, VERDICT_GOOD);
+    const struct entry *bad = log_verdict(l, e, VERDICT_BAD);
+    uint64_t of_good = good ? good->seq : 0;
+    uint64_t of_bad = bad ? bad->seq : 0;
+    return (v == VERDICT_GOOD && of_good > of_bad) || (v == VERDICT_BAD && of_bad > of_good);
+}
+
+static bool judge_once(struct repo *r, struct log *l, const struct credential *judge, uint64_t seq,
+                       enum verdict v, const char *why, bool *made, bool *again, struct err *err)
+{
+    const struct entry *e = log_find(l, seq);
+    *again = false;
+    if (!e || e->kind != ENTRY_SNAPSHOT || log_standing(l, e) == STANDING_DEAD)
+        return err_set(err, ERR_NOT_FOUND, "there is no snapshot %llu of %s",
+                       (unsigned long long)seq, l->chain);
+    if (is_said(l, e, v))
+        return true;
+    struct entry verdict = {.kind = ENTRY_VERDICT};
+    verdict.verdict.of = (struct seq_hash){.seq = e->seq, .hash = e->hash};
+    verdict.verdict.verdict = v;
+    verdict.verdict.why = str_dup_or_null(why);
+    bool ok = log_append(r, l, &verdict, &judge->signer, NULL, made, err);
+    entry_clear(&verdict);
+    *again = ok && !*made;
+    return ok;
+}
+
+bool repo_judge(struct repo *r, const char *chain, const struct credential *judge, uint64_t seq,
+                enum verdict v, const char *why, bool *made, struct err *err)
+{
+    bool again = true;
+    bool ok = trust_check_flags(trust_now(&r->trust), true, false, err);
+    *made = false;
+    for (int i = 0; ok && again; i++) {
+        struct log_opts lo = {0};
+        struct log l = {.checkpoint = -1};
+        if (i == MAX_TRIES)
+            return err_set(err, ERR_CONFLICT, "others wrote to chain %s all the while", chain);
+        ok = log_read(r, chain, &lo, &l, err) &&
+             judge_once(r, &l, judge, seq, v, why, made, &again, err);
+        log_clear(&l);
+    }
+    return ok;
+}

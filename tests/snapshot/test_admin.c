@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Changes to who may do what: each is one trust file more, what was done already is done no second
+// time, nobody is locked out, and a store that fails at any call leaves the old or the new.
+#include "snapshot/admin.h"
+
+#include "snapshot/reader.h"
+#include "snapshot/verdict.h"
+#include "tests/snapshot/snapkit.h"
+#include "tests/test.h"
+
+// Of one admin, "ann", and epoch 1 with a slot for her.
+struct fixture {
+    struct store *st; // of r
+    struct repo r;
+    struct credential ann;
+    struct age_identity own[3]; // of people
+    struct age_identities ids;
+    struct unlocked u;
+};
+
+static struct slot_way way_of(const struct fixture *f, unsigned who)
+{
+    static char labels[3][AGE_TEXT_CHARS + 1];
+    CLEANUP(str_freep) char *to = age_recipient_text(f->own[who].public);
+    snprintf(labels[who], sizeof(labels[who]), "%s", to);
+    return (struct slot_way){.recipient = f->own[who].public, .label = labels[who]};
+}
+
+static void unlock(struct fixture *f)
+{
+    struct err err = {0};
+    struct age_keys keys = {.identities = &f->ids};
+    unlocked_clear(&f->u);
+    if (!repo_unlock(f->r.store, &f->r.trust, &keys, &f->u, &err))
+        fail_msg("%s", err.msg);
+}
+
+static void first_trust(struct fixture *f)
+{
+    struct trust t = {.n = 1, .need = 1};
+    struct sha256 hash;
+    struct err err = {0};
+    kit_repo(t.repo);
+    kit_add_admin(&t, "ann", "ann");
+    kit_add_epoch(&t, 1);
+    strv_push(&kit_add_signer(&t, "writer", ROLE_WRITE)->chains, PROD);
+    kit_add_signer(&t, "judge", ROLE_JUDGE);
+    struct marker m = {.atomic_create = true, .list_after_create = true};
+    kit_repo(m.repo);
+    m.store_kind = str_dup("folder");
+    if (!trust_write(f->st, NULL, &t, &f->ann.signer, 1, &hash, &err) ||
+        !marker_write(f->st, &m, &f->ann.signer, &err))
+        fail_msg("%s", err.msg);
+    marker_clear(&m);
+    trust_clear(&t);
+    f->ann.pin = hash;
+}
+
+static void first_slot(struct fixture *f)
+{
+    struct slot_content c = {.epoch = 1, .pin = f->r.trust.pin, .identity = kit_identity(1)};
+    struct err err = {0};
+    size_t added = 0;
+    struct slot_way w = way_of(f, 0);
+    kit_repo(c.repo);
+    *vec_push(&f->u.v) = c;
+    if (!admin_add_slot(&f->r, &f->ann, &f->u, &w, &added, &err))
+        fail_msg("%s", err.msg);
+    assert_int_equal(added, 1);
+}
+
+static void begin(struct fixture *f)
+{
+    struct err err = {0};
+    *f = (struct fixture){.st = memstore_new(), .ann = {.kind = CREDENTIAL_ADMIN}};
+    f->ann.signer = kit_signer("ann");
+    for (unsigned i = 0; i < 3; i++)
+        age_identity_new(&f->own[i]);
+    *vec_push(&f->ids.v) = f->own[0];
+    first_trust(f);
+    if (!repo_open_store_take(f->st, &f->ann.pin, &f->r, &err))
+        fail_msg("%s", err.msg);
+    first_slot(f);
+    unlock(f);
+}
+
+static void end(struct fixture *f)
+{
+    unlocked_clear(&f->u);
+    age_identities_clear(&f->ids);
+    repo_close(&f->r);
+}
+
+static const struct trust *now(const struct fixture *f)
+{
+    return trust_now(&f->r.trust);
+}
+
+static void expect(bool ok, struct err *err, enum err_kind want)
+{
+    if (ok ? want != ERR_NONE : err->kind != want)
+        fail_msg("%s, not %s", ok ? "it went well" : err->msg, err_kind_name(want));
+    err_clear(err);
+}
+
+static void slots(void **state)
+{
+    struct fixture f;
+    struct err err = {0};
+    size_t n = 0;
+    (void)state;
+    begin(&f);
+    struct slot_way ben = way_of(&f, 1);
+    expect(admin_add_slot(&f.r, &f.ann, &f.u, &ben, &n, &err), &err, ERR_NONE);
+    assert_int_equal(n, 1);
+    unsigned trust = now(&f)->n;
+    expect(admin_add_slot(&f.r, &f.ann, &f.u, &ben, &n, &err), &err, ERR_NONE);
+    assert_int_equal(n, 0); // nothing was changed
+    assert_int_equal(now(&f)->n, trust);
+    f.ids.v.v[0] = f.own[1];
+    unlock(&f); // ben opens it
+    assert_memory_equal(f.u.v.v[0].identity.secret, kit_identity(1).secret, KEY_BYTES);
+    f.ids.v.v[0] = f.own[2];
+    struct age_keys keys = {.identities = &f.ids};
+    struct unlocked u = {0};
+    expect(repo_unlock(f.r.store, &f.r.trust, &keys, &u, &err), &err, ERR_DENIED);
+    expect(admin_remove_slot(&f.r, &f.ann, "nobody", &n, &err), &err, ERR_NOT_FOUND);
+    expect(admin_remove_slot(&f.r, &f.ann, ben.label, &n, &err), &err, ERR_NONE);
+    struct slot_way ann = way_of(&f, 0);
+    expect(admin_remove_slot(&f.r, &f.ann, ann.label, &n, &err), &err, ERR_CONFLICT);
+    assert_int_equal(now(&f)->slots.len, 1);
+    end(&f);
+}
+
+// A slot of another repository, or with another key, under a name that trust lists.
+static void foreign_slot(void **state)
+{
+    struct fixture f;
+    struct err err = {0};
+    (void)state;
+    for (int kind = 0; kind < 3; kind++) {
+        begin(&f);
+        struct slot_content c = {.epoch = 1, .pin = f.r.trust.pin, .identity = kit_identity(1)};
+        kit_repo(c.repo);
+        if (kind == 0)
+            c.repo[0] ^= 1;
+        if (kind == 1)
+            c.pin.b[0] ^= 1;
+        if (kind == 2)
+            c.identity = kit_identity(2);
+        f.u.v.v[0] = c;
+        struct slot_way w = way_of(&f, 1);
+        size_t n = 0;
+        expect(admin_add_slot(&f.r, &f.ann, &f.u, &w, &n, &err), &err, ERR_NONE);
+        f.ids.v.v[0] = f.own[1];
+        struct age_keys keys = {.identities = &f.ids};
+        unlocked_clear(&f.u);
+        expect(repo_unlock(f.r.store, &f.r.trust, &keys, &f.u, &err), &err, ERR_CORRUPT);
+        end(&f);
+    }
+}
+
+// One lost or damaged slot does not stand before another.
+static void lost_slot(void **state)
+{
+    struct fixture f;
+    struct err err = {0};
+    size_t n = 0;
+    (void)state;
+    begin(&f);
+    struct slot_way ben = way_of(&f, 1);
+    expect(admin_add_slot(&f.r, &f.ann, &f.u, &ben, &n, &err), &err, ERR_NONE);
+    *vec_push(&f.ids.v) = f.own[1];
+    CLEANUP(str_freep) char *name = str_printf("keys/%s", now(&f)->slots.v[0].file);
+    memstore_put(f.st, name, "age-encryption.org/v1\nrubbish", 29);
+    unlock(&f);
+    memstore_drop(f.st, name);
+    unlock(&f);
+    assert_int_equal(f.u.v.len, 1);
+    end(&f);
+}
+
+static void rotation(void **state)
+{
+    struct fixture f;
+    struct err err = {0};
+    unsigned epoch = 0;
+    bool made = false;
+    size_t n = 0;
+    (void)state;
+    begin(&f);
+    struct slot_way ways[2] = {way_of(&f, 0), way_of(&f, 1)};
+    struct rotate_opts o = {.ways = ways, .n_ways = 1};
+    expect(admin_rotate(&f.r, &f.ann, &o, &epoch, &made, &err), &err, ERR_USAGE);
+    o.n_ways = 2;
+    struct credential job = snap_kit_job("writer");
+    job.pin = f.r.trust.pin;
+    struct snap_state st = {.apps = 2, .objects = 2};
+    struct entry e = {0};
+    expect(snap_kit_write(&f.r, &job, &st, NULL, &e, &err), &err, ERR_NONE);
+    entry_clear(&e);
+    expect(admin_rotate(&f.r, &f.ann, &o, &epoch, &made, &err), &err, ERR_NONE);
+    assert_int_equal(epoch, 2);
+    assert_true(made && trust_epoch(now(&f), 1)->is_closed);
+    expect(admin_rotate(&f.r, &f.ann, &o, &epoch, &made, &err), &err, ERR_NONE);
+    assert_int_equal(epoch, 2);
+    assert_false(made); // nothing was written in it yet
+    unlock(&f);
+    assert_int_equal(f.u.v.len, 2); // both epochs open to her
+    // A job of the old epoch, and the last way to what it wrote.
+    expect(snap_kit_write(&f.r, &job, &st, NULL, &e, &err), &err, ERR_DENIED);
+    CLEANUP(str_freep) char *old = str_dup(now(&f)->slots.v[0].file);
+    expect(admin_remove_slot(&f.r, &f.ann, old, &n, &err), &err, ERR_CONFLICT);
+    // A new credential writes in the new one.
+    struct credential next = {.kind = CREDENTIAL_JOB, .signer = kit_signer("writer")};
+    kit_repo(next.repo);
+    next.pin = f.r.trust.pin;
+    expect(admin_issue_job(&f.r, &f.u, PROD, &next, &err), &err, ERR_NONE);
+    assert_int_equal(next.epoch, 2);
+    assert_int_equal(next.head_seq, 1);
+    expect(snap_kit_write(&f.r, &next, &st, NULL, &e, &err), &err, ERR_NONE);
+    assert_int_equal(e.snapshot.epoch, 2);
+    entry_clear(&e);
+    credential_clear(&next);
+    credential_clear(&job);
+    end(&f);
+}
+
+static void revoking(void **state)
+{
+    struct fixture f;
+    struct err err = {0};
+    json_t *until = NULL;
+    bool made = false;
+    (void)state;
+    begin(&f);
+    struct credential job = snap_kit_job("writer");
+    struct snap_state st = {.apps = 2, .objects = 2};
+    for (unsigned i = 0; i < 3; i++) {
+        struct entry e = {0};
+        st.version = i;
+        expect(snap_kit_write(&f.r, &job, &st, NULL, &e, &err), &err, ERR_NONE);
+        entry_clear(&e);
+    }
+    struct revocation v = {.who = "writer"};
+    expect(admin_revoke(&f.r, &f.ann, &v, &until, &err), &err, ERR_NONE);
+    assert_int_equal(json_integer_value(json_object_get(until, PROD)), 3);
+    json_decref(until);
+    unsigned trust = now(&f)->n;
+    expect(admin_revoke(&f.r, &f.ann, &v, &until, &err), &err, ERR_NONE);
+    json_decref(until);
+    assert_int_equal(now(&f)->n, trust); // it was done
+    CLEANUP(json_freep) json_t *two = json_pack("{s:i}", PROD, 2);
+    v.last = two;
+    expect(admin_revoke(&f.r, &f.ann, &v, &until, &err), &err, ERR_NONE);
+    json_decref(until);
+    struct log l = {0};
+    log_kit_read(&f.r, &l);
+    assert_int_equal(log_latest_good(&l)->seq, 2);
+    log_clear(&l);
+    CLEANUP(json_freep) json_t *three = json_pack("{s:i}", PROD, 3);
+    v.last = three;
+    expect(admin_revoke(&f.r, &f.ann, &v, &until, &err), &err, ERR_CONFLICT);
+    json_decref(until);
+    // The key comes in no second time, and the last admin stays.
+    struct signer_new_row row = {.role = ROLE_WRITE, .label = "again"};
+    memcpy(row.public, kit_signer("writer").public, KEY_BYTES);
+    expect(admin_add_signer(&f.r, &f.ann, &row, &made, &err), &err, ERR_CONFLICT);
+    v = (struct revocation){.who = "ann"};
+    expect(admin_revoke(&f.r, &f.ann, &v, &until, &err), &err, ERR_CONFLICT);
+    v.who = "nobody";
+    expect(admin_revoke(&f.r, &f.ann, &v, &until, &err), &err, ERR_NOT_FOUND);
+    credential_clear(&job);
+    end(&f);
+}
+
+static void by_admins_alone(void **state)
+{
+    struct fixture f;
+    struct err err = {0};
+    bool made = false;
+    (void)state;
+    begin(&f);
+    struct credential eve = {.kind = CREDENTIAL_ADMIN, .signer = kit_signer("eve")};
+    struct signer_new_row row = {.role = ROLE_PRUNE, .label = "p"};
+    memcpy(row.public, kit_signer("p").public, KEY_BYTES);
+    size_t before = memstore_count(f.st, "");
+    expect(admin_add_signer(&f.r, &eve, &row, &made, &err), &err, ERR_DENIED);
+    assert_int_equal(memstore_count(f.st, ""), before);
+    // Two admins, then one of them goes.
+    struct signer_new_row ben = {.is_admin = true, .label = "ben"};
+    memcpy(ben.public, kit_signer("ben").public, KEY_BYTES);
+    expect(admin_add_signer(&f.r, &f.ann, &ben, &made, &err), &err, ERR_NONE);
+    struct credential b = {.kind = CREDENTIAL_ADMIN, .signer = kit_signer("ben")};
+    json_t *until = NULL;
+    struct revocation v = {.who = "ann"};
+    expect(admin_revoke(&f.r, &b, &v, &until, &err), &err, ERR_NONE);
+    expect(admin_add_signer(&f.r, &f.ann, &row, &made, &err), &err, ERR_DENIED);
+    expect(admin_add_signer(&f.r, &b, &row, &made, &err), &err, ERR_NONE);
+    end(&f);
+}
+
+// Every call of the store fails in turn: trust is the old one or the new one, and the same again
+// does what is left.
+static void faults(void **state)
+{
+    static const enum memstore_fault kinds[] = {MEM_FAIL, MEM_LOSE, MEM_DIE, MEM_DIE_AFTER};
+    (void)state;
+    for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
+        bool again = true;
+        for (unsigned n = 1; again; n++) {
+            struct fixture f;
+            struct err err = {0};
+            unsigned epoch;
+            bool made;
+            begin(&f);
+            struct slot_way ways[2] = {way_of(&f, 0), way_of(&f, 1)};
+            struct rotate_opts o = {.ways = ways, .n_ways = 2};
+            memstore_fault_at(f.st, n, kinds[k]);
+            again = !admin_rotate(&f.r, &f.ann, &o, &epoch, &made, &err);
+            err_clear(&err);
+            memstore_hook(f.st, NULL, NULL);
+            struct repo fresh = {0};
+            if (!repo_open_store_take(memstore_clone(f.st), &f.ann.pin, &fresh, &err))
+                fail_msg("%s", err.msg);
+            expect(admin_rotate(&fresh, &f.ann, &o, &epoch, &made, &err), &err, ERR_NONE);
+            assert_int_equal(epoch, 2); // and never a third one
+            repo_close(&fresh);
+            end(&f);
+        }
+    }
+}
+
+static void judging(void **state)
+{
+    struct fixture f;
+    struct err err = {0};
+    bool made = false;
+    (void)state;
+    begin(&f);
+    struct credential job = snap_kit_job("writer");
+    struct credential judge = {.kind = CREDENTIAL_JUDGE, .signer = kit_signer("judge")};
+    struct snap_state st = {.apps = 2, .objects = 2, .unknown = true};
+    struct entry e = {0};
+    struct log l = {0};
+    expect(snap_kit_write(&f.r, &job, &st, NULL, &e, &err), &err, ERR_NONE);
+    entry_clear(&e);
+    expect(repo_judge(&f.r, PROD, &job, 1, VERDICT_GOOD, NULL, &made, &err), &err, ERR_DENIED);
+    expect(repo_judge(&f.r, PROD, &judge, 7, VERDICT_GOOD, NULL, &made, &err), &err, ERR_NOT_FOUND);
+    expect(repo_judge(&f.r, PROD, &judge, 1, VERDICT_GOOD, "seen", &made, &err), &err, ERR_NONE);
+    assert_true(made);
+    expect(repo_judge(&f.r, PROD, &judge, 1, VERDICT_GOOD, NULL, &made, &err), &err, ERR_NONE);
+    assert_false(made);
+    log_kit_read(&f.r, &l);
+    assert_int_equal(log_latest_good(&l)->seq, 1);
+    expect(repo_judge(&f.r, PROD, &judge, 1, VERDICT_BAD, NULL, &made, &err), &err, ERR_NONE);
+    log_kit_read(&f.r, &l);
+    assert_null(log_latest_good(&l));
+    log_clear(&l);
+    credential_clear(&job);
+    end(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(slots),     cmocka_unit_test(foreign_slot),
+        cmocka_unit_test(lost_slot), cmocka_unit_test(rotation),
+        cmocka_unit_test(revoking),  cmocka_unit_test(by_admins_alone),
+        cmocka_unit_test(faults),    cmocka_unit_test(judging),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
