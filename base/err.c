@@ -54,6 +54,8 @@ static enum err_kind kind_of_errno(int errnum)
     case EACCES:
     case EPERM:
         return ERR_DENIED;
+    case ENOEXEC:
+        return ERR_INVALID;
     case ETIMEDOUT:
         return ERR_TIMEOUT;
     case ECONNREFUSED:

@@ -23,7 +23,9 @@ static bool connect_cluster(struct loop *l, const struct session_opts *o, struct
     struct kube_opts ko = {.user_agent = "regrow/" REGROW_VERSION " (linux)",
                            .field_manager = o->manager,
                            .events = o->events};
-    if (!kubeconfig_load(&o->kube, &s->config, err))
+    struct kubeconfig_opts which = o->kube;
+    which.loop = l;
+    if (!kubeconfig_load(&which, &s->config, err))
         return false;
     s->kube = kube_new(l, s->config, &ko);
     s->kinds = kinds_new();

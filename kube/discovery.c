@@ -108,6 +108,30 @@ static bool get(struct kube *k, const char *path, const char *accept, json_t **o
     return true;
 }
 
+// What curl could not do with a certificate: theirs, or ours.
+static bool explain_tls(const struct kube *k, CURLcode code, const char *why, struct err *err)
+{
+    const struct kubeconfig *c = k->config;
+    CLEANUP(str_freep) char *text = str_dup(why);
+    err_clear(err);
+    if (code == CURLE_SSL_CACERT_BADFILE) {
+        err_set(err, ERR_INVALID, "%s: certificate-authority holds no certificate", c->server);
+        return err_hint(err, "Check the cluster of context %s in the kubeconfig.", c->context);
+    }
+    if (code == CURLE_SSL_CERTPROBLEM) {
+        err_set(err, c->exec ? ERR_DENIED : ERR_INVALID,
+                "%s: the client certificate cannot be used: %s", c->server, text);
+        if (c->exec)
+            return err_hint(err, "Check what credential plugin %s prints.", c->exec->command);
+        return err_hint(err,
+                        "Check client-certificate and client-key of context %s: they must "
+                        "belong together.",
+                        c->context);
+    }
+    err_set(err, ERR_DENIED, "%s: %s", c->server, text);
+    return err_hint(err, "Check certificate-authority and tls-server-name in the kubeconfig.");
+}
+
 static bool is_certificate_error(CURLcode c)
 {
     return c == CURLE_PEER_FAILED_VERIFICATION || c == CURLE_SSL_CERTPROBLEM ||
@@ -120,11 +144,8 @@ static bool read_version(struct kube *k, struct err *err)
     struct buf store CLEANUP(buf_clear) = {0};
     CLEANUP(json_freep) json_t *v = NULL;
     if (!get(k, "/version", NULL, &v, &r, &store, err)) {
-        if (r.cls == KUBE_LOST && is_certificate_error(k->last_code)) {
-            err_clear(err);
-            err_set(err, ERR_DENIED, "%s: %s", k->config->server, r.message);
-            err_hint(err, "Check certificate-authority and tls-server-name in the kubeconfig.");
-        }
+        if (r.cls == KUBE_LOST && is_certificate_error(k->last_code))
+            return explain_tls(k, k->last_code, r.message, err);
         return false;
     }
     str_set(&k->version, json_dot_str(v, "gitVersion"));

@@ -12,6 +12,7 @@
 
 #define MAX_TOKEN_BYTES 65536
 #define PLUGIN_TIMEOUT_MS 60000
+#define MAX_SAID_BYTES 300
 
 extern char **environ;
 
@@ -135,6 +136,24 @@ static void call_clear(struct plugin_call *p)
     strv_clear(&p->env);
 }
 
+// The first line of what it said, without what would move a terminal's cursor or colour. Owned.
+static char *first_line(const struct buf *text)
+{
+    struct buf b = {0};
+    const char *s = text->p ? text->p : "";
+    for (; *s && *s != '\n' && b.len < MAX_SAID_BYTES; s++) {
+        if (s[0] == '\033' && s[1] == '[') {
+            s += 1 + strcspn(s + 1, "@ABCDEFGHJKSTfhlmnsu\n");
+            if (!*s || *s == '\n')
+                break;
+        } else if ((unsigned char)*s >= ' ' && *s != 0x7f) {
+            buf_char(&b, *s);
+        }
+    }
+    buf_char(&b, 0);
+    return buf_take(&b);
+}
+
 // What the plugin printed becomes the credential; err may be set already.
 static bool call_finish(struct plugin_call *p, const struct proc_result *r, struct err *err)
 {
@@ -142,14 +161,18 @@ static bool call_finish(struct plugin_call *p, const struct proc_result *r, stru
     const char *hint = json_dot_str(x->spec, "installHint");
     CLEANUP(json_freep) json_t *cred = NULL;
     if (err_is_set(err)) {
+        if (err->kind == ERR_TIMEOUT) {
+            err_clear(err);
+            err_set(err, ERR_TIMEOUT, "it did not end within %d s", PLUGIN_TIMEOUT_MS / 1000);
+        }
         err_wrap(err, "credential plugin %s", x->command);
         return hint ? err_hint(err, "%.300s", hint) : false;
     }
     if (r->exit_code) {
         // What it printed may hold anything; the first line of its errors is what a person needs.
-        size_t n = r->err_text.p ? strcspn(r->err_text.p, "\n") : 0;
-        return err_set(err, ERR_DENIED, "credential plugin %s failed (exit %d): %.*s", x->command,
-                       r->exit_code, (int)(n < 300 ? n : 300), r->err_text.p ? r->err_text.p : "");
+        CLEANUP(str_freep) char *said = first_line(&r->err_text);
+        return err_set(err, ERR_DENIED, "credential plugin %s failed (exit %d): %s", x->command,
+                       r->exit_code, *said ? said : "it does not say why");
     }
     struct err bad = {0};
     bool ok = r->out.p && canon_read(r->out.p, r->out.len, &cred, &bad);
@@ -158,18 +181,6 @@ static bool call_finish(struct plugin_call *p, const struct proc_result *r, stru
         return err_set(err, ERR_DENIED, "credential plugin %s did not print an ExecCredential",
                        x->command);
     return take_credential(p->c, cred, err);
-}
-
-bool exec_plugin_run(struct kubeconfig *c, struct err *err)
-{
-    struct plugin_call p = {.c = c};
-    struct proc_opts o = call_prepare(&p);
-    struct proc_result r = {0};
-    bool ok = proc_run(&o, &r, err);
-    ok = call_finish(&p, &r, err) && ok;
-    proc_result_clear(&r);
-    call_clear(&p);
-    return ok;
 }
 
 static void on_plugin(void *ctx, struct proc_result *r, struct err *err)
@@ -192,6 +203,33 @@ struct proc *exec_plugin_start(struct loop *l, struct kubeconfig *c,
     *p = (struct plugin_call){.c = c, .done = done, .ctx = ctx};
     struct proc_opts o = call_prepare(p);
     return proc_start(l, &o, on_plugin, p);
+}
+
+struct waiting {
+    struct err *err;
+    bool is_done;
+};
+
+static void on_first(void *ctx, struct err *err)
+{
+    struct waiting *w = ctx;
+    if (err_is_set(err))
+        err_copy(w->err, err);
+    w->is_done = true;
+}
+
+bool exec_plugin_run(struct kubeconfig *c, struct loop *l, struct err *err)
+{
+    struct loop *own CLEANUP(loop_freep) = l ? NULL : loop_new(NULL);
+    struct loop *loop = l ? l : own;
+    struct waiting w = {.err = err};
+    struct proc *p = exec_plugin_start(loop, c, on_first, &w);
+    while (!w.is_done) {
+        if (loop_stopping(loop))
+            proc_cancel(p);
+        loop_run_once(loop, -1);
+    }
+    return !err_is_set(err);
 }
 
 bool token_file_read(struct kubeconfig *c, bool *changed, struct err *err)

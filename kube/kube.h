@@ -22,6 +22,7 @@ struct kubeconfig_opts {
         *path; // --kubeconfig; NULL: $KUBECONFIG (a list, merged), ~/.kube/config, in-cluster
     const char *context;   // --context; NULL: current-context
     const char *namespace; // -n; NULL: the context's, then "default"
+    struct loop *loop;     // its stop flag ends a credential plugin under way; NULL: nothing does
 };
 MUST_CHECK bool kubeconfig_load(const struct kubeconfig_opts *o, struct kubeconfig **out,
                                 struct err *err);
@@ -148,6 +149,9 @@ struct kube_watch_opts {
     // who only follows health parses a tenth.
     bool light_changes;
     bool list_only; // no watch after the list
+    // Something of the kind was just written: another server that does not know it yet (404) is
+    // asked again for a while.
+    bool is_expected;
     // Every existing object comes as KUBE_ITEM, then one KUBE_SYNCED (doc NULL), then changes as
     // they happen. After a gap (410, a server that was down) existing objects come again as
     // KUBE_ITEM and another KUBE_SYNCED follows: what was not named in between is gone.

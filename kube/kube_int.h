@@ -52,6 +52,7 @@ struct kubeconfig {
     int64_t expires_unix_ms; // of what the plugin gave; 0: never
     int64_t token_read_ms;   // monotonic
     bool insecure;
+    struct loop *loop; // while it is read: kubeconfig_opts.loop
 };
 
 bool entry_read_cluster(struct kubeconfig *c, const json_t *cluster, struct err *err);
@@ -59,7 +60,7 @@ bool entry_read_user(struct kubeconfig *c, const json_t *user, struct err *err);
 bool entry_in_cluster(struct kubeconfig *c, const char *namespace, bool *found, struct err *err);
 
 bool token_file_read(struct kubeconfig *c, bool *changed, struct err *err);
-bool exec_plugin_run(struct kubeconfig *c, struct err *err);
+bool exec_plugin_run(struct kubeconfig *c, struct loop *l, struct err *err); // l may be NULL
 struct proc *exec_plugin_start(struct loop *l, struct kubeconfig *c,
                                void (*done)(void *ctx, struct err *err), void *ctx);
 

@@ -199,12 +199,14 @@ bool kubeconfig_load(const struct kubeconfig_opts *o, struct kubeconfig **out, s
         .clusters = json_object(), .users = json_object(), .contexts = json_object()};
     bool ok = read_files(&m, o->path, err);
     bool found = false;
+    c->loop = o->loop;
     // A Pod without a kubeconfig of its own speaks with its ServiceAccount's voice.
     if (ok && !m.files && !o->path && !o->context)
         ok = entry_in_cluster(c, o->namespace, &found, err);
     if (ok && !found)
         ok = choose(c, &m, o, err);
     merged_clear(&m);
+    c->loop = NULL;
     if (ok)
         *out = TAKE(c);
     return ok;

@@ -153,7 +153,7 @@ static bool read_exec(struct kubeconfig *c, const json_t *user, json_t *spec, st
     c->exec->cluster_info = cluster_info(c);
     // A path is one beside the file; a bare name is looked up in PATH.
     c->exec->command = strchr(command, '/') ? beside(user, command) : str_dup(command);
-    return exec_plugin_run(c, err);
+    return exec_plugin_run(c, c->loop, err);
 }
 
 static bool read_texts(const json_t *list, const char *what, struct err *err)

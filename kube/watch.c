@@ -19,6 +19,7 @@
 // How long a list is asked for again when the server is busy, starting, or converts in vain.
 #define BUSY_MS 60000
 #define UNCONVERTED_MS 3000
+#define UNKNOWN_MS 10000
 // A watch that ends sooner, with nothing said, is not begun again at once.
 #define SHORT_WATCH_MS 1000
 
@@ -331,6 +332,9 @@ static bool is_worth_asking_again(struct kube_watch *w, const struct kube_reply 
         return waited < BUSY_MS;
     case KUBE_GATE:
         return waited < UNCONVERTED_MS;
+    case KUBE_NO_KIND:
+    case KUBE_ABSENT:
+        return w->o.is_expected && waited < UNKNOWN_MS;
     case KUBE_UNAUTHORIZED:
         if (w->was_refused || !auth_refused(w->k, w->t.generation))
             return false;
@@ -491,8 +495,11 @@ static void on_watch_end(struct transfer *t, CURLcode code, long http)
     transfer_clear(t);
     buf_reset(&w->line);
     kube_failed(w->k, code); // one that we ended ourselves is no failure
-    if (code == CURLE_OK && http == 404 && !kube_disbelieves(w->k, http)) {
+    if (code == CURLE_OK && http == 404 && !kube_disbelieves(w->k, http) && !w->o.is_expected) {
         watch_gone(w);
+    } else if (code == CURLE_OK && http == 404) {
+        w->is_listed = false; // whether it is gone shows when it is listed
+        retry_later(w, 0);
     } else if (!w->is_listed || http == 410) {
         w->is_listed = false;
         w->stage = STAGE_IDLE;

@@ -435,6 +435,7 @@ struct kind_watch *observe_kind(struct run *r, const char *group, const char *ve
         .with_managed_fields = true,
         .light_changes = true,
         .list_only = !watch || !r->nodes,
+        .is_expected = r->nodes != NULL,
         .event = on_event,
         .failed = on_failed,
         .ctx = w,

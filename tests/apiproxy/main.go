@@ -13,15 +13,16 @@ import (
 
 const usage = `usage: apiproxy serve --listen ADDRESS --kubeconfig FILE [--tls-cert F --tls-key F] [--http1]
                       [--plain-discovery] [--rules FILE] [--log FILE]
-       apiproxy connect|socks --listen ADDRESS [--to ADDRESS] [--log FILE]
+       apiproxy connect|socks --listen ADDRESS [--to ADDRESS] [--user NAME:PASSWORD] [--log FILE]
 
   serve    forward to the API server of a kubeconfig, as its user. FILE of --rules is read again
-           whenever it changes: a JSON list of {method, path, times, skip, status, headers, body,
-           delay, action}; method and path are regular expressions (path with its query), times
-           and skip count matching requests. action: answer (with status, headers and body; the
-           default), reset (break the stream), forward (after delay), late (forward, and keep
-           the answer back for delay)
-  connect  an HTTP proxy for CONNECT
+           whenever it changes: a JSON list of {method, path, auth, times, skip, status, headers, body,
+           delay, action}; method, path (with its query) and auth (the Authorization header) are
+           regular expressions, times and skip count matching requests. action: answer (with
+           status, headers and body; the default), reset (break the stream), forward (after delay,
+           the answer with headers besides: "Connection: close" makes HTTP/2 send GOAWAY), late
+           (forward, and keep the answer back for delay)
+  connect  an HTTP proxy for CONNECT; --user: 407 for everybody else
   socks    a SOCKS5 proxy that resolves names itself
            --to: whatever is asked for, connect there
   The log has a line for each request or connection.
@@ -42,6 +43,7 @@ func main() {
 	fs.StringVar(&o.rules, "rules", "", "")
 	fs.StringVar(&o.log, "log", "", "")
 	fs.StringVar(&o.to, "to", "", "")
+	fs.StringVar(&o.user, "user", "", "")
 	fs.BoolVar(&o.http1, "http1", false, "")
 	fs.BoolVar(&o.plainDiscovery, "plain-discovery", false, "")
 	fs.Parse(os.Args[2:])

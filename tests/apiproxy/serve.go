@@ -21,16 +21,16 @@ import (
 )
 
 type options struct {
-	listen, kubeconfig, cert, key, rules, log, to string
-	http1, plainDiscovery                         bool
+	listen, kubeconfig, cert, key, rules, log, to, user string
+	http1, plainDiscovery                               bool
 }
 
 type rule struct {
-	Method, Path, Body, Delay, Action string
-	Times, Skip, Status               int
-	Headers                           map[string]string
-	method, path                      *regexp.Regexp
-	seen                              int
+	Method, Path, Auth, Body, Delay, Action string
+	Times, Skip, Status                     int
+	Headers                                 map[string]string
+	method, path, auth                      *regexp.Regexp
+	seen                                    int
 }
 
 type proxy struct {
@@ -137,15 +137,15 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x.wait()
+	for k, v := range x.Headers {
+		w.Header().Set(k, v)
+	}
 	switch x.Action {
 	case "reset":
 		panic(http.ErrAbortHandler)
 	case "forward":
 		p.forward.ServeHTTP(w, r)
 	default:
-		for k, v := range x.Headers {
-			w.Header().Set(k, v)
-		}
 		w.WriteHeader(x.Status)
 		w.Write([]byte(x.Body))
 	}
@@ -175,7 +175,8 @@ func (p *proxy) match(r *http.Request) *rule {
 	defer p.mu.Unlock()
 	p.reload()
 	for _, x := range p.rules {
-		if !x.method.MatchString(r.Method) || !x.path.MatchString(r.URL.RequestURI()) {
+		if !x.method.MatchString(r.Method) || !x.path.MatchString(r.URL.RequestURI()) ||
+			!x.auth.MatchString(r.Header.Get("Authorization")) {
 			continue
 		}
 		x.seen++
@@ -206,7 +207,7 @@ func (p *proxy) reload() {
 		if x.Method == "" {
 			x.method = regexp.MustCompile("")
 		}
-		x.path = regexp.MustCompile(x.Path)
+		x.path, x.auth = regexp.MustCompile(x.Path), regexp.MustCompile(x.Auth)
 	}
 	p.rules, p.stamp = rules, st.ModTime()
 }

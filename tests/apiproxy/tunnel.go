@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -87,6 +88,12 @@ func connect(o *options) error {
 		}
 		if r.Method != http.MethodConnect {
 			return "", nil, fmt.Errorf("%s %s", r.Method, r.RequestURI)
+		}
+		want := "Basic " + base64.StdEncoding.EncodeToString([]byte(o.user))
+		if o.user != "" && r.Header.Get("Proxy-Authorization") != want {
+			fmt.Fprint(c, "HTTP/1.1 407 Proxy Authentication Required\r\n"+
+				"Proxy-Authenticate: Basic realm=\"proxy\"\r\nContent-Length: 0\r\n\r\n")
+			return "", nil, errors.New("a stranger")
 		}
 		return r.Host, func(ok bool) {
 			status := "200 Connection established"

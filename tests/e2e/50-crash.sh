@@ -113,7 +113,46 @@ unheard() {
   cluster_wipe
   proxy_rules slow '[{"method": "PATCH", "path": "/(jobs|poddisruptionbudgets|deployments)/", "delay": "3s", "action": "late"}]'
   check 'what is ready before its write is answered' boot_via
+  young_kind
   stop proxy-slow
+}
+
+# One of several API servers serves a kind, another does not know it yet.
+young_kind() {
+  local pid status=0
+  cluster_wipe
+  mkdir -p "$SCRATCH/young/root"
+  cat >"$SCRATCH/young/root/all.yaml" <<'Y'
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: certificates.cert-manager.io}
+spec:
+  group: cert-manager.io
+  names: {kind: Certificate, plural: certificates}
+  scope: Namespaced
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+    subresources: {status: {}}
+---
+apiVersion: cert-manager.io/v1
+kind: Certificate
+metadata: {name: web, namespace: default}
+spec: {secretName: web}
+Y
+  git_publish "$SCRATCH/young" young >/dev/null
+  proxy_rules slow '[{"method": "GET", "path": "/certificates\\?", "times": 4, "status": 404, "body": "404 page not found"}]'
+  KUBECONFIG=$PROXY_CONFIG "$REGROW" bootstrap --timeout 40s "$HTTP_URL/git/young.git//root?ref=main" >"$SCRATCH/young.out" 2>&1 &
+  pid=$!
+  cluster_wait 20 get certificate web >/dev/null
+  sleep 1
+  kubectl patch certificate web --subresource status --type merge \
+    -p '{"status": {"conditions": [{"type": "Ready", "status": "True"}]}}' >/dev/null
+  wait "$pid" || status=$?
+  is "$status" 0 'a kind that one of several servers does not know yet'
+  ((status == 0)) || tail "$SCRATCH/young.out"
 }
 
 # Somebody else has the lock: the run ends, and writes nothing more.

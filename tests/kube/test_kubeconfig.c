@@ -3,6 +3,7 @@
 // Kubeconfigs as kubectl reads them: files merged, paths beside their file, what is refused.
 #include "tests/test.h"
 
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -256,6 +257,19 @@ static void bad_plugins(void **s)
     CLEANUP(str_freep)
     char *path = put("plugin.sh", "#!/bin/sh\necho 'log in first' >&2\nexit 3\n");
     refused(SERVER, EXEC(""), "failed (exit 3): log in first");
+    free(path);
+    path = put("plugin.sh",
+               "#!/bin/sh\nprintf '\\033[1;31mlog\\033[0m\\007 in\\nsecond' >&2\nexit 4\n");
+    refused(SERVER, EXEC(""), "failed (exit 4): log in");
+    free(path);
+    path = put("plugin.sh", "#!/bin/sh\nprintf 'cut \\033[' >&2\nexit 5\n");
+    refused(SERVER, EXEC(""), "failed (exit 5): cut ");
+    free(path);
+    path = put("plugin.sh", "#!/bin/sh\nexit 6\n");
+    refused(SERVER, EXEC(""), "failed (exit 6): it does not say why");
+    free(path);
+    path = put("plugin.sh", "not a program");
+    refused(SERVER, EXEC(""), "Exec format error");
     refused(SERVER, "exec: {apiVersion: " V1 ", command: no-such-plugin-anywhere}",
             "no-such-plugin-anywhere");
     refused(SERVER, "exec: {apiVersion: client.authentication.k8s.io/v1alpha1, command: x}",
@@ -263,6 +277,33 @@ static void bad_plugins(void **s)
     refused(SERVER, "exec: {apiVersion: evil/v1, command: x}", "not supported");
     refused(SERVER, "exec: {apiVersion: " V1 ", command: x, interactiveMode: Always}", "terminal");
     refused(SERVER, "exec: {apiVersion: " V1 "}", "no command");
+}
+
+static volatile sig_atomic_t stop;
+
+static void on_alarm(int sig)
+{
+    (void)sig;
+    stop = 1;
+}
+
+// Ctrl-C does not wait for a plugin that hangs.
+static void stopped(void **s)
+{
+    (void)s;
+    CLEANUP(str_freep) char *plugin = put("plugin.sh", "#!/bin/sh\nexec sleep 100\n");
+    CLEANUP(str_freep) char *path = simple(SERVER, EXEC(""));
+    struct loop *l CLEANUP(loop_freep) = loop_new(&stop);
+    struct kubeconfig_opts o = {.path = path, .loop = l};
+    struct kubeconfig *c = NULL;
+    struct err err = {0};
+    int64_t began = clock_mono_ms();
+    signal(SIGALRM, on_alarm);
+    alarm(1);
+    assert_false(kubeconfig_load(&o, &c, &err));
+    assert_int_equal(err.kind, ERR_CANCELLED);
+    assert_true(clock_mono_ms() - began < 30000);
+    err_clear(&err);
 }
 
 static void in_cluster_needs_a_token(void **s)
@@ -284,12 +325,10 @@ static void in_cluster_needs_a_token(void **s)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(merged),
-                                       cmocka_unit_test(paths),
-                                       cmocka_unit_test(servers),
-                                       cmocka_unit_test(users),
-                                       cmocka_unit_test(plugins),
-                                       cmocka_unit_test(bad_plugins),
-                                       cmocka_unit_test(in_cluster_needs_a_token)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(merged),  cmocka_unit_test(paths),
+        cmocka_unit_test(servers), cmocka_unit_test(users),
+        cmocka_unit_test(plugins), cmocka_unit_test(bad_plugins),
+        cmocka_unit_test(stopped), cmocka_unit_test(in_cluster_needs_a_token)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -7,7 +7,8 @@
 #                         goes through it, PROXY_LOG, a line per request, and PROXY_RULES
 #   proxy_rules NAME JSON what it answers itself from now on; see "apiproxy" for the form
 #   proxy_seen NAME REGEX number of lines of its log that match
-#   proxy_tunnel NAME connect|socks [--to ADDRESS]   a proxy for proxy-url; sets TUNNEL (host:port)
+#   proxy_tunnel NAME connect|socks [--to ADDRESS] [--user NAME:PASSWORD]   a proxy for proxy-url;
+#                         sets TUNNEL (host:port)
 
 proxy_up() {
   local name=$1 port dir=$SCRATCH/proxy-$1 server
