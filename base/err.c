@@ -53,6 +53,7 @@ static enum err_kind kind_of_errno(int errnum)
         return ERR_NOT_FOUND;
     case EACCES:
     case EPERM:
+    case EROFS:
         return ERR_DENIED;
     case ENOEXEC:
         return ERR_INVALID;

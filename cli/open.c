@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -152,7 +153,11 @@ static bool load_root(struct cli *c, struct session *s, const char *root, struct
         .allow_duplicate_keys = c->o.allow_duplicate_keys,
         .jobs = (unsigned)c->o.jobs,
     };
-    return session_load(s, root, &o, err);
+    if (session_load(s, root, &o, err))
+        return true;
+    if (!err->hint && str_ends(err->msg, strerror(ENOSPC)))
+        err_hint(err, "Make room in %s, or name another folder with --cache-dir.", o.cache_dir);
+    return false;
 }
 
 static const char *given_root(const struct cli *c, size_t at)

@@ -12,6 +12,23 @@
 #define MAX_MODULES_BYTES (1U << 20)
 #define STORE_CHUNK (1U << 20)
 
+// Of a failed system call libgit2 keeps nothing but the text it puts last.
+static enum err_kind kind_of_os(const char *message)
+{
+    static const struct {
+        int errnum;
+        enum err_kind kind;
+    } known[] = {{ENOSPC, ERR_UNAVAILABLE},
+                 {EDQUOT, ERR_UNAVAILABLE},
+                 {EIO, ERR_UNAVAILABLE},
+                 {EACCES, ERR_DENIED},
+                 {EROFS, ERR_DENIED}};
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        if (str_ends(message, strerror(known[i].errnum)))
+            return known[i].kind;
+    return ERR_INTERNAL;
+}
+
 // What libgit2 says about its last failure; rc first, then the class.
 bool gitrepo_err(int rc, struct err *err, const char *what)
 {
@@ -34,6 +51,8 @@ bool gitrepo_err(int rc, struct err *err, const char *what)
         kind = ERR_CONFLICT;
     else if (klass == GIT_ERROR_REPOSITORY)
         kind = ERR_INVALID;
+    else if (klass == GIT_ERROR_OS && e->message)
+        kind = kind_of_os(e->message);
     return err_set(err, kind, "%s: %s", what, e && e->message ? e->message : "libgit2 failed");
 }
 

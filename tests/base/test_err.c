@@ -51,9 +51,16 @@ static void errno_decides_the_kind(void **s)
         int errnum;
         enum err_kind kind;
     } rows[] = {
-        {ENOENT, ERR_NOT_FOUND},   {ENOTDIR, ERR_NOT_FOUND},        {EACCES, ERR_DENIED},
-        {EPERM, ERR_DENIED},       {ETIMEDOUT, ERR_TIMEOUT},        {ENOEXEC, ERR_INVALID},
-        {ENOSPC, ERR_UNAVAILABLE}, {ECONNREFUSED, ERR_UNAVAILABLE}, {ENETUNREACH, ERR_UNAVAILABLE},
+        {ENOENT, ERR_NOT_FOUND},
+        {ENOTDIR, ERR_NOT_FOUND},
+        {EACCES, ERR_DENIED},
+        {EPERM, ERR_DENIED},
+        {EROFS, ERR_DENIED},
+        {ETIMEDOUT, ERR_TIMEOUT},
+        {ENOEXEC, ERR_INVALID},
+        {ENOSPC, ERR_UNAVAILABLE},
+        {ECONNREFUSED, ERR_UNAVAILABLE},
+        {ENETUNREACH, ERR_UNAVAILABLE},
         {EINVAL, ERR_INTERNAL},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
