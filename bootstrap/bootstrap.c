@@ -59,7 +59,7 @@ static void add_docs(json_t *out, const struct kube_reply *r, const char *kind)
 // False when the rest need not be asked for.
 static bool read_kept(struct session *s, const char *path, const char *kind)
 {
-    struct kube_call call = {.method = "GET", .path = path, .is_idempotent = true};
+    struct kube_call call = {.method = "GET", .path = path, .patience_ms = KUBE_PATIENCE_MS};
     struct kube_reply r;
     struct buf store CLEANUP(buf_clear) = {0};
     kube_send_wait(s->kube, &call, &r, &store);

@@ -44,7 +44,8 @@ bool session_recall(struct session *s, struct err *err)
 {
     struct kube_call get = {.method = "GET",
                             .path = "/api/v1/namespaces/" REGROW_NAMESPACE
-                                    "/configmaps/" REGROW_ROOT_MAP};
+                                    "/configmaps/" REGROW_ROOT_MAP,
+                            .patience_ms = KUBE_PATIENCE_MS};
     struct kube_reply reply;
     struct buf store CLEANUP(buf_clear) = {0};
     CLEANUP(json_freep) json_t *doc = NULL;

@@ -325,14 +325,18 @@ static void explain_end(const struct run *r, struct err *err)
 {
     struct run_summary s;
     run_summary(r, &s);
-    if (err->kind == ERR_CANCELLED) {
+    if (err->kind == ERR_CANCELLED || err->kind == ERR_UNAVAILABLE) {
+        enum err_kind kind = err->kind;
         CLEANUP(str_freep) char *took = clock_duration_text(s.ms);
         CLEANUP(str_freep) char *msg = str_dup(err->msg);
+        CLEANUP(str_freep) char *hint = str_dup_or_null(err->hint);
         err_clear(err);
-        err_set(err, ERR_CANCELLED,
+        err_set(err, kind,
                 "%s after %s: %zu of %zu applications healthy, %zu objects "
                 "written",
                 msg, took, s.apps_healthy, s.apps, s.written);
+        if (hint)
+            err_hint(err, "%s", hint);
     }
     if (!err->hint)
         err_hint(err, "Nothing is lost: the same command continues where it is.");

@@ -106,7 +106,8 @@ static const struct option options[] = {
     {"timeout", GROUP_OWN, 0, OPT_TIME, AT(timeout_ms), LIVE, "TIME",
      "give up waiting after, such as 10m"},
     {"wait-cluster", GROUP_CLUSTER, 0, OPT_TIME, AT(wait_ms), RENDERS, "TIME",
-     "how long to wait for an API server that does not answer yet (default 1m)"},
+     "how long to wait for an API server that does not answer (default 1m; for one that is lost in "
+     "the middle of a run 10m)"},
     {"expect-cluster", GROUP_CLUSTER, 0, OPT_TEXT, AT(expect_cluster), LIVE | SNAP_CREATE, "UID",
      "refuse any cluster whose kube-system has another uid"},
     {"order", GROUP_OWN, 0, OPT_TEXT, AT(order), ROOTED, "full|inferred|declared",

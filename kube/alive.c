@@ -96,8 +96,17 @@ static void on_ping_timer(void *ctx)
         ping(m);
 }
 
+void alive_heard(struct multi *m)
+{
+    m->last_byte_ms = clock_mono_ms();
+    m->k->asked_ms = 0;
+}
+
 void alive_watch_over(struct multi *m)
 {
+    // A watch may say nothing for long; what is asked beside it may not.
+    if (!m->is_watching && !m->k->asked_ms)
+        m->k->asked_ms = clock_mono_ms();
     if (!m->ping_timer)
         m->ping_timer = loop_timer_new(m->k->loop, on_ping_timer, m);
     if (m->running.len == 1) // silence counts from the first request, not from the last answer
@@ -187,6 +196,11 @@ bool kube_disbelieves(const struct kube *k, long http)
 bool kube_is_down(const struct kube *k)
 {
     return k->is_down;
+}
+
+int64_t kube_unanswered_ms(const struct kube *k)
+{
+    return k->asked_ms ? clock_mono_ms() - k->asked_ms : 0;
 }
 
 void alive_open(struct kube *k)

@@ -94,6 +94,8 @@ static bool get(struct kube *k, const char *path, const char *accept, json_t **o
                 struct kube_reply *reply, struct buf *store, struct err *err)
 {
     struct kube_call c = {.method = "GET", .path = path, .accept = accept, .timeout_ms = 20000};
+    if (k->version) // who has answered once is waited for; the first answer is wait_version's
+        c.patience_ms = KUBE_PATIENCE_MS;
     kube_send_wait(k, &c, reply, store);
     if (reply->cls == KUBE_UNAUTHORIZED)
         return auth_explain(k->config, err);
@@ -302,6 +304,7 @@ void kube_rediscover(struct kube *k, struct kinds *kinds, void (*done)(void *ctx
 {
     struct rediscovery *d = mem_alloc(sizeof(*d));
     *d = (struct rediscovery){k, kinds, done, ctx};
-    struct kube_call c = {.method = "GET", .path = "/apis", .accept = ACCEPT};
+    struct kube_call c = {
+        .method = "GET", .path = "/apis", .accept = ACCEPT, .patience_ms = KUBE_PATIENCE_MS};
     kube_send(k, &c, on_groups, d);
 }

@@ -7,7 +7,8 @@
 // Life: kubeconfig_load, kube_new, kube_connect (reads version, discovery and kube-system's uid),
 // any number of calls, kube_free (outstanding callbacks are dropped). Transport errors of
 // idempotent requests are retried once on a new connection; a lost server is waited for by
-// /readyz. The room knows no plans, no Git, no graph.
+// /readyz. A call with patience is sent again while the server is away, starting or busy; any other
+// is its caller's to repeat. The room knows no plans, no Git, no graph.
 #ifndef KUBE_KUBE_H
 #define KUBE_KUBE_H
 
@@ -104,10 +105,14 @@ struct kube_call {
     const char *content_type; // NULL: application/json
     const char *accept;       // NULL: application/json
     int64_t timeout_ms;       // 0: 60 s
-    bool is_idempotent;       // may be sent again after a lost connection (GET is always)
-    bool is_urgent;           // not held back behind others: the Lease
-    bool ignores_stop;        // kube_send_wait goes on when the process has been told to end
+    // For so long it is sent again, as it stands, when there is no answer or one that asks to wait
+    // (429, 503), not before the time that such an answer names. 0: the first answer counts.
+    int64_t patience_ms;
+    bool is_idempotent; // may be sent again after a lost connection (GET is always)
+    bool is_urgent;     // not held back behind others: the Lease
+    bool ignores_stop;  // kube_send_wait goes on when the process has been told to end
 };
+#define KUBE_PATIENCE_MS 60000
 struct kube_request;
 // Starts a request; done is called exactly once, from the loop, never before this returns.
 struct kube_request *kube_send(struct kube *k, const struct kube_call *c, kube_done_fn done,
@@ -121,12 +126,14 @@ void kube_send_wait(struct kube *k, const struct kube_call *c, struct kube_reply
 struct kube_apply_opts {
     bool dry_run, force;
     const char *manager; // NULL: opts.field_manager
+    int64_t patience_ms; // as in kube_call
 };
 struct kube_request *kube_apply(struct kube *k, const char *path, const char *body, size_t len,
                                 const struct kube_apply_opts *o, kube_done_fn done, void *ctx);
 // DELETE with uid precondition (uid NULL: none) and "Foreground", "Background" or "Orphan".
 struct kube_request *kube_delete(struct kube *k, const char *path, const char *uid,
-                                 const char *propagation, kube_done_fn done, void *ctx);
+                                 const char *propagation, int64_t patience_ms, kube_done_fn done,
+                                 void *ctx);
 
 // ---- lists and watches ----
 // One item of a LIST, or one watch event. The document lacks metadata.managedFields unless
@@ -176,6 +183,8 @@ struct kube_stats {
 struct kube_stats kube_stats(const struct kube *k);
 // True while the connection is considered lost (writes should be held back).
 bool kube_is_down(const struct kube *k);
+// How long something has been asked without a single byte coming back; 0 while there are answers.
+int64_t kube_unanswered_ms(const struct kube *k);
 // Ends every request that is not urgent, with KUBE_CANCELLED: the process has no more time.
 void kube_cancel_all(struct kube *k);
 

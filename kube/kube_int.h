@@ -136,6 +136,7 @@ struct kube {
     bool is_freeing;
     // alive.c
     bool is_down, is_trusted;
+    int64_t asked_ms;                // of the first request since the last byte; 0: nothing is owed
     int64_t doubted_ms, answered_ms; // since when; when it first answered again, 0 not yet
     unsigned outages;
     struct transfer *probe; // of /readyz, under way
@@ -172,6 +173,7 @@ void alive_open(struct kube *k);
 void alive_begin(struct kube *k); // asks whether the server is ready, for the first time
 void alive_close(struct kube *k);
 void alive_watch_over(struct multi *m); // something runs in it: see that bytes come
+void alive_heard(struct multi *m);      // they do
 // A transfer ended with this error: doubt the server, or hold it for lost.
 void kube_failed(struct kube *k, CURLcode c);
 // After a lost connection these say nothing yet: the server may be starting (spec kubernetes-api

@@ -15,6 +15,9 @@
 #define MAX_IN_FLIGHT_HTTP1 32
 // A server that does not become ready in this time has lost what was asked of it.
 #define HELD_MS 60000
+// Between one try and the next of a call with patience.
+#define AGAIN_MIN_MS 100
+#define AGAIN_MAX_MS 2000
 
 struct kube_request {
     struct transfer t; // first: the transfer's callbacks find the request by it
@@ -22,6 +25,8 @@ struct kube_request {
     char *method, *path, *content_type, *accept;
     struct buf body, reply;
     int64_t timeout_ms, started_ms, held_ms;
+    int64_t patience_ms, again_ms; // again_ms: the pause before the last try
+    struct loop_timer *again;      // set while it waits for its next try; NULL: never had to
     bool is_idempotent, is_urgent, is_write, is_dry_run, is_too_large, is_in_flight, was_resent;
     unsigned auth_tries;
     unsigned long serial;
@@ -67,6 +72,7 @@ static void request_free(struct kube_request *q)
     if (q->next)
         q->next->prev = q->prev;
     k->in_flight -= q->is_in_flight;
+    loop_timer_free(q->again);
     transfer_clear(&q->t);
     free(q->method);
     free(q->path);
@@ -146,14 +152,63 @@ static void count(struct kube_request *q, const struct kube_reply *r)
     s->rejected += r->http >= 400 && r->http != 429;
 }
 
+static void out_of_flight(struct kube_request *q)
+{
+    q->k->in_flight -= q->is_in_flight;
+    q->is_in_flight = false;
+}
+
+static void enqueue(struct kube_request *q, bool first);
+
+static int64_t patience_left(const struct kube_request *q)
+{
+    return q->started_ms + q->patience_ms - clock_mono_ms();
+}
+
+static void on_again(void *ctx)
+{
+    struct kube_request *q = ctx;
+    // A server that is away is looked for by the probe; this one need not try too.
+    if (kube_is_down(q->k) && patience_left(q) > 0) {
+        loop_timer_set(q->again, AGAIN_MIN_MS);
+        return;
+    }
+    enqueue(q, true);
+    requests_pump(q->k);
+}
+
+// An answer that may be another one in a while, to a call that can wait for it.
+static bool asks_again(struct kube_request *q, const struct kube_reply *r)
+{
+    bool may_pass = r->cls == KUBE_THROTTLED || r->cls == KUBE_RETRY || r->cls == KUBE_LOST;
+    int64_t pause = q->again_ms ? q->again_ms * 2 : AGAIN_MIN_MS;
+    if (pause > AGAIN_MAX_MS)
+        pause = AGAIN_MAX_MS;
+    q->again_ms = pause;
+    if (r->retry_after_ms > pause)
+        pause = r->retry_after_ms;
+    if (!may_pass || q->is_too_large || patience_left(q) < pause)
+        return false;
+    transfer_clear(&q->t);
+    out_of_flight(q);
+    q->held_ms = 0; // or the server's return would send it beside its timer
+    if (!q->again)
+        q->again = loop_timer_new(q->k->loop, on_again, q);
+    loop_timer_set(q->again, pause);
+    return true;
+}
+
 static void finish(struct kube_request *q, struct kube_reply *r)
 {
     struct kube *k = q->k;
     r->ms = clock_mono_ms() - q->started_ms;
     count(q, r);
+    if (asks_again(q, r)) {
+        requests_pump(k);
+        return;
+    }
     // Its place is free before the caller looks for something else to send.
-    k->in_flight -= q->is_in_flight;
-    q->is_in_flight = false;
+    out_of_flight(q);
     q->done(q->ctx, r);
     request_free(q);
     requests_pump(k);
@@ -163,8 +218,7 @@ static void finish(struct kube_request *q, struct kube_reply *r)
 static void enqueue(struct kube_request *q, bool first)
 {
     struct kube *k = q->k;
-    k->in_flight -= q->is_in_flight;
-    q->is_in_flight = false;
+    out_of_flight(q);
     q->is_queued = true;
     if (first) {
         q->queue_next = k->queue;
@@ -260,8 +314,7 @@ static bool hold(struct kube_request *q, long http)
     if (!q->held_ms)
         q->held_ms = now;
     transfer_clear(&q->t);
-    k->in_flight -= q->is_in_flight;
-    q->is_in_flight = false;
+    out_of_flight(q);
     requests_pump(k);
     return true;
 }
@@ -342,6 +395,7 @@ struct kube_request *kube_send(struct kube *k, const struct kube_call *c, kube_d
         buf_append(&q->body, c->body, c->body_len);
     q->timeout_ms = c->timeout_ms ? c->timeout_ms : DEFAULT_TIMEOUT_MS;
     q->started_ms = clock_mono_ms();
+    q->patience_ms = c->patience_ms;
     q->is_write = strcmp(c->method, "GET") != 0;
     q->is_idempotent = c->is_idempotent || !q->is_write;
     q->is_urgent = c->is_urgent;
@@ -439,12 +493,14 @@ struct kube_request *kube_apply(struct kube *k, const char *path, const char *bo
                           .body = body,
                           .body_len = len,
                           .content_type = "application/apply-patch+yaml",
+                          .patience_ms = o->patience_ms,
                           .is_idempotent = true};
     return kube_send(k, &c, done, ctx);
 }
 
 struct kube_request *kube_delete(struct kube *k, const char *path, const char *uid,
-                                 const char *propagation, kube_done_fn done, void *ctx)
+                                 const char *propagation, int64_t patience_ms, kube_done_fn done,
+                                 void *ctx)
 {
     CLEANUP(json_freep)
     json_t *o = json_pack("{s:s, s:s, s:s}", "kind", "DeleteOptions", "apiVersion", "v1",
@@ -456,6 +512,7 @@ struct kube_request *kube_delete(struct kube *k, const char *path, const char *u
                           .path = path,
                           .body = body,
                           .body_len = strlen(body),
+                          .patience_ms = patience_ms,
                           .is_idempotent = uid != NULL};
     struct kube_request *q = kube_send(k, &c, done, ctx);
     free(body);

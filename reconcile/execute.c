@@ -15,6 +15,10 @@
 // How long answers are waited for when the run is over, or has been told to be.
 #define SETTLE_MS 10000
 #define SETTLE_STOPPED_MS 3000
+// Two renewals of the lease have had no answer.
+#define SILENT_MS 10000
+// Longer than a control plane takes that is being replaced.
+#define LOST_MS 600000
 
 static bool is_crd(const struct run *r, unsigned node)
 {
@@ -216,6 +220,35 @@ int64_t run_time_left(const struct run *r)
     return !r->opts.timeout_ms ? INT64_MAX : left > 0 ? left : 0;
 }
 
+int64_t run_patience(const struct run *r)
+{
+    int64_t left = run_time_left(r);
+    return left < KUBE_PATIENCE_MS ? left : KUBE_PATIENCE_MS;
+}
+
+bool run_is_cut_off(const struct run *r)
+{
+    return kube_is_down(r->kube) || kube_unanswered_ms(r->kube) > SILENT_MS;
+}
+
+static bool lost(const struct run *r, struct err *err)
+{
+    CLEANUP(str_freep) char *silence = clock_duration_text(kube_unanswered_ms(r->kube));
+    err_set(err, ERR_UNAVAILABLE, "lost the API server (no answer for %s)", silence);
+    return err_hint(err, "What was written so far stands. Run the same command again when the "
+                         "server is back: it continues where it is.");
+}
+
+bool run_is_lost(const struct run *r, struct err *err)
+{
+    int64_t longest = r->opts.lost_ms ? r->opts.lost_ms : LOST_MS;
+    bool is_lost =
+        kube_unanswered_ms(r->kube) > longest || (run_time_left(r) == 0 && run_is_cut_off(r));
+    if (is_lost)
+        lost(r, err);
+    return is_lost;
+}
+
 static bool drive(struct run *r, struct err *err)
 {
     for (;;) {
@@ -232,14 +265,11 @@ static bool drive(struct run *r, struct err *err)
             return true;
         if (loop_stopping(r->loop))
             return err_set(err, ERR_CANCELLED, "interrupted");
-        if (run_time_left(r) == 0) {
-            r->sum.is_timed_out = true;
-            if (!kube_is_down(r->kube))
-                return true;
-            err_set(err, ERR_UNAVAILABLE, "the API server does not answer any more");
-            return err_hint(err, "What was written so far stands; run the same command again when "
-                                 "the server is back.");
-        }
+        r->sum.is_timed_out = run_time_left(r) == 0;
+        if (run_is_lost(r, err))
+            return false;
+        if (r->sum.is_timed_out)
+            return true;
         loop_run_once(r->loop, r->delayed.len ? 50 : 200);
     }
 }
@@ -249,9 +279,16 @@ static bool drive(struct run *r, struct err *err)
 static void settle(struct run *r, int64_t max_ms)
 {
     int64_t end = clock_mono_ms() + max_ms;
-    while (r->pending_calls && clock_mono_ms() < end && !kube_is_down(r->kube))
+    while (r->pending_calls && clock_mono_ms() < end && !run_is_cut_off(r))
         loop_run_once(r->loop, 50);
     kube_cancel_all(r->kube);
+}
+
+// The records of what has been done are worth waiting for, as long as nobody waits for the run.
+static int64_t records_ms(const struct run *r)
+{
+    int64_t ms = loop_stopping(r->loop) ? 0 : run_patience(r);
+    return ms < SETTLE_MS ? SETTLE_MS : ms;
 }
 
 bool run_execute(struct run *r, struct err *err)
@@ -268,14 +305,17 @@ bool run_execute(struct run *r, struct err *err)
     if (ok && !r->sum.is_timed_out)
         ok = prune_execute(r, err);
     // Who has lost the lease leaves its intent behind: whoever has it finds what was made.
-    if (!kube_is_down(r->kube) && lease_is_good(r)) {
+    if (!run_is_cut_off(r) && lease_is_good(r)) {
         inventory_write_rest(r);
-        settle(r, SETTLE_MS);
+        settle(r, records_ms(r));
         hooks_cleanup(r);
         settle(r, SETTLE_MS);
     }
     lease_release(r);
     r->ended_ms = clock_mono_ms();
+    // What could not be read back, or recorded, is not known to be done.
+    if (ok && run_is_cut_off(r))
+        ok = lost(r, err);
     struct run_summary s;
     run_summary(r, &s);
     event_emit(r->opts.events, "run.finished", "{s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "ms",

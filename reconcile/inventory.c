@@ -188,30 +188,9 @@ static void drop_parts_from(struct run *r, char *(*name_of)(const char *app, uns
     }
 }
 
-static void on_written(void *ctx, const struct kube_reply *reply)
-{
-    struct call_ctx *c = ctx;
-    struct run *r = c->run;
-    if (reply->cls != KUBE_OK && reply->cls != KUBE_ABSENT) {
-        struct err err = {0};
-        kube_reply_err(reply, &err, "inventory");
-        event_emit(r->opts.events, "run.warning", "{s:s}", "message", err.msg);
-        err_clear(&err);
-        r->sum.rejected += reply->http >= 400 && reply->http != 429;
-    }
-    call_end(c);
-}
-
 static char *map_path(const char *name)
 {
     return str_printf("/api/v1/namespaces/" REGROW_NAMESPACE "/configmaps/%s", name);
-}
-
-static void drop_map(struct run *r, const char *name)
-{
-    CLEANUP(str_freep) char *path = map_path(name);
-    kube_delete(r->kube, path, NULL, "Background", on_written, call_new(r, 0));
-    json_object_del(r->stored, name);
 }
 
 static json_t *map_doc(const char *name, const char *what, const char *text)
@@ -226,16 +205,102 @@ static bool is_stored(const struct run *r, const char *name, const char *text)
     return str_eq(json_string_value(json_object_get(r->stored, name)), text);
 }
 
+// ---- on the way to the cluster ----
+// One write at a time for a ConfigMap, so that none overtakes another while it is asked again.
+struct map_call {
+    struct run *run;
+    char *name, *what;
+    char *text; // NULL: it is deleted
+    struct map_call *next;
+};
+
+static void start(struct map_call *c);
+
+static void map_call_free(struct map_call *c)
+{
+    if (!c)
+        return;
+    map_call_free(c->next);
+    free(c->name);
+    free(c->what);
+    free(c->text);
+    free(c);
+}
+
+static void forget_call(struct run *r, const struct map_call *c)
+{
+    for (size_t i = 0; i < r->map_calls.len; i++) {
+        if (r->map_calls.v[i] == c) {
+            r->map_calls.v[i] = r->map_calls.v[--r->map_calls.len];
+            return;
+        }
+    }
+}
+
+static void on_written(void *ctx, const struct kube_reply *reply)
+{
+    struct map_call *c = ctx;
+    struct run *r = c->run;
+    r->pending_calls--;
+    forget_call(r, c);
+    if (reply->cls != KUBE_OK && reply->cls != KUBE_ABSENT) {
+        struct err err = {0};
+        kube_reply_err(reply, &err, "inventory");
+        event_emit(r->opts.events, "run.warning", "{s:s}", "message", err.msg);
+        err_clear(&err);
+        r->sum.rejected += reply->http >= 400 && reply->http != 429;
+        if (c->text && !c->next)
+            json_object_del(r->stored, c->name); // who has something to say of it says it anew
+    }
+    if (c->next && reply->cls != KUBE_CANCELLED)
+        start(TAKE(c->next));
+    map_call_free(c);
+}
+
+static void start(struct map_call *c)
+{
+    struct run *r = c->run;
+    CLEANUP(str_freep) char *path = map_path(c->name);
+    *vec_push(&r->map_calls) = c;
+    r->pending_calls++;
+    if (!c->text) {
+        kube_delete(r->kube, path, NULL, "Background", KUBE_PATIENCE_MS, on_written, c);
+        return;
+    }
+    CLEANUP(json_freep) json_t *doc = map_doc(c->name, c->what, c->text);
+    struct buf body CLEANUP(buf_clear) = {0};
+    canon_write(doc, &body);
+    struct kube_apply_opts o = {
+        .manager = "regrow", .force = true, .patience_ms = KUBE_PATIENCE_MS};
+    kube_apply(r->kube, path, body.p, body.len, &o, on_written, c);
+}
+
+static void call_map(struct run *r, const char *name, const char *what, const char *text)
+{
+    struct map_call *c = mem_alloc(sizeof(*c));
+    *c = (struct map_call){r, str_dup(name), str_dup(what), str_dup_or_null(text), NULL};
+    for (size_t i = 0; i < r->map_calls.len; i++) {
+        struct map_call *before = r->map_calls.v[i];
+        if (strcmp(before->name, name) != 0)
+            continue;
+        map_call_free(before->next);
+        before->next = c;
+        return;
+    }
+    start(c);
+}
+
+static void drop_map(struct run *r, const char *name)
+{
+    call_map(r, name, "", NULL);
+    json_object_del(r->stored, name);
+}
+
 static void apply_map(struct run *r, const char *name, const char *what, const char *text)
 {
     if (is_stored(r, name, text))
         return;
-    CLEANUP(json_freep) json_t *doc = map_doc(name, what, text);
-    struct buf body CLEANUP(buf_clear) = {0};
-    canon_write(doc, &body);
-    CLEANUP(str_freep) char *path = map_path(name);
-    struct kube_apply_opts o = {.manager = "regrow", .force = true};
-    kube_apply(r->kube, path, body.p, body.len, &o, on_written, call_new(r, 0));
+    call_map(r, name, what, text);
     json_object_set_new(r->stored, name, json_string(text));
 }
 
@@ -393,7 +458,7 @@ char *inventory_root(const json_t *cm)
 
 void inventory_write_rest(struct run *r)
 {
-    if (r->opts.read_only || kube_is_down(r->kube))
+    if (r->opts.read_only)
         return;
     write_root(r);
     for (unsigned i = 0; i < r->desired->apps.len; i++) {
@@ -433,17 +498,11 @@ static void write_intent_part(void *ctx, unsigned part, const char *text)
                           .body = body.p,
                           .body_len = body.len,
                           .content_type = "application/apply-patch+yaml",
+                          .patience_ms = run_patience(w->r),
                           .is_idempotent = true};
     struct kube_reply reply;
     struct buf store CLEANUP(buf_clear) = {0};
-    for (int i = 0; i < 5; i++) {
-        kube_send_wait(w->r->kube, &c, &reply, &store);
-        if (reply.cls != KUBE_LOST && reply.cls != KUBE_RETRY && reply.cls != KUBE_THROTTLED)
-            break;
-        int64_t until = clock_mono_ms() + 500 * (i + 1);
-        while (clock_mono_ms() < until)
-            loop_run_once(w->r->loop, 50);
-    }
+    kube_send_wait(w->r->kube, &c, &reply, &store);
     w->ok = reply.cls == KUBE_OK || kube_reply_err(&reply, w->err, "note what is to be created");
 }
 

@@ -16,6 +16,7 @@
 #define LEASE_NAME "regrow"
 #define DURATION_S 15
 #define RENEW_MS 5000
+#define RELEASE_MS 10000
 // A lease that looks run out is watched for one renewal more: its holder's clock may be slow.
 #define CONFIRM_MS 6000
 // No two clocks are so far apart.
@@ -105,6 +106,7 @@ static void call(struct run *r, const char *method, const json_t *doc, struct ku
                           .body = body.p,
                           .body_len = body.len,
                           .timeout_ms = 10000,
+                          .patience_ms = r->lease.is_releasing ? RELEASE_MS : run_patience(r),
                           .is_urgent = true,
                           .ignores_stop = r->lease.is_releasing};
     r->lease.sent_ms = clock_mono_ms();
@@ -121,14 +123,16 @@ static bool parse_doc(const struct kube_reply *reply, json_t **out)
 
 enum claim { CLAIM_HELD, CLAIM_DOUBTFUL, CLAIM_FREE };
 
-static enum claim claim_of(const json_t *live)
+static enum claim claim_of(const struct run *r, const json_t *live)
 {
     const char *holder = json_dot_str(live, "spec.holderIdentity");
     const char *renewed = json_dot_str(live, "spec.renewTime");
     long long duration = json_dot_int(live, "spec.leaseDurationSeconds", DURATION_S);
     int64_t at = renewed ? clock_parse_rfc3339_ms(renewed) : 0;
     int64_t over_ms = clock_unix_ms() - at - duration * 1000;
-    if (str_is_empty(holder) || over_ms > SURELY_OVER_MS || is_dead_here(holder))
+    // Our own: taken by a try whose answer was lost.
+    if (str_is_empty(holder) || str_eq(holder, r->lease.holder) || over_ms > SURELY_OVER_MS ||
+        is_dead_here(holder))
         return CLAIM_FREE;
     return over_ms > 0 ? CLAIM_DOUBTFUL : CLAIM_HELD;
 }
@@ -175,7 +179,8 @@ static void held(struct run *r)
     r->lease.renewed_ms = r->lease.sent_ms;
     if (!r->lease.timer)
         r->lease.timer = loop_timer_new(r->loop, on_timer, r);
-    loop_timer_set(r->lease.timer, RENEW_MS);
+    // From when it was sent: one that had to be asked twice is due the sooner.
+    loop_timer_set(r->lease.timer, r->lease.renewed_ms + RENEW_MS - clock_mono_ms());
 }
 
 // The Lease as it is, NULL when there is none.
@@ -200,7 +205,7 @@ bool lease_take(struct run *r, struct err *err)
         if (!read_lease(r, &live, err))
             return false;
         const char *version = json_dot_str(live, "metadata.resourceVersion");
-        enum claim claim = live ? claim_of(live) : CLAIM_FREE;
+        enum claim claim = live ? claim_of(r, live) : CLAIM_FREE;
         if (claim == CLAIM_HELD)
             return held_by_other(live, err);
         if (claim == CLAIM_DOUBTFUL && !str_eq(doubted, version)) {
@@ -302,7 +307,7 @@ static void on_timer(void *ctx)
 
 void lease_release(struct run *r)
 {
-    if (r->lease.is_held && !kube_is_down(r->kube)) {
+    if (r->lease.is_held && !run_is_cut_off(r)) {
         struct kube_reply reply;
         struct buf store CLEANUP(buf_clear) = {0};
         r->lease.is_held = false;

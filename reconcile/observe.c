@@ -454,6 +454,8 @@ bool observe_wait(struct run *r, struct err *err)
             return true;
         if (loop_stopping(r->loop))
             return err_set(err, ERR_CANCELLED, "interrupted while reading the cluster");
+        if (run_is_lost(r, err))
+            return false;
         if (r->opts.timeout_ms && clock_mono_ms() - r->started_ms > r->opts.timeout_ms)
             return err_set(err, ERR_TIMEOUT, "the cluster was not read in time");
         loop_run_once(r->loop, 200);
@@ -531,7 +533,7 @@ void observe_externals(struct run *r)
             continue; // a definition by its kind: it is not there, or it would be served
         // It may have been there when its kind was listed; nobody looked at it then.
         CLEANUP(str_freep) char *path = kind_path(k, id->namespace, id->name);
-        struct kube_call call = {.method = "GET", .path = path};
+        struct kube_call call = {.method = "GET", .path = path, .patience_ms = KUBE_PATIENCE_MS};
         kube_send(r->kube, &call, on_external, call_new(r, 0));
     }
 }

@@ -20,7 +20,9 @@ static bool check_cluster(const struct run *r, struct err *err)
 static bool wait_reply(struct run *r, const struct kube_call *c, struct kube_reply *reply,
                        struct buf *store)
 {
-    kube_send_wait(r->kube, c, reply, store);
+    struct kube_call patient = *c;
+    patient.patience_ms = run_patience(r);
+    kube_send_wait(r->kube, &patient, reply, store);
     return reply->cls == KUBE_OK;
 }
 
@@ -153,7 +155,7 @@ static bool fetch(struct run *r, const struct kube_call *c, const char *what, js
 {
     struct kube_reply reply;
     struct buf store CLEANUP(buf_clear) = {0};
-    kube_send_wait(r->kube, c, &reply, &store);
+    wait_reply(r, c, &reply, &store);
     bool absent =
         reply.cls == KUBE_ABSENT || reply.cls == KUBE_NO_KIND || reply.cls == KUBE_NO_NAMESPACE;
     if (absent)
@@ -304,8 +306,10 @@ static bool send_check(struct run *r, unsigned item, unsigned *open)
     r->pending_calls++;
     unsigned node = (unsigned)r->plan->items.v[item].object;
     struct buf body CLEANUP(buf_clear) = {0};
-    struct kube_apply_opts opts = {
-        .dry_run = true, .force = may_force(r, node), .manager = run_manager(r)};
+    struct kube_apply_opts opts = {.dry_run = true,
+                                   .force = may_force(r, node),
+                                   .manager = run_manager(r),
+                                   .patience_ms = run_patience(r)};
     send_body(r, node, &body);
     kube_apply(r->kube, path, body.p, body.len, &opts, on_checked, c);
     return true;
@@ -333,7 +337,7 @@ static void try_create(struct run *r, unsigned object)
                             .body_len = o->body_len,
                             .content_type = "application/apply-patch+yaml",
                             .is_idempotent = true};
-    kube_send_wait(r->kube, &put, &reply, &store);
+    wait_reply(r, &put, &reply, &store);
     if (reply.cls == KUBE_GATE) {
         CLEANUP(str_freep)
         char *msg =

@@ -138,7 +138,8 @@ static void on_deleted(void *ctx, const struct kube_reply *reply)
     case KUBE_CANCELLED:
         str_set(&v->waits, reply->message);
         v->is_sent = false;
-        v->ask_again_ms = clock_mono_ms() + AGAIN_MS;
+        v->ask_again_ms =
+            clock_mono_ms() + (reply->retry_after_ms > AGAIN_MS ? reply->retry_after_ms : AGAIN_MS);
         break;
     default:
         leave(v, reply->message);
@@ -216,7 +217,7 @@ static void step(struct victim *v)
         return;
     }
     v->is_sent = true;
-    kube_delete(r->kube, path, live_uid(v), propagation(v), on_deleted, v);
+    kube_delete(r->kube, path, live_uid(v), propagation(v), 0, on_deleted, v);
 }
 
 // ---- order ----
@@ -311,6 +312,8 @@ static bool prune_drive(struct pruning_run *p, struct err *err)
         }
         if (loop_stopping(r->loop))
             return err_set(err, ERR_CANCELLED, "interrupted");
+        if (run_is_lost(r, err))
+            return false;
         if (!movable || clock_mono_ms() > p->end_ms)
             return true;
         loop_run_once(r->loop, 50);
@@ -406,6 +409,7 @@ void hooks_cleanup(struct run *r)
                                     (bad && (o->hook_delete & HOOK_FAILED)));
         CLEANUP(str_freep) char *path = wanted ? send_path(r, o) : NULL;
         if (path)
-            kube_delete(r->kube, path, x->uid, "Background", on_hook_deleted, call_new(r, i));
+            kube_delete(r->kube, path, x->uid, "Background", KUBE_PATIENCE_MS, on_hook_deleted,
+                        call_new(r, i));
     }
 }

@@ -170,5 +170,5 @@ void recreate_object(struct run *r, unsigned node, const char *path)
     }
     struct call_ctx *c = call_new(r, node);
     call_begin(c);
-    kube_delete(r->kube, path, uid, "Background", on_deleted, c);
+    kube_delete(r->kube, path, uid, "Background", 0, on_deleted, c);
 }

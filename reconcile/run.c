@@ -33,6 +33,7 @@ void run_free(struct run *r)
         loop_run_once(r->loop, 100);
     loop_timer_free(r->timer);
     json_decref(r->stored);
+    vec_clear(&r->map_calls); // each call has freed its own
     // The breaker ends a run between the graph and the states of its nodes.
     for (size_t i = 0; r->nodes && i < r->graph->nodes.len; i++) {
         free(r->nodes[i].message);

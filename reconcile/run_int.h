@@ -120,10 +120,11 @@ struct run {
     VEC(json_t *) webhook_configs;
     VEC(struct live_namespace) namespaces;
     VEC(struct pruning) prunings;
-    json_t *stored;               // inventory ConfigMaps as found: name -> text
-    json_t *old_docs;             // key -> live document of a record that is not desired
-    json_t *slices;               // "namespace/service" -> true when an endpoint is ready
-    struct health_custom *health; // the user's own checks, NULL when there are none
+    json_t *stored;                   // inventory ConfigMaps as found: name -> text
+    VEC(struct map_call *) map_calls; // of the inventory, under way
+    json_t *old_docs;                 // key -> live document of a record that is not desired
+    json_t *slices;                   // "namespace/service" -> true when an endpoint is ready
+    struct health_custom *health;     // the user's own checks, NULL when there are none
     bool is_watching_slices, is_listing, is_reading_records, has_new_webhook, is_rediscovering;
     struct app_rt *apps;
     unsigned *app_first, *app_objects; // objects by application: a range of the second for each
@@ -204,6 +205,11 @@ bool graph_of_live(struct run *r, struct graph **out, struct err *err);
 
 // ---- execute.c ----
 int64_t run_time_left(const struct run *r); // until the deadline; INT64_MAX without one
+int64_t run_patience(const struct run *r);  // kube_call.patience_ms of what a run cannot do without
+// Nobody answers just now: what is not sent yet had better not be.
+bool run_is_cut_off(const struct run *r);
+// Nobody has answered for so long that the run ends, or none of its time is left: sets err.
+bool run_is_lost(const struct run *r, struct err *err);
 void queue_push(struct run *r, unsigned node);
 void queue_later(struct run *r, unsigned node, int64_t delay_ms);
 void window_reply(struct run *r, const struct call_ctx *c, const struct kube_reply *reply);
