@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -107,7 +108,11 @@ func serve(o *options) error {
 			panic(http.ErrAbortHandler) // as if the client's own connection had broken
 		},
 	}
-	s := &http.Server{Addr: o.listen, Handler: p}
+	s := &http.Server{Addr: o.listen, Handler: p, ConnState: func(c net.Conn, now http.ConnState) {
+		if now == http.StateNew {
+			j.write("connection from %s", c.RemoteAddr())
+		}
+	}}
 	if o.http1 {
 		s.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){}
 	}

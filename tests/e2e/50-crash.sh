@@ -26,25 +26,6 @@ make_repo() {
   git_publish "$SCRATCH/repo" fleet >/dev/null
 }
 
-# What there is, without what differs from run to run.
-state() {
-  kubectl get ns,deploy,svc,sa,role,rolebinding,cm,secret,netpol,pdb,limits,job -A -o json |
-    jq -S '[.items[] | select(.metadata.namespace // .metadata.name | test("^tenant-"))
-      | {kind, ns: .metadata.namespace, name: .metadata.name, data, spec: (.spec | del(.selector?, .template?.metadata?, .clusterIP?, .clusterIPs?)?)}]
-      | map(select(.name | test("^kube-root|^default$") | not)) | sort_by(.kind, .ns, .name)'
-}
-
-# Everything of the inventory is there, and everything that carries our mark is in the inventory.
-nothing_orphaned() {
-  local marked recorded
-  marked=$(kubectl get deploy,svc,sa,role,rolebinding,cm,secret,netpol,pdb,limits -A -o json |
-    jq '[.items[] | select(.metadata.annotations["argocd.argoproj.io/tracking-id"])] | length')
-  recorded=$(kubectl get cm -n regrow-system -l regrow.dev/inventory=app -o json |
-    jq '[.items[].data.records | split("\n")[1:][] | select(length > 0) | split("\t")
-      | select(.[1] != "Namespace" and .[1] != "Job") | select(.[8] | contains("h") | not)] | length')
-  [[ $marked == "$recorded" ]] || { echo "marked $marked, recorded $recorded"; return 1; }
-}
-
 # What the cluster itself says of those that a failed run waited for.
 as_it_is() {
   kubectl get job,pod,pdb -A -o wide
@@ -57,7 +38,7 @@ killed() {
   local bad=0 i at
   cluster_wipe
   boot >"$SCRATCH/first"
-  state >"$SCRATCH/want"
+  fleet_state >"$SCRATCH/want"
   RANDOM=$SEED
   for ((i = 1; i <= KILLS; i++)); do
     at=$((RANDOM % 1600 + 20))
@@ -70,11 +51,11 @@ killed() {
     if ! boot >"$SCRATCH/rerun" 2>&1; then
       bad=$((bad + 1)); echo "kill $i at $at ms: the rerun failed"; tail -5 "$SCRATCH/rerun"; as_it_is; continue
     fi
-    state >"$SCRATCH/got"
+    fleet_state >"$SCRATCH/got"
     if ! diff "$SCRATCH/want" "$SCRATCH/got" >"$SCRATCH/diff"; then
       bad=$((bad + 1)); echo "kill $i at $at ms: another state"; head -20 "$SCRATCH/diff"; continue
     fi
-    nothing_orphaned || { bad=$((bad + 1)); echo "kill $i at $at ms: orphans"; }
+    fleet_recorded || { bad=$((bad + 1)); echo "kill $i at $at ms: orphans"; }
   done
   is "$bad" 0 "$KILLS kills (seed $SEED), each followed by a run to the same state"
 }
@@ -90,7 +71,7 @@ server_lost() {
   wait "$pid" || status=$?
   is "$status" 0 'the API server killed and started again: the run goes on by itself'
   ((status == 0)) || tail -20 "$SCRATCH/lost"
-  state >"$SCRATCH/got"
+  fleet_state >"$SCRATCH/got"
   check 'to the same state' diff "$SCRATCH/want" "$SCRATCH/got"
 }
 

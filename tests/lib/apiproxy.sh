@@ -4,7 +4,7 @@
 # A proxy between a client and the cluster in use (tests/apiproxy). After cluster.sh.
 #
 #   proxy_up NAME [--http1] [--plain-discovery]   over TLS; sets PROXY_CONFIG, a kubeconfig that
-#                         goes through it, PROXY_LOG, a line per request, and PROXY_RULES
+#                         goes through it, PROXY_LOG, a line per request and connection, and PROXY_RULES
 #   proxy_rules NAME JSON what it answers itself from now on; see "apiproxy" for the form
 #   proxy_seen NAME REGEX number of lines of its log that match
 #   proxy_tunnel NAME connect|socks [--to ADDRESS] [--user NAME:PASSWORD]   a proxy for proxy-url;

@@ -5,6 +5,9 @@
 # and tenants, in one repository. File names are chosen so that alphabetical order is wrong.
 #
 #   fleet_make DIR URL TENANTS [waves|hooks]   writes the repository (not committed) to DIR
+#   fleet_state      the tenants' objects as they are in the cluster, without what differs from run
+#                    to run
+#   fleet_recorded   succeeds if what carries our mark is what the inventory holds
 
 fleet_app() { # NAME NAMESPACE PATH [EXTRA-SOURCE-YAML] [ANNOTATIONS]
   cat <<Y
@@ -226,4 +229,23 @@ fleet_make() { # DIR URL TENANTS [waves|hooks]
   fleet_addons "$1"
   fleet_platform "$1"
   for ((i = 1; i <= $3; i++)); do fleet_tenant "$1" "$i"; done
+}
+
+# What there is, without what differs from run to run.
+fleet_state() {
+  kubectl get ns,deploy,svc,sa,role,rolebinding,cm,secret,netpol,pdb,limits,job -A -o json |
+    jq -S '[.items[] | select(.metadata.namespace // .metadata.name | test("^tenant-"))
+      | {kind, ns: .metadata.namespace, name: .metadata.name, data, spec: (.spec | del(.selector?, .template?.metadata?, .clusterIP?, .clusterIPs?)?)}]
+      | map(select(.name | test("^kube-root|^default$") | not)) | sort_by(.kind, .ns, .name)'
+}
+
+# Everything of the inventory is there, and everything that carries our mark is in the inventory.
+fleet_recorded() {
+  local marked recorded
+  marked=$(kubectl get deploy,svc,sa,role,rolebinding,cm,secret,netpol,pdb,limits -A -o json |
+    jq '[.items[] | select(.metadata.annotations["argocd.argoproj.io/tracking-id"])] | length')
+  recorded=$(kubectl get cm -n regrow-system -l regrow.dev/inventory=app -o json |
+    jq '[.items[].data.records | split("\n")[1:][] | select(length > 0) | split("\t")
+      | select(.[1] != "Namespace" and .[1] != "Job") | select(.[8] | contains("h") | not)] | length')
+  [[ $marked == "$recorded" ]] || { echo "marked $marked, recorded $recorded"; return 1; }
 }
