@@ -34,6 +34,7 @@ struct snapshot_options {
     const char *out, *role, *label, *public, *new_passphrase_file;
     struct strv identities, recipients, last_trusted, write_off, remove_untrusted;
     bool s3_path_style, single, again, dry_run, undo, exclusive, quick, secrets;
+    long long max_work_factor;
     long long keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly, min_good;
     int64_t keep_within_ms, keep_suspect_ms, grace_ms, retain_ms;
     struct strv least;                              // create: "objects=80"

@@ -180,6 +180,8 @@ static void list_all(struct cli *c, struct snap *s, struct err *err)
         strv_push(&chains, s->chain);
     else
         ok = ok && repo_chains(&s->repo, &chains, err);
+    if (ok && chains.len > 1 && c->o.snap.expect_last)
+        ok = err_set(err, ERR_USAGE, "--expect-last is of one chain: --chain says of which");
     CLEANUP(json_freep) json_t *doc = wants_doc(c) ? snap_doc("snapshot-list", s) : NULL;
     json_t *docs = doc ? json_array() : NULL;
     for (size_t i = 0; ok && i < chains.len; i++)

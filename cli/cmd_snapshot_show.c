@@ -41,8 +41,25 @@ static const char *label_of_signer(const struct shown *v)
 
 // ---- the tree of applications ----
 
-// "apps @ main (platform.git)", "chart cert-manager v1.2 (https://…)"
-static char *source_text(const json_t *app)
+// What the source turned out to be; "" where it was never read.
+static const char *revision_of(const struct shown *v, const json_t *asked)
+{
+    static const char *const keys[] = {"kind", "url", "chart", "target"};
+    size_t i;
+    json_t *s;
+    json_array_foreach(json_object_get(v->contents, "sources"), i, s)
+    {
+        bool same = true;
+        for (size_t k = 0; k < ARRAY_LEN(keys); k++)
+            same = same && str_eq(text_of(s, keys[k]), text_of(asked, keys[k]));
+        if (same)
+            return text_of(s, "revision");
+    }
+    return "";
+}
+
+// "apps @ main (3f9c2e1) of https://…", "cert-manager @ v1.2 of https://…"
+static char *source_text(const struct shown *v, const json_t *app)
 {
     const json_t *list = json_object_get(app, "sources");
     struct buf b = {0};
@@ -51,9 +68,15 @@ static char *source_text(const json_t *app)
     json_array_foreach(list, i, s)
     {
         const char *what = *text_of(s, "chart") ? text_of(s, "chart") : text_of(s, "path");
-        buf_printf(&b, "%s%s%s%s%s%s", i ? ", " : "", *what ? what : text_of(s, "url"),
-                   *text_of(s, "target") ? " @ " : "", text_of(s, "target"), *what ? " of " : "",
-                   *what ? text_of(s, "url") : "");
+        const char *revision = revision_of(v, s);
+        bool is_git = str_eq(text_of(s, "kind"), "git");
+        CLEANUP(str_freep)
+        char *exact = !*revision || str_eq(revision, text_of(s, "target"))
+                          ? str_dup("")
+                          : str_printf(" (%.*s)", is_git ? 7 : 19, revision);
+        buf_printf(&b, "%s%s%s%s%s%s%s", i ? ", " : "", *what ? what : text_of(s, "url"),
+                   *text_of(s, "target") ? " @ " : "", text_of(s, "target"), exact,
+                   *what ? " of " : "", *what ? text_of(s, "url") : "");
     }
     if (!is_true(app, "read"))
         buf_str(&b, b.len ? "   never read" : "never read");
@@ -101,7 +124,7 @@ static void add_children(struct tree *tr, const char *of, int parent, unsigned d
 static void add_app(struct tree *tr, size_t at, int parent, unsigned depth)
 {
     const json_t *app = json_array_get(tr->apps, at);
-    CLEANUP(str_freep) char *source = source_text(app);
+    CLEANUP(str_freep) char *source = source_text(tr->v, app);
     CLEANUP(str_freep)
     char *objects =
         str_printf("%lld", (long long)json_integer_value(json_object_get(app, "objects")));

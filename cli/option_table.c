@@ -23,6 +23,8 @@ static const struct option options[] = {
      "age identity that opens the repository; repeatable"},
     {"passphrase-file", GROUP_REPO, 0, OPT_TEXT, AT(snap.passphrase_file), SNAPSHOTS, "FILE",
      "passphrase that opens the repository (else $REGROW_PASSPHRASE, or asked for)"},
+    {"max-work-factor", GROUP_REPO, 0, OPT_INT, AT(snap.max_work_factor), SNAP_ONE_CHAIN | KEYS,
+     "N", "scrypt work a passphrase's slot may cost, as a power of two (default 20, at most 22)"},
     {"expect-last", GROUP_REPO, 0, OPT_TEXT, AT(snap.expect_last), SNAP_ONE_CHAIN | KEYS,
      "SEQ:HASH", "refuse a repository that does not hold this entry any more"},
     {"s3-endpoint", GROUP_REPO, 0, OPT_TEXT, AT(snap.s3_endpoint), SNAPSHOTS, "URL",

@@ -95,7 +95,8 @@ static bool load_passphrase(struct snap *s, const char *ask, struct err *err)
 static struct age_keys keys_of(const struct snap *s)
 {
     return (struct age_keys){.identities = s->ids.v.len ? &s->ids : NULL,
-                             .passphrase = s->passphrase.len ? s->passphrase.p : NULL};
+                             .passphrase = s->passphrase.len ? s->passphrase.p : NULL,
+                             .max_log_n = (unsigned)s->o->max_work_factor};
 }
 
 static bool no_way_in(const char *what, struct err *err)
@@ -300,7 +301,11 @@ bool snap_find(struct snap *s, const char *ref, const struct entry **out, struct
     long long seq = 0;
     if (!strcmp(ref, "latest")) {
         *out = log_latest_good(&s->log);
-        return *out || err_set(err, ERR_NOT_FOUND, "there is no good snapshot of %s yet", s->chain);
+        if (*out)
+            return true;
+        err_set(err, ERR_NOT_FOUND, "there is no good snapshot of %s yet", s->chain);
+        return err_hint(err, "regrow snapshot list shows those there are; each can be named by its "
+                             "number.");
     }
     if (!str_to_int(ref, 1, ENTRY_MAX_SEQ, &seq))
         return err_set(err, ERR_USAGE, "\"%.80s\": a snapshot's number, or latest, is wanted", ref);

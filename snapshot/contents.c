@@ -6,11 +6,13 @@
 #include "gitops/gitops.h"
 
 #define MAX_PARTS 100000 // of one list that goes on in others
+#define MAX_ROWS 5000000 // of all lists: one may be named any number of times
 
 struct listing {
     struct reader *r;
     json_t *out;
     json_t *secrets;
+    size_t rows; // so far
 };
 
 static bool open_list(struct reader *r, const json_t *ref, json_t **out, struct err *err)
@@ -25,10 +27,10 @@ static bool open_list(struct reader *r, const json_t *ref, json_t **out, struct 
 }
 
 // A list with the rows of all its parts; NULL where there is no reference.
-static bool whole_list(struct reader *r, const json_t *ref, const char *rows, json_t **out,
+static bool whole_list(struct listing *l, const json_t *ref, const char *rows, json_t **out,
                        struct err *err)
 {
-    if (!open_list(r, ref, out, err))
+    if (!open_list(l->r, ref, out, err))
         return false;
     json_t *next = *out ? json_incref(json_object_get(*out, "more")) : NULL;
     bool ok = true;
@@ -36,14 +38,15 @@ static bool whole_list(struct reader *r, const json_t *ref, const char *rows, js
         CLEANUP(json_freep) json_t *part = NULL;
         CLEANUP(json_freep) json_t *at = TAKE(next);
         ok = i < MAX_PARTS || err_set(err, ERR_CORRUPT, "a list without end");
-        ok = ok && open_list(r, at, &part, err);
+        ok = ok && open_list(l->r, at, &part, err);
         if (!ok || !part)
             break;
         json_array_extend(json_object_get(*out, rows), json_object_get(part, rows));
         next = json_incref(json_object_get(part, "more"));
     }
     json_decref(next);
-    return ok;
+    l->rows += json_array_size(json_object_get(*out, rows));
+    return ok && (l->rows <= MAX_ROWS || err_set(err, ERR_CORRUPT, "more than %d rows", MAX_ROWS));
 }
 
 static void copy_text(json_t *to, const json_t *from, const char *key)
@@ -91,7 +94,7 @@ static bool add_application(struct listing *l, const json_t *row, json_t *to, st
     const char *name = json_dot_str(row, "name");
     size_t i;
     json_t *x;
-    if (!whole_list(l->r, row, "objects", &app, err))
+    if (!whole_list(l, row, "objects", &app, err))
         return false;
     const json_t *objects = json_object_get(app, "objects");
     json_t *o = json_pack("{s:s*, s:b, s:I}", "name", name, "read", app != NULL, "objects",
@@ -116,7 +119,7 @@ static bool add_shard(struct listing *l, const json_t *hex, json_t *to, struct e
     CLEANUP(json_freep) json_t *shard = NULL;
     size_t i;
     json_t *row;
-    if (!whole_list(l->r, ref, "applications", &shard, err))
+    if (!whole_list(l, ref, "applications", &shard, err))
         return false;
     json_array_foreach(json_object_get(shard, "applications"), i, row)
     {
@@ -149,7 +152,7 @@ static bool add_source(struct listing *l, const json_t *row, json_t *to, struct 
     json_int_t bytes = 0;
     size_t i;
     json_t *f;
-    if (!whole_list(l->r, row, "files", &source, err))
+    if (!whole_list(l, row, "files", &source, err))
         return false;
     const json_t *files = json_object_get(source, "files");
     json_array_foreach(files, i, f)
@@ -171,7 +174,7 @@ static bool add_source(struct listing *l, const json_t *row, json_t *to, struct 
 static bool add_repository(struct listing *l, const json_t *row, json_t *to, struct err *err)
 {
     CLEANUP(json_freep) json_t *repo = NULL;
-    if (!whole_list(l->r, row, "refs", &repo, err))
+    if (!whole_list(l, row, "refs", &repo, err))
         return false;
     json_t *o =
         json_pack("{s:I}", "refs", (json_int_t)json_array_size(json_object_get(repo, "refs")));
@@ -213,7 +216,7 @@ static bool add_part(struct listing *l, const json_t *root, const struct part *p
     size_t i;
     json_t *row;
     json_object_set_new(l->out, p->as, to);
-    if (!whole_list(l->r, json_object_get(root, p->root), p->rows, &list, err))
+    if (!whole_list(l, json_object_get(root, p->root), p->rows, &list, err))
         return false;
     json_array_foreach(json_object_get(list, p->rows), i, row)
     {

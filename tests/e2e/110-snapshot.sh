@@ -86,6 +86,21 @@ denied() {
   refuse 'no command' 2 snap frobnicate
 }
 
+asked() {
+  local pty=$LIB/ptyrun.py repo=(--repo asked)
+  check 'a passphrase is asked for, twice' "$pty" "$PASS" "$PASS" -- "$REGROW" snapshot init "${repo[@]}" --out asked.admin --single
+  REGROW_TRUST=$(sha256sum <asked/trust/0001 | cut -d' ' -f1)
+  export REGROW_TRUST
+  OUT=$("$pty" "$PASS" 'another one' 'another one' -- "$REGROW" snapshot key add "${repo[@]}" --key asked.admin)
+  like "$OUT" '1 slot added.*echo on' 'once for what it opens, twice for a new one'
+  unlike "$OUT" "$PASS|another one" 'and not shown'
+  refuse 'a wrong one' 5 "$pty" nonsense -- "$REGROW" snapshot key add "${repo[@]}" --key asked.admin --role judge --out asked.judge
+  refuse 'two that differ' 3 "$pty" one two -- "$REGROW" snapshot init --repo differ --out differ.admin --single
+  refuse 'Ctrl-C' 130 "$pty" ^C -- "$REGROW" snapshot init --repo stopped --out stopped.admin --single
+  like "$OUT" 'echo on' 'leaves the terminal as it was'
+  is "$(ls -d differ* stopped* 2>/dev/null)" '' 'and nothing behind'
+}
+
 keys() {
   NAME=keys
   make_repo "$SCRATCH/keys" keys
@@ -101,6 +116,10 @@ keys() {
   is "$(age -d -i ann.id sealed.key | jq -r .kind)" pruner 'sealed, when asked'
   pub=$(snap key init --role judge --out judge.key -o json | jq -r .key.public)
   shaped 'key init' snapshot-key-init key.public snap key init --role judge --out judge.key
+  JOB=$(<job.key) check 'a credential from the environment' "$REGROW" snapshot key trust --key env:JOB
+  chmod o+r job.key
+  refuse 'one that all can read' 5 snap key trust --key job.key
+  chmod 600 job.key
   check 'a public half is made trusted' admin key add --role judge --public "$pub" --label cem
   refuse 'by nobody but an admin' 5 snap key add --key job.key --role judge --public "$pub"
   REGROW_NEW_PASSPHRASE=$PASS admin key add --label night >/dev/null
@@ -180,6 +199,7 @@ damaged() {
   pack=$(snap show 4 -o json | jq -r '.files[]' | grep packs/ | tail -1)
   cp "damaged/$pack" kept
   printf x | dd of="damaged/$pack" bs=1 seek=100 conv=notrunc 2>/dev/null
+  like "$("$LIB/ptyrun.py" -- "$REGROW" snapshot verify -i ann.id || true)" 'verify   [0-9]+ files' 'progress, at a terminal'
   refuse 'a byte of a pack changed' 9 snap verify -o json
   is "$(snap verify -o json 2>/dev/null | jq -r '.problems[0]' | grep -c "${pack##*/}")" 1 'it is named'
   refuse 'and with a key' 9 snap verify -i ann.id
@@ -331,6 +351,7 @@ s3() {
 
 run_case made made
 run_case denied denied
+run_case asked asked
 run_case keys keys
 run_case looked_at looked_at
 run_case damaged damaged
