@@ -226,7 +226,8 @@ static bool choose_chain(struct snap *s, const struct snap_want *want, struct er
     if (given && s->has_key && s->key.chain && !str_eq(given, s->key.chain))
         return err_set(err, ERR_DENIED, "the key in %s is for the chain %s", s->o->key,
                        s->key.chain);
-    if (given && want->new_chain) {
+    // A job that has not written yet is no mistake; a name that somebody typed may be.
+    if (given && (want->new_chain || (!want->chain && !s->o->chain))) {
         s->chain = str_dup(given);
         return true;
     }
