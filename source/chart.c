@@ -187,11 +187,23 @@ static void check(void *ctx)
         remember(n);
 }
 
+// A folder may be read, also one that takes a repository's place.
+static void refuse_network(struct chart_need *n, const char *url)
+{
+    if (!n->c->o->offline || local_file(url))
+        return;
+    err_set(&n->err, ERR_NOT_FOUND, "%s %s of %s is not in the cache, and --offline forbids to ask",
+            n->name ? n->name : "it", n->target, n->shown);
+    err_hint(&n->err, OFFLINE_HINT);
+}
+
 static void checked(void *ctx, bool cancelled)
 {
     struct chart_need *n = ctx;
     if (cancelled)
         err_set(&n->err, ERR_CANCELLED, "interrupted");
+    else if (!n->chart.file && !err_is_set(&n->err))
+        refuse_network(n, n->from);
     if (n->chart.file || err_is_set(&n->err)) {
         chart_settle(n);
         return;
@@ -231,11 +243,8 @@ static void recalled(void *ctx, bool cancelled)
     struct chart_need *n = ctx;
     if (cancelled)
         err_set(&n->err, ERR_CANCELLED, "interrupted");
-    else if (!n->chart.file && n->c->o->offline &&
-             !err_set(&n->err, ERR_NOT_FOUND,
-                      "%s %s of %s is not in the cache, and --offline forbids to ask",
-                      n->name ? n->name : "it", n->target, n->shown))
-        err_hint(&n->err, OFFLINE_HINT);
+    else if (!n->chart.file && !err_is_set(&n->err))
+        refuse_network(n, n->url);
     if (n->chart.file || err_is_set(&n->err))
         chart_settle(n);
     else if (n->is_oci)
