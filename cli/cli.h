@@ -163,7 +163,8 @@ char *chain_words(const struct run *r, unsigned app);
 char *advice(const struct run *r, unsigned node);
 // "mend it, then run it again", "Mend it. Then run it again"; owned.
 char *and_again(const char *what, const char *again);
-const char *hint_of(enum err_kind kind); // where an error has none of its own
+const char *hint_of(enum err_kind kind);                // where an error has none of its own
+const char *advice_unread(const struct application *a); // what to do about one that is unknown
 char *node_place(const struct run *r,
                  unsigned node); // file:line in repository @ rev; owned or NULL
 

@@ -67,10 +67,15 @@ static bool read_objects(const char *file, json_t *objects, struct err *err)
                                  : file_read(file, MAX_BYTES, &b, err);
     if (!ok || !yaml_read(b.p, b.len, &o, &docs, err))
         return false;
-    for (size_t i = 0; i < docs.docs.len; i++)
-        add_objects(objects, docs.docs.v[i].value);
+    for (size_t i = 0; ok && i < docs.docs.len; i++) {
+        const struct yaml_doc *d = &docs.docs.v[i];
+        if (json_is_object(d->value))
+            add_objects(objects, d->value);
+        else
+            ok = err_set(err, ERR_INVALID, "%s:%u: this is no object of Kubernetes", file, d->line);
+    }
     yaml_docs_clear(&docs);
-    return true;
+    return ok;
 }
 
 // The first ConfigMap of the file.

@@ -18,10 +18,12 @@ static void print_header(const struct planning *p)
     char *age = d->root_time_unix_s ? age_text(clock_unix_ms() / 1000 - d->root_time_unix_s) : NULL;
     int rows;
     int cols;
-    size_t n_apps = d->apps.len - 1;
-    size_t n_objects = 0;
-    for (size_t i = 0; i < d->apps.len; i++)
+    size_t n_apps = 0;
+    size_t n_objects = p->objects[0];
+    for (unsigned i = 1; i < d->apps.len; i++) {
+        n_apps += planning_shows(p, i);
         n_objects += p->objects[i];
+    }
     buf_printf(&b, "%s%s%s", paint(p->c, "bold"), d->root_name, paint(p->c, ""));
     if (d->root_revision)
         buf_printf(&b, " @ %s", d->root_revision);
@@ -110,6 +112,15 @@ static char *app_text(const struct planning *p, unsigned app)
     return str_printf("%s%s%s", what, *what && *waits ? ", " : "", waits);
 }
 
+// It, or anything below it.
+static bool shows_any(const struct planning *p, unsigned app)
+{
+    bool any = planning_shows(p, app);
+    for (unsigned i = app + 1; !any && i < p->d->apps.len; i++)
+        any = p->d->apps.v[i]->parent == (int)app && shows_any(p, i);
+    return any;
+}
+
 static void add_app(const struct planning *p, struct table *t, unsigned app, int parent)
 {
     char count[24];
@@ -120,7 +131,7 @@ static void add_app(const struct planning *p, struct table *t, unsigned app, int
     table_cell(t, row, 1, NULL, app || p->objects[0] ? count : "");
     table_cell(t, row, 2, p->d->apps.v[app]->state == APP_UNKNOWN ? "red" : NULL, text);
     for (unsigned i = app + 1; i < p->d->apps.len; i++)
-        if (p->d->apps.v[i]->parent == (int)app)
+        if (p->d->apps.v[i]->parent == (int)app && shows_any(p, i))
             add_app(p, t, i, (int)row);
 }
 
@@ -161,7 +172,7 @@ static void print_objects(const struct planning *p)
         if (p->objects[app])
             printf("\n%s%s%s\n", paint(p->c, "bold"), p->d->apps.v[app]->name, paint(p->c, ""));
         for (unsigned i = 0; p->objects[app] && i < p->d->objects.len; i++)
-            if (p->d->objects.v[i].app == app && !p->d->objects.v[i].is_virtual)
+            if (p->d->objects.v[i].app == app && !p->d->objects.v[i].is_virtual && p->chosen[i])
                 print_object(p, i);
     }
 }
@@ -217,12 +228,15 @@ static void print_warnings(const struct planning *p)
         printf("  and %zu more; -v shows them\n", w->len - n);
 }
 
+static bool is_unknown(const struct planning *p, unsigned app)
+{
+    return p->d->apps.v[app]->state == APP_UNKNOWN && planning_shows(p, app);
+}
+
 static bool is_alike(const struct planning *p, unsigned a, unsigned b)
 {
-    const struct application *x = p->d->apps.v[a];
-    const struct application *y = p->d->apps.v[b];
-    return x->state == APP_UNKNOWN && y->state == APP_UNKNOWN &&
-           str_eq(x->problem.msg, y->problem.msg);
+    return is_unknown(p, a) && is_unknown(p, b) &&
+           str_eq(p->d->apps.v[a]->problem.msg, p->d->apps.v[b]->problem.msg);
 }
 
 // How many could not be read for the same reason; 0 when an earlier one of them stands for all.
@@ -243,48 +257,60 @@ static char *names_alike(const struct planning *p, unsigned app, size_t n)
 {
     struct buf b = {0};
     size_t shown = 0;
-    for (unsigned i = app; i < p->d->apps.len && shown < n && shown < SHOWN_WAITS; i++) {
+    for (unsigned i = app; i < p->d->apps.len && shown < n && shown < SHOWN_WAITS; i++)
         if (i == app || is_alike(p, i, app))
             buf_printf(&b, "%s%s", shown++ ? ", " : "", p->d->apps.v[i]->name);
-    }
     if (shown < n)
         buf_printf(&b, " and %zu more", n - shown);
     return buf_take(&b);
+}
+
+static size_t count_unknown(const struct planning *p, size_t *all)
+{
+    size_t n = 0;
+    for (unsigned i = 1; i < p->d->apps.len; i++) {
+        n += is_unknown(p, i);
+        *all += planning_shows(p, i);
+    }
+    return n;
+}
+
+static void print_problem(const struct planning *p, unsigned app, size_t alike)
+{
+    const struct application *a = p->d->apps.v[app];
+    CLEANUP(str_freep) char *names = names_alike(p, app, alike);
+    CLEANUP(str_freep) char *text = str_printf("%s: %s", names, a->problem.msg);
+    CLEANUP(str_freep) char *where = a->doc ? origin_text(&a->origin) : NULL;
+    printf("  %s ", state_symbol(p->c, NODE_FAILED));
+    print_wrapped(stdout, text, 4, 6);
+    if (alike == 1 && where && !strstr(a->problem.msg, where))
+        printf("      its Application: %s\n", where);
 }
 
 // Applications that could not be read: the problem comes last, with what to do.
 static void print_unknown(const struct planning *p)
 {
     const char *hint = NULL;
-    size_t n = 0;
-    for (size_t i = 0; i < p->d->apps.len; i++)
-        n += p->d->apps.v[i]->state == APP_UNKNOWN;
+    size_t all = 0;
+    size_t n = count_unknown(p, &all);
     if (!n)
         return;
     printf("\n%s✗%s %zu of %zu applications could not be read   (exit 10)\n", paint(p->c, "red"),
-           paint(p->c, ""), n, p->d->apps.len - 1);
-    for (unsigned i = 0; i < p->d->apps.len; i++) {
-        const struct application *a = p->d->apps.v[i];
-        if (a->state != APP_UNKNOWN)
+           paint(p->c, ""), n, all);
+    for (unsigned i = 1; i < p->d->apps.len; i++) {
+        if (!is_unknown(p, i))
             continue;
-        hint = hint ? hint : a->problem.hint;
+        hint = hint ? hint : advice_unread(p->d->apps.v[i]);
         size_t alike = p->c->o.verbose ? 1 : count_alike(p, i);
-        if (!alike)
-            continue; // told with an earlier one
-        CLEANUP(str_freep) char *names = names_alike(p, i, alike);
-        CLEANUP(str_freep) char *text = str_printf("%s: %s", names, a->problem.msg);
-        CLEANUP(str_freep) char *where = a->doc ? origin_text(&a->origin) : NULL;
-        printf("  %s ", state_symbol(p->c, NODE_FAILED));
-        print_wrapped(stdout, text, 4, 6);
-        if (alike == 1 && where && !strstr(a->problem.msg, where))
-            printf("      its Application: %s\n", where);
+        if (alike)
+            print_problem(p, i, alike);
     }
+    CLEANUP(str_freep)
+    char *next = str_printf("%s Until then bootstrap leaves what is marked ✗ alone, and brings up "
+                            "all others.",
+                            hint ? hint : "");
     printf("  next: ");
-    print_wrapped(stdout,
-                  hint ? hint
-                       : "mend what is marked ✗; bootstrap leaves these applications "
-                         "alone, and brings up all others",
-                  8, 8);
+    print_wrapped(stdout, next, 8, 8);
 }
 
 static void print_text(const struct planning *p)
@@ -306,6 +332,10 @@ static void print_text(const struct planning *p)
 static bool build(struct cli *c, struct session *s, struct run **run, struct graph **own,
                   struct err *err)
 {
+    for (size_t i = 0; i < c->o.apps.len; i++)
+        if (desired_find_app(s->desired, c->o.apps.v[i]) < 0)
+            return err_set(err, ERR_NOT_FOUND, "there is no application %s", c->o.apps.v[i]) ||
+                   err_hint(err, "regrow plan without --app lists them.");
     if (c->o.use_cluster)
         return cli_run(c, s, true, run, err) && run_resolve_checks(*run, err);
     struct graph_opts go = cli_graph_opts(c);
@@ -322,14 +352,14 @@ int cmd_plan(struct cli *c, struct err *err)
     struct planning p CLEANUP(planning_clear) = {
         .c = c, .s = s, .d = s->desired, .g = run ? run_graph(run) : own, .run = run};
     planning_fill(&p);
+    size_t all = 0;
     if (wants_doc(c))
         print_plan_doc(&p);
     else if (c->o.output == OUT_DOT)
         print_plan_dot(&p);
     else
         print_text(&p);
-    for (size_t i = 0; i < s->desired->apps.len; i++)
-        if (s->desired->apps.v[i]->state == APP_UNKNOWN)
-            return err_exit_code(ERR_PARTIAL);
+    if (count_unknown(&p, &all))
+        return err_exit_code(ERR_PARTIAL);
     return c->o.exit_code && (!p.run || planning_has_changes(&p)) ? 20 : 0;
 }

@@ -30,9 +30,11 @@ static void set_signals(void)
     setrlimit(RLIMIT_CORE, &none);
 }
 
-static int fail(const struct cli *c, struct err *err)
+static int fail(const struct cli *c, const struct command *cmd, struct err *err)
 {
     int code = err_exit_code(err->kind);
+    if (!err->hint && cmd && err->kind == ERR_USAGE)
+        err_hint(err, "regrow %s --help shows its options, with examples.", cmd->name);
     if (!err->hint && hint_of(err->kind))
         err_hint(err, "%s", hint_of(err->kind));
     cli_print_error(c, err);
@@ -74,7 +76,7 @@ static int run_command(const struct command *cmd, int argc, char **argv)
     c.color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
     int code;
     if (!options_parse(cmd, argc, argv, &c.o, &err)) {
-        code = fail(&c, &err);
+        code = fail(&c, cmd, &err);
     } else if (c.o.help) {
         print_help(stdout, cmd);
         code = 0;
@@ -85,7 +87,7 @@ static int run_command(const struct command *cmd, int argc, char **argv)
             c.events = (struct event_sink){print_event, &c};
         code = cmd->run(&c, &err);
         if (err_is_set(&err))
-            code = fail(&c, &err);
+            code = fail(&c, cmd, &err);
         loop_free(c.loop);
     }
     cli_clear(&c);
@@ -108,7 +110,7 @@ static int no_command(int n, char **words)
         err_hint(&err, "Did you mean %s?", near);
     else
         err_hint(&err, "regrow --help lists them.");
-    return fail(&c, &err);
+    return fail(&c, NULL, &err);
 }
 
 // A group that was named alone is told by its help, and is no success.

@@ -35,6 +35,23 @@ static bool parse_mirrors(struct cli *c, struct err *err)
     return true;
 }
 
+// Charts and the list of kinds would make something of any text.
+static bool check_kube_version(const char *v, struct err *err)
+{
+    const char *s = v && *v == 'v' ? v + 1 : v;
+    size_t numbers = 0;
+    for (; s && *s; numbers++) {
+        size_t n = strspn(s, "0123456789");
+        if (!n || n > 4 || (s[n] && s[n] != '.') || (s[n] && !s[n + 1]) || numbers == 3)
+            break;
+        s += n + (s[n] == '.');
+    }
+    if (!v || (!*s && numbers >= 2))
+        return true;
+    return err_set(err, ERR_USAGE,
+                   "--kube-version \"%.80s\": a version such as 1.34 or 1.34.2 is wanted", v);
+}
+
 static char *text_at(const json_t *v, const char *key)
 {
     return str_dup_or_null(json_dot_str(v, key));
@@ -129,7 +146,8 @@ static bool open_session(struct cli *c, bool use_cluster, struct session **out, 
 static bool load_root(struct cli *c, struct session *s, const char *root, struct err *err)
 {
     CLEANUP(str_freep) char *cache = cli_cache_dir(c);
-    if (!parse_mirrors(c, err) || !find_credentials(c, root, err))
+    if (!check_kube_version(c->o.kube_version, err) || !parse_mirrors(c, err) ||
+        !find_credentials(c, root, err))
         return false;
     if (!dir_make(cache, 0700, err)) {
         err_wrap(err, "cache");

@@ -83,9 +83,10 @@ void print_plan_doc(const struct planning *p)
     json_object_set_new(out, "applications", apps);
     json_object_set_new(out, "objects", objects);
     for (unsigned i = 0; i < p->d->apps.len; i++)
-        json_array_append_new(apps, app_doc(p, i));
+        if (planning_shows(p, i))
+            json_array_append_new(apps, app_doc(p, i));
     for (unsigned i = 0; i < p->d->objects.len; i++)
-        if (!p->d->objects.v[i].is_virtual)
+        if (!p->d->objects.v[i].is_virtual && p->chosen[i])
             json_array_append_new(objects, object_doc_of(p, i));
     print_doc(p->c, out);
 }
@@ -106,13 +107,15 @@ void print_plan_dot(const struct planning *p)
 {
     printf("digraph regrow {\n  rankdir=LR;\n  node [shape=box, fontsize=10];\n");
     for (size_t i = 0; i < p->g->nodes.len; i++) {
+        if (!p->chosen[i])
+            continue;
         printf("  n%zu [label=", i);
         dot_text(p->g->nodes.v[i].label);
         printf("];\n");
     }
     for (size_t i = 0; i < p->g->edges.len; i++) {
         const struct edge *e = &p->g->edges.v[i];
-        if (!e->is_dropped && e->why != WHY_START)
+        if (!e->is_dropped && e->why != WHY_START && p->chosen[e->from])
             printf("  n%u -> n%u [label=\"%s\"%s];\n", e->from, e->to, edge_why_name(e->why),
                    e->is_hard ? "" : ", style=dashed");
     }

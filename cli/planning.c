@@ -16,13 +16,49 @@ static bool is_step(const struct planning *p, unsigned node)
     return (k == NODE_OBJECT && !is_virtual(p, node)) || k == NODE_WEBHOOK || k == NODE_EXTERNAL;
 }
 
+static bool is_named(const struct planning *p, unsigned app)
+{
+    const struct application *a = p->d->apps.v[app];
+    const struct strv *names = &p->c->o.apps;
+    return !names->len || strv_has(names, a->name) || strv_has(names, a->tracking_name);
+}
+
+static void choose_nodes(struct planning *p)
+{
+    VEC(unsigned) todo = {0};
+    p->chosen = mem_alloc((p->g->nodes.len + 1) * sizeof(*p->chosen));
+    for (unsigned i = 0; i < p->g->nodes.len; i++) {
+        const struct node *n = &p->g->nodes.v[i];
+        bool own = n->kind == NODE_OBJECT || n->kind == NODE_APP_END || n->kind == NODE_APP_START;
+        p->chosen[i] = !p->c->o.apps.len || (own && is_named(p, n->app));
+        if (p->chosen[i])
+            *vec_push(&todo) = i;
+    }
+    while (p->c->o.apps.len && todo.len) {
+        const struct node *n = &p->g->nodes.v[todo.v[--todo.len]];
+        for (unsigned k = 0; k < n->n_out; k++) {
+            const struct edge *e = &p->g->edges.v[n->first_out + k];
+            if (e->is_dropped || p->chosen[e->to])
+                continue;
+            p->chosen[e->to] = true;
+            *vec_push(&todo) = e->to;
+        }
+    }
+    vec_clear(&todo);
+}
+
+bool planning_shows(const struct planning *p, unsigned app)
+{
+    return app == 0 || p->objects[app] || p->chosen[p->g->app_end[app]];
+}
+
 static void count_objects(struct planning *p)
 {
     p->objects = mem_alloc((p->d->apps.len + 1) * sizeof(*p->objects));
     p->crds = mem_alloc((p->d->apps.len + 1) * sizeof(*p->crds));
     for (size_t i = 0; i < p->d->objects.len; i++) {
         const struct object *o = &p->d->objects.v[i];
-        if (o->is_virtual)
+        if (o->is_virtual || !p->chosen[i])
             continue;
         p->objects[o->app]++;
         p->crds[o->app] += !strcmp(o->id.kind, "CustomResourceDefinition");
@@ -57,7 +93,7 @@ static void find_waits(struct planning *p)
     p->waits = mem_alloc((p->d->apps.len + 1) * sizeof(*p->waits));
     for (size_t i = 0; i < p->g->edges.len; i++) {
         const struct edge *e = &p->g->edges.v[i];
-        CLEANUP(str_freep) char *text = wait_of(p, e);
+        CLEANUP(str_freep) char *text = p->chosen[e->from] ? wait_of(p, e) : NULL;
         struct strv *list = &p->waits[p->g->nodes.v[e->from].app];
         if (text && !strv_has(list, text))
             strv_push(list, text);
@@ -88,7 +124,7 @@ static bool is_plumbing(const struct planning *p, unsigned node)
 static void find_chain(struct planning *p)
 {
     unsigned *path = NULL;
-    size_t n = graph_longest(p->g, &path);
+    size_t n = p->c->o.apps.len ? 0 : graph_longest(p->g, &path);
     for (size_t i = 0; i < n; i++)
         if (is_step(p, path[i]) && (p->c->o.verbose || wants_doc(p->c) || !is_plumbing(p, path[i])))
             strv_push_take(&p->chain, node_words(p->g, p->d, path[i]));
@@ -125,7 +161,7 @@ static void count_steps(struct planning *p)
                 steps[at] = steps[e->to];
         }
         steps[at] += is_step(p, at);
-        p->steps = steps[at] > p->steps ? steps[at] : p->steps;
+        p->steps = p->chosen[at] && steps[at] > p->steps ? steps[at] : p->steps;
     }
     free(order);
     free(steps);
@@ -133,6 +169,7 @@ static void count_steps(struct planning *p)
 
 void planning_fill(struct planning *p)
 {
+    choose_nodes(p);
     count_objects(p);
     find_waits(p);
     find_chain(p);
@@ -145,6 +182,7 @@ void planning_clear(struct planning *p)
     for (size_t i = 0; p->waits && i < p->d->apps.len; i++)
         strv_clear(&p->waits[i]);
     free(p->waits);
+    free(p->chosen);
     free(p->objects);
     free(p->crds);
     strv_clear(&p->chain);

@@ -13,6 +13,7 @@ struct planning {
     const struct desired *d;
     const struct graph *g;
     struct run *run;    // with a cluster; else NULL
+    bool *chosen;       // by --app: nodes of these applications, and what they depend on
     size_t *objects;    // real ones of each application
     size_t *crds;       // of these the definitions
     struct strv *waits; // of each application: what something of it waits for elsewhere
@@ -22,6 +23,7 @@ struct planning {
 };
 
 void planning_fill(struct planning *p);
+bool planning_shows(const struct planning *p, unsigned app); // is anything of it chosen?
 void planning_clear(struct planning *p);
 bool planning_has_changes(const struct planning *p);
 

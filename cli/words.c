@@ -152,13 +152,13 @@ const char *hint_of(enum err_kind kind)
     return (size_t)kind < ARRAY_LEN(hints) ? hints[kind] : NULL;
 }
 
-static char *advice_app(const struct application *a)
+const char *advice_unread(const struct application *a)
 {
     if (a->problem.hint)
-        return str_dup(a->problem.hint);
+        return a->problem.hint;
     bool elsewhere = a->problem.kind == ERR_UNAVAILABLE || a->problem.kind == ERR_TIMEOUT ||
                      a->problem.kind == ERR_DENIED;
-    return str_dup(elsewhere ? hint_of(a->problem.kind) : "Mend its source in Git.");
+    return elsewhere ? hint_of(a->problem.kind) : "Mend it in Git.";
 }
 
 char *and_again(const char *what, const char *again)
@@ -184,7 +184,7 @@ char *advice(const struct run *r, unsigned node)
     if (n->kind == NODE_WEBHOOK)
         return str_dup("the API server must be able to reach the webhook's URL");
     if (n->kind == NODE_APP_END && v.state == NODE_FAILED)
-        return advice_app(run_desired(r)->apps.v[n->app]);
+        return str_dup(advice_unread(run_desired(r)->apps.v[n->app]));
     return str_dup("");
 }
 

@@ -64,18 +64,23 @@ bool object_id_of(const json_t *doc, struct object_id *out, char **version, stru
     const char *kind = json_dot_str(doc, "kind");
     const char *name = json_dot_str(doc, "metadata.name");
     const json_t *ns = json_dot(doc, "metadata.namespace");
+    const json_t *named = json_dot(doc, "metadata.name");
     if (!json_is_object(doc))
         return err_set(err, ERR_INVALID, "not a Kubernetes object");
     if (str_is_empty(av))
         return err_set(err, ERR_INVALID, "apiVersion is not set");
     if (str_is_empty(kind))
         return err_set(err, ERR_INVALID, "kind is not set");
+    if (named && !json_is_null(named) && !json_is_string(named)) // "y" is true, 1e3 is a number
+        return err_set(err, ERR_INVALID, "%.80s: metadata.name is not text; put it in quotes",
+                       kind);
     if (str_is_empty(name))
         return err_set(err, ERR_INVALID, "%.80s has no metadata.name", kind);
     if (!is_segment(name))
         return err_set(err, ERR_INVALID, "%.80s has an impossible name", kind);
     if (ns && !json_is_null(ns) && !json_is_string(ns))
-        return err_set(err, ERR_INVALID, "%.80s %.80s: metadata.namespace is not text", kind, name);
+        return err_set(err, ERR_INVALID,
+                       "%.80s %.80s: metadata.namespace is not text; put it in quotes", kind, name);
     const char *n = json_string_value(ns);
     if (!str_is_empty(n) && !is_segment(n))
         return err_set(err, ERR_INVALID, "%.80s %.80s has an impossible namespace", kind, name);

@@ -65,15 +65,32 @@ static size_t lines_before(const struct yaml_chunk *c, size_t offset)
     return n;
 }
 
+// Is the line indented by a tab? It is the most frequent of all mistakes, and libyaml only says
+// that no token begins there.
+static bool has_tab(const struct yaml_chunk *c, size_t line)
+{
+    const char *at = c->text;
+    const char *end = c->text + c->len;
+    for (size_t i = 0; at && i < line; i++) {
+        at = memchr(at, '\n', (size_t)(end - at));
+        at = at ? at + 1 : NULL;
+    }
+    while (at && at < end && *at == ' ')
+        at++;
+    return at && at < end && *at == '\t';
+}
+
 static bool next(struct reader *r, yaml_event_t *e)
 {
     if (yaml_parser_parse(&r->parser, e))
         return true;
+    size_t line = r->parser.problem_mark.line;
+    bool tab = r->parser.error == YAML_SCANNER_ERROR && has_tab(r->c, line);
     CLEANUP(str_freep)
     char *what =
-        str_printf("%s%s%s", r->parser.problem ? r->parser.problem : "malformed",
+        str_printf("%s%s%s%s", tab ? "a tab cannot indent YAML: " : "",
+                   r->parser.problem ? r->parser.problem : "malformed",
                    r->parser.context ? ", " : "", r->parser.context ? r->parser.context : "");
-    size_t line = r->parser.problem_mark.line;
     if (r->parser.error == YAML_READER_ERROR) // it knows the byte only
         line = lines_before(r->c, r->parser.problem_offset);
     memset(e, 0, sizeof(*e));

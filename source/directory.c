@@ -7,6 +7,8 @@
 #include "source/render.h"
 
 #define MAX_MANIFEST_BYTES (16U << 20)
+#define STRICT_HINT                                                                                \
+    "Mend it; or take it as kubectl does, which drops a part of it: --allow-duplicate-keys."
 #define SKIP_MARK "+argocd:skip-file-rendering"
 
 static bool has_extension(const char *path)
@@ -97,6 +99,18 @@ static bool pass_over(struct render_job *j, const char *file, struct err *err)
     return true;
 }
 
+// Would kubectl take it?
+static bool is_only_stricter(const struct buf *b, const char *file)
+{
+    struct yaml_docs docs = {0};
+    struct yaml_opts o = {.name = file, .warn_only = true};
+    struct err err = {0};
+    bool ok = yaml_read(b->p, b->len, &o, &docs, &err);
+    err_clear(&err);
+    yaml_docs_clear(&docs);
+    return ok;
+}
+
 static bool add_file(struct render_job *j, const char *file, struct err *err)
 {
     struct buf b CLEANUP(buf_clear) = {0};
@@ -108,8 +122,11 @@ static bool add_file(struct render_job *j, const char *file, struct err *err)
     if (!b.len || memmem(b.p, b.len, SKIP_MARK, strlen(SKIP_MARK)))
         return true;
     struct yaml_opts o = {.name = file, .warn_only = j->ctx->o->allow_duplicate_keys};
-    if (!yaml_read(b.p, b.len, &o, &docs, err))
-        return !is_json && !looks_like_object(&b) && pass_over(j, file, err);
+    if (!yaml_read(b.p, b.len, &o, &docs, err)) {
+        if (!is_json && !looks_like_object(&b))
+            return pass_over(j, file, err);
+        return is_only_stricter(&b, file) && err_hint(err, STRICT_HINT);
+    }
     const struct yaml_doc *other = find_other(&docs);
     bool ok = true;
     if (is_json && docs.docs.len > 1) {

@@ -214,6 +214,8 @@ static void messages(void **s)
 {
     (void)s;
     check_message("a: 1\n---\n1: a\n\"1\": b\n", "x:4: key \"1\" is set twice");
+    check_message("a:\n\tb: 1\n", "x:2: a tab cannot indent YAML: found character that cannot "
+                                  "start any token, while scanning for the next token");
     check_message("a:\n  b: 1\n  b: 2\n", "x:3: key \"b\" is set twice");
     check_message("{\"a\":1}\n{\"b\":1,\n\"b\":2}", "x:3: a key is set twice in one map");
     check_message("{\"a\":1}\n{\"b\":1}\n---\n", "x:3: not JSON: line 1: invalid token");
