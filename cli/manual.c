@@ -5,8 +5,18 @@
 
 #include "cli/cli.h"
 
-#define COLUMNS 80
+#define MAX_COLUMNS 80
 #define OPTION_COLUMN 32
+#define NARROW_OPTION_COLUMN 10 // where there is no room beside
+
+// Of help: what a terminal has, and never more than 80, also in a pipe.
+static int columns_of(FILE *f)
+{
+    int rows;
+    int cols;
+    screen_size(f, &rows, &cols);
+    return cols && cols < MAX_COLUMNS ? cols : MAX_COLUMNS;
+}
 
 static const struct {
     int code;
@@ -43,17 +53,17 @@ void print_usage(FILE *f)
                "usage: regrow COMMAND [OPTION]... [ARGUMENT]...\n\n");
     print_commands(f, "");
     fprintf(f, "\n");
-    wrap(
-        f,
-        "ROOT is a folder, or URL[//path][?ref=REV], that holds Argo CD Applications. Where it may "
-        "be left out, REGROW_ROOT counts, or what the cluster was grown from last.",
-        0, 0, COLUMNS);
+    wrap(f,
+         "ROOT is a folder, a file, or URL[//path][?ref=REV], with Argo CD Applications. Where it "
+         "may "
+         "be left out, REGROW_ROOT counts, or what the cluster was grown from last.",
+         0, 0, columns_of(f));
     fprintf(f, "\n"
                "  regrow plan https://git.example.com/platform.git//apps?ref=main\n"
                "  regrow bootstrap https://git.example.com/platform.git//apps?ref=main\n"
                "  regrow why team-checkout\n\n");
     wrap(f, "regrow COMMAND --help shows options and examples, regrow man COMMAND the manual.", 0,
-         0, COLUMNS);
+         0, columns_of(f));
 }
 
 // What an option says of itself; the output formats depend on the command.
@@ -74,11 +84,12 @@ static void print_option(FILE *f, const struct option *o, const struct command *
     char *left =
         str_printf("  %s--%s%s%s", letter, o->name, o->arg ? " " : "", o->arg ? o->arg : "");
     CLEANUP(str_freep) char *help = help_of(o, cmd);
-    if (strlen(left) >= OPTION_COLUMN)
-        fprintf(f, "%s\n%*s", left, OPTION_COLUMN, "");
+    int column = columns_of(f) < 72 ? NARROW_OPTION_COLUMN : OPTION_COLUMN;
+    if (strlen(left) >= (size_t)column)
+        fprintf(f, "%s\n%*s", left, column, "");
     else
-        fprintf(f, "%-*s", OPTION_COLUMN, left);
-    wrap(f, help, OPTION_COLUMN, OPTION_COLUMN, COLUMNS);
+        fprintf(f, "%-*s", column, left);
+    wrap(f, help, column, column, columns_of(f));
 }
 
 static const char *const groups[] = {[GROUP_OWN] = "options",
@@ -106,7 +117,7 @@ static void print_group_help(FILE *f, const struct command *cmd)
 {
     fprintf(f, "regrow %s: %s\n\nusage: regrow %s COMMAND [OPTION]... [ARGUMENT]...\n\n", cmd->name,
             cmd->summary, cmd->name);
-    wrap(f, cmd->about, 0, 0, COLUMNS);
+    wrap(f, cmd->about, 0, 0, columns_of(f));
     fprintf(f, "\ncommands:\n");
     print_commands(f, cmd->name);
     fprintf(f, "\nregrow %s COMMAND --help shows options and examples.\n\nexamples:\n%s", cmd->name,
@@ -123,7 +134,7 @@ void print_help(FILE *f, const struct command *cmd)
             cmd->name, *cmd->args ? " " : "", cmd->args);
     if (*cmd->about) {
         fprintf(f, "\n");
-        wrap(f, cmd->about, 0, 0, COLUMNS);
+        wrap(f, cmd->about, 0, 0, columns_of(f));
     }
     for (size_t g = 0; g < ARRAY_LEN(groups); g++)
         print_group(f, cmd, (enum opt_group)g);
@@ -131,7 +142,7 @@ void print_help(FILE *f, const struct command *cmd)
     wrap(f,
          "Every option can also be set in the environment, as REGROW_KUBE_VERSION for "
          "--kube-version, or in the configuration file. The command line wins.",
-         0, 0, COLUMNS);
+         0, 0, columns_of(f));
     fprintf(f, "\nexamples:\n%s", cmd->examples);
 }
 

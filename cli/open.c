@@ -189,7 +189,7 @@ static const char *given_root(const struct cli *c, size_t at)
 static bool no_root(const struct cli *c, const struct session *s, struct err *err)
 {
     if (!s->kube) {
-        err_set(err, ERR_USAGE, "ROOT is missing: a folder, or URL[//path][?ref=REV]");
+        err_set(err, ERR_USAGE, "ROOT is missing: a folder, a file, or URL[//path][?ref=REV]");
         return err_hint(err, "With --use-cluster it is what the cluster was grown from last.");
     }
     err_set(err, ERR_USAGE, "ROOT is missing, and cluster %s does not remember any",

@@ -4,7 +4,8 @@
 #
 # Real GitOps repositories, as they are, without a network: each is planned, what cannot be read is
 # unknown with a reason this file knows, and every folder that kustomize or helm can render comes
-# out of regrow as the same objects. What comes out is the table of docs/compatibility.md.
+# out of regrow as the same objects. What comes out is the table of docs/compatibility.md. Last, our
+# own apps/ with the charts its vendors publish.
 #
 # WRITE=1 writes the table instead of comparing it.
 set -euo pipefail
@@ -231,7 +232,6 @@ sees_differences() {
 # ---- the first command of somebody new: the repository's top ----
 first_contact() {
   local out
-  githttp_start
   git_publish "$SCRATCH/gitops-bridge-control-plane" bridge >/dev/null
   out=$("$REGROW" plan "$HTTP_URL/git/bridge.git?ref=main")
   like "$out" "ROOT may be meant to be $HTTP_URL/git/bridge.git//root\?ref=main, " 'the top of a repository: where its Applications are'
@@ -241,6 +241,53 @@ first_contact() {
   like "$("$REGROW" plan "$SCRATCH/flux2-kustomize-helm-example/clusters/staging")" \
     'objects for Flux .*does not read' 'what Flux would read is not passed over in silence'
 }
+
+# ---- our own: apps/ with the real charts, without a cluster ----
+real_chart() { # FOLDER VERSION: as its project publishes it; what is off by default stays away
+  local d=$SCRATCH/charts/${1##*/}
+  mkdir -p "$SCRATCH/charts" "$SCRATCH/published"
+  cp -R "$REGROW_SHARED/upstream/$1" "$d"
+  chmod -R u+w "$d"
+  rm -f "$d/Chart.lock"
+  sed -i '/^dependencies:/,/^[a-z]/{/^dependencies:/d;/^[ -]/d}' "$d/Chart.yaml"
+  helm package --version "$2" "$d" -d "$SCRATCH/published" >/dev/null
+}
+
+platform() {
+  local mirrors d=$SCRATCH/platform out
+  clone platform https://git.example.com/platform.git none
+  cp -R "$ROOT/apps" "$d/"
+  real_chart cert-manager/deploy/charts/cert-manager "$(version_in cert-manager)"
+  real_chart external-secrets/deploy/charts/external-secrets "$(version_in external-secrets)"
+  real_chart traefik/traefik "$(version_in traefik)"
+  helm repo index "$SCRATCH/published"
+  cp -R "$REGROW_SHARED/upstream/gateway-api" "$SCRATCH/gateway-api"
+  git_publish "$SCRATCH/gateway-api" gateway-api >/dev/null
+  git_tag gateway-api "$(version_in gateway-api)"
+  mirrors=(--mirror "https://charts.jetstack.io=$SCRATCH/published"
+    --mirror "https://charts.external-secrets.io=$SCRATCH/published"
+    --mirror "https://traefik.github.io/charts=$SCRATCH/published"
+    --mirror "https://github.com/kubernetes-sigs/gateway-api=$HTTP_URL/git/gateway-api.git")
+  check 'apps/ can be planned, all of it' "$REGROW" plan "${mirrors[@]}" "$d/apps"
+  out=$("$REGROW" plan -o json "${mirrors[@]}" "$d/apps")
+  is "$(jq -r '[.applications[] | select(.state != "known" or (.name != "apps" and .objects == 0)) | .name] | join(" ")' <<<"$out")" '' \
+    'every application is read, and holds something'
+  is "$(jq -r '.warnings | length' <<<"$out")" 0 'without a warning'
+  like "$(jq -r '.applications[] | select(.name == "issuers") | .waitsFor[]' <<<"$out")" 'webhook.cert-manager.io' \
+    'issuers wait for the webhook that judges them'
+  like "$(jq -r '.longestChain | join(" ")' <<<"$out")" 'cert-manager-webhook .*ClusterIssuer platform .*Gateway traefik/edge .*HTTPRoute' \
+    'the longest chain leads from the webhook to the routes'
+  is "$("$REGROW" plan -o json "${mirrors[@]}" --app issuers "$d/apps" | jq -r '[.applications[].name] | join(" ")')" \
+    'apps cert-manager issuers' '--app: one application and what it depends on'
+  refuse 'an application that is not there' 4 "$REGROW" plan "${mirrors[@]}" --app issuer "$d/apps"
+  refuse 'a version that is none' 2 "$REGROW" plan --kube-version newest "$d/apps"
+  # What a forker reads: every chart pinned to one version, every workload with requests.
+  is "$(grep -rhE 'targetRevision: .*[*^~<>x]|targetRevision: (HEAD|latest)' "$ROOT/apps" || true)" '' 'every chart is pinned'
+  is "$("$REGROW" render -o json "${mirrors[@]}" "$d/apps" | jq -r '.items[] | select(.kind == "Deployment") |
+    .spec.template.spec.containers[] | select(.resources.requests == null) | .name')" '' 'every container requests what it needs'
+}
+
+version_in() { sed -n 's/^ *targetRevision: //p' "$ROOT/apps/$1.yaml" | head -1; }
 
 # ---- the table ----
 table() {
@@ -260,10 +307,12 @@ clone onedr0p-home-ops https://github.com/onedr0p/home-ops
 make_homelab
 make_bridge
 for platform in "$REPOS"/kubefirst-gitops-template/tree/*/; do make_kubefirst "$(basename "$platform")"; done
+githttp_start
 run_case 'comparison' sees_differences
 run_case 'plans' plans
 run_case 'folders' same
 run_case 'first contact' first_contact
+run_case 'platform' platform
 [[ -z ${CASE:-} ]] || exit 0
 table >"$SCRATCH/compatibility.md"
 if [[ ${WRITE:-} == 1 ]]; then cp "$SCRATCH/compatibility.md" "$TABLE"; fi
