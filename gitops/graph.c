@@ -199,6 +199,7 @@ static void index_object(struct builder *b, unsigned object, const json_t *doc)
              !strcmp(kind, "NetworkPolicy"))
         index_push(b->policies, o->id.namespace ? o->id.namespace : "", object);
     index_labels(b, object, doc);
+    knots_collect(b, object, doc);
 }
 
 // A hook of several phases is told apart by them.
@@ -331,6 +332,7 @@ static void builder_clear(struct builder *b)
     for (size_t i = 0; i < b->services.len; i++)
         json_decref(b->services.v[i].labels);
     vec_clear(&b->services);
+    vec_clear(&b->balanced);
     json_t *all[] = {b->crds,      b->apiservices, b->producers,      b->bindings,
                      b->policies,  b->selectors,   b->ns_labels,      b->roles,
                      b->externals, b->admission,   b->policy_bindings};
@@ -361,6 +363,10 @@ bool graph_build(const struct desired *d, const struct graph_live *live, const s
         gate_edges(&b);
         sort_edges(g);
         graph_index(g);
+        if (knots_untie(&b)) {
+            sort_edges(g);
+            graph_index(g);
+        }
         ok = cycles_resolve(&b, err);
     }
     if (ok) {

@@ -41,7 +41,7 @@ enum edge_why {
     WHY_DEPENDS_ON,       // config.kubernetes.io/depends-on, regrow.dev/depends-on
     WHY_WAVE,             // sync wave
     WHY_PHASE,            // PreSync, Sync, PostSync
-    WHY_PROJECT,          // application -> its AppProject
+    WHY_PROJECT,          // application -> its AppProject (soft)
     WHY_PARENT,           // child application -> earlier waves of its parent
     WHY_MEMBER,           // barrier or application end -> its members
     WHY_START,            // object -> start of its application
@@ -57,6 +57,7 @@ enum edge_why {
     WHY_POLICY_PARAM,     // object -> parameters of a policy that judges it
     WHY_AGGREGATE,        // aggregated ClusterRole -> the roles it selects
     WHY_CONFIG_BACKEND,   // webhook configuration -> the Deployment behind its Service (soft)
+    WHY_UNJUDGED,         // webhook configuration -> what it would judge before it answers (soft)
     WHY_ARGO_OBJECT,      // Application object -> the content it stands for
 };
 

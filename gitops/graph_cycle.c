@@ -15,11 +15,13 @@ static int yield_rank(const struct edge *e)
 {
     switch (e->why) {
     case WHY_NAMESPACE_POLICY:
+    case WHY_PROJECT:
         return 0;
     case WHY_TARGET:
     case WHY_METRICS:
         return 1;
     case WHY_CONFIG_BACKEND:
+    case WHY_UNJUDGED:
     case WHY_AGGREGATE:
         return 2;
     case WHY_RBAC:

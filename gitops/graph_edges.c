@@ -22,6 +22,7 @@ static bool is_given_namespace(const char *ns)
            !strcmp(ns, "kube-node-lease");
 }
 
+// What may turn out to belong to the cluster waits for no namespace that nobody makes.
 static void namespace_edge(struct builder *b, unsigned object)
 {
     const char *ns = b->d->objects.v[object].id.namespace;
@@ -31,7 +32,7 @@ static void namespace_edge(struct builder *b, unsigned object)
     struct object_id id = {(char *)"", (char *)"Namespace", NULL, (char *)ns};
     if (to >= 0)
         edge_add(b, object, (unsigned)to, NEED_APPLIED, WHY_NAMESPACE, true, NULL);
-    else if (!exists_live(b, &id))
+    else if (!exists_live(b, &id) && !b->d->objects.v[object].is_scope_guessed)
         edge_add(b, object, external_node(b, &id), NEED_READY, WHY_NAMESPACE, true, NULL);
 }
 

@@ -232,15 +232,33 @@ static bool judges_pods(const struct builder *b, const struct hook *h, const str
     return judges(h, k, pod, namespace_labels(b, o->id.namespace), "CREATE");
 }
 
-static void judge(struct builder *b, const struct hook *h, unsigned object, const json_t *doc)
+enum judged { JUDGED_NOT, JUDGED_ITSELF, JUDGED_PODS };
+
+static enum judged judge(const struct builder *b, const struct hook *h, unsigned object,
+                         const json_t *doc)
 {
     const struct object *o = &b->d->objects.v[object];
     const struct kind_info *k = kinds_find(b->d->kinds, o->id.group, o->version, o->id.kind);
     const json_t *labels = namespace_labels(b, o->id.namespace);
     if (k && (judges(h, k, doc, labels, "CREATE") || judges(h, k, doc, labels, "UPDATE")))
-        edge_add(b, object, h->gate, h->need, h->why, h->is_hard, NULL);
-    else if (judges_pods(b, h, o, doc))
-        edge_add(b, object, h->gate, h->need, h->why_pods, h->is_hard, "its pods");
+        return JUDGED_ITSELF;
+    return judges_pods(b, h, o, doc) ? JUDGED_PODS : JUDGED_NOT;
+}
+
+// What is judged waits for the gate. What the gate itself needs is never held back by it: it comes
+// before the configuration, as long as nothing else is in the way.
+static void judged_edge(struct builder *b, const struct hook *h, unsigned object,
+                        enum judged judged, bool is_needed)
+{
+    int config = b->g->nodes.v[h->gate].config;
+    bool pods = judged == JUDGED_PODS;
+    if (!is_needed)
+        edge_add(b, object, h->gate, h->need, pods ? h->why_pods : h->why, h->is_hard,
+                 pods ? "its pods" : NULL);
+    else if (h->is_hard && h->gate >= b->d->objects.len && config >= 0 &&
+             (unsigned)config != object)
+        edge_add(b, (unsigned)config, object, pods ? NEED_READY : NEED_APPLIED, WHY_UNJUDGED, false,
+                 pods ? "its pods" : NULL);
 }
 
 // By its kind alone: could the webhook judge this object, or its pods?
@@ -286,11 +304,13 @@ void gate_edges(struct builder *b)
         size_t before = g->edges.len;
         for (unsigned i = 0; i < b->d->objects.len; i++) {
             const struct object *o = &b->d->objects.v[i];
-            if (needed[i] || o->is_virtual || !may_judge(b, &b->hooks.v[h], o))
+            if (o->is_virtual || !may_judge(b, &b->hooks.v[h], o))
                 continue;
             if (!docs[i])
                 docs[i] = selected_part(o);
-            judge(b, &b->hooks.v[h], i, docs[i]);
+            enum judged judged = judge(b, &b->hooks.v[h], i, docs[i]);
+            if (judged)
+                judged_edge(b, &b->hooks.v[h], i, judged, needed[i]);
         }
         adjacency_add(&adj, g, before);
     }

@@ -7,6 +7,7 @@
 //   graph_order.c  applications, phases, waves, depends-on
 //   graph_gates.c  webhooks and what they judge
 //   graph_policies.c  admission policies: their parameters, their mutations
+//   graph_knots.c  what cannot be healthy before that which waits for it
 //   graph_cycle.c  cycles: what gives way, what is an error; depth and weight
 //   graph_text.c   sentences and names
 #ifndef GITOPS_GRAPH_INT_H
@@ -44,6 +45,7 @@ struct builder {
     VEC(struct workload) workloads;
     VEC(struct hook) hooks;
     VEC(struct service) services;
+    VEC(unsigned) balanced; // Services of type LoadBalancer
     // Object indices by name; see graph.c for the keys.
     json_t *crds, *apiservices, *producers, *bindings, *policies, *selectors, *ns_labels;
     json_t *roles;                       // object index -> labels of a ClusterRole, for aggregation
@@ -72,6 +74,8 @@ void gates_collect_live(struct builder *b);
 void policies_collect(struct builder *b, unsigned object, const json_t *doc);
 void policies_to_hooks(struct builder *b);
 void gate_edges(struct builder *b);
+void knots_collect(struct builder *b, unsigned object, const json_t *doc);
+bool knots_untie(struct builder *b); // needs the index; true when edges were added
 bool cycles_resolve(struct builder *b, struct err *err);
 const char *phase_name(enum phase p);
 void graph_index(struct graph *g); // first_out/n_out, in, first_in/n_in

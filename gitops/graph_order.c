@@ -175,14 +175,17 @@ static bool app_depends_on(struct builder *b, unsigned app, struct err *err)
     return true;
 }
 
+// Nobody but whoever reads the repository asks for the project, so this is only good order: a wave
+// may put the project after its user. It stands where Argo CD runs, wherever the application does.
 static void project_edge(struct builder *b, unsigned app)
 {
     const struct application *a = b->d->apps.v[app];
-    struct object_id id = {(char *)"argoproj.io", (char *)"AppProject", a->namespace, a->project};
+    struct object_id id = {(char *)"argoproj.io", (char *)"AppProject", (char *)"argocd",
+                           a->project};
     const struct object *o = desired_find(b->d, &id);
     if (o)
         edge_add(b, b->g->app_start[app], (unsigned)(o - b->d->objects.v), NEED_APPLIED,
-                 WHY_PROJECT, true, "spec.project");
+                 WHY_PROJECT, false, "spec.project");
 }
 
 // The phases of one hook run one after another even where waves and phases do not count: they are

@@ -34,6 +34,7 @@ static const struct {
     [WHY_POLICY_PARAM] = {"policy-parameter", "the parameters of a policy"},
     [WHY_AGGREGATE] = {"aggregate", "a role it gathers"},
     [WHY_CONFIG_BACKEND] = {"config-backend", "what answers its calls"},
+    [WHY_UNJUDGED] = {"unjudged", "it must be written before it is judged"},
     [WHY_ARGO_OBJECT] = {"application", "its content"},
 };
 
