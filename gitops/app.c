@@ -324,6 +324,19 @@ bool application_parse(json_t *doc, const struct origin *where, struct applicati
     return true;
 }
 
+void application_mark(const struct application *a, json_t *doc, const struct object *o)
+{
+    if (!strcmp(o->id.kind, "CustomResourceDefinition")) {
+        json_set_annotation(doc, OWNER_ANNOTATION, a->tracking_name);
+        return;
+    }
+    const char *ns = o->id.namespace ? o->id.namespace : a->dest_namespace ? a->dest_namespace : "";
+    CLEANUP(str_freep)
+    char *id =
+        str_printf("%s:%s/%s:%s/%s", a->tracking_name, o->id.group, o->id.kind, ns, o->id.name);
+    json_set_annotation(doc, TRACKING_ANNOTATION, id);
+}
+
 bool application_takes_along(const struct application *a)
 {
     return a->prune && !a->is_preserved && !a->delete_never;

@@ -72,6 +72,8 @@ struct application *application_new_unknown(const char *name, const char *ns);
 void application_free(struct application *a);
 CLEANUP_FN(struct application, application_free, application_freep);
 
+// Marks an object as the application's. Argo CD marks no definition: it has a mark of its own.
+void application_mark(const struct application *a, json_t *doc, const struct object *o);
 // Do its objects go when it leaves Git?
 bool application_takes_along(const struct application *a);
 // Is `doc` an Application, ApplicationSet, AppProject of argoproj.io?

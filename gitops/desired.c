@@ -151,12 +151,8 @@ static bool settle_shared(struct desired *d, bool *any, struct err *err)
     return ok;
 }
 
-bool desired_finish(struct desired *d, struct err *err)
+void desired_reindex(struct desired *d)
 {
-    bool any = false;
-    bool ok = settle_shared(d, &any, err);
-    if (any)
-        drop_cleared(d);
     struct entry *e = sorted(d);
     free(d->index);
     d->index_len = d->objects.len;
@@ -164,6 +160,15 @@ bool desired_finish(struct desired *d, struct err *err)
     for (size_t i = 0; i < d->index_len; i++)
         d->index[i] = e[i].at;
     free(e);
+}
+
+bool desired_finish(struct desired *d, struct err *err)
+{
+    bool any = false;
+    bool ok = settle_shared(d, &any, err);
+    if (any)
+        drop_cleared(d);
+    desired_reindex(d);
     return ok;
 }
 

@@ -35,6 +35,8 @@ void desired_add_object_take(struct desired *d, struct object *o);
 // Builds the index. One object of two applications belongs to the first when both say the same (a
 // warning); else it is INVALID, naming both places.
 MUST_CHECK bool desired_finish(struct desired *d, struct err *err);
+// Builds the index again: an object has another identity now.
+void desired_reindex(struct desired *d);
 // The object of that identity, or NULL; after desired_finish only. Borrowed. Of a hook that runs in
 // several phases the first.
 struct object *desired_find(const struct desired *d, const struct object_id *id);

@@ -22,7 +22,13 @@ static bool is_given_namespace(const char *ns)
            !strcmp(ns, "kube-node-lease");
 }
 
-// What may turn out to belong to the cluster waits for no namespace that nobody makes.
+// What may turn out to be of the cluster, and is in a namespace only because its application is.
+static bool may_be_of_cluster(const struct builder *b, const struct object *o)
+{
+    const char *own = b->d->apps.v[o->app]->dest_namespace;
+    return o->is_scope_guessed && str_eq(o->id.namespace, own ? own : "default");
+}
+
 static void namespace_edge(struct builder *b, unsigned object)
 {
     const char *ns = b->d->objects.v[object].id.namespace;
@@ -32,7 +38,7 @@ static void namespace_edge(struct builder *b, unsigned object)
     struct object_id id = {(char *)"", (char *)"Namespace", NULL, (char *)ns};
     if (to >= 0)
         edge_add(b, object, (unsigned)to, NEED_APPLIED, WHY_NAMESPACE, true, NULL);
-    else if (!exists_live(b, &id) && !b->d->objects.v[object].is_scope_guessed)
+    else if (!exists_live(b, &id) && !may_be_of_cluster(b, &b->d->objects.v[object]))
         edge_add(b, object, external_node(b, &id), NEED_READY, WHY_NAMESPACE, true, NULL);
 }
 

@@ -51,9 +51,10 @@ struct object {
     int wave;
     unsigned options; // SYNC_* of its own and its application's
     bool is_namespaced;
-    bool is_scope_guessed; // its kind was not known: taken for namespaced, as Argo CD does
-    bool is_made;          // a Namespace made for an application, written nowhere: never pruned
-    bool is_bare;          // and nothing is asked of it but to be there
+    bool is_scope_guessed;      // its kind was not known: taken for namespaced, as Argo CD does
+    bool is_denied_for_cluster; // such a one that its project forbids if it is of the cluster
+    bool is_made;    // a Namespace made for an application, written nowhere: never pruned
+    bool is_bare;    // and nothing is asked of it but to be there
     bool is_virtual; // Argo CD or Flux kind that this cluster does not serve: read, never sent
     char *body;      // canonical JSON as sent
     size_t body_len;

@@ -10,6 +10,7 @@
 //   execute.c    run_execute: the queue, the window, the end
 //   send.c       one object's way to the server: apply, what each answer leads to
 //   leave.c      fields that are left to others, or that no schema has
+//   scope.c      kinds that turn out to be of the cluster
 //   shared.c     objects of applications that are not of this root
 //   recreate.c   ways of more than one request: replace, recreate, wait for a deletion
 //   adopt.c      objects that were made without server-side apply become ours
@@ -237,6 +238,9 @@ void rediscover(struct run *r); // asynchronously, not too often
 bool leave_to_others(struct run *r, unsigned node, const struct kube_reply *reply);
 bool may_force(const struct run *r, unsigned node); // --force-conflicts, for this object, now
 void left_out_body(const struct run *r, unsigned node, json_t *doc); // takes those fields out
+
+// ---- scope.c ----
+bool scope_settle(struct run *r, unsigned node); // false: it has failed
 
 // ---- shared.c ----
 void shared_check(struct run *r);

@@ -357,6 +357,8 @@ void send_object(struct run *r, unsigned node)
         state_fail(r, node, w->problem.kind, w->problem.msg);
         return;
     }
+    if (!scope_settle(r, node))
+        return;
     CLEANUP(str_freep) char *path = send_path(r, o);
     if (!path) {
         CLEANUP(str_freep) char *why = unserved_text(r, o);

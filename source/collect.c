@@ -56,7 +56,7 @@ static void settle_namespace(const struct application *a, const struct kind_info
 {
     json_t *meta = json_object_get(doc, "metadata");
     o->is_namespaced = !k || k->is_namespaced;
-    o->is_scope_guessed = !k && !o->id.namespace;
+    o->is_scope_guessed = !k;
     if (!o->is_namespaced) {
         json_object_del(meta, "namespace");
         str_set(&o->id.namespace, NULL);
@@ -64,21 +64,6 @@ static void settle_namespace(const struct application *a, const struct kind_info
         o->id.namespace = str_dup(default_namespace(a));
         json_object_set_new(meta, "namespace", json_string(o->id.namespace));
     }
-}
-
-// Whose it is. Argo CD marks no definition, and no Namespace that it only made: it would prune them
-// as soon as it finds them in no source.
-static void mark(const struct application *a, json_t *doc, const struct object *o)
-{
-    if (!strcmp(o->id.kind, "CustomResourceDefinition")) {
-        json_set_annotation(doc, OWNER_ANNOTATION, a->tracking_name);
-        return;
-    }
-    const char *ns = o->id.namespace ? o->id.namespace : a->dest_namespace ? a->dest_namespace : "";
-    CLEANUP(str_freep)
-    char *id =
-        str_printf("%s:%s/%s:%s/%s", a->tracking_name, o->id.group, o->id.kind, ns, o->id.name);
-    json_set_annotation(doc, TRACKING_ANNOTATION, id);
 }
 
 // ---- one object ----
@@ -178,7 +163,7 @@ static bool add_phase(struct yield *y, json_t *doc, const struct origin *where,
         str_set(&y->global_projects, json_dot_str(doc, "data.globalProjects"));
     settle_namespace(a, kinds_find(d->kinds, o.id.group, NULL, o.id.kind), doc, &o);
     if (!o.is_virtual && !o.is_made)
-        mark(a, doc, &o);
+        application_mark(a, doc, &o);
     object_set_body(&o, doc);
     add_object(y, &o);
     return true;
@@ -472,7 +457,7 @@ void collect_finish(struct loading *l)
         const struct application *a = d->apps.v[o->app];
         CLEANUP(json_freep) json_t *doc = object_doc(o);
         settle_namespace(a, k, doc, o);
-        mark(a, doc, o);
+        application_mark(a, doc, o);
         object_set_body(o, doc);
     }
 }

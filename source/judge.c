@@ -93,7 +93,19 @@ bool judge_app(struct loading *l, const struct application *a, struct err *err)
            (find_project(l, a->project, &project, err) && project_permits_app(project, a, &c, err));
 }
 
-bool judge_objects(struct loading *l, const struct application *a, const struct object *o, size_t n,
+// Nobody knows yet whether it is of a namespace or of the cluster: that is judged when it is known.
+static void judge_for_cluster(const json_t *project, const struct application *a,
+                              const struct cluster_ref *c, struct object *o)
+{
+    struct object of_cluster = *o;
+    struct err err = {0};
+    of_cluster.is_namespaced = false;
+    of_cluster.id.namespace = NULL;
+    o->is_denied_for_cluster = !project_permits_object(project, a, c, &of_cluster, &err);
+    err_clear(&err);
+}
+
+bool judge_objects(struct loading *l, const struct application *a, struct object *o, size_t n,
                    struct err *err)
 {
     const json_t *project = NULL;
@@ -107,6 +119,8 @@ bool judge_objects(struct loading *l, const struct application *a, const struct 
             CLEANUP(str_freep) char *place = origin_text(&o[i].origin);
             return err_wrap(err, "%s", place);
         }
+        if (o[i].is_scope_guessed)
+            judge_for_cluster(project, a, &c, &o[i]);
     }
     return true;
 }

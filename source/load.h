@@ -119,7 +119,7 @@ void suggest_flux(struct desired *d); // warns that what Flux's objects name is 
 bool is_other_cluster(const struct loading *l, const struct application *a);
 struct cluster_ref cluster_of(const struct loading *l, const struct application *a);
 bool judge_app(struct loading *l, const struct application *a, struct err *err);
-bool judge_objects(struct loading *l, const struct application *a, const struct object *o, size_t n,
+bool judge_objects(struct loading *l, const struct application *a, struct object *o, size_t n,
                    struct err *err);
 void projects_changed(struct loading *l);
 

@@ -46,6 +46,7 @@ static void add_app(struct desired *d, const char *name, const json_t *c)
     a->parent = parent ? desired_find_app(d, parent) : d->apps.len ? 0 : -1;
     a->wave = (int)json_dot_int(c, "wave", 0);
     a->set_name = str_dup_or_null(json_dot_str(c, "set"));
+    a->dest_namespace = str_dup_or_null(json_dot_str(c, "namespace"));
     if (json_dot_str(c, "project"))
         str_set(&a->project, json_dot_str(c, "project"));
     a->origin = (struct origin){.repo = str_dup("r"), .file = str_printf("apps/%s.yaml", name)};
