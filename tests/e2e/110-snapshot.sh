@@ -8,6 +8,8 @@
 set -euo pipefail
 . "$(dirname "$0")/../lib/env.sh"
 . "$LIB/s3.sh"
+. "$LIB/githttp.sh"
+. "$LIB/charts.sh"
 
 SHAPE=$ROOT/tests/cli/shape
 WRITE=$BUILD/tests/snapshot/tool_write
@@ -322,6 +324,16 @@ killed() {
     admin key revoke "w$i" >again 2>&1 || bad+=" $i: $(<again)"
   done
   is "$bad" '' 'key add and revoke, killed 24 times: the same command ends it'
+  bad=''
+  for i in 2 3 4 5; do
+    kill_at "$(moment "$ms")" key rotate "${by[@]}" --recipient "$ANN" --recipient "$BEN"
+    is=$(admin key rotate --recipient "$ANN" --recipient "$BEN" -o json 2>&1 | jq .epoch)
+    [[ $is == "$i" ]] || bad+=" epoch $is, not $i"
+    admin key add --role writer --chain prod --out "e$i.key" --label "e$i" >again 2>&1 || bad+=" $i: $(<again)"
+    "$WRITE" "$REGROW_REPO" "e$i.key" 2 2 "$i" >again 2>&1 || bad+=" $i: $(<again)"
+  done
+  is "$bad" '' 'key rotate, killed 4 times: one epoch each'
+  check 'with all of them it is whole' snap verify -i ann.id
   is "$(ls ./*.new 2>/dev/null)" '' 'nothing is left behind'
   is "$(snap key list -o json | jq '[.keys[] | select(.label | startswith("w1")) | .label] | sort | unique | length')" 4 'each key once'
   is "$(snap key list -o json | jq '[.keys[].label | select(test("^w[0-9]"))] | length')" 12 'and no other'
@@ -349,6 +361,27 @@ s3() {
   refuse 'a store that does not answer' 7 snap list
 }
 
+# In a registry there is no atomic create: names carry hashes, and prune wants to be alone.
+oci() {
+  REGISTRY_STORAGE_DELETE_ENABLED=true oci_start
+  NAME=oci
+  make_repo "oci://$OCI_HOST/backup/prod" oci
+  is "$(snap key trust -o json | jq .checked)" true 'a repository in a registry'
+  admin key add --role writer --chain prod --out oci.key >/dev/null
+  admin key add --role pruner --out oci.pruner >/dev/null
+  for i in 1 2 3; do "$WRITE" "$REGROW_REPO" oci.key 3 3 "$i" >/dev/null; done
+  is "$(states)" '["3 good","2 good","1 good"]' 'snapshots in it'
+  check 'are whole' snap verify -i ann.id
+  sleep 2 # what it knows of ages is the writers' word, in seconds
+  snap forget --keep-last 1 --keep-within 1ms --min-good 1 --key oci.pruner >/dev/null
+  is "$(live)" '[3]' 'are forgotten'
+  refuse 'and not deleted while others may write' 2 snap prune --key oci.pruner --grace 1ms
+  sleep 2
+  is "$(snap prune --exclusive --grace 1ms --key oci.pruner -o json | jq -c .deleted)" '[1,2]' 'until that is ruled out'
+  check 'what stays is whole' snap verify -i ann.id
+  oci_stop
+}
+
 run_case made made
 run_case denied denied
 run_case asked asked
@@ -358,3 +391,4 @@ run_case damaged damaged
 run_case forgotten forgotten
 run_case killed killed
 run_case s3 s3
+run_case oci oci
