@@ -80,8 +80,79 @@ static bool check_source(const struct application *a, const struct app_source *s
     return true;
 }
 
+// Fields of a source and its blocks, each with its type: text, bool, list, map, number. What is not
+// among them would be dropped by Argo CD's definition, or is newer than this list.
+static const struct fields {
+    const char *block, *fields;
+} source_fields[] =
+    {
+        {"",
+         " repoURL:t path:t targetRevision:t chart:t ref:t name:t tagPrefix:t helm:m kustomize:m "
+         "directory:m plugin:m "},
+        {"directory", " recurse:b include:t exclude:t jsonnet:m disableExtensionFilter:b "},
+        {"helm",
+         " valueFiles:l parameters:l releaseName:t values:t fileParameters:l version:t "
+         "passCredentials:b ignoreMissingValueFiles:b skipCrds:b valuesObject:m namespace:t "
+         "kubeVersion:t apiVersions:l skipTests:b skipSchemaValidation:b "},
+        {"kustomize",
+         " namePrefix:t nameSuffix:t images:l commonLabels:m version:t "
+         "commonAnnotations:m forceCommonLabels:b forceCommonAnnotations:b namespace:t "
+         "commonAnnotationsEnvsubst:b replicas:l patches:l components:l "
+         "ignoreMissingComponents:b labelWithoutSelector:b kubeVersion:t apiVersions:l "
+         "labelIncludeTemplates:b "},
+},
+  spec_fields[] = {
+      {"spec", " project:t source:m sources:l destination:m syncPolicy:m ignoreDifferences:l "},
+      {"spec.destination", " server:t name:t namespace:t "},
+      {"spec.syncPolicy", " automated:m syncOptions:l managedNamespaceMetadata:m "},
+      {"spec.syncPolicy.automated", " prune:b selfHeal:b allowEmpty:b enabled:b "},
+      {"spec.syncPolicy.managedNamespaceMetadata", " labels:m annotations:m "},
+};
+
+// The type's letter; 0: there is no such field.
+static char type_of(const char *fields, const char *key)
+{
+    CLEANUP(str_freep) char *word = str_printf(" %s:", key);
+    const char *at = strstr(fields, word);
+    return at ? at[strlen(word)] : 0;
+}
+
+// The API server would have refused it: in Git it would be taken for absent.
+static bool has_type(const json_t *v, char type, const char **wanted)
+{
+    static const struct {
+        char type;
+        const char *words;
+    } types[] = {
+        {'t', "text; put it in quotes"}, {'b', "true or false"}, {'l', "a list"}, {'m', "a map"}};
+    for (size_t i = 0; i < ARRAY_LEN(types); i++)
+        if (types[i].type == type)
+            *wanted = types[i].words;
+    return !type || json_is_null(v) || (type == 't' && json_is_string(v)) ||
+           (type == 'b' && json_is_boolean(v)) || (type == 'l' && json_is_array(v)) ||
+           (type == 'm' && json_is_object(v));
+}
+
+static bool check_types(const json_t *doc, const struct fields *f, size_t n, struct err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        const char *dot = *f[i].block ? "." : "";
+        const char *key;
+        const char *wanted = "";
+        json_t *v;
+        json_object_foreach(json_dot(doc, f[i].block), key, v)
+        {
+            if (!has_type(v, type_of(f[i].fields, key), &wanted))
+                return err_set(err, ERR_INVALID, "%s%s%s is not %s", f[i].block, dot, key, wanted);
+        }
+    }
+    return true;
+}
+
 bool app_source_blocks(struct app_source *s, const json_t *src, struct err *err)
 {
+    if (!check_types(src, source_fields, ARRAY_LEN(source_fields), err))
+        return err_wrap(err, "a source");
     s->json = src;
     s->directory = block(src, "directory");
     s->kustomize = block(src, "kustomize");
@@ -105,36 +176,19 @@ bool app_source_blocks(struct app_source *s, const json_t *src, struct err *err)
     return true;
 }
 
-// Fields of a source and its blocks. One that is not among them would be dropped by Argo CD's
-// definition, or is newer than this list: people should know that it does nothing here.
+// A sentence for each: people should know that it does nothing here.
 void app_source_unknown(const json_t *src, struct strv *out)
 {
-    static const struct {
-        const char *block, *fields;
-    } known[] = {
-        {"", " repoURL path targetRevision chart ref name tagPrefix helm kustomize directory "
-             "plugin "},
-        {"directory", " recurse include exclude jsonnet disableExtensionFilter "},
-        {"helm", " valueFiles parameters releaseName values fileParameters version passCredentials "
-                 "ignoreMissingValueFiles skipCrds valuesObject namespace kubeVersion apiVersions "
-                 "skipTests skipSchemaValidation "},
-        {"kustomize", " namePrefix nameSuffix images commonLabels version commonAnnotations "
-                      "forceCommonLabels forceCommonAnnotations namespace "
-                      "commonAnnotationsEnvsubst replicas patches components "
-                      "ignoreMissingComponents labelWithoutSelector kubeVersion apiVersions "
-                      "labelIncludeTemplates "},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
-        const json_t *b = *known[i].block ? json_object_get(src, known[i].block) : src;
+    for (size_t i = 0; i < ARRAY_LEN(source_fields); i++) {
+        const struct fields *f = &source_fields[i];
         const char *key;
         json_t *v;
-        json_object_foreach((json_t *)b, key, v)
+        json_object_foreach(json_dot(src, f->block), key, v)
         {
-            CLEANUP(str_freep) char *word = str_printf(" %s ", key);
-            if (!strstr(known[i].fields, word))
+            if (!type_of(f->fields, key))
                 strv_push_take(out, str_printf("the field %s%s%s of a source is not known and was "
                                                "passed over",
-                                               known[i].block, *known[i].block ? "." : "", key));
+                                               f->block, *f->block ? "." : "", key));
         }
     }
 }
@@ -160,11 +214,9 @@ static bool parse_source(struct application *a, const json_t *src, struct err *e
               : s->chart                        ? APP_SOURCE_HELM_REPO
                                                 : APP_SOURCE_GIT;
     app_source_unknown(src, &a->warnings);
-    if (!check_source(a, s, err))
-        return false;
     struct err blocks = {0};
     if (app_source_blocks(s, src, &blocks))
-        return true;
+        return check_source(a, s, err);
     invalid(a, err, blocks.msg);
     err_clear(&blocks);
     return false;
@@ -312,6 +364,12 @@ bool application_parse(json_t *doc, const struct origin *where, struct applicati
     a->doc = json_incref(doc);
     if (!json_is_object(spec))
         return invalid(a, err, "spec is required");
+    struct err type = {0};
+    if (!check_types(doc, spec_fields, ARRAY_LEN(spec_fields), &type)) {
+        invalid(a, err, type.msg);
+        err_clear(&type);
+        return false;
+    }
     const char *project = json_dot_str(spec, "project");
     a->project = str_dup(str_is_empty(project) ? "default" : project);
     if (!parse_sources(a, spec, err) || !parse_destination(a, spec, err))

@@ -155,12 +155,47 @@ static bool is_only_star(const char *s)
     return s && !strcmp(s, "!*");
 }
 
+// A list of another type would be taken for none, and an entry for one that matches nothing: some
+// of these permit more the less they say.
+static bool check_types(const json_t *project, const struct application *a, struct err *err)
+{
+    static const struct {
+        const char *field;
+        json_type entries;
+    } lists[] = {{"sourceRepos", JSON_STRING},
+                 {"sourceNamespaces", JSON_STRING},
+                 {"destinations", JSON_OBJECT},
+                 {"clusterResourceWhitelist", JSON_OBJECT},
+                 {"clusterResourceBlacklist", JSON_OBJECT},
+                 {"namespaceResourceWhitelist", JSON_OBJECT},
+                 {"namespaceResourceBlacklist", JSON_OBJECT},
+                 {"signatureKeys", JSON_OBJECT}};
+    const json_t *spec = json_object_get(project, "spec");
+    const json_t *scoped = json_object_get(spec, "permitOnlyProjectScopedClusters");
+    if (scoped && !json_is_null(scoped) && !json_is_boolean(scoped))
+        return err_set(err, ERR_INVALID,
+                       "project '%s': permitOnlyProjectScopedClusters is not true or false",
+                       a->project);
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        const json_t *list = json_object_get(spec, lists[i].field);
+        bool ok = !list || json_is_null(list) || json_is_array(list);
+        for (size_t k = 0; ok && k < json_array_size(list); k++)
+            ok = json_typeof(json_array_get(list, k)) == lists[i].entries;
+        if (!ok)
+            return err_set(err, ERR_INVALID, "project '%s': %s is not a list of %s", a->project,
+                           lists[i].field, lists[i].entries == JSON_STRING ? "texts" : "maps");
+    }
+    return true;
+}
+
 // What the server refuses in a project, and what this program cannot grant.
 static bool check_project(const json_t *project, const struct application *a, struct err *err)
 {
     size_t i;
     json_t *x;
     bool bad = false;
+    if (!check_types(project, a, err))
+        return false;
     json_array_foreach(json_dot(project, "spec.sourceRepos"), i, x)
     {
         bad |= is_only_star(json_string_value(x));

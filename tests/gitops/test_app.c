@@ -32,7 +32,7 @@ static void faults(void **s)
     refuses("{source: {repoURL: u}}", "path, chart or ref is required");
     refuses("{source: {repoURL: u, chart: c}}", "targetRevision is required");
     refuses("{source: {repoURL: u, path: p, plugin: {name: x}}}", "plugins are not supported");
-    refuses("{source: {repoURL: u, path: p, helm: {releaseName: x}, kustomize: {namePrefix: y}}}",
+    refuses("{source: {repoURL: u, path: p, helm: {releaseName: x}, kustomize: {namePrefix: y-}}}",
             "multiple application sources");
     refuses("{source: {repoURL: u, path: p}, destination: {server: s, name: nn}}",
             "both name and server");
@@ -40,6 +40,21 @@ static void faults(void **s)
     refuses("{sourceHydrator: {drySource: {}}}", "sourceHydrator");
     refuses("{sources: [{repoURL: u, path: p, ref: x}, {repoURL: u, path: q, ref: x}]}",
             "same ref");
+    // What is not of its type would be taken for absent: another revision, the open project, …
+    refuses("{source: {repoURL: u, path: p, targetRevision: 1.2}}",
+            "a source: targetRevision is not text; put it in quotes");
+    refuses("{sources: [{repoURL: u, path: p, helm: {valueFiles: prod.yaml}}]}",
+            "a source: helm.valueFiles is not a list");
+    refuses("{source: {repoURL: u, path: p, helm: {values: {a: b}}}}", "helm.values is not text");
+    refuses("{source: {repoURL: u, path: p, directory: {recurse: 'yes'}}}",
+            "directory.recurse is not true or false");
+    refuses("{project: 7, source: {repoURL: u, path: p}}", "spec.project is not text");
+    refuses("{source: {repoURL: u, path: p}, syncPolicy: {automated: {prune: 'true'}}}",
+            "spec.syncPolicy.automated.prune is not true or false");
+    refuses("{source: {repoURL: u, path: p}, syncPolicy: {syncOptions: Prune=false}}",
+            "spec.syncPolicy.syncOptions is not a list");
+    refuses("{source: {repoURL: u, path: p}, destination: {namespace: no}}",
+            "spec.destination.namespace is not text");
 }
 
 static void fields(void **s)
