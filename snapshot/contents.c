@@ -249,7 +249,11 @@ bool contents_read(struct reader *r, json_t **out, struct err *err)
     struct listing l = {.r = r, .out = doc, .secrets = json_array()};
     *out = NULL;
     json_object_set_new(doc, "secrets", l.secrets);
-    if (!reader_root(r, &root, err) || !add_applications(&l, root, err))
+    if (!reader_root(r, &root, err))
+        return false;
+    if (!str_eq(json_dot_str(root, "type"), "regrow root v1"))
+        return err_set(err, ERR_CORRUPT, "what should be the root is none");
+    if (!add_applications(&l, root, err))
         return false;
     copy_text(doc, root, "name");
     for (size_t i = 0; i < ARRAY_LEN(parts); i++)

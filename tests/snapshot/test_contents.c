@@ -5,6 +5,7 @@
 
 #include "gitops/gitops.h"
 #include "tests/snapshot/smallrepo.h"
+#include "tests/snapshot/snapkit.h"
 #include "tests/test.h"
 
 static json_t *contents(uint64_t seq)
@@ -72,9 +73,90 @@ static void secrets_by_name_alone(void **state)
     free(text);
 }
 
+// ---- what a writer's key in the wrong hands could leave ----
+
+// A snapshot of one list and the root that names it; %s of root stands for the list's id.
+static json_t *hostile(const char *list, const char *root, struct err *err)
+{
+    struct repo r = {0};
+    struct entry e = {.kind = ENTRY_SNAPSHOT};
+    struct entry out = {0};
+    struct credential job = snap_kit_job("writer");
+    struct age_identity id = kit_identity(1);
+    struct writer *w = NULL;
+    struct reader *rd = NULL;
+    json_t *doc = NULL;
+    char hex[33];
+    struct writer_opts wo = {.job = &job};
+    log_kit_open(log_kit_store(true), &r);
+    if (!writer_begin(&r, &wo, &w, err))
+        fail_msg("%s", err->msg);
+    struct blob_id l = writer_add(w, 'l', list, strlen(list));
+    blob_id_hex(&l, hex);
+    struct buf text CLEANUP(buf_clear) = {0};
+    if (*root == '{') {
+        buf_printf(&text, "{\"type\":\"regrow root v1\"%s", root[1] == '}' ? "" : ",");
+        root++;
+    }
+    const char *at = strstr(root, "%s");
+    buf_append(&text, root, at ? (size_t)(at - root) : strlen(root));
+    if (at)
+        buf_printf(&text, "%s%s", hex, at + 2);
+    e.snapshot.root = writer_add(w, 'r', text.p, text.len);
+    e.snapshot.is_good = true;
+    if (!writer_commit(w, &e.snapshot, &out, err) || !reader_open(&r, PROD, &out, &id, &rd, err))
+        fail_msg("%s", err->msg);
+    if (!contents_read(rd, &doc, err))
+        assert_null(doc);
+    reader_free(rd);
+    writer_free(w);
+    entry_clear(&e);
+    entry_clear(&out);
+    credential_clear(&job);
+    repo_close(&r);
+    return doc;
+}
+
+static void nothing_is_believed(void **state)
+{
+    static const struct {
+        const char *list, *root;
+        bool ok;
+    } cases[] = {
+        {"{}\n", "{}\n", true},
+        {"{}\n", "[]\n", false},
+        {"{}\n", "{\"shards\":5,\"git\":[],\"live\":\"x\",\"sources\":null}\n", true},
+        {"{}\n", "{\"shards\":{\"blobs\":[5,{},null]}}\n", true},
+        {"{}\n", "{\"shards\":{\"blobs\":[\"no id\"]}}\n", false},
+        {"{}\n", "{\"shards\":{\"blobs\":[\"00000000000000000000000000000000\"]}}\n", false},
+        {"{}\n", "{\"shards\":{\"blobs\":[\"%s\"]}}\n", true},
+        {"{\"applications\":7}\n", "{\"shards\":{\"blobs\":[\"%s\"]}}\n", true},
+        {"{\"applications\":[1,\"a\",[],{\"name\":[]},{\"name\":\"x\",\"blob\":3}]}\n",
+         "{\"shards\":{\"blobs\":[\"%s\"]}}\n", true},
+        {"{\"applications\":[{\"name\":\"x\",\"blob\":\"zz\"}]}\n",
+         "{\"shards\":{\"blobs\":[\"%s\"]}}\n", false},
+        {"{\"more\":{\"blob\":\"00000000000000000000000000000000\"}}\n",
+         "{\"git\":{\"blob\":\"%s\"}}\n", false},
+        {"{\"objects\":[{\"secret\":true,\"name\":{},\"rule\":[]}]}\n",
+         "{\"live\":{\"blob\":\"%s\"}}\n", true},
+        {"{\"sources\":[{\"blob\":\"\"}]}\n", "{\"sources\":{\"blob\":\"%s\"}}\n", false},
+        {"{\"cluster\":5,\"tool\":7}\n", "{\"versions\":{\"blob\":\"%s\"}}\n", true},
+        {"not json\n", "{\"versions\":{\"blob\":\"%s\"}}\n", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct err err = {0};
+        CLEANUP(json_freep) json_t *doc = hostile(cases[i].list, cases[i].root, &err);
+        if (doc ? !cases[i].ok : err.kind != ERR_CORRUPT || cases[i].ok)
+            fail_msg("case %d: %s", (int)i, doc ? "it was read" : err.msg);
+        err_clear(&err);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(everything),
-                                       cmocka_unit_test(secrets_by_name_alone)};
+                                       cmocka_unit_test(secrets_by_name_alone),
+                                       cmocka_unit_test(nothing_is_believed)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
