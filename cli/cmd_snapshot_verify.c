@@ -124,6 +124,28 @@ static void print_suspects(const struct verified *v)
     }
 }
 
+static void print_unopened(const struct verified *v)
+{
+    struct buf b CLEANUP(buf_clear) = {0};
+    if (!v->r.unopened.len || v->r.level != VERIFY_CONTENT)
+        return;
+    buf_str(&b, v->r.unopened.len == 1 ? "snapshot" : "snapshots");
+    for (size_t i = 0; i < v->r.unopened.len; i++)
+        buf_printf(&b, "%s %llu", i ? "," : "", (unsigned long long)v->r.unopened.v[i]);
+    buf_str(&b, " of an epoch that nothing given opens: bytes were compared, contents were not "
+                "looked at");
+    printf("  %s ", state_symbol(v->c, NODE_WAITING));
+    print_wrapped(stdout, b.p, 4, 6);
+}
+
+static bool was_opened(const struct verified *v, uint64_t seq)
+{
+    for (size_t i = 0; i < v->r.unopened.len; i++)
+        if (v->r.unopened.v[i] == seq)
+            return false;
+    return true;
+}
+
 static void print_problems(const struct verified *v)
 {
     struct buf b CLEANUP(buf_clear) = {0};
@@ -177,6 +199,7 @@ static void print_text(const struct verified *v)
     printf("%s ", state_symbol(v->c, whole ? NODE_READY : NODE_FAILED));
     print_wrapped(stdout, b.p, 2, 2);
     print_suspects(v);
+    print_unopened(v);
     if (!whole)
         print_problems(v);
     if (v->noted)
@@ -209,6 +232,10 @@ static void print_verify_doc(const struct verified *v)
         "damaged", harmed, "suspect", suspect, "unchecked",
         unchecked(r->level, v->c->o.snap.quick));
     json_object_update(doc, more);
+    json_t *unopened = json_array();
+    for (size_t i = 0; i < r->unopened.len; i++)
+        json_array_append_new(unopened, json_integer((json_int_t)r->unopened.v[i]));
+    json_object_set_new(doc, "unopened", unopened);
     if (v->noted)
         json_object_set_new(doc, "noted", json_integer((json_int_t)v->noted));
     print_doc(v->c, doc);
@@ -242,7 +269,7 @@ static bool note(struct verified *v, struct err *err)
     uint64_t seq = v->only ? v->only : good ? good->seq : 0;
     bool made = false;
     if (!v->s.has_key || v->s.key.kind != CREDENTIAL_JUDGE || !seq || v->r.problems.len ||
-        v->r.level != VERIFY_CONTENT)
+        v->r.level != VERIFY_CONTENT || !was_opened(v, seq))
         return true;
     if (!repo_judge(&v->s.repo, v->s.chain, &v->s.key, seq, VERDICT_VERIFIED, NULL, &made, err))
         return err_wrap(err, "note it");

@@ -57,6 +57,7 @@ struct verify_result {
     enum verify_level level; // what was proved
     struct strv problems;    // one line each, naming file and the snapshots it harms
     VEC(uint64_t) harmed;    // seqs of live snapshots that cannot be restored whole
+    VEC(uint64_t) unopened;  // of an epoch that no identity opens: their bytes were compared
 };
 void verify_result_clear(struct verify_result *v);
 struct verify_opts {

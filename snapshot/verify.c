@@ -15,6 +15,7 @@ void verify_result_clear(struct verify_result *v)
 {
     strv_clear(&v->problems);
     vec_clear(&v->harmed);
+    vec_clear(&v->unopened);
     *v = (struct verify_result){0};
 }
 
@@ -51,6 +52,19 @@ bool verify_goes_on(struct verifying *v, uint64_t seq, struct err *err)
     verify_problem(v, seq, err->msg);
     err_clear(err);
     return true;
+}
+
+static const struct age_identity *identity_of(const struct verifying *v, const struct entry *e)
+{
+    const struct trust *t = trust_now(&v->r->trust);
+    for (size_t i = 0; i < v->o->identities->v.len; i++) {
+        const struct age_identity *id = &v->o->identities->v.v[i];
+        for (size_t k = 0; k < t->epochs.len; k++)
+            if (t->epochs.v[k].n == e->snapshot.epoch &&
+                !memcmp(t->epochs.v[k].recipient, id->public, KEY_BYTES))
+                return id;
+    }
+    return NULL;
 }
 
 // ---- which files are needed, and by whom ----
@@ -130,6 +144,20 @@ static bool check_bytes(struct verifying *v, size_t first, struct err *err)
     return true;
 }
 
+// Is this pack read when the content of a snapshot is?
+static bool is_read_later(const struct verifying *v, size_t first)
+{
+    const char *name = v->files.v[first].name;
+    if (!v->o->identities || !strstr(name, "/packs/"))
+        return false;
+    for (size_t i = first; i < v->files.len && !strcmp(v->files.v[i].name, name); i++) {
+        const struct entry *e = log_find(v->l, v->files.v[i].seq);
+        if (e && identity_of(v, e))
+            return true;
+    }
+    return false;
+}
+
 static bool check_listed(struct verifying *v, const struct store_items *items, size_t first)
 {
     uint64_t size = 0;
@@ -151,11 +179,10 @@ static bool check_files(struct verifying *v, struct err *err)
         return false;
     for (size_t i = 0; i < v->files.len; i++) {
         bool is_same = i && !strcmp(v->files.v[i].name, v->files.v[i - 1].name);
-        // With an identity packs are read when they are opened.
-        bool later = v->o->identities && strstr(v->files.v[i].name, "/packs/");
         if (is_same)
             continue;
-        if (!(v->o->quick || later ? check_listed(v, &items, i) : check_bytes(v, i, err)))
+        if (!(v->o->quick || is_read_later(v, i) ? check_listed(v, &items, i)
+                                                 : check_bytes(v, i, err)))
             return false;
         event_emit(v->r->events, "verify.file", "{s:s, s:I}", "file", v->files.v[i].name, "bytes",
                    (json_int_t)v->out->stored_bytes);
@@ -201,19 +228,6 @@ static bool check_boxes(struct verifying *v, struct err *err)
 
 // ---- V3 ----
 
-static const struct age_identity *identity_of(const struct verifying *v, const struct entry *e)
-{
-    const struct trust *t = trust_now(&v->r->trust);
-    for (size_t i = 0; i < v->o->identities->v.len; i++) {
-        const struct age_identity *id = &v->o->identities->v.v[i];
-        for (size_t k = 0; k < t->epochs.len; k++)
-            if (t->epochs.v[k].n == e->snapshot.epoch &&
-                !memcmp(t->epochs.v[k].recipient, id->public, KEY_BYTES))
-                return id;
-    }
-    return NULL;
-}
-
 static bool check_content(struct verifying *v, struct err *err)
 {
     for (size_t i = 0; i < v->l->v.len; i++) {
@@ -222,7 +236,7 @@ static bool check_content(struct verifying *v, struct err *err)
             continue;
         const struct age_identity *id = identity_of(v, e);
         if (!id)
-            verify_problem(v, e->seq, "no key of its epoch was given");
+            *vec_push(&v->out->unopened) = e->seq;
         else if (!verify_content(v, e, id, err) && !verify_goes_on(v, e->seq, err))
             return false;
     }
@@ -250,7 +264,8 @@ bool repo_verify(struct repo *r, const struct log *l, const struct verify_opts *
     }
     if (ok && o->identities && !o->quick) {
         ok = check_content(&v, err);
-        out->level = VERIFY_CONTENT;
+        bool any = out->unopened.len < out->snapshots || !out->snapshots;
+        out->level = any ? VERIFY_CONTENT : VERIFY_CHAIN;
     }
     if (ok && o->only_seq && !out->snapshots)
         ok = err_set(err, ERR_NOT_FOUND, "snapshot %llu is not there",

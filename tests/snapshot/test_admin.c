@@ -181,6 +181,45 @@ static void lost_slot(void **state)
     end(&f);
 }
 
+// Who opens the later epoch alone: the contents of that one, the bytes of all.
+static void verify_with_one(struct fixture *f, size_t problems)
+{
+    struct err err = {0};
+    struct log l = {0};
+    struct age_identities ids = {0};
+    struct verify_result v = {0};
+    struct verify_opts o = {.identities = &ids};
+    *vec_push(&ids.v) = unlocked_epoch(&f->u, 2)->identity;
+    log_kit_read(&f->r, &l);
+    expect(repo_verify(&f->r, &l, &o, &v, &err), &err, ERR_NONE);
+    assert_int_equal(v.level, VERIFY_CONTENT);
+    assert_int_equal(v.problems.len, problems);
+    assert_int_equal(v.unopened.len, 1);
+    assert_int_equal(v.unopened.v[0], 1);
+    verify_result_clear(&v);
+    ids.v.v[0] = kit_identity(7); // of no epoch
+    expect(repo_verify(&f->r, &l, &o, &v, &err), &err, ERR_NONE);
+    assert_int_equal(v.level, VERIFY_CHAIN);
+    assert_int_equal(v.problems.len, problems);
+    verify_result_clear(&v);
+    age_identities_clear(&ids);
+    log_clear(&l);
+}
+
+static void spoil_pack_of_first(struct fixture *f)
+{
+    struct log l = {0};
+    struct strv needs = {0};
+    struct err err = {0};
+    log_kit_read(&f->r, &l);
+    expect(snapshot_needs(&f->r, &l, log_find(&l, 1), &needs, &err), &err, ERR_NONE);
+    for (size_t i = 0; i < needs.len; i++)
+        if (strstr(needs.v[i], "/packs/"))
+            memstore_put(f->st, needs.v[i], "other bytes", 11);
+    strv_clear(&needs);
+    log_clear(&l);
+}
+
 static void rotation(void **state)
 {
     struct fixture f;
@@ -222,6 +261,9 @@ static void rotation(void **state)
     expect(snap_kit_write(&f.r, &next, &st, NULL, &e, &err), &err, ERR_NONE);
     assert_int_equal(e.snapshot.epoch, 2);
     entry_clear(&e);
+    verify_with_one(&f, 0);
+    spoil_pack_of_first(&f);
+    verify_with_one(&f, 1);
     credential_clear(&next);
     credential_clear(&job);
     end(&f);
