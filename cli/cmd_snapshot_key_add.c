@@ -76,7 +76,7 @@ static bool add_slots(struct cli *c, struct snap *s, struct ways *w, size_t *add
     for (size_t i = 0; i < w->n; i++) {
         size_t n = 0;
         if (!admin_add_slot(&s->repo, &s->key, &s->unlocked, &w->v[i], &n, err))
-            return false;
+            return key_change_failed(err);
         *added += n;
     }
     return true;
@@ -155,7 +155,7 @@ static bool list_key(struct adding *a, const uint8_t public[KEY_BYTES], struct e
                                  .label = a->o->label ? a->o->label : roles[a->role].word};
     memcpy(row.public, public, KEY_BYTES);
     a->id = key_id_of(public);
-    return admin_add_signer(&a->s.repo, &a->s.key, &row, &a->made, err);
+    return admin_add_signer(&a->s.repo, &a->s.key, &row, &a->made, err) || key_change_failed(err);
 }
 
 static bool add_given(struct adding *a, struct err *err)

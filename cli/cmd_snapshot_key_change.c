@@ -96,7 +96,7 @@ static bool rotate(struct snap *s, struct ways *w, struct strv *left, unsigned *
     return err->kind == ERR_USAGE
                ? err_hint(err, "Those of now count that are age keys; else give --recipient, a "
                                "passphrase, or --single.")
-               : false;
+               : key_change_failed(err);
 }
 
 static void print_rotated(const struct snap *s, const struct ways *w, const struct strv *left,
@@ -201,7 +201,7 @@ int cmd_snapshot_key_revoke(struct cli *c, struct err *err)
     v.last = last;
     if (admin_revoke(&s.repo, &s.key, &v, &until, err))
         print_revoked(&s, v.who, until);
-    else if (err->kind == ERR_CONFLICT)
-        err_hint(err, "Nothing was changed. regrow snapshot key list shows how things are.");
+    else
+        key_change_failed(err);
     return 0;
 }

@@ -247,6 +247,7 @@ static bool verify(struct verified *v, struct err *err)
 {
     struct age_identities ids CLEANUP(age_identities_clear) = {0};
     struct chain_keys k;
+    vec_reserve(&ids.v, v->s.unlocked.v.len + 1); // growing would leave copies behind
     for (size_t i = 0; i < v->s.unlocked.v.len; i++)
         *vec_push(&ids.v) = v->s.unlocked.v.v[i].identity;
     bool is_job = v->s.has_key && v->s.key.kind == CREDENTIAL_JOB;

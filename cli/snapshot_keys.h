@@ -9,6 +9,9 @@
 const char *key_role_word(enum role r);    // "writer", "pruner", "judge"
 char *key_until_text(const json_t *until); // "revoked after prod 12"; owned, "" when it is not
 
+// What to do when a change of trust came too late, or is not allowed; always false.
+bool key_change_failed(struct err *err);
+
 // ---- ways to open a repository that a command line names ----
 #define MAX_WAYS 32
 struct ways {

@@ -9,6 +9,7 @@
 
 #define AGE_MAGIC "age-encryption.org/v1"
 #define MAX_IDENTITY_FILE (64U << 10)
+#define MAX_IDENTITIES 100 // of one file
 #define MAX_PIN_FILE 4096
 
 // ---- options ----
@@ -68,6 +69,8 @@ static bool parse_pin(const char *text, struct sha256 *out, struct err *err)
 
 static bool load_identities(struct snap *s, struct err *err)
 {
+    // Growing would leave copies of secrets behind.
+    vec_reserve(&s->ids.v, MAX_IDENTITIES * (s->o->identities.len + 1));
     for (size_t i = 0; i < s->o->identities.len; i++) {
         const char *path = s->o->identities.v[i];
         struct buf text CLEANUP(buf_wipe) = {0};
@@ -255,6 +258,8 @@ bool snap_open(struct cli *c, const struct snapshot_options *o, const struct sna
     *out = (struct snap){.c = c, .o = o};
     CLEANUP(str_freep) char *cache = cli_cache_dir(c);
     out->index_cache = path_join(cache, "snapshot-index");
+    if (o->max_work_factor > AGE_MAX_LOG_N)
+        return err_set(err, ERR_USAGE, "--max-work-factor is at most %d", AGE_MAX_LOG_N);
     if (!snap_repo_given(o, err) || !load_identities(out, err) || !load_key(out, want, err) ||
         !given_pin(out, &pin, err) || !open_repo(out, &pin, err) || !unlock(out, want, err))
         return false;

@@ -42,3 +42,11 @@ void ways_passphrase(struct ways *w, const char *label)
     w->v[w->n++] = (struct slot_way){.passphrase = w->passphrase.p,
                                      .label = keep_label(w, str_dup(label ? label : "passphrase"))};
 }
+
+bool key_change_failed(struct err *err)
+{
+    if (err->kind == ERR_CONFLICT && !err->hint)
+        err_hint(err, "Nothing was changed by this. regrow snapshot key list shows how things are "
+                      "now; if somebody else changed them meanwhile, run it again.");
+    return false;
+}

@@ -106,10 +106,10 @@ static bool belongs(const struct trust_chain *c, const struct slot_content *s, s
     return true;
 }
 
-// *opened false: it does not open with that, or is not there as it was.
+// *opened false: it does not open with that, or is not there as it was; why says so.
 static bool try_slot(struct store *s, const struct trust_chain *c, const struct trust_slot *row,
                      const struct age_keys *keys, struct slot_content *out, bool *opened,
-                     struct err *err)
+                     struct err *why, struct err *err)
 {
     struct buf file CLEANUP(buf_clear) = {0};
     CLEANUP(str_freep) char *name = slot_file(row->file);
@@ -120,11 +120,15 @@ static bool try_slot(struct store *s, const struct trust_chain *c, const struct 
     // A lost or damaged way must not stand before another that opens.
     struct sha256 hash = sha256_of(file.p, file.len);
     CLEANUP(str_freep) char *hex = hex_encode(hash.b, sizeof(hash.b));
-    if (!found || !str_eq(hex, row->file))
+    if (!found || !str_eq(hex, row->file)) {
+        err_clear(why);
+        err_set(why, ERR_DENIED, "%s is %s", name, found ? "damaged" : "missing");
         return true;
+    }
     *opened = slot_open(keys, file.p, file.len, out, err);
     if (!*opened && err->kind == ERR_DENIED) {
-        err_clear(err); // another one may open
+        err_clear(why); // another one may open
+        err_move(why, err);
         return true;
     }
     if (*opened && belongs(c, out, err))
@@ -138,33 +142,44 @@ static bool may_open(const struct trust_slot *row, const struct age_keys *keys)
     return str_eq(row->kind, "passphrase") ? keys->passphrase != NULL : keys->identities != NULL;
 }
 
+static bool none_opens(const struct age_keys *keys, size_t tried, const struct err *why,
+                       struct err *err)
+{
+    err_set(err, ERR_DENIED, "none of %zu slots opens with %s%s%s", tried,
+            keys->identities && keys->passphrase ? "the identities or the passphrase"
+            : keys->passphrase                   ? "the passphrase"
+                                                 : "the identities",
+            err_is_set(why) ? ": " : "", err_is_set(why) ? why->msg : "");
+    return false;
+}
+
 bool repo_unlock(struct store *s, const struct trust_chain *c, const struct age_keys *keys,
                  struct unlocked *out, struct err *err)
 {
     const struct trust *t = trust_now(c);
+    struct err why = {0};
     size_t tried = 0;
+    bool ok = true;
     *out = (struct unlocked){0};
-    for (size_t i = 0; i < t->slots.len; i++) {
+    vec_reserve(&out->v, t->epochs.len + 1); // growing would leave copies of secrets behind
+    for (size_t i = 0; ok && i < t->slots.len; i++) {
         const struct trust_slot *row = &t->slots.v[i];
         struct slot_content content = {0};
         bool opened = false;
         if (!may_open(row, keys) || unlocked_epoch(out, row->epoch))
             continue;
         tried++;
-        if (!try_slot(s, c, row, keys, &content, &opened, err)) {
-            unlocked_clear(out);
-            return false;
-        }
-        if (!opened)
+        ok = try_slot(s, c, row, keys, &content, &opened, &why, err);
+        if (!ok || !opened)
             continue;
         *vec_push(&out->v) = content;
         out->by_passphrase |= content.is_passphrase;
         slot_content_wipe(&content);
     }
-    if (out->v.len)
-        return true;
-    return err_set(err, ERR_DENIED, "none of %zu slots opens with %s", tried,
-                   keys->identities && keys->passphrase ? "the identities or the passphrase"
-                   : keys->passphrase                   ? "the passphrase"
-                                                        : "the identities");
+    if (ok && !out->v.len)
+        ok = none_opens(keys, tried, &why, err);
+    err_clear(&why);
+    if (!ok)
+        unlocked_clear(out);
+    return ok;
 }

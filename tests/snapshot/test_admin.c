@@ -178,6 +178,12 @@ static void lost_slot(void **state)
     memstore_drop(f.st, name);
     unlock(&f);
     assert_int_equal(f.u.v.len, 1);
+    f.ids.v.len = 1; // hers alone is lost: that is said
+    struct age_keys keys = {.identities = &f.ids};
+    struct unlocked u = {0};
+    bool ok = repo_unlock(f.r.store, &f.r.trust, &keys, &u, &err);
+    assert_true(!ok && err.kind == ERR_DENIED && strstr(err.msg, "2 slots"));
+    err_clear(&err);
     end(&f);
 }
 
