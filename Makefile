@@ -84,6 +84,10 @@ $(BUILD)/%.o: %.c Makefile
 	@$(COMPILE) -c -o $@ $< 2>$(@:.o=.warn) || { cat $(@:.o=.warn) >&2; exit 1; }
 	@cat $(@:.o=.warn) >&2
 
+# It includes them.
+$(BUILD)/snapshot/export_text.o build-fuzz/snapshot/export_text.o: snapshot/restore.sh \
+	snapshot/restore.md
+
 $(BUILD)/libregrow.a: $(LIB_OBJ)
 	@echo "  AR   $@"
 	@rm -f $@

@@ -39,6 +39,7 @@ struct snapshot_options {
     int64_t keep_within_ms, keep_suspect_ms, grace_ms, retain_ms;
     struct strv least;                              // create: "objects=80"
     bool full, if_changed, adopt_chain, no_secrets; // create
+    bool replace;                                   // export
 };
 
 struct options {
@@ -210,5 +211,6 @@ int cmd_snapshot_key_trust(struct cli *c, struct err *err);
 int cmd_snapshot_key_rotate(struct cli *c, struct err *err);
 int cmd_snapshot_key_revoke(struct cli *c, struct err *err);
 int cmd_snapshot_create(struct cli *c, struct err *err);
+int cmd_snapshot_export(struct cli *c, struct err *err);
 
 #endif

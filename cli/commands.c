@@ -105,6 +105,15 @@ static const struct command commands[] = {
      "  regrow snapshot verify latest -i key.txt --key judge.key\n"
      "  regrow snapshot verify --quick --trust PIN\n",
      SNAP_VERIFY, 1, TREES, cmd_snapshot_verify},
+    {"snapshot export", "SNAPSHOT FILE", "write a snapshot as one file that needs no regrow",
+     "SNAPSHOT is a number, or latest; FILE ends in .tar or .tar.zst. In it: Git repositories as "
+     "bundles, charts and artifacts, manifests in the order in which they can be applied, Secrets "
+     "sealed to each --recipient, checksums, RESTORE.md, and a script that brings it all back with "
+     "git, kubectl and age alone. With --key the checksums are signed. Needs what opens the "
+     "repository.",
+     "  regrow snapshot export latest x.tar.zst -i key.txt --recipient age1...\n"
+     "  regrow snapshot export 117 prod.tar -i key.txt --no-secrets\n",
+     SNAP_EXPORT, 2, TREES, cmd_snapshot_export},
     {"snapshot judge", "SNAPSHOT good|bad [WHY]", "say that a snapshot is good, or bad",
      "A suspect one becomes good, or a good one bad: by the key of a judge, which no job has. What "
      "is said last counts.",

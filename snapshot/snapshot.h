@@ -24,6 +24,7 @@
 #include "snapshot/admin.h"
 #include "snapshot/contents.h"
 #include "snapshot/create.h"
+#include "snapshot/export.h"
 #include "snapshot/init.h"
 #include "snapshot/keyfile.h"
 #include "snapshot/prune.h"

@@ -219,23 +219,18 @@ static int insert_all(git_packbuilder *pb, const struct news *n)
     return rc;
 }
 
-static bool write_pack(const struct news *n, struct strv *files, struct err *err)
+static bool pack_to(const struct news *n, int fd, bool *any, struct err *err)
 {
     git_packbuilder *pb = NULL;
-    int fd CLEANUP(fd_closep) =
-        open(n->o->increment, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        int errnum = errno;
-        return err_set_errno(err, errnum, "make %s", n->o->increment);
-    }
     int rc = git_packbuilder_new(&pb, n->repo);
+    *any = false;
     if (rc == 0) {
         git_packbuilder_set_threads(pb, 1); // several write other bytes every time
         rc = insert_all(pb, n);
     }
     if (rc == 0 && git_packbuilder_object_count(pb)) {
+        *any = true;
         rc = git_packbuilder_foreach(pb, write_some, &fd);
-        strv_push(files, n->o->increment);
     }
     git_packbuilder_free(pb);
     if (rc == 0)
@@ -244,6 +239,46 @@ static bool write_pack(const struct news *n, struct strv *files, struct err *err
     if (err->kind == ERR_NOT_FOUND)
         err->kind = ERR_CORRUPT;
     return false;
+}
+
+static bool write_pack(const struct news *n, struct strv *files, struct err *err)
+{
+    bool any = false;
+    int fd CLEANUP(fd_closep) =
+        open(n->o->increment, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        int errnum = errno;
+        return err_set_errno(err, errnum, "make %s", n->o->increment);
+    }
+    if (!pack_to(n, fd, &any, err))
+        return false;
+    if (any)
+        strv_push(files, n->o->increment);
+    return true;
+}
+
+static bool nothing_is_known(void *ctx, const char *id)
+{
+    (void)ctx;
+    (void)id;
+    return false;
+}
+
+bool gitrepo_pack_whole(git_repository *r, const struct git_refs *refs, int fd, struct err *err)
+{
+    struct gitpack_opts o = {.is_known = nothing_is_known};
+    struct news n = {.repo = r, .o = &o, .seen = json_object()};
+    bool any = false;
+    bool ok = true;
+    for (size_t i = 0; ok && i < refs->refs.len; i++) {
+        git_oid id;
+        ok = git_oid_fromstr(&id, refs->refs.v[i].id) == 0 ||
+             err_set(err, ERR_CORRUPT, "%.80s is no object id", refs->refs.v[i].id);
+        ok = ok && add_tip(&n, id, err);
+    }
+    ok = ok && pack_to(&n, fd, &any, err);
+    news_clear(&n);
+    return ok && (any || err_set(err, ERR_CORRUPT, "its refs lead to nothing"));
 }
 
 // ---- packs as they are ----

@@ -271,6 +271,13 @@ bool git_proof_indexed(struct git_proof *p, const char *pack, struct err *err)
     return git_proof_use(p, index, err);
 }
 
+bool git_proof_repository(struct git_proof *p, git_repository **out, struct err *err)
+{
+    bool ok = open_odb(p, err);
+    *out = p->repo;
+    return ok;
+}
+
 // ---- what refs lead to ----
 static void push(struct git_proof *p, const git_oid *id, git_object_t type)
 {

@@ -18,5 +18,7 @@ MUST_CHECK bool git_proof_known_files(struct git_proof *p, git_repository *r, co
 MUST_CHECK bool git_proof_indexed(struct git_proof *p, const char *pack, struct err *err);
 // A pack that was just made: it is indexed.
 MUST_CHECK bool git_proof_file(struct git_proof *p, const char *pack, struct err *err);
+// The packs that are used, as a repository of objects alone; borrowed.
+MUST_CHECK bool git_proof_repository(struct git_proof *p, git_repository **out, struct err *err);
 
 #endif

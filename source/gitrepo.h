@@ -47,6 +47,10 @@ struct gitpack_opts {
 MUST_CHECK bool gitrepo_packs(git_repository *r, const struct git_refs *refs,
                               const struct gitpack_opts *o, struct strv *files, struct err *err);
 
+// One pack of all that refs lead to, to fd: the same bytes whoever makes it.
+MUST_CHECK bool gitrepo_pack_whole(git_repository *r, const struct git_refs *refs, int fd,
+                                   struct err *err);
+
 // Removes what a killed process left behind. Only under the cache's lock.
 void gitrepo_sweep(const char *path);
 

@@ -176,6 +176,11 @@ MUST_CHECK bool git_proof_use(struct git_proof *p, const char *index, struct err
 // Everything the object of this id leads to is in the packs that are used. CORRUPT names what is
 // not. What was followed once is not followed again.
 MUST_CHECK bool git_proof_tip(struct git_proof *p, const char *id, struct err *err);
+// A Git bundle of these refs and all they lead to, in the packs that are used; at least one. head:
+// the ref that HEAD names, or NULL. The same bytes every time. Not to be called before
+// git_proof_tip of every ref held. `git clone` takes it.
+MUST_CHECK bool git_proof_bundle(struct git_proof *p, const struct git_refs *refs, const char *head,
+                                 int fd, struct err *err);
 // No pack is used any more, and nothing was followed; index files stay.
 void git_proof_restart(struct git_proof *p);
 uint64_t git_proof_objects(const struct git_proof *p); // that were indexed

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What applications are made of, as it was fetched: Git repositories as bundles of all their refs,
+// charts, artifacts and folders as files.
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "gitops/gitops.h"
+#include "snapshot/export_int.h"
+#include "snapshot/lists.h"
+#include "source/source.h"
+
+#define CHUNK (256U << 10)
+#define MAX_NAME 60
+
+static const char *text_of(const json_t *o, const char *key)
+{
+    const char *s = json_dot_str(o, key);
+    return s ? s : "";
+}
+
+static bool is_one_line(const char *s)
+{
+    for (; *s; s++)
+        if ((unsigned char)*s < 0x20 || *s == 0x7F)
+            return false;
+    return true;
+}
+
+// "https://git.example.com/team/platform.git" -> "platform"; taken: names that were given out.
+static char *short_name(const char *url, const char *suffix, json_t *taken)
+{
+    size_t end = strlen(url);
+    while (end && url[end - 1] == '/')
+        end--;
+    if (end > 4 && !strncmp(url + end - 4, ".git", 4))
+        end -= 4;
+    size_t begin = end;
+    while (begin && url[begin - 1] != '/' && url[begin - 1] != ':' && end - begin < MAX_NAME)
+        begin--;
+    char *name = str_printf("%.*s%s", (int)(end - begin), url + begin, suffix);
+    for (char *p = name; *p; p++)
+        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", *p))
+            *p = '_';
+    if (*name == '.' || *name == '-' || !*name)
+        name[0] = '_';
+    char *unique = str_dup(name);
+    for (unsigned i = 2; json_object_get(taken, unique); i++) {
+        free(unique);
+        unique = str_printf("%s-%u", name, i);
+    }
+    json_object_set_new(taken, unique, json_true());
+    free(name);
+    return unique;
+}
+
+// ---- Git ----
+
+static bool take_bytes(void *ctx, const void *p, size_t len, struct err *err)
+{
+    return git_proof_add(ctx, p, len, err);
+}
+
+static bool use_packs(struct export *x, struct git_proof *p, struct err *err)
+{
+    for (size_t i = 0; i < reader_git_count(x->rd); i++) {
+        CLEANUP(str_freep) char *index = NULL;
+        if (!git_proof_begin(p, err) || !reader_git_pack(x->rd, i, take_bytes, p, err) ||
+            !git_proof_end(p, &index, err) || !git_proof_use(p, index, err))
+            return err_wrap(err, "Git pack %zu", i);
+    }
+    return true;
+}
+
+static bool copy_file(struct export *x, int fd, const char *name, struct err *err)
+{
+    struct stat st;
+    CLEANUP(str_freep) char *chunk = mem_alloc(CHUNK);
+    ssize_t n = -1;
+    if (fstat(fd, &st) != 0 || lseek(fd, 0, SEEK_SET) != 0) {
+        int errnum = errno;
+        return err_set_errno(err, errnum, "read back %s", name);
+    }
+    if (!export_tar_begin(x->tar, name, (uint64_t)st.st_size, false, err))
+        return false;
+    while ((n = read(fd, chunk, CHUNK)) > 0 || (n < 0 && errno == EINTR))
+        if (n > 0 && !export_tar_data(x->tar, chunk, (size_t)n, err))
+            return false;
+    int errnum = errno;
+    return n < 0 ? err_set_errno(err, errnum, "read back %s", name) : export_tar_done(x->tar, err);
+}
+
+static bool add_bundle(struct export *x, struct git_proof *p, const json_t *repository,
+                       const char *name, struct err *err)
+{
+    CLEANUP(str_freep) char *path = path_join(x->work, "bundle");
+    struct git_refs refs = {0};
+    size_t i;
+    json_t *ref;
+    bool ok = true;
+    int fd CLEANUP(fd_closep) = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int errnum = errno;
+    json_array_foreach(json_object_get(repository, "refs"), i, ref)
+    {
+        *vec_push(&refs.refs) = (struct git_ref){.name = str_dup(text_of(ref, "name")),
+                                                 .id = str_dup(text_of(ref, "id"))};
+        ok = ok && (git_proof_tip(p, text_of(ref, "id"), err) ||
+                    err_wrap(err, "%s", text_of(ref, "name")));
+    }
+    if (ok && fd < 0)
+        ok = err_set_errno(err, errnum, "make %s", path);
+    ok = ok && git_proof_bundle(p, &refs, json_dot_str(repository, "head"), fd, err) &&
+         copy_file(x, fd, name, err);
+    git_refs_clear(&refs);
+    return ok;
+}
+
+static bool pass_on(void *ctx, const void *p, size_t len, struct err *err)
+{
+    return export_tar_data(ctx, p, len, err);
+}
+
+static bool add_file(struct export *x, const char *name, const json_t *file, bool executable,
+                     struct err *err)
+{
+    json_int_t size = json_integer_value(json_object_get(file, "size"));
+    return (size >= 0 || err_set(err, ERR_CORRUPT, "%s has no size", name)) &&
+           export_tar_begin(x->tar, name, (uint64_t)size, executable, err) &&
+           reader_file(x->rd, file, pass_on, x->tar, err) && export_tar_done(x->tar, err);
+}
+
+static bool add_repository(struct export *x, struct git_proof *p, const json_t *row, json_t *taken,
+                           struct buf *index, struct err *err)
+{
+    CLEANUP(json_freep) json_t *repository = NULL;
+    const char *url = text_of(row, "url");
+    if (!list_read(x->rd, row, "refs", &repository, err))
+        return false;
+    const json_t *bundle = json_object_get(repository, "bundle");
+    if (!repository || !(bundle || json_array_size(json_object_get(repository, "refs")))) {
+        export_warn(x, "%s: %s", url, repository ? "it has no refs" : "it was never read");
+        return true;
+    }
+    CLEANUP(str_freep) char *name = short_name(url, ".bundle", taken);
+    CLEANUP(str_freep) char *path = str_printf("git/%s", name);
+    const char *head = text_of(repository, "head");
+    if (!is_one_line(url) || !is_one_line(head) || strchr(head, ' '))
+        return err_set(err, ERR_CORRUPT, "a repository whose URL or HEAD is not one line");
+    bool ok =
+        bundle ? add_file(x, path, bundle, false, err) : add_bundle(x, p, repository, path, err);
+    if (!ok)
+        return err_wrap(err, "%s", url);
+    buf_printf(index, "%s %s %s\n", name, *head ? head : "-", url);
+    x->out->repositories++;
+    return true;
+}
+
+static bool add_repositories(struct export *x, struct err *err)
+{
+    CLEANUP(json_freep) json_t *rows = NULL;
+    CLEANUP(json_freep) json_t *taken = json_object();
+    CLEANUP(json_freep) json_t *seen = json_object();
+    CLEANUP(git_proof_freep) struct git_proof *p = git_proof_new(x->work, x->r->loop);
+    struct buf index CLEANUP(buf_clear) = {0};
+    size_t i;
+    json_t *row;
+    if (!list_read_all(x->rd, x->root, "git", "repositories", &rows, err) || !use_packs(x, p, err))
+        return false;
+    json_array_foreach(rows, i, row)
+    {
+        const char *url = text_of(row, "url");
+        if (json_object_get(seen, url))
+            continue;
+        json_object_set_new(seen, url, json_true());
+        if (!add_repository(x, p, row, taken, &index, err))
+            return false;
+    }
+    return export_tar_add(x->tar, "git/index", index.p ? index.p : "", index.len, err);
+}
+
+// ---- charts, artifacts, folders ----
+
+static bool add_files(struct export *x, const json_t *source, const char *folder, struct err *err)
+{
+    CLEANUP(json_freep) json_t *seen = json_object();
+    size_t i;
+    json_t *f;
+    json_array_foreach(json_object_get(source, "files"), i, f)
+    {
+        CLEANUP(str_freep) char *clean = NULL;
+        if (!path_clean(text_of(f, "path"), &clean) || !*clean || json_object_get(seen, clean))
+            return err_set(err, ERR_CORRUPT, "%s: a file whose path leads elsewhere", folder);
+        json_object_set_new(seen, clean, json_true());
+        CLEANUP(str_freep) char *name = path_join(folder, clean);
+        if (!add_file(x, name, f, str_eq(json_dot_str(f, "mode"), "755"), err))
+            return err_wrap(err, "%s", name);
+    }
+    return true;
+}
+
+static bool add_source(struct export *x, const json_t *row, json_t *taken, json_t *index,
+                       struct err *err)
+{
+    CLEANUP(json_freep) json_t *source = NULL;
+    static const char *const keys[] = {"kind", "url", "chart", "target"};
+    if (!list_read(x->rd, row, "files", &source, err))
+        return false;
+    const char *of = *text_of(row, "chart") ? text_of(row, "chart") : text_of(row, "url");
+    json_t *o = json_object();
+    json_array_append_new(index, o);
+    for (size_t k = 0; k < ARRAY_LEN(keys); k++)
+        if (*text_of(row, keys[k]))
+            json_object_set(o, keys[k], json_object_get(row, keys[k]));
+    if (!source) {
+        export_warn(x, "%s %s was never read", text_of(row, "kind"), of);
+        return true;
+    }
+    json_object_set(o, "revision", json_object_get(source, "revision"));
+    if (*text_of(source, "digest"))
+        json_object_set(o, "digest", json_object_get(source, "digest"));
+    if (!json_array_size(json_object_get(source, "files")))
+        return true; // Git has it
+    CLEANUP(str_freep) char *name = short_name(of, "", taken);
+    CLEANUP(str_freep) char *folder = str_printf("sources/%s", name);
+    json_object_set_new(o, "folder", json_string(folder));
+    x->out->sources++;
+    return add_files(x, source, folder, err);
+}
+
+static bool add_sources(struct export *x, struct err *err)
+{
+    CLEANUP(json_freep) json_t *rows = NULL;
+    CLEANUP(json_freep) json_t *taken = json_object();
+    CLEANUP(json_freep) json_t *seen = json_object();
+    CLEANUP(json_freep) json_t *index = json_array();
+    size_t i;
+    json_t *row;
+    if (!list_read_all(x->rd, x->root, "sources", "sources", &rows, err))
+        return false;
+    json_array_foreach(rows, i, row)
+    {
+        CLEANUP(str_freep)
+        char *key = str_printf("%s %s %s %s", text_of(row, "kind"), text_of(row, "url"),
+                               text_of(row, "chart"), text_of(row, "target"));
+        if (json_object_get(seen, key))
+            continue;
+        json_object_set_new(seen, key, json_true());
+        if (!add_source(x, row, taken, index, err))
+            return false;
+    }
+    char *text = json_dumps(index, JSON_INDENT(2) | JSON_SORT_KEYS);
+    bool ok = export_tar_add(x->tar, "sources/index.json", text, strlen(text), err);
+    free(text);
+    return ok;
+}
+
+bool export_sources(struct export *x, struct err *err)
+{
+    return add_repositories(x, err) && add_sources(x, err);
+}

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Private to snapshot: lists of a snapshot, as docs/repository-format.md section 7 has them.
+#ifndef SNAPSHOT_LISTS_H
+#define SNAPSHOT_LISTS_H
+
+#include "snapshot/reader.h"
+
+// What {"blob": id} names; NULL where it names nothing.
+MUST_CHECK bool list_open(struct reader *r, const json_t *ref, json_t **out, struct err *err);
+// A list with the rows of all its parts (its member of that name).
+MUST_CHECK bool list_read(struct reader *r, const json_t *ref, const char *rows, json_t **out,
+                          struct err *err);
+// Rows of all of the root's lists of something: "sources" or "git" with that of before, "rows" the
+// member. *out: an array, owned; what the newer one has goes first.
+MUST_CHECK bool list_read_all(struct reader *r, const json_t *root, const char *member,
+                              const char *rows, json_t **out, struct err *err);
+
+#endif
