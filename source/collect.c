@@ -19,6 +19,7 @@ static void yield_clear(struct yield *y)
         json_decref(y->projects.v[i]);
     vec_clear(&y->projects);
     json_decref(y->seen);
+    json_decref(y->made);
     strv_clear(&y->warnings);
     free(y->global_projects);
 }
@@ -112,6 +113,13 @@ static bool name_hook(struct yield *y, json_t *doc, const struct object *marks, 
     return true;
 }
 
+static void warn_twice(struct yield *y, const char *name)
+{
+    CLEANUP(str_freep) char *text = str_printf("%s is there twice; the last one counts", name);
+    if (!strv_has(&y->warnings, text))
+        strv_push(&y->warnings, text);
+}
+
 static void add_object(struct yield *y, struct object *o)
 {
     CLEANUP(str_freep) char *key = object_key(&o->id);
@@ -119,7 +127,7 @@ static void add_object(struct yield *y, struct object *o)
     if (known && json_dot_int(known, "doc", 0) != y->doc) {
         // The last one wins, as in Argo CD.
         CLEANUP(str_freep) char *name = object_name(&o->id);
-        strv_push_take(&y->warnings, str_printf("%s is there twice; the last one counts", name));
+        warn_twice(y, name);
         size_t i;
         json_t *at;
         json_array_foreach(json_object_get(known, "at"), i, at)
@@ -310,6 +318,20 @@ static void warn_if_differs(struct yield *y, const json_t *doc, const struct ori
                                   a->name, here, there));
 }
 
+// The last of several documents of one name counts, as for all objects: what an earlier one brought
+// goes.
+static void begin_argo(struct yield *y, const char *name)
+{
+    const json_t *range = json_object_get(y->made, name);
+    json_int_t end = json_integer_value(json_array_get(range, 1));
+    for (json_int_t i = json_integer_value(json_array_get(range, 0)); range && i < end; i++) {
+        application_free(y->children.v[i]);
+        y->children.v[i] = NULL;
+    }
+    if (range)
+        warn_twice(y, name);
+}
+
 static bool add_any(struct yield *y, json_t *doc, struct origin *where, struct err *err)
 {
     size_t i;
@@ -329,7 +351,14 @@ static bool add_any(struct yield *y, json_t *doc, struct origin *where, struct e
         argo_is(doc, "Application") || argo_is(doc, "ApplicationSet") || argo_is(doc, "AppProject");
     if (!argo)
         return yield_add_doc(y, doc, where, (struct doc_flags){0}, err);
+    const char *ns = json_dot_str(doc, "metadata.namespace");
+    const char *own = json_dot_str(doc, "metadata.name");
+    CLEANUP(str_freep)
+    char *name =
+        str_printf("%s %s/%s", kind, str_is_empty(ns) ? ARGOCD_NAMESPACE : ns, own ? own : "?");
     bool ok = true;
+    begin_argo(y, name);
+    size_t first = y->children.len;
     if (is_own_document(y, doc))
         warn_if_differs(y, doc, where);
     else if (!strcmp(kind, "Application"))
@@ -338,16 +367,17 @@ static bool add_any(struct yield *y, json_t *doc, struct origin *where, struct e
         ok = add_set(y, doc, where, err);
     else
         *vec_push(&y->projects) = json_deep_copy(doc);
-    if (!ok) {
+    if (!ok)
         add_unknown(y, doc, where, err);
+    json_object_set_new(y->made, name,
+                        json_pack("[I, I]", (json_int_t)first, (json_int_t)y->children.len));
+    if (!ok)
         return true;
-    }
     // The child holds the document: what is sent, or shown, is a copy.
     CLEANUP(json_freep) json_t *copy = json_deep_copy(doc);
-    const char *ns = json_dot_str(copy, "metadata.namespace");
     json_t *meta = json_object_get(copy, "metadata");
     if (!ns && json_is_object(meta))
-        json_object_set_new(meta, "namespace", json_string("argocd"));
+        json_object_set_new(meta, "namespace", json_string(ARGOCD_NAMESPACE));
     struct doc_flags flags = {.is_virtual = !is_served(y->l, "argoproj.io", kind)};
     return yield_add_doc(y, copy, where, flags, err);
 }
@@ -426,7 +456,7 @@ static bool read_docs(struct yield *y, const struct render_job *jobs, size_t n_j
 void collect_app(struct loading *l, unsigned app, struct render_job *jobs, size_t n_jobs)
 {
     struct desired *d = l->d;
-    struct yield y = {.l = l, .app = app, .seen = json_object()};
+    struct yield y = {.l = l, .app = app, .seen = json_object(), .made = json_object()};
     struct err err = {0};
     bool ok = read_docs(&y, jobs, n_jobs, &err) && yield_add_namespace(&y, &err);
     if (ok && !judge_objects(l, d->apps.v[app], y.objects.v, y.objects.len, &err)) {

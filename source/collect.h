@@ -11,7 +11,9 @@ struct yield {
     struct loading *l;
     unsigned app;
     VEC(struct object) objects;
-    VEC(struct application *) children;
+    VEC(struct application *) children; // NULL where a later document of that name took the place
+    json_t
+        *made; // kind, namespace and name of Argo CD's documents -> [first child, behind the last]
     VEC(json_t *) projects;
     json_t *seen; // object key -> {"doc": its document, "at": its objects}
     unsigned doc; // documents so far

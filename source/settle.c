@@ -106,6 +106,8 @@ static bool add_children(struct yield *y, struct err *err)
     struct desired *d = y->l->d;
     for (size_t i = 0; i < y->children.len; i++) {
         struct application *c = y->children.v[i];
+        if (!c)
+            continue;
         const json_t *known = json_object_get(y->l->names, c->tracking_name);
         if (known) {
             if (!found_again(y, (unsigned)json_integer_value(known), c, err))
