@@ -238,12 +238,27 @@ static void recall(void *ctx)
         (void)unpack(n); // the error says it
 }
 
+// Argo CD takes a registry without its scheme when a repository Secret says that it is one.
+static void refuse_nowhere(struct chart_need *n)
+{
+    const char *folder = local_file(n->url);
+    if (n->is_oci || !folder || file_exists(folder))
+        return;
+    err_set(&n->err, ERR_NOT_FOUND, "\"%s\" is neither a URL nor a folder of this machine",
+            n->shown);
+    err_hint(&n->err,
+             "An OCI registry is named oci://%s, or by a repository Secret with enableOCI.",
+             n->shown);
+}
+
 static void recalled(void *ctx, bool cancelled)
 {
     struct chart_need *n = ctx;
     if (cancelled)
         err_set(&n->err, ERR_CANCELLED, "interrupted");
     else if (!n->chart.file && !err_is_set(&n->err))
+        refuse_nowhere(n);
+    if (!n->chart.file && !err_is_set(&n->err))
         refuse_network(n, n->url);
     if (n->chart.file || err_is_set(&n->err))
         chart_settle(n);

@@ -24,6 +24,7 @@ mkdir -p "$ROWS" "$SCRATCH/plans" "$SCRATCH/same"
 # Why an application is unknown, in the words of the table. A reason that is not here fails.
 REASONS=(
   'forbids to ask' 'its chart or repository is elsewhere, and nothing was fetched'
+  'is neither a URL nor a folder' 'its registry is named without a scheme, and nothing says that it is one'
   'goTemplate is not supported' 'Go templates'
   'the scmProvider generator' 'the scmProvider generator'
   'the pullRequest generator' 'the pullRequest generator'
