@@ -11,6 +11,8 @@
 
 // One request has a connection of its own where the server, or a proxy before it, speaks HTTP/1.1.
 #define HTTP1_CONNECTIONS 56L
+// One carries everything; those the server has said GOAWAY on are open until their last answer.
+#define HTTP2_CONNECTIONS 8L
 
 struct sock {
     struct multi *m;
@@ -115,10 +117,11 @@ static void drain(struct multi *m)
 void multi_apply_limits(struct multi *m)
 {
     const struct kube *k = m->k;
-    long n = (long)m->running.len;
-    long limit = m->is_watching ? (k->is_http1 ? n + 2 : n / STREAMS_PER_CONNECTION + 2)
+    // A watch outlives the GOAWAY on its connection by up to half an hour, so that each may be on
+    // one of its own; curl opens no other while one takes more streams.
+    long limit = m->is_watching ? (long)m->running.len + 2
                  : k->is_http1  ? HTTP1_CONNECTIONS
-                                : 2;
+                                : HTTP2_CONNECTIONS;
     curl_multi_setopt(m->m, CURLMOPT_MAX_HOST_CONNECTIONS, limit);
     if (k->is_http1) // one that is idle is kept, or every request pays for a new one
         curl_multi_setopt(m->m, CURLMOPT_MAXCONNECTS, limit);
