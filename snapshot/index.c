@@ -263,6 +263,7 @@ static bool read_clear(const void *p, size_t len, const uint8_t repo[16], const 
     if (memcmp(out->repo, repo, sizeof(out->repo)) || !str_eq(out->chain, chain))
         return err_set(err, ERR_CORRUPT, "of another repository or chain");
     const char *why = wrong_packs(out);
+    out->size = len;
     return !why || err_set(err, ERR_CORRUPT, "%s", why);
 }
 

@@ -33,6 +33,7 @@ struct index {
     VEC(struct index_pack) packs;
     VEC(struct index_record) records; // in pack order; empty when opened without a key
     bool has_records;
+    uint64_t size; // of the file; set by the readers
 };
 void index_clear(struct index *i);
 // Serialises with a fresh salt; name is the SHA-256 of out. INVALID when it could not be read

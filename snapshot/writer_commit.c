@@ -136,14 +136,17 @@ static bool check_reused(struct writer *w, bool *all_good, struct err *err)
 
 static uint64_t stored_bytes(const struct writer *w)
 {
-    uint64_t n = 0;
+    uint64_t n = w->indexed;
     for (size_t i = 0; i < w->mine.len; i++)
         n += w->mine.v[i].info.size;
-    for (size_t i = 0; i < w->batches.v.len; i++)
-        for (size_t k = 0;
-             !w->states.v[i].is_bad && !w->states.v[i].is_drop && k < w->batches.v.v[i].packs.len;
-             k++)
-            n += w->batches.v.v[i].packs.v[k].size;
+    for (size_t i = 0; i < w->batches.v.len; i++) {
+        const struct index *x = &w->batches.v.v[i];
+        if (w->states.v[i].is_bad || w->states.v[i].is_drop)
+            continue;
+        n += x->size;
+        for (size_t k = 0; k < x->packs.len; k++)
+            n += x->packs.v[k].size;
+    }
     return n;
 }
 
@@ -249,6 +252,7 @@ static bool attempt(struct writer *w, struct snapshot_entry *s, struct entry *ou
     if (!may_go_on(w, has_unknown, err))
         return false;
     choose(w, !has_unknown);
+    w->indexed = 0;
     if (!writer_write_packs(w, err) ||
         !writer_write_index(w, false, &s->objects, &has_objects, err) ||
         !writer_write_index(w, true, &s->git, &s->has_git, err) || !check_reused(w, &all_good, err))

@@ -60,6 +60,7 @@ struct writer {
     struct strv warnings;
     int64_t began_ms; // CLOCK_BOOTTIME: sleep counts
     uint64_t added;   // bytes of new files
+    uint64_t indexed; // of these, of index files of this attempt
     uint64_t reread, present;
 };
 

@@ -350,8 +350,10 @@ static bool store_index(struct writer *w, const struct index *x, struct sha256 *
         if (!index_write(x, &w->keys, &bytes, name, err) ||
             !writer_store(w, "index", name, &bytes, &good, err))
             return false;
-        if (good)
-            return true;
+        if (!good)
+            continue;
+        w->indexed += bytes.len;
+        return true;
     }
     return err_set(err, ERR_UNAVAILABLE, "%s gives back other bytes than it was given",
                    w->r->store->url);

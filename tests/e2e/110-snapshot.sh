@@ -179,6 +179,8 @@ looked_at() {
   is "$(jq -c '[.seq, .state, .opened, .signedBy]' out.json)" '[5,"suspect",false,"ci"]' 'says what is signed'
   is "$(snap show latest -o json | jq .seq)" 6 'latest is the newest good one'
   shaped 'show' snapshot-show applications,opened snap show -i ann.id
+  is "$(cd looked && jq -r '.files[]' ../out.json | xargs cat | wc -c)" \
+    "$(snap list -o json | jq '.chains[0].snapshots[0].bytes.stored')" 'all it needs is as large as was said'
   refuse 'show: one that is not there' 4 snap show 77
   refuse 'show: no number' 2 snap show first
   refuse "show: a passphrase that opens nothing" 5 env REGROW_PASSPHRASE=x "$REGROW" snapshot show
