@@ -11,6 +11,8 @@
 
 #define GAP 2
 #define MAX_COLUMNS 8
+#define MIN_LAST 30 // of the last column, before names are shortened
+#define MIN_NAME 12
 #define TREE_STEP 2 // columns of "├─"; a blank more stands before the name
 
 struct row {
@@ -101,14 +103,43 @@ static void indent_lines(const char *text, int indent)
     }
 }
 
+static int width_before_last(const struct table *t)
+{
+    int used = t->indent;
+    for (size_t i = 0; i + 1 < t->n_columns; i++)
+        used += t->widths[i] + GAP;
+    return used;
+}
+
+// Long names in the first column leave room for what stands beside them.
+static void shorten_names(struct table *t, int cols)
+{
+    int last = t->widths[t->n_columns - 1];
+    int lacking = (last < MIN_LAST ? last : MIN_LAST) + 1 - (cols - width_before_last(t));
+    int width = t->widths[0] - lacking;
+    if (!cols || lacking <= 0 || t->widths[0] <= MIN_NAME ||
+        !(t->flags[t->n_columns - 1] & TABLE_WRAP))
+        return;
+    t->widths[0] = width < MIN_NAME ? MIN_NAME : width;
+    for (size_t i = 0; i < t->rows.len; i++) {
+        const struct row *r = &t->rows.v[i];
+        const char *name = scols_cell_get_data(scols_line_get_cell(r->line, 0));
+        int prefix = t->flags[0] & TABLE_TREE ? TREE_STEP * r->depth : 0;
+        int room = t->widths[0] - prefix;
+        CLEANUP(str_freep) char *shown = fit(name ? name : "", room < MIN_NAME ? MIN_NAME : room);
+        scols_line_set_data(r->line, 0, shown);
+        int w = display_width(shown) + prefix; // deep in a tree it may be more
+        t->widths[0] = w > t->widths[0] ? w : t->widths[0];
+    }
+}
+
 void table_print(struct table *t)
 {
     int rows;
     int cols;
-    int used = t->indent;
     screen_size(stdout, &rows, &cols);
-    for (size_t i = 0; i + 1 < t->n_columns; i++)
-        used += t->widths[i] + GAP;
+    shorten_names(t, cols);
+    int used = width_before_last(t);
     for (size_t i = 0; i < t->rows.len; i++) {
         struct row *r = &t->rows.v[i];
         if (!r->last)

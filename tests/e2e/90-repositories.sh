@@ -288,6 +288,22 @@ platform() {
     .spec.template.spec.containers[] | select(.resources.requests == null) | .name')" '' 'every container requests what it needs'
 }
 
+# A long name, on a terminal of 60 columns: cut, never broken over lines.
+narrow() {
+  local d=$SCRATCH/narrow name=payments-reconciliation-of-the-european-settlement-platform
+  local screen=(tmux -L "regrow-$$")
+  clone narrow https://git.example.com/narrow.git none
+  mkdir -p "$d/root" "$d/app"
+  printf 'apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: %s}\nspec:\n  project: default\n  destination: {name: in-cluster, namespace: web}\n  source: {repoURL: https://git.example.com/narrow.git, path: app}\n' "$name" >"$d/root/app.yaml"
+  printf 'apiVersion: example.com/v1\nkind: Settlement\nmetadata: {name: x}\n' >"$d/app/x.yaml"
+  at_exit "${screen[@]}" kill-server
+  "${screen[@]}" -f /dev/null new-session -d -x 60 -y 24 \
+    "TERM=xterm-256color '$REGROW' plan '$d/root'; sleep 60"
+  wait_for 20 'a plan on the screen' bash -c "tmux -L 'regrow-$$' capture-pane -p | grep -q waits"
+  like "$("${screen[@]}" capture-pane -p)" $'\n  └─ payments-[a-z-]*…  1  waits for ' 'a long name leaves room beside it'
+  like "$("$REGROW" plan "$d/root")" "─ $name  1  waits for Settlement CRD" 'a pipe gets it whole'
+}
+
 version_in() { sed -n 's/^ *targetRevision: //p' "$ROOT/apps/$1.yaml" | head -1; }
 
 # ---- the table ----
@@ -314,6 +330,7 @@ run_case 'plans' plans
 run_case 'folders' same
 run_case 'first contact' first_contact
 run_case 'platform' platform
+run_case 'narrow' narrow
 [[ -z ${CASE:-} ]] || exit 0
 table >"$SCRATCH/compatibility.md"
 if [[ ${WRITE:-} == 1 ]]; then cp "$SCRATCH/compatibility.md" "$TABLE"; fi
