@@ -134,8 +134,16 @@ static void print_text(const struct cli *c, const struct session *s, const json_
     {
         print_object(c, o);
     }
-    if (n)
-        printf("  next: regrow bootstrap   makes the cluster what Git says\n");
+    if (!n)
+        return;
+    printf("  next: ");
+    print_wrapped(stdout,
+                  c->o.force_conflicts
+                      ? "regrow bootstrap --force-conflicts   makes the cluster what Git says"
+                      : "regrow bootstrap   makes the cluster what Git says; with "
+                        "--force-conflicts also where another manager, such as kubectl scale, "
+                        "owns the field",
+                  8, 8);
 }
 
 // ---- what differs ----
