@@ -312,7 +312,8 @@ static bool refuse_unknown(struct set_reader *r, const json_t *g, struct err *er
         if (!known) {
             CLEANUP(str_freep)
             char *what = str_printf("the %.60s generator is not supported by regrow", key);
-            return appset_refuse(r, what, err);
+            return appset_refuse(r, what, err) ||
+                   err_hint(err, "Write its Applications out, or leave this set to Argo CD.");
         }
     }
     return true;

@@ -151,7 +151,8 @@ static bool refuse_features(const json_t *doc, const char *name, struct err *err
         what = "strategy RollingSync";
     if (what)
         return err_set(err, ERR_INVALID, "ApplicationSet %s: %s is not supported by regrow", name,
-                       what);
+                       what) ||
+               err_hint(err, "Write its Applications out, or leave this set to Argo CD.");
     if (!json_is_object(json_object_get(spec, "template")))
         return err_set(err, ERR_INVALID, "ApplicationSet %s: spec.template is required", name);
     if (!json_array_size(json_object_get(spec, "generators")))

@@ -8,6 +8,7 @@
 
 #include "source/load.h"
 
+#define PERMIT_HINT "Let the AppProject permit it, or change the Application."
 #define IN_CLUSTER_SERVER "https://kubernetes.default.svc"
 #define IN_CLUSTER_NAME "in-cluster"
 
@@ -89,8 +90,15 @@ bool judge_app(struct loading *l, const struct application *a, struct err *err)
 {
     const json_t *project = NULL;
     struct cluster_ref c = cluster_of(l, a);
-    return !a->doc ||
-           (find_project(l, a->project, &project, err) && project_permits_app(project, a, &c, err));
+    if (!a->doc)
+        return true;
+    if (!find_project(l, a->project, &project, err))
+        return false;
+    if (project_permits_app(project, a, &c, err))
+        return true;
+    return project
+               ? err_hint(err, PERMIT_HINT)
+               : err_hint(err, "Add the AppProject to the repository, or write project: default.");
 }
 
 // Nobody knows yet whether it is of a namespace or of the cluster: that is judged when it is known.
@@ -117,7 +125,8 @@ bool judge_objects(struct loading *l, const struct application *a, struct object
     for (size_t i = 0; i < n; i++) {
         if (!project_permits_object(project, a, &c, &o[i], err)) {
             CLEANUP(str_freep) char *place = origin_text(&o[i].origin);
-            return err_wrap(err, "%s", place);
+            err_wrap(err, "%s", place);
+            return err_hint(err, PERMIT_HINT);
         }
         if (o[i].is_scope_guessed)
             judge_for_cluster(project, a, &c, &o[i]);

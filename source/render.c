@@ -145,6 +145,19 @@ static size_t hide_work_dirs(char *line)
     return strlen(line);
 }
 
+// kustomize tells a missing file as everything it tried to take it for; NULL when it is not that.
+static char *missing_file(const char *text)
+{
+    static const char before[] = "lstat ";
+    static const char after[] = ": no such file or directory";
+    const char *at = str_starts(text, "accumulating ") ? strstr(text, before) : NULL;
+    const char *end = at ? strstr(at, after) : NULL;
+    if (!end)
+        return NULL;
+    at += strlen(before);
+    return str_printf("%.*s does not exist, but a kustomization names it", (int)(end - at), at);
+}
+
 static bool is_error_line(const char *s)
 {
     return str_starts(s, "Error: ") || str_starts(s, "error: ");
@@ -177,6 +190,9 @@ char *render_error_text(const char *said)
         return str_dup("it failed without a word");
     CLEANUP(str_freep) char *text = str_ndup(b.p, b.len);
     size_t len = hide_work_dirs(text);
+    char *missing = missing_file(text);
+    if (missing)
+        return missing;
     return str_ndup(text, len < MAX_ERROR_BYTES ? len : MAX_ERROR_BYTES);
 }
 

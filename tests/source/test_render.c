@@ -20,6 +20,13 @@ static void said_by_children(void **s)
          "  auth: a password is needed\n\nUse --debug flag to render out invalid YAML\n",
          "execution error at (web/templates/NOTES.txt:1:4):  VALUES VALIDATION: auth: a password "
          "is needed"},
+        {"Error: accumulating resources: accumulation err='accumulating resources from 'x.yaml': "
+         "evalsymlink failure on '/tmp/regrow-render.x1/base/x.yaml' : lstat "
+         "/tmp/regrow-render.x1/base/x.yaml: no such file or directory': must build at directory: "
+         "not a valid directory\n",
+         "base/x.yaml does not exist, but a kustomization names it"},
+        {"Error: accumulating resources: merging from generator: id resid.ResId{} exists\n",
+         "accumulating resources: merging from generator: id resid.ResId{} exists"},
         {"Error: in '/tmp/regrow-render.x1/base/a.yaml': no such file\n",
          "in 'base/a.yaml': no such file"},
     };
