@@ -332,7 +332,8 @@ static void builder_clear(struct builder *b)
     for (size_t i = 0; i < b->services.len; i++)
         json_decref(b->services.v[i].labels);
     vec_clear(&b->services);
-    vec_clear(&b->balanced);
+    vec_clear(&b->classes);
+    vec_clear(&b->open_ended);
     json_t *all[] = {b->crds,      b->apiservices, b->producers,      b->bindings,
                      b->policies,  b->selectors,   b->ns_labels,      b->roles,
                      b->externals, b->admission,   b->policy_bindings};

@@ -45,7 +45,8 @@ struct builder {
     VEC(struct workload) workloads;
     VEC(struct hook) hooks;
     VEC(struct service) services;
-    VEC(unsigned) balanced; // Services of type LoadBalancer
+    VEC(unsigned) classes;    // IngressClasses
+    VEC(unsigned) open_ended; // graph_knots.c: whoever can serves them
     // Object indices by name; see graph.c for the keys.
     json_t *crds, *apiservices, *producers, *bindings, *policies, *selectors, *ns_labels;
     json_t *roles;                       // object index -> labels of a ClusterRole, for aggregation

@@ -21,20 +21,42 @@ static const char *const balancers[] = {
     "metallb", "kube-vip", "cloud-controller", "load-balancer-controller",
     "openelb", "purelb",   "loxilb",           "servicelb"};
 
-void knots_collect(struct builder *b, unsigned object, const json_t *doc)
-{
-    const struct object_id *id = &b->d->objects.v[object].id;
-    if (!strcmp(id->kind, "Service") && !*id->group &&
-        str_eq(json_dot_str(doc, "spec.type"), "LoadBalancer"))
-        *vec_push(&b->balanced) = object;
-}
-
 static bool is_kind(const struct builder *b, unsigned node, const char *group, const char *kind)
 {
     if (node >= b->d->objects.len)
         return false;
     const struct object_id *id = &b->d->objects.v[node].id;
     return !strcmp(id->kind, kind) && !strcmp(id->group, group);
+}
+
+void knots_collect(struct builder *b, unsigned object, const json_t *doc)
+{
+    if (is_kind(b, object, "networking.k8s.io", "IngressClass"))
+        *vec_push(&b->classes) = object;
+    else if (is_kind(b, object, "", "Service") &&
+             str_eq(json_dot_str(doc, "spec.type"), "LoadBalancer"))
+        *vec_push(&b->open_ended) = object;
+    else if (is_kind(b, object, "networking.k8s.io", "Ingress") &&
+             !json_dot_str(doc, "spec.ingressClassName") &&
+             !json_annotation(doc, "kubernetes.io/ingress.class"))
+        *vec_push(&b->open_ended) = object;
+}
+
+// Does anybody serve it who can: a Service that wants an address, an Ingress that names no class?
+static bool is_open_ended(const struct builder *b, unsigned node)
+{
+    size_t lo = 0;
+    size_t hi = b->open_ended.len; // they came in the order of the objects
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (b->open_ended.v[mid] == node)
+            return true;
+        if (b->open_ended.v[mid] < node)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return false;
 }
 
 static bool is_controller(const struct builder *b, unsigned node)
@@ -79,22 +101,17 @@ static void controllers_of_class(const struct builder *b, unsigned class, struct
         add(out, class);
 }
 
-// Of the class it names, else of every class there is.
 static void by_class(const struct builder *b, unsigned node, const char *group, const char *kind,
                      struct list *out)
 {
     const struct node *n = &b->g->nodes.v[node];
-    bool named = false;
     for (unsigned i = 0; i < n->n_out; i++) {
         unsigned to = b->g->edges.v[n->first_out + i].to;
-        if (!is_kind(b, to, group, kind))
-            continue;
-        named = true;
-        controllers_of_class(b, to, out);
+        if (is_kind(b, to, group, kind))
+            controllers_of_class(b, to, out);
     }
-    for (unsigned i = 0; !named && i < b->d->objects.len; i++)
-        if (is_kind(b, i, group, kind))
-            controllers_of_class(b, i, out);
+    for (size_t i = 0; is_open_ended(b, node) && i < b->classes.len; i++)
+        controllers_of_class(b, b->classes.v[i], out);
 }
 
 static void load_balancers(const struct builder *b, struct list *out)
@@ -139,12 +156,8 @@ static bool may_be_knot(const struct builder *b, unsigned node)
 {
     if (node >= b->d->objects.len || b->d->objects.v[node].is_virtual)
         return false;
-    if (is_kind(b, node, "", "Service")) {
-        for (size_t i = 0; i < b->balanced.len; i++)
-            if (b->balanced.v[i] == node)
-                return true;
-        return false;
-    }
+    if (is_kind(b, node, "", "Service"))
+        return is_open_ended(b, node);
     const struct object_id *id = &b->d->objects.v[node].id;
     const struct kind_info *k = kinds_find(b->d->kinds, id->group, NULL, id->kind);
     return !k || !k->is_builtin || is_kind(b, node, "", "PersistentVolumeClaim") ||
@@ -155,29 +168,49 @@ static bool may_be_knot(const struct builder *b, unsigned node)
 struct untying {
     struct builder *b;
     unsigned from;         // a barrier, or the start of an application that depends on others
-    char *behind;          // per node: does it wait for `from`?
     char *is_knot;         // per node: this one's wait is for it to be applied
+    unsigned char **needs; // per node that makes others healthy: a bit for each node it waits for
     VEC(struct edge) more; // in place of edges to applications that hold knots
 };
 
-static void mark_behind(struct untying *u)
+static bool has_bit(const unsigned char *bits, unsigned i)
+{
+    return bits[i / 8] >> i % 8 & 1;
+}
+
+// All that a node waits for, over hard edges; found once.
+static const unsigned char *needs_of(struct untying *u, unsigned node)
 {
     const struct graph *g = u->b->g;
     VEC(unsigned) todo = {0};
-    memset(u->behind, 0, g->nodes.len);
-    u->behind[u->from] = 1;
-    *vec_push(&todo) = u->from;
+    if (u->needs[node])
+        return u->needs[node];
+    unsigned char *bits = u->needs[node] = mem_alloc(g->nodes.len / 8 + 1);
+    *vec_push(&todo) = node;
     while (todo.len) {
         const struct node *n = &g->nodes.v[todo.v[--todo.len]];
-        for (unsigned i = 0; i < n->n_in; i++) {
-            const struct edge *e = &g->edges.v[g->in[n->first_in + i]];
-            if (!e->is_hard || u->behind[e->from])
+        for (unsigned i = 0; i < n->n_out; i++) {
+            const struct edge *e = &g->edges.v[n->first_out + i];
+            if (!e->is_hard || has_bit(bits, e->to))
                 continue;
-            u->behind[e->from] = 1;
-            *vec_push(&todo) = e->from;
+            bits[e->to / 8] |= (unsigned char)(1U << e->to % 8);
+            *vec_push(&todo) = e->to;
         }
     }
     vec_clear(&todo);
+    return bits;
+}
+
+// Does the maker come after what waits? In one application the waves tell: what is not later is
+// itself waited for.
+static bool is_behind(struct untying *u, unsigned maker)
+{
+    const struct builder *b = u->b;
+    const struct node *from = &b->g->nodes.v[u->from];
+    if (from->kind == NODE_BARRIER && b->d->objects.v[maker].app == from->app)
+        return b->phase[maker] > from->phase ||
+               (b->phase[maker] == from->phase && b->wave[maker] > from->wave);
+    return has_bit(needs_of(u, maker), u->from);
 }
 
 static void warn(struct untying *u, unsigned node, unsigned maker)
@@ -199,8 +232,8 @@ static bool is_knot(struct untying *u, unsigned node)
     struct list m = {0};
     makers(u->b, node, &m);
     bool yes = m.v.len > 0;
-    for (size_t i = 0; i < m.v.len; i++)
-        yes &= u->behind[m.v.v[i]];
+    for (size_t i = 0; yes && i < m.v.len; i++)
+        yes = is_behind(u, m.v.v[i]);
     if (yes)
         warn(u, node, m.v.v[0]);
     vec_clear(&m.v);
@@ -257,7 +290,6 @@ static bool has_knots(struct untying *u)
 static void untie(struct untying *u)
 {
     const struct node *n = &u->b->g->nodes.v[u->from];
-    mark_behind(u);
     if (!has_knots(u))
         return;
     for (unsigned i = 0; i < n->n_out; i++) {
@@ -284,8 +316,9 @@ static bool waits_declared(const struct graph *g, const struct node *n)
 bool knots_untie(struct builder *b)
 {
     struct graph *g = b->g;
-    struct untying u = {
-        .b = b, .behind = mem_alloc(g->nodes.len + 1), .is_knot = mem_alloc(g->nodes.len + 1)};
+    struct untying u = {.b = b,
+                        .is_knot = mem_alloc(g->nodes.len + 1),
+                        .needs = mem_alloc((g->nodes.len + 1) * sizeof(*u.needs))};
     for (unsigned i = (unsigned)b->d->objects.len; i < g->nodes.len; i++) {
         const struct node *n = &g->nodes.v[i];
         if ((n->kind != NODE_BARRIER && n->kind != NODE_APP_START) || !n->n_in ||
@@ -298,7 +331,9 @@ bool knots_untie(struct builder *b)
     for (size_t i = 0; i < u.more.len; i++)
         *vec_push(&g->edges) = u.more.v[i];
     vec_clear(&u.more);
-    free(u.behind);
+    for (size_t i = 0; i < g->nodes.len; i++)
+        free(u.needs[i]);
+    free(u.needs);
     free(u.is_knot);
     return any;
 }

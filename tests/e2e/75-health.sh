@@ -107,7 +107,56 @@ command_line() {
   like "$("$REGROW" health "$SCRATCH/gate.yaml")" '- +ConfigMap demo/gate' 'and does without them'
 }
 
+# An Ingress of an early wave cannot be healthy before its controller, which is in a later one; a
+# claim not before its consumer. The applications are healthy when these are.
+untied() {
+  local repo=$SCRATCH/untied pid status=0 app
+  mkdir -p "$repo/.git" "$repo/root" "$repo/apps/web" "$repo/apps/controller"
+  printf '[remote "origin"]\n\turl = https://h/untied\n' >"$repo/.git/config"
+  for app in web controller; do
+    cat >"$repo/root/$app.yaml" <<Y
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: $app, namespace: argocd, annotations: {argocd.argoproj.io/sync-wave: "$([[ $app == web ]] && echo 0 || echo 1)"}}
+spec:
+  project: default
+  source: {repoURL: https://h/untied, path: apps/$app}
+  destination: {server: https://kubernetes.default.svc, namespace: untied}
+  syncPolicy: {syncOptions: [CreateNamespace=true]}
+Y
+  done
+  cat >"$repo/apps/web/all.yaml" <<'Y'
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web}
+spec: {ingressClassName: nginx, rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
+Y
+  cat >"$repo/apps/controller/all.yaml" <<'Y'
+apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata: {name: nginx}
+spec: {controller: example.com/nginx}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: nginx}
+spec:
+  selector: {matchLabels: {a: nginx}}
+  template: {metadata: {labels: {a: nginx}}, spec: {containers: [{name: c, image: "registry.example.com/nginx:1"}]}}
+Y
+  "$REGROW" bootstrap --timeout 40s "$repo/root" >"$SCRATCH/out" 2>&1 &
+  pid=$!
+  wait_for 20 'the controller, though the Ingress is not healthy' kubectl rollout status deploy -n untied nginx --timeout=20s
+  check 'the run waits for the Ingress all the same' kill -0 "$pid"
+  kubectl patch ingress -n untied web --subresource=status --type=merge \
+    -p '{"status":{"loadBalancer":{"ingress":[{"ip":"10.1.2.3"}]}}}' >/dev/null
+  wait "$pid" || status=$?
+  is "$status" 0 'and ends when its controller has served it'
+  like "$(cat "$SCRATCH/out")" 'Ingress untied/web cannot become healthy yet; it needs Deployment untied/nginx' 'and that is said'
+}
+
 cluster_up main
+run_case untied untied
 run_case desired desired
 run_case ignored ignored
 run_case unreadable unreadable
