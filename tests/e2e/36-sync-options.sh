@@ -124,6 +124,15 @@ replaced() { # Replace, Force
   sed -i 's/name: fixed/name: fixed, annotations: {argocd.argoproj.io\/sync-options: Force=true}/' "$REPO/apps/replaced/all.yaml"
   check 'with Force=true it is made anew' boot
   isnt "$(kubectl get cm -n replaced fixed -o 'jsonpath={.metadata.uid}')" "$uid" 'as another one'
+  uid=$(kubectl get cm -n replaced fixed -o 'jsonpath={.metadata.uid}')
+  printf -- '---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: fixed}\nimmutable: true\ndata: {a: "3"}\n' | application replaced 'Force=true, Replace=true'
+  settings three a >>"$REPO/apps/replaced/all.yaml"
+  check 'both of an application' boot
+  isnt "$(kubectl get cm -n replaced fixed -o 'jsonpath={.metadata.uid}')" "$uid" 'are for all its objects'
+  kubectl patch cm -n replaced three --type=merge -p '{"data":{"b":"hand"}}' >/dev/null
+  sed -i 's/data: {a: "a"}/data: {a: "b"}/' "$REPO/apps/replaced/all.yaml"
+  check 'changed again' boot
+  is "$(kubectl get cm -n replaced three -o 'jsonpath={.data}')" '{"a":"b"}' 'it is replaced'
   forget replaced
 }
 
