@@ -240,29 +240,44 @@ static bool is_knot(struct untying *u, unsigned node)
     return yes;
 }
 
-// Marks the knots that a node includes: itself, or the members of an application's end.
+// What a node includes is ready when these are: the members of an application's end, and for an
+// Application that is only read the end it stands for.
+static bool includes(const struct untying *u, unsigned node, const struct edge *e)
+{
+    const struct builder *b = u->b;
+    return b->g->nodes.v[node].kind == NODE_APP_END ||
+           (node < b->d->objects.len && b->d->objects.v[node].is_virtual &&
+            e->why == WHY_ARGO_OBJECT);
+}
+
+// Marks the knots that a node includes, or is.
 static bool find_knots(struct untying *u, unsigned node, unsigned depth)
 {
     const struct graph *g = u->b->g;
     const struct node *n = &g->nodes.v[node];
     bool any = false;
-    if (may_be_knot(u->b, node))
+    if (may_be_knot(u->b, node)) {
         any = is_knot(u, node);
-    else if (n->kind == NODE_APP_END && depth <= MAX_NESTING)
-        for (unsigned i = 0; i < n->n_out; i++)
-            any |= find_knots(u, g->edges.v[n->first_out + i].to, depth + 1);
+    } else {
+        for (unsigned i = 0; depth <= MAX_NESTING && i < n->n_out; i++) {
+            const struct edge *e = &g->edges.v[n->first_out + i];
+            any |= includes(u, node, e) && find_knots(u, e->to, depth + 1);
+        }
+    }
     u->is_knot[node] = any;
     return any;
 }
 
-// The edges that stand for one to an application which holds knots.
-static void expand(struct untying *u, const struct edge *e, unsigned app_end)
+// The edges that stand for one to a node which includes knots.
+static void expand(struct untying *u, const struct edge *e, unsigned node)
 {
     const struct graph *g = u->b->g;
-    const struct node *n = &g->nodes.v[app_end];
+    const struct node *n = &g->nodes.v[node];
     for (unsigned i = 0; i < n->n_out; i++) {
         const struct edge *member = &g->edges.v[n->first_out + i];
-        if (g->nodes.v[member->to].kind == NODE_APP_END && u->is_knot[member->to]) {
+        if (!includes(u, node, member))
+            continue;
+        if (u->is_knot[member->to] && !may_be_knot(u->b, member->to)) {
             expand(u, e, member->to);
             continue;
         }
@@ -296,11 +311,11 @@ static void untie(struct untying *u)
         struct edge *e = &u->b->g->edges.v[n->first_out + i];
         if (!e->is_declared || !u->is_knot[e->to])
             continue;
-        if (u->b->g->nodes.v[e->to].kind == NODE_APP_END) {
+        if (may_be_knot(u->b, e->to)) {
+            e->need = NEED_APPLIED;
+        } else {
             expand(u, e, e->to);
             e->to = e->from; // an edge to itself is taken out
-        } else {
-            e->need = NEED_APPLIED;
         }
     }
 }

@@ -33,6 +33,23 @@ static void add_doc(struct desired *d, unsigned app, json_t *doc, unsigned line,
     desired_add_object_take(d, &x);
 }
 
+// The child's own document, which its parent holds and nobody sends.
+static void add_stand_in(struct desired *d, const struct application *a)
+{
+    struct object x = {
+        .id = {str_dup("argoproj.io"), str_dup("Application"), str_dup("argocd"), str_dup(a->name)},
+        .version = str_dup("v1alpha1"),
+        .app = (unsigned)a->parent,
+        .phase = PHASE_SYNC,
+        .phases = 1U << PHASE_SYNC,
+        .wave = a->wave,
+        .is_namespaced = true,
+        .is_virtual = true};
+    CLEANUP(json_freep) json_t *doc = json_object();
+    object_set_body(&x, doc);
+    desired_add_object_take(d, &x);
+}
+
 static void add_app(struct desired *d, const char *name, const json_t *c)
 {
     struct application *a = application_new_root(name);
@@ -55,6 +72,8 @@ static void add_app(struct desired *d, const char *name, const json_t *c)
         strv_push(&a->depends_on, json_string_value(v));
     }
     unsigned app = desired_add_app_take(d, a);
+    if (a->parent >= 0 && !a->set_name)
+        add_stand_in(d, a);
     if (text && !yaml_read(text, strlen(text), &o, &docs, &err))
         fail_msg("%s: %s", name, err.msg);
     for (i = 0; i < docs.docs.len; i++)
