@@ -5,6 +5,8 @@
 
 #include "snapshot/capture_int.h"
 
+#define MAX_ATTEMPTS 5
+
 struct creation {
     struct repo *r;
     const struct create_opts *o;
@@ -78,14 +80,14 @@ static void copy_entry(const struct entry *from, struct entry *to)
     to->snapshot.epoch = from->snapshot.epoch;
 }
 
-// One run. *again: it failed, and a full one may do.
-static bool attempt(struct creation *c, bool full, bool *again, struct err *err)
+// One run. *again: it failed, and another (or a full one: *full) may do.
+static bool attempt(struct creation *c, bool *full, bool *again, struct err *err)
 {
     CLEANUP(writer_freep) struct writer *w = NULL;
     struct entry e = {.kind = ENTRY_SNAPSHOT}; // so that what is left of it is freed
     struct writer_opts wo = c->o->writer;
     struct capture_opts co = c->o->capture;
-    wo.full = full;
+    wo.full = *full;
     co.work_dir = c->work.path;
     *again = false;
     if (!writer_begin(c->r, &wo, &w, err) || !check_cluster(c, w, err) || !check_root(c, w, err))
@@ -93,7 +95,7 @@ static bool attempt(struct creation *c, bool full, bool *again, struct err *err)
     note_last_good(c, w);
     bool ok = capture_run(w, &co, &e.snapshot, &c->out->report, err);
     c->out->is_unchanged = ok && is_unchanged(c, w, &e.snapshot);
-    c->out->is_full = full;
+    c->out->is_full = *full;
     if (c->out->is_unchanged)
         copy_entry(writer_previous(w), &c->out->entry);
     else if (ok)
@@ -101,7 +103,9 @@ static bool attempt(struct creation *c, bool full, bool *again, struct err *err)
     const struct strv *said = writer_warnings(w);
     for (size_t i = 0; i < said->len; i++)
         strv_push(&c->out->report.warnings, said->v[i]);
-    *again = !ok && !full && writer_needs_full(w);
+    bool more = !ok && !*full && writer_needs_full(w);
+    *again = more || (!ok && writer_needs_again(w));
+    *full |= more;
     entry_clear(&e);
     return ok;
 }
@@ -114,16 +118,18 @@ bool snapshot_create(struct repo *r, const struct create_opts *o, struct create_
     *out = (struct create_result){0};
     if (!workdir_make(o->work, &c.work, err))
         return false;
-    bool ok = attempt(&c, o->writer.full, &again, err);
-    if (again) {
-        // Everything can be had from where it came from: no question for a person.
-        strv_push_take(&out->report.warnings,
-                       str_printf("%s: everything is written anew", err->msg));
-        event_emit(r->events, "run.warning", "{s:s}", "message",
-                   out->report.warnings.v[out->report.warnings.len - 1]);
+    bool full = o->writer.full;
+    bool ok = attempt(&c, &full, &again, err);
+    for (int i = 1; again && i < MAX_ATTEMPTS; i++) {
+        capture_report_clear(&out->report); // it is captured anew
+        if (full && !o->writer.full) {
+            // Everything can be had from where it came from: no question for a person.
+            strv_push_take(&out->report.warnings,
+                           str_printf("%s: everything is written anew", err->msg));
+            event_emit(r->events, "run.warning", "{s:s}", "message", out->report.warnings.v[0]);
+        }
         err_clear(err);
-        strv_clear(&out->report.secrets);
-        ok = attempt(&c, true, &again, err);
+        ok = attempt(&c, &full, &again, err);
     }
     workdir_remove(&c.work);
     return ok;

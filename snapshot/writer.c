@@ -188,6 +188,7 @@ void writer_free(struct writer *w)
     idmap_clear(&w->wanted);
     idmap_clear(&w->lists);
     idmap_clear(&w->tips);
+    idmap_clear(&w->relied);
     batches_clear(&w->batches);
     log_clear(&w->log);
     strv_clear(&w->files);
@@ -217,6 +218,11 @@ bool writer_needs_full(const struct writer *w)
     return w->needs_full;
 }
 
+bool writer_needs_again(const struct writer *w)
+{
+    return w->needs_again;
+}
+
 const struct strv *writer_warnings(const struct writer *w)
 {
     return &w->warnings;
@@ -238,7 +244,8 @@ bool writer_known_tip(struct writer *w, const char *hex)
 {
     struct blob_id id = blob_name(w->namer, 't', hex, strlen(hex));
     bool known = idmap_has(&w->tips, &id);
-    w->relies_on_git |= known;
+    if (known)
+        idmap_set(&w->relied, &id, 0);
     return known;
 }
 

@@ -61,6 +61,8 @@ MUST_CHECK bool writer_commit(struct writer *w, struct snapshot_entry *s, struct
 // Why the commit failed: what was taken to be there is damaged, and all of it can be had again.
 // Another run with opts.full writes everything anew, and nothing is lost.
 bool writer_needs_full(const struct writer *w);
+// … another run did what makes a new capture necessary; nothing is wrong.
+bool writer_needs_again(const struct writer *w);
 
 // ---- which batches to stand on (pure; section 9 step 4) ----
 struct batch_use { // of one set, oldest first

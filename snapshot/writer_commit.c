@@ -40,7 +40,10 @@ static void choose(struct writer *w, bool may_drop)
     while (objects < n && !w->batches.v.v[objects].is_git)
         objects++;
     choose_batches(use, objects, false, may_drop);
-    choose_batches(use + objects, n - objects, true, may_drop);
+    // Of how many Git batches there are the capture knew: which of them go was decided then, and
+    // with a batch that another run has added meanwhile it would be decided otherwise.
+    bool git_may_go = may_drop && !(w->head_moved && w->relied.len);
+    choose_batches(use + objects, n - objects, true, git_may_go);
     for (size_t i = 0; i < n; i++)
         w->states.v[i].is_drop = use[i].is_drop;
     idmap_clear(&seen);
@@ -221,12 +224,31 @@ static bool append(struct writer *w, struct snapshot_entry *s, struct entry *out
     return ok;
 }
 
+// The other run may have left out what this one stands on, and packed only what it needs of it.
+static bool relied_is_there(struct writer *w, struct err *err)
+{
+    struct idmap tips = {0};
+    size_t found = 0;
+    for (size_t i = 0; i < w->batches.v.len; i++) {
+        const struct index *x = &w->batches.v.v[i];
+        for (size_t k = 0; !w->states.v[i].is_drop && k < x->records.len; k++)
+            if (x->records.v[k].kind == 't' && idmap_has(&w->relied, &x->records.v[k].id))
+                found += idmap_set(&tips, &x->records.v[k].id, 0);
+    }
+    idmap_clear(&tips);
+    if (found == w->relied.len)
+        return true;
+    w->needs_again = true;
+    return err_set(err, ERR_CONFLICT, "another run wrote to chain %s meanwhile; run it again",
+                   w->o.job->chain);
+}
+
 // What an unreadable source keeps by name must not be lost with the batch that holds it.
 static bool may_go_on(struct writer *w, bool has_unknown, struct err *err)
 {
     for (size_t i = 0; i < w->states.len; i++) {
         bool is_git = w->batches.v.v[i].is_git;
-        if (!w->states.v[i].is_bad || !(has_unknown || (is_git && w->relies_on_git)))
+        if (!w->states.v[i].is_bad || !(has_unknown || (is_git && w->relied.len)))
             continue;
         if (!has_unknown) {
             w->needs_full = true;
@@ -253,7 +275,7 @@ static bool attempt(struct writer *w, struct snapshot_entry *s, struct entry *ou
         return false;
     choose(w, !has_unknown);
     w->indexed = 0;
-    if (!writer_write_packs(w, err) ||
+    if (!relied_is_there(w, err) || !writer_write_packs(w, err) ||
         !writer_write_index(w, false, &s->objects, &has_objects, err) ||
         !writer_write_index(w, true, &s->git, &s->has_git, err) || !check_reused(w, &all_good, err))
         return false;
@@ -262,6 +284,7 @@ static bool attempt(struct writer *w, struct snapshot_entry *s, struct entry *ou
     if (!append(w, s, out, again, err) || !*again)
         return !err_is_set(err);
     uint64_t before = w->prev_seq;
+    w->head_moved = true;
     if (!writer_read_head(w, err))
         return false;
     if (has_unknown && w->prev_seq != before)

@@ -52,7 +52,11 @@ struct writer {
     struct idmap lists;  // name -> position in known_lists: n records of the batches
     struct idmap tips;   // t records of the batches that stay if any may go
     bool needs_full;     // the commit failed, and this would mend it
-    bool relies_on_git;  // somebody was told that a tip is there, and captured less for it
+    // Tips of which somebody was told that they are there, and captured less for it: what leads to
+    // them must be in what the entry stands on, also when the head has moved meanwhile.
+    struct idmap relied;
+    bool head_moved;  // since the capture
+    bool needs_again; // the commit failed, and another run from the beginning would do
     VEC(struct note) known_lists;
     VEC(struct note) notes; // of this snapshot
     VEC(struct blob_id) new_tips;

@@ -179,8 +179,7 @@ static void heals(void **state)
     r = made(f, &o);
     assert_true(r.is_full);
     assert_true(r.entry.snapshot.is_good);
-    const struct strv *said = &r.report.warnings;
-    assert_non_null(strstr(said->v[said->len - 1], "is written anew"));
+    assert_non_null(strstr(r.report.warnings.v[0], "is written anew"));
     create_result_clear(&r);
     // With a source that cannot be read it would be a loss: that is a person's to say.
     shell(f, "mv children gone");
@@ -196,6 +195,120 @@ static void heals(void **state)
     assert_int_equal(err.kind, ERR_CORRUPT);
     err_clear(&err);
     create_result_clear(&r);
+}
+
+// ---- others write while this one reads ----
+
+static const char commit_one[] = "cd children; date +%N >n; git add .; git -c user.name=t -c "
+                                 "user.email=t@example.com commit -qm "
+                                 "n; git branch -f b-$(git rev-list --count HEAD)";
+
+// A run that has read everything, and commits only when others were there.
+struct slow {
+    struct credential job;
+    struct source *source;
+    struct desired *desired;
+    struct writer *w;
+    struct entry e;
+    struct capture_report report;
+};
+
+static void slow_begin(struct fixture *f, struct slow *s)
+{
+    struct err err = {0};
+    CLEANUP(str_freep) char *cache = path_join(f->dir, "slow-cache");
+    CLEANUP(str_freep) char *root = path_join(f->dir, "root");
+    CLEANUP(str_freep) char *work = path_join(f->dir, "slow-work");
+    struct source_opts so = {.cache_dir = cache,
+                             .kube_version = "1.37.0",
+                             .cluster_server = "https://kubernetes.default.svc"};
+    *s = (struct slow){.job = snap_kit_job("writer"), .e.kind = ENTRY_SNAPSHOT};
+    struct writer_opts wo = {.job = &s->job};
+    s->source = source_new(f->loop, &so);
+    struct capture_opts co = {.loop = f->loop, .root = root, .work_dir = work};
+    if (!dir_make(work, 0700, &err) || !source_load(s->source, root, &s->desired, &err) ||
+        !writer_begin(&f->repo, &wo, &s->w, &err))
+        fail_msg("%s", err.msg);
+    co.source = s->source;
+    co.desired = s->desired;
+    co.rules = secret_rules_default(&co.n_rules);
+    if (!capture_run(s->w, &co, &s->e.snapshot, &s->report, &err))
+        fail_msg("%s", err.msg);
+}
+
+static void slow_clear(struct slow *s)
+{
+    capture_report_clear(&s->report);
+    entry_clear(&s->e);
+    writer_free(s->w);
+    desired_free(s->desired);
+    source_free(s->source);
+    credential_clear(&s->job);
+}
+
+static void others(struct fixture *f, unsigned n)
+{
+    struct create_opts o = {0};
+    for (unsigned i = 0; i < n; i++) {
+        shell(f, commit_one);
+        struct create_result r = made(f, &o);
+        create_result_clear(&r);
+    }
+}
+
+// Seven batches of Git are all stood on; the eighth, which another run adds, would have half of
+// them dropped, and what this run left out for their sake would be lost.
+static void overtaken_once(void **state)
+{
+    struct fixture *f = *state;
+    struct slow s;
+    struct entry out = {0};
+    struct err err = {0};
+    others(f, 7);
+    shell(f, commit_one);
+    slow_begin(f, &s);
+    others(f, 1);
+    if (!writer_commit(s.w, &s.e.snapshot, &out, &err))
+        fail_msg("%s", err.msg);
+    entry_clear(&out);
+    slow_clear(&s);
+    expect_verified(f);
+}
+
+// The others have dropped them themselves, and packed only what their refs still lead to.
+static void overtaken_twice(void **state)
+{
+    struct fixture *f = *state;
+    struct slow s;
+    struct entry out = {0};
+    struct err err = {0};
+    others(f, 7);
+    shell(f,
+          "git -C children checkout -q -b away; echo x >children/x/gone.txt; git -C children "
+          "add .; git -C children -c user.name=t -c user.email=t@example.com commit -qm away; git "
+          "-C children checkout -q main");
+    struct create_opts o = {0};
+    struct create_result r = made(f, &o); // the eighth
+    create_result_clear(&r);
+    others(f, 1); // drops
+    others(f, 2);
+    shell(f, commit_one);
+    slow_begin(f, &s);
+    shell(f, "git -C children branch -qD away $(git -C children branch --list --format "
+             "'%(refname:short)' 'b-*'); git -C children commit-tree -m other 'HEAD^{tree}' "
+             ">new-tip 2>log || git -C children -c user.name=t -c user.email=t@example.com "
+             "commit-tree -m other 'HEAD^{tree}' </dev/null >new-tip; git -C children update-ref "
+             "refs/heads/main $(cat new-tip)");
+    others(f, 4);
+    bool ok = writer_commit(s.w, &s.e.snapshot, &out, &err);
+    if (!ok) {
+        assert_int_equal(err.kind, ERR_CONFLICT);
+        assert_true(writer_needs_again(s.w));
+        err_clear(&err);
+    }
+    entry_clear(&out);
+    slow_clear(&s);
+    expect_verified(f);
 }
 
 // The parent cannot be read, so nobody knows of the child or of its repository: both stay.
@@ -310,8 +423,8 @@ static void work_folders(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(if_changed),       TEST(heals),
-                                       TEST(parent_unknown),   TEST(root_unread),
-                                       TEST(cluster_left_out), TEST(work_folders)};
+    const struct CMUnitTest tests[] = {
+        TEST(if_changed),     TEST(heals),       TEST(overtaken_once),   TEST(overtaken_twice),
+        TEST(parent_unknown), TEST(root_unread), TEST(cluster_left_out), TEST(work_folders)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
