@@ -54,7 +54,8 @@ struct options {
     int64_t timeout_ms, wait_ms, source_timeout_ms;
     long long jobs;
     struct snapshot_options snap;
-    struct strv owned; // strings that came from environment or file
+    struct snapshot_options to; // the second repository of copy
+    struct strv owned;          // strings that came from environment or file
 };
 
 struct cli {
@@ -212,5 +213,7 @@ int cmd_snapshot_key_rotate(struct cli *c, struct err *err);
 int cmd_snapshot_key_revoke(struct cli *c, struct err *err);
 int cmd_snapshot_create(struct cli *c, struct err *err);
 int cmd_snapshot_export(struct cli *c, struct err *err);
+int cmd_snapshot_diff(struct cli *c, struct err *err);
+int cmd_snapshot_copy(struct cli *c, struct err *err);
 
 #endif

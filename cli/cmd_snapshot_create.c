@@ -230,12 +230,16 @@ static void print_next(const struct creation *x)
     } else {
         printf("  There is no good one yet: nothing would be restored.\n");
     }
+    CLEANUP(str_freep)
+    char *judge =
+        str_printf("if it is meant to be as small as that, regrow snapshot judge %llu good; "
+                   "else mend Git, then run the same command again",
+                   (unsigned long long)x->r.entry.seq);
     printf("  next: ");
     print_wrapped(stdout,
                   x->r.entry.snapshot.counts.unknown
                       ? "mend what is marked ✗, then run the same command again"
-                      : "if it is meant to be as small as that, a judge says so; else mend Git, "
-                        "then run the same command again",
+                      : judge,
                   8, 8);
 }
 

@@ -114,6 +114,21 @@ static const struct command commands[] = {
      "  regrow snapshot export latest x.tar.zst -i key.txt --recipient age1...\n"
      "  regrow snapshot export 117 prod.tar -i key.txt --no-secrets\n",
      SNAP_EXPORT, 2, TREES, cmd_snapshot_export},
+    {"snapshot diff", "SNAPSHOT [SNAPSHOT]", "show what lies between two snapshots",
+     "From the first to the second, or to the latest good one: refs that moved, with the commits "
+     "between; charts and artifacts; objects added, removed, and changed field by field. Of a "
+     "Secret only that it changed. Needs what opens the repository. Exit code 20 when they differ.",
+     "  regrow snapshot diff 117 118 -i my-age-key.txt\n"
+     "  regrow snapshot diff 117 -o json | jq '.applications[].name'\n",
+     SNAP_DIFF, 2, TREES, cmd_snapshot_diff},
+    {"snapshot copy", "[SNAPSHOT]...", "copy snapshots into another repository",
+     "Opens each (default: all that are live), proves it whole, and seals it again for the other "
+     "repository, where a job of that one signs it. What is there already is passed over: run it "
+     "again to go on. A copy says what its writer said; what a judge called bad is suspect there. "
+     "A mirror of the same repository is made by any program that copies files.",
+     "  regrow snapshot copy -i my.key --to s3://other/prod --to-key job.key\n"
+     "  regrow snapshot copy 118 -i my.key --to /mnt/usb --to-key usb.key\n",
+     SNAP_COPY, 1000, TREES, cmd_snapshot_copy},
     {"snapshot judge", "SNAPSHOT good|bad [WHY]", "say that a snapshot is good, or bad",
      "A suspect one becomes good, or a good one bad: by the key of a judge, which no job has. What "
      "is said last counts.",

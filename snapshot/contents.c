@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "gitops/gitops.h"
+#include "snapshot/lists.h"
 
-#define MAX_PARTS 100000 // of one list that goes on in others
 #define MAX_ROWS 5000000 // of all lists: one may be named any number of times
 
 struct listing {
@@ -15,38 +15,13 @@ struct listing {
     size_t rows; // so far
 };
 
-static bool open_list(struct reader *r, const json_t *ref, json_t **out, struct err *err)
-{
-    struct blob_id id;
-    const char *hex = json_dot_str(ref, "blob");
-    *out = NULL;
-    if (!hex)
-        return true;
-    return (blob_id_parse(hex, &id) || err_set(err, ERR_CORRUPT, "a reference that is none")) &&
-           reader_json(r, &id, 'l', out, err);
-}
-
-// A list with the rows of all its parts; NULL where there is no reference.
 static bool whole_list(struct listing *l, const json_t *ref, const char *rows, json_t **out,
                        struct err *err)
 {
-    if (!open_list(l->r, ref, out, err))
+    if (!list_read(l->r, ref, rows, out, err))
         return false;
-    json_t *next = *out ? json_incref(json_object_get(*out, "more")) : NULL;
-    bool ok = true;
-    for (size_t i = 0; ok && next; i++) {
-        CLEANUP(json_freep) json_t *part = NULL;
-        CLEANUP(json_freep) json_t *at = TAKE(next);
-        ok = i < MAX_PARTS || err_set(err, ERR_CORRUPT, "a list without end");
-        ok = ok && open_list(l->r, at, &part, err);
-        if (!ok || !part)
-            break;
-        json_array_extend(json_object_get(*out, rows), json_object_get(part, rows));
-        next = json_incref(json_object_get(part, "more"));
-    }
-    json_decref(next);
     l->rows += json_array_size(json_object_get(*out, rows));
-    return ok && (l->rows <= MAX_ROWS || err_set(err, ERR_CORRUPT, "more than %d rows", MAX_ROWS));
+    return l->rows <= MAX_ROWS || err_set(err, ERR_CORRUPT, "more than %d rows", MAX_ROWS);
 }
 
 static void copy_text(json_t *to, const json_t *from, const char *key)
@@ -232,7 +207,7 @@ static bool add_versions(struct listing *l, const json_t *root, struct err *err)
     CLEANUP(json_freep) json_t *v = NULL;
     json_t *o = json_object();
     json_object_set_new(l->out, "versions", o);
-    if (!open_list(l->r, json_object_get(root, "versions"), &v, err))
+    if (!list_open(l->r, json_object_get(root, "versions"), &v, err))
         return false;
     for (size_t k = 0; k < ARRAY_LEN(keys); k++)
         copy_text(o, v, keys[k]);

@@ -23,7 +23,9 @@
 
 #include "snapshot/admin.h"
 #include "snapshot/contents.h"
+#include "snapshot/copy.h"
 #include "snapshot/create.h"
+#include "snapshot/diff.h"
 #include "snapshot/export.h"
 #include "snapshot/init.h"
 #include "snapshot/keyfile.h"

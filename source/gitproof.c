@@ -397,3 +397,61 @@ bool git_proof_known_files(struct git_proof *p, git_repository *r, const git_oid
     }
     return true;
 }
+
+// ---- what lies between ----
+// False: it leads to no commit that is there.
+static bool commit_of(const struct git_proof *p, const char *hex, git_oid *out)
+{
+    git_oid id;
+    git_object *o = NULL;
+    git_object *commit = NULL;
+    bool ok = git_oid_fromstr(&id, hex) == 0 &&
+              git_object_lookup(&o, p->repo, &id, GIT_OBJECT_ANY) == 0 &&
+              git_object_peel(&commit, o, GIT_OBJECT_COMMIT) == 0;
+    if (ok)
+        *out = *git_object_id(commit);
+    git_object_free(commit);
+    git_object_free(o);
+    return ok;
+}
+
+static int tell(struct git_proof *p, const git_oid *id, git_log_fn fn, void *ctx, bool *more)
+{
+    git_commit *c = NULL;
+    char hex[41];
+    int rc = git_commit_lookup(&c, p->repo, id);
+    if (rc != 0)
+        return rc;
+    const git_signature *by = git_commit_author(c);
+    const char *subject = git_commit_summary(c);
+    git_oid_tostr(hex, sizeof(hex), id);
+    *more =
+        fn(ctx, hex, git_commit_time(c), by && by->name ? by->name : "", subject ? subject : "");
+    git_commit_free(c);
+    return 0;
+}
+
+bool git_proof_log(struct git_proof *p, const char *from, const char *to, git_log_fn fn, void *ctx,
+                   struct err *err)
+{
+    git_oid first;
+    git_oid last;
+    git_oid id;
+    git_revwalk *walk = NULL;
+    bool more = true;
+    if (!open_odb(p, err))
+        return false;
+    if (!commit_of(p, to, &last))
+        return true;
+    int rc = git_revwalk_new(&walk, p->repo);
+    if (rc == 0)
+        rc = git_revwalk_sorting(walk, GIT_SORT_TOPOLOGICAL | GIT_SORT_TIME);
+    if (rc == 0)
+        rc = git_revwalk_push(walk, &last);
+    if (rc == 0 && from && commit_of(p, from, &first))
+        rc = git_revwalk_hide(walk, &first);
+    while (rc == 0 && more && (rc = git_revwalk_next(&id, walk)) == 0)
+        rc = tell(p, &id, fn, ctx, &more);
+    git_revwalk_free(walk);
+    return rc == 0 || rc == GIT_ITEROVER || damaged(rc, err);
+}
