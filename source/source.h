@@ -184,8 +184,8 @@ MUST_CHECK bool git_proof_bundle(struct git_proof *p, const struct git_refs *ref
 // No pack is used any more, and nothing was followed; index files stay.
 void git_proof_restart(struct git_proof *p);
 uint64_t git_proof_objects(const struct git_proof *p); // that were indexed
-// The commits that `to` leads to and `from` (NULL: nothing) does not, newest first; a tag stands for
-// its commit, and what is no commit has none. A callback that answers false ends it.
+// The commits that `to` leads to and `from` (NULL: nothing) does not, newest first; a tag stands
+// for its commit, and what is no commit has none. A callback that answers false ends it.
 typedef bool (*git_log_fn)(void *ctx, const char *id, int64_t time_unix_s, const char *author,
                            const char *subject);
 MUST_CHECK bool git_proof_log(struct git_proof *p, const char *from, const char *to, git_log_fn fn,
