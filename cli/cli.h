@@ -12,6 +12,7 @@
 //   open.c        from options to a session and a run
 //   snapshot_open.c  from options to an opened repository; pass.c: passphrases
 //   snapshot_keys.h  what the commands on keys share
+//   snapshot_metrics.c  what monitoring is told
 //   print.c       colours, lines, documents
 //   table.c       tables and trees
 //   words.c       what nodes, chains and states are called, and what to do about them
@@ -40,6 +41,7 @@ struct snapshot_options {
     struct strv least;                              // create: "objects=80"
     bool full, if_changed, adopt_chain, no_secrets; // create
     bool replace;                                   // export
+    const char *metrics, *push_metrics;             // create
 };
 
 struct options {

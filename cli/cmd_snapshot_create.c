@@ -320,6 +320,16 @@ static void explain(struct err *err)
         err_hint(err, "If this cluster has taken the other's place: --adopt-chain, once.");
 }
 
+static void tell_monitoring(struct creation *x, bool ok, const struct err *err)
+{
+    struct strv *w = &x->r.report.warnings;
+    size_t before = w->len;
+    snap_metrics(x->c, x->s, ok ? &x->r : NULL, x->began_ms ? x->began_ms : clock_boot_ms(),
+                 ok ? exit_of(&x->r) : err_exit_code(err->kind), w);
+    for (size_t i = before; !ok && i < w->len; i++)
+        fprintf(stderr, "! %s\n", w->v[i]);
+}
+
 int cmd_snapshot_create(struct cli *c, struct err *err)
 {
     struct snap s CLEANUP(snap_close) = {0};
@@ -336,6 +346,7 @@ int cmd_snapshot_create(struct cli *c, struct err *err)
         ok = snapshot_create(&s.repo, &x.o, &x.r, err);
     }
     progress_end(p);
+    tell_monitoring(&x, ok, err);
     if (!ok) {
         explain(err);
         return 0;

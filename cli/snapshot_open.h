@@ -60,6 +60,11 @@ MUST_CHECK bool snap_repo_given(const struct snapshot_options *o, struct err *er
 // "SEQ:HASH".
 MUST_CHECK bool snap_parse_last(const char *text, struct seq_hash *out, struct err *err);
 
+// ---- what they tell monitoring: --metrics, --push-metrics ----
+// r: NULL when the run failed. Added to warnings: why it could not be told.
+void snap_metrics(const struct cli *c, const struct snap *s, const struct create_result *r,
+                  int64_t began_ms, int exit_code, struct strv *warnings);
+
 // ---- what they print ----
 json_t *snap_doc(const char *kind, const struct snap *s); // version, kind, repository, pin
 char *snap_pin_text(const struct sha256 *pin);            // hex, owned

@@ -142,12 +142,9 @@ static json_t *secret_doc(const struct export *x, const char *key)
     if (!live || !desired)
         return json_deep_copy(live ? live : desired);
     json_t *doc = json_deep_copy(desired);
-    static const char *const members[] = {"data", "type", "immutable"};
-    for (size_t i = 0; i < ARRAY_LEN(members); i++) {
-        json_t *v = json_object_get(live, members[i]);
-        if (v)
-            json_object_set(doc, members[i], v);
-    }
+    json_t *data = json_object_get(live, "data");
+    if (data)
+        json_object_set(doc, "data", data);
     return doc;
 }
 

@@ -16,6 +16,7 @@
 //   capture secrets            from Git and cluster to blobs; create: the whole of one
 //   contents verdict           what a snapshot holds; what a judge says of it
 //   diff export copy           what people do with snapshots
+//   metrics                    what monitoring is told
 //
 // It knows how to write and read snapshots, not how to restore them; no command line.
 #ifndef SNAPSHOT_SNAPSHOT_H
@@ -29,6 +30,7 @@
 #include "snapshot/export.h"
 #include "snapshot/init.h"
 #include "snapshot/keyfile.h"
+#include "snapshot/metrics.h"
 #include "snapshot/prune.h"
 #include "snapshot/reader.h"
 #include "snapshot/verdict.h"
