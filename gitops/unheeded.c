@@ -78,3 +78,37 @@ void unheeded_project(const json_t *doc, struct strv *out)
         strv_push_take(out, str_printf("project %s: %s", name ? name : "?", found.v[i]));
     strv_clear(&found);
 }
+
+// Options of kustomize but the one that is always given.
+static bool has_build_options(const char *text)
+{
+    struct strv words = {0};
+    bool any = false;
+    strv_split(&words, text, ' ');
+    for (size_t i = 0; i < words.len; i++)
+        any |= *words.v[i] && strcmp(words.v[i], "--enable-helm") != 0;
+    strv_clear(&words);
+    return any;
+}
+
+void unheeded_settings(const json_t *doc, struct strv *out)
+{
+    const json_t *data = json_object_get(doc, "data");
+    const char *options = json_string_value(json_object_get(data, "kustomize.buildOptions"));
+    const char *tracking =
+        json_string_value(json_object_get(data, "application.resourceTrackingMethod"));
+    bool ignores = false;
+    const char *key;
+    json_t *v;
+    json_object_foreach((json_t *)data, key, v)
+    {
+        ignores |= str_starts(key, "resource.customizations.ignoreDifferences");
+    }
+    if (options && has_build_options(options))
+        strv_push(out, "argocd-cm: kustomize.buildOptions are not heeded, but for --enable-helm");
+    if (ignores)
+        strv_push(out, "argocd-cm: resource.customizations.ignoreDifferences is not heeded: it "
+                       "counts in an Application");
+    if (str_eq(tracking, "label"))
+        strv_push(out, "argocd-cm: objects are marked by annotation, not by label");
+}

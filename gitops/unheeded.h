@@ -12,5 +12,6 @@
 
 void unheeded_app(const json_t *doc, struct strv *out);
 void unheeded_project(const json_t *doc, struct strv *out);
+void unheeded_settings(const json_t *doc, struct strv *out); // of the ConfigMap argocd-cm
 
 #endif

@@ -144,6 +144,13 @@ static void add_object(struct yield *y, struct object *o)
     *vec_push(&y->objects) = *o;
 }
 
+// Argo CD's own, and not one of that name somewhere else.
+static bool is_settings(const struct object_id *id)
+{
+    return !*id->group && !strcmp(id->kind, "ConfigMap") && !strcmp(id->name, "argocd-cm") &&
+           str_eq(id->namespace, ARGOCD_NAMESPACE);
+}
+
 // The object of one phase.
 static bool add_phase(struct yield *y, json_t *doc, const struct origin *where,
                       const struct object *marks, enum phase phase, struct doc_flags flags,
@@ -167,9 +174,11 @@ static bool add_phase(struct yield *y, json_t *doc, const struct origin *where,
         o.is_made && !json_object_get(meta, "labels") && !json_object_get(meta, "annotations");
     if (!strcmp(o.id.kind, "CustomResourceDefinition"))
         kinds_add_crd(d->kinds, doc);
-    if (!strcmp(o.id.kind, "ConfigMap") && !strcmp(o.id.name, "argocd-cm"))
-        str_set(&y->global_projects, json_dot_str(doc, "data.globalProjects"));
     settle_namespace(a, kinds_find(d->kinds, o.id.group, NULL, o.id.kind), doc, &o);
+    if (is_settings(&o.id)) {
+        str_set(&y->global_projects, json_dot_str(doc, "data.globalProjects"));
+        unheeded_settings(doc, &y->warnings);
+    }
     if (!o.is_virtual && !o.is_made)
         application_mark(a, doc, &o);
     object_set_body(&o, doc);

@@ -42,6 +42,20 @@ static const struct {
         "project p: destinationServiceAccounts are not heeded"}},
 };
 
+static const struct {
+    const char *doc, *words[4];
+} settings[] = {
+    {"{data: {kustomize.buildOptions: ' --enable-helm ', application.resourceTrackingMethod: "
+     "annotation, resource.exclusions: x, resource.customizations.health.x_Y: s}}",
+     {NULL}},
+    {"{data: {kustomize.buildOptions: --enable-helm --load-restrictor LoadRestrictionsNone, "
+     "application.resourceTrackingMethod: label, "
+     "resource.customizations.ignoreDifferences.apps_Deployment: x, "
+     "resource.customizations.ignoreDifferences.all: y}}",
+     {"kustomize.buildOptions are not heeded", "ignoreDifferences is not heeded", "by annotation"}},
+    {"{}", {NULL}},
+};
+
 static void check(const char *text, const char *const words[4],
                   void (*find)(const json_t *doc, struct strv *out))
 {
@@ -66,6 +80,8 @@ static void told(void **s)
         check(apps[i].doc, apps[i].words, unheeded_app);
     for (size_t i = 0; i < ARRAY_LEN(projects); i++)
         check(projects[i].doc, projects[i].words, unheeded_project);
+    for (size_t i = 0; i < ARRAY_LEN(settings); i++)
+        check(settings[i].doc, settings[i].words, unheeded_settings);
 }
 
 int main(void)
