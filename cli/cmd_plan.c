@@ -8,6 +8,7 @@
 
 #define SHOWN_WAITS 3
 #define SHOWN_WARNINGS 3
+#define SHOWN_PROBLEMS 20
 #define SHOWN_CHAIN 8
 
 static void print_header(const struct planning *p)
@@ -297,14 +298,21 @@ static void print_unknown(const struct planning *p)
         return;
     printf("\n%s✗%s %zu of %zu applications could not be read   (exit 10)\n", paint(p->c, "red"),
            paint(p->c, ""), n, all);
+    size_t shown = 0;
+    size_t told = 0;
     for (unsigned i = 1; i < p->d->apps.len; i++) {
         if (!is_unknown(p, i))
             continue;
         hint = hint ? hint : advice_unread(p->d->apps.v[i]);
         size_t alike = p->c->o.verbose ? 1 : count_alike(p, i);
-        if (alike)
-            print_problem(p, i, alike);
+        if (!alike || (shown == SHOWN_PROBLEMS && !p->c->o.verbose))
+            continue;
+        print_problem(p, i, alike);
+        shown++;
+        told += alike;
     }
+    if (told < n)
+        printf("  and %zu more; -v shows them\n", n - told);
     CLEANUP(str_freep)
     char *next = str_printf("%s Until then bootstrap leaves what is marked ✗ alone, and brings up "
                             "all others.",

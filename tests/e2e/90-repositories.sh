@@ -239,6 +239,8 @@ first_contact() {
   refuse 'a top that holds other files' 3 "$REGROW" plan "$SCRATCH/onedr0p-home-ops"
   refuse 'and Applications further down' 3 "$REGROW" plan "$SCRATCH/theepicsaxguy-homelab"
   like "$OUT" 'next: .*a folder that holds Applications: .*k8s/applications' 'says where these are'
+  like "$("$REGROW" plan --offline "$SCRATCH/gitops-bridge-control-plane/root" || true)" 'and [0-9]+ more; -v shows them' \
+    'of many problems the first ones'
   like "$("$REGROW" plan "$SCRATCH/flux2-kustomize-helm-example/clusters/staging")" \
     'objects for Flux .*does not read' 'what Flux would read is not passed over in silence'
 }
