@@ -159,13 +159,28 @@ killed() {
   ok "killed at $KILLS moments it leaves nothing half"
 }
 
+# The repository itself, without regrow, by the script for that day.
+emergency() {
+  local tool
+  bare_path
+  mkdir -p stock
+  for tool in zstd openssl jq od base64 head cut wc tr awk basename ls cp sed; do ln -sf "$(command -v $tool)" "stock/$tool"; done
+  check 'emergency.sh, with stock tools alone' env -i PATH="$SCRATCH/bare:$SCRATCH/stock" HOME="$SCRATCH/nobody" \
+    sh "$ROOT/scripts/emergency.sh" repo rescued -i ann.id --trust "$REGROW_TRUST"
+  is "$(cat rescued/objects/*/*.json | jq -r '"\(.kind) \(.metadata.namespace // "") \(.metadata.name)"' | grep -v '^Application ' | sort -u)" \
+    "$(kubectl create --dry-run=client --validate=false -f one/manifests -o json 2>/dev/null |
+      jq -r '.items[] | "\(.kind) \(.metadata.namespace // "") \(.metadata.name)"' | grep -v ' only-here$' | sort -u)" 'has every object'
+  is "$(git --git-dir=rescued/git/fleet.git for-each-ref)" "$(git --git-dir="$GIT_ROOT/fleet.git" for-each-ref)" 'and every ref'
+  is "$(jq -r 'select(.from == "live" and .object.metadata.name == "edge").object.data["tls.crt"]' rescued/secrets.json | base64 -d)" \
+    "$(<tls.crt)" 'and what only the cluster had'
+}
+
 gone() {
   cp -r "$GIT_ROOT/fleet.git" fleet.kept
   rm -rf "$GIT_ROOT/fleet.git" fleet repo
   stop addons
   cluster_wipe
   spawn addons controlplane addonsim "$CLUSTER" --delay 1s
-  bare_path
 }
 
 git_comes_back() {
@@ -224,6 +239,7 @@ run_case exported exported
 run_case signed signed
 run_case sealed sealed
 run_case killed killed
+run_case emergency emergency
 gone
 run_case git git_comes_back
 run_case objects objects_come_back

@@ -117,8 +117,40 @@ git_packs() {
   check "and are whole" git -C restored.git fsck --strict 8e5e43065c6a16fd00958c4de3f4f6fad8085c6c
 }
 
+# The same by the script that is there for that day.
+emergency() {
+  local script=$ROOT/scripts/emergency.sh f
+  refuse 'no pin' 1 sh "$script" "$golden" out -i repo.key
+  like "$OUT" "$PIN" 'is shown'
+  refuse 'a wrong pin' 1 sh "$script" "$golden" out -i repo.key --trust "${PIN//[0-7]/8}"
+  check 'emergency.sh' sh "$script" "$golden" out -i repo.key --trust "$PIN" --chain prod
+  is "$(stat -c %a out)" 700 'for its owner alone'
+  is "$(cat out/objects/*-web/*.json | jq -rs 'map(.metadata.name+" "+.data.greeting)|join(", ")')" \
+    'a good morning, b the same' 'objects'
+  is "$(jq -r 'select(.object.metadata.name=="login" and .from=="desired").object.stringData.password' out/secrets.json | sort -u)" \
+    'correct horse battery staple' 'Secrets'
+  is "$(git --git-dir=out/git/platform.git show HEAD:clusters/a.yaml | tail -n1)" '  greeting: good morning' 'Git, by its refs'
+  is "$(find out/sources -type f ! -name '*.json' -size 11c | wc -l)" 1 'a chart'
+  check 'an older one' sh "$script" "$golden" older -i repo.key --trust "$PIN" --snapshot 1
+  isnt "$(cat older/objects/*-web/*.json | sha256sum)" "$(cat out/objects/*-web/*.json | sha256sum)" 'is another'
+  refuse 'one that is not there' 1 sh "$script" "$golden" none -i repo.key --trust "$PIN" --snapshot 77
+  cp -r "$golden" bad
+  chmod -R u+w bad
+  f=bad/chains/prod/packs/$(head -n1 "$chain/index/$(head -n1 "$chain/log/0000000001" | jq -r .objects)" | jq -r '.packs[0].id')
+  printf x | dd of="$f" bs=1 seek=300 conv=notrunc 2>/dev/null
+  refuse 'a damaged pack' 1 sh "$script" bad none -i repo.key --trust "$PIN" --snapshot 1
+  like "$OUT" damaged 'is told'
+  rm -rf bad
+  cp -r "$golden" bad
+  chmod -R u+w bad
+  sed -i 's/"state":"good"/"state":"goof"/' bad/chains/prod/log/0000000002
+  refuse 'an entry that was changed' 1 sh "$script" bad none -i repo.key --trust "$PIN" --snapshot 2
+  is "$(ls -d none* 2>/dev/null)" '' 'nothing half is left'
+}
+
 run_case log log
 run_case names names
 run_case walk walk
 run_case secrets secrets
 run_case git git_packs
+run_case emergency emergency

@@ -1,0 +1,292 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# usage: emergency.sh REPOSITORY OUT -i IDENTITY [--trust PIN] [--chain NAME] [--snapshot SEQ]
+#
+# Reads a snapshot out of a repository without regrow, with age, zstd, openssl, jq and git, as
+# docs/repository-format.md describes it. REPOSITORY is a folder: of a bucket, a copy of its files.
+# IDENTITY is an age key file that opens a slot, or what `age -d keys/SLOT` printed (of a passphrase).
+# Without --snapshot the newest good one. OUT becomes a folder of mode 0700 with
+#
+#   objects/NNN-APP/NNNN.json   as they would be sent (000-live: what no application owned)
+#   secrets.json                a line each, in clear
+#   git/NAME.git                all refs and commits          sources/NNN/   charts, artifacts, folders
+set -eu
+umask 077
+
+die() {
+  printf 'emergency.sh: %s\n' "$*" >&2
+  exit 1
+}
+say() { printf '%s\n' "$*" >&2; }
+
+repo= out= identity= pin= chain= seq=
+while [ $# -gt 0 ]; do
+  case $1 in
+  -i | --trust | --chain | --snapshot) [ $# -gt 1 ] || die "$1 wants a value" ;;
+  esac
+  case $1 in
+  -i) identity=$2; shift ;;
+  --trust) pin=$2; shift ;;
+  --chain) chain=$2; shift ;;
+  --snapshot) seq=$2; shift ;;
+  -*) sed -n '4,14s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  *) if [ -z "$repo" ]; then repo=$1; else out=$1; fi ;;
+  esac
+  shift
+done
+[ -n "$repo" ] && [ -n "$out" ] && [ -n "$identity" ] || die 'REPOSITORY, OUT and -i IDENTITY are wanted'
+for tool in age zstd openssl jq git sha256sum od; do
+  command -v "$tool" >/dev/null || die "$tool is not on the PATH"
+done
+[ -f "$repo/trust/0001" ] || die "$repo is no repository of snapshots"
+[ ! -e "$out" ] || die "$out is there already"
+work=$out.work.$$
+mkdir "$work"
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+
+hash_of() { sha256sum <"$1" | cut -d' ' -f1; }
+
+# ---- who may be believed ----
+holds() { # FILE LINE KEY: is that line a signature by that key (base64)?
+  head -n1 "$1" >"$work/body"
+  sed -n "${2}p" "$1" | cut -d' ' -f2 | base64 -d >"$work/sig" 2>/dev/null || return 1
+  { printf '\060\052\060\005\006\003\053\145\160\003\041\000'; printf %s "$3" | base64 -d; } >"$work/pub"
+  openssl pkeyutl -verify -pubin -keyform DER -inkey "$work/pub" -rawin -in "$work/body" \
+    -sigfile "$work/sig" >/dev/null 2>&1
+}
+signed_by() { # FILE NEED, keys on standard input: by so many of them?
+  valid=0 lines=$(wc -l <"$1")
+  while read -r key; do
+    line=2
+    while [ "$line" -le "$lines" ]; do
+      if holds "$1" "$line" "$key"; then
+        valid=$((valid + 1))
+        break
+      fi
+      line=$((line + 1))
+    done
+  done
+  [ "$valid" -ge "$2" ]
+}
+admins() { head -n1 "$1" | jq -r '.admins.keys[].key'; }
+need() { head -n1 "$1" | jq -r .admins.need; }
+
+is=$(hash_of "$repo/trust/0001")
+[ -n "$pin" ] || die "nobody says that this is the right repository. Its pin is
+  $is
+If that is what init printed: --trust $is"
+[ "$pin" = "$is" ] || die "the pin is $is: another repository"
+before=$repo/trust/0001
+admins "$before" | signed_by "$before" "$(need "$before")" || die 'trust/0001 is not signed by its admins'
+for file in "$repo"/trust/[0-9][0-9][0-9][0-9]; do
+  [ "$file" != "$before" ] || continue
+  [ "$(head -n1 "$file" | jq -r .prev)" = "$(hash_of "$before")" ] || die "$file does not follow $before"
+  admins "$before" | signed_by "$file" "$(need "$before")" || die "$file is not signed by the admins before"
+  before=$file
+done
+head -n1 "$before" >"$work/trust"
+
+# ---- which snapshot ----
+if [ -z "$chain" ]; then
+  chain=$(ls "$repo/chains")
+  [ "$(printf '%s\n' "$chain" | wc -l)" = 1 ] || die "--chain is wanted, one of: $(echo $chain)"
+fi
+dir=$repo/chains/$chain
+[ -d "$dir/log" ] || die "there is no chain $chain"
+keys_of() { # ROLE SEQ: who may sign such a number
+  jq -r --arg r "$1" --arg c "$chain" --argjson s "$2" '.signers[] | select(.role == $r and
+    (.chains | length == 0 or index($c)) and ((.until[$c] // $s) >= $s)) | .key' "$work/trust"
+}
+for file in "$dir"/log/*; do
+  head -n1 "$file" | jq -c --arg file "$file" '. + {file: $file}'
+done >"$work/log"
+# Of good and bad what a judge said last counts; else what the writer said.
+jq -rs --arg want "$seq" '
+  (map(select(.type == "regrow verdict v1" and (.verdict == "good" or .verdict == "bad"))) | sort_by(.seq)
+    | map({key: (.of[0] | tostring), value: .verdict}) | from_entries) as $said
+  | map(select(.type == "regrow snapshot v1")) | sort_by(.seq) | reverse
+  | map(select(if $want != "" then (.seq | tostring) == $want else ($said[.seq | tostring] // .state) == "good" end))
+  | .[].file' "$work/log" >"$work/candidates"
+entry=
+while read -r file; do
+  n=$(head -n1 "$file" | jq -r .seq)
+  if keys_of write "$n" | signed_by "$file" 1; then
+    entry=$file
+    break
+  fi
+  say "$file is not signed by a writer that is trusted: passed over"
+done <"$work/candidates"
+[ -n "$entry" ] || die 'there is no such snapshot'
+head -n1 "$entry" >"$work/entry"
+say "snapshot $(jq -r .seq "$work/entry") of $chain, $(jq -r '.time | todate? // .' "$work/entry"), $(jq -r .state "$work/entry")"
+
+# ---- what opens it ----
+id=$(jq -r .repo "$work/entry") epoch=$(jq -r .epoch "$work/entry")
+if grep -q '^# raw ' "$identity"; then
+  cp "$identity" "$work/key"
+else
+  for slot in "$repo"/keys/*; do
+    age -d -i "$identity" -o "$work/key" "$slot" 2>/dev/null &&
+      grep -q "^# regrow repository $id epoch $epoch\$" "$work/key" && break
+    rm -f "$work/key"
+  done
+fi
+[ -f "$work/key" ] || die "$identity opens no slot of epoch $epoch"
+grep -q "^# trust $pin\$" "$work/key" || die 'the slot vouches for another repository'
+raw=$(sed -n 's/^# raw //p' "$work/key")
+kdf() { # KEY SALT INFO
+  openssl kdf -keylen 32 -kdfopt digest:SHA256 -kdfopt "hexkey:$1" -kdfopt "hexsalt:$2" \
+    -kdfopt "info:$3" HKDF | tr -d ':\n' | tr A-F a-f
+}
+k=$(kdf "$raw" "$id" "regrow/1 chain $chain")
+
+# ---- what it needs, whole, and what lies where ----
+named() { # packs|index HASH
+  [ -f "$dir/$1/$2" ] || die "$1/$2 is missing"
+  [ "$(hash_of "$dir/$1/$2")" = "$2" ] || die "$1/$2 is damaged"
+}
+with_over() { head -n1 "$dir/index/$1" | jq -r '.over[]'; echo "$1"; }
+# The box behind line 1: salt, records, tag. Its name was in what is signed, so that the tag need not
+# be looked at; block 0 is that of the tag.
+records() { # INDEX: "id kind length pack", in order
+  at=$(($(head -n1 "$dir/index/$1" | wc -c)))
+  size=$(($(wc -c <"$dir/index/$1") - at - 32))
+  salt=$(tail -c +$((at + 1)) "$dir/index/$1" | head -c 16 | od -An -v -tx1 | tr -d ' \n')
+  tail -c +$((at + 17)) "$dir/index/$1" | head -c "$size" |
+    openssl enc -d -chacha20 -K "$(kdf "$k" "$salt" 'regrow/1 index')" -iv 01000000000000000000000000000000 |
+    od -An -v -tx1 -w24 | awk '
+      function digit(c) { return index("0123456789abcdef", c) - 1 }
+      function hex(s) { return 16 * digit(substr(s, 1, 1)) + digit(substr(s, 2, 1)) }
+      { id = ""; for (i = 1; i <= 16; i++) id = id $i
+        print id, sprintf("%c", hex($23)), hex($17) + 256 * (hex($18) + 256 * (hex($19) + 256 * hex($20))), hex($21) + 256 * hex($22) }'
+}
+objects=$(jq -r .objects "$work/entry") gits=$(jq -r '.git // ""' "$work/entry")
+: >"$work/map"
+named index "$objects"
+for i in $(with_over "$objects"); do
+  named index "$i"
+  head -n1 "$dir/index/$i" | jq -r '.packs[].id' >"$work/packs"
+  while read -r p; do named packs "$p"; done <"$work/packs"
+  records "$i" | awk -v list="$work/packs" '
+    BEGIN { last = -1; while ((getline p < list) > 0) name[n++] = p }
+    $4 in name { if ($4 != last) { last = $4; offset = 0 } print $1, $2, name[$4], offset, $3; offset += $3 }' >>"$work/map"
+done
+[ -z "$gits" ] || { named index "$gits"; for i in $(with_over "$gits"); do
+  named index "$i"
+  for p in $(head -n1 "$dir/index/$i" | jq -r '.packs[].id'); do named packs "$p"; done
+done; }
+say 'every file it needs is there and whole'
+
+blob() { # ID
+  place=$(grep -m1 "^$1 " "$work/map") || die "$1 is in no pack"
+  set -- $place
+  if [ ! -f "$work/open-$3" ]; then
+    age -d -i "$work/key" -o "$work/pack" "$dir/packs/$3" || die "packs/$3 does not open"
+    zstd -dcq <"$work/pack" >"$work/open-$3" || die "packs/$3 does not open"
+  fi
+  tail -c +$(($4 + 1)) "$work/open-$3" | head -c "$5"
+}
+list() { # ID MEMBER FILTER: all its rows, one a line, to $work/rows. Not in a pipe: its end would go unseen.
+  next=$1
+  : >"$work/rows"
+  while [ -n "$next" ]; do
+    blob "$next" >"$work/list"
+    jq -rc --arg m "$2" ".[\$m][]? | $3" "$work/list" >>"$work/rows"
+    next=$(jq -r '.more.blob // ""' "$work/list")
+  done
+}
+short() { basename "$1" .git | tr -c 'A-Za-z0-9._\n-' '_' | sed 's/^[.-]/_/'; }
+
+# ---- everything out ----
+mkdir -p "$work/out/objects" "$work/out/git" "$work/out/sources"
+blob "$(jq -r .root "$work/entry")" >"$work/root"
+n=0
+for shard in $(jq -r '.shards.blobs[]' "$work/root"); do
+  list "$shard" applications 'select(.blob) | .blob'
+  cat "$work/rows" >>"$work/apps"
+done
+while read -r app; do
+  n=$((n + 1))
+  list "$app" objects 'select(.blob) | .blob'
+  to=$work/out/objects/$(printf '%03d' "$n")-$(short "$(jq -r .name "$work/list")")
+  mkdir "$to"
+  m=0
+  while read -r object; do
+    m=$((m + 1))
+    blob "$object" >"$to/$(printf '%04d' "$m").json"
+  done <"$work/rows"
+done <"$work/apps"
+say "$n applications"
+live=$(jq -r '.live.blob // ""' "$work/root")
+if [ -n "$live" ]; then
+  list "$live" objects 'select(.blob) | .blob'
+  mkdir "$work/out/objects/000-live"
+  m=0
+  while read -r object; do
+    m=$((m + 1))
+    blob "$object" >"$work/out/objects/000-live/$(printf '%04d' "$m").json"
+  done <"$work/rows"
+fi
+
+: >"$work/out/secrets.json"
+for ref in $(jq -r '.secrets[].blob' "$work/root"); do
+  blob "$ref" >"$work/list"
+  for pool in $(jq -r '.blobs[]' "$work/list"); do blob "$pool" >>"$work/out/secrets.json"; done
+done
+say "$(grep -c '' "$work/out/secrets.json" || true) Secrets"
+
+list "$(jq -r .sources.blob "$work/root")" sources 'select(.blob) | .blob'
+mv "$work/rows" "$work/sources"
+n=0
+while read -r source; do
+  n=$((n + 1))
+  list "$source" files .
+  [ -s "$work/rows" ] || continue
+  mv "$work/rows" "$work/files"
+  to=$work/out/sources/$(printf '%03d' "$n")
+  mkdir "$to"
+  blob "$source" >"$work/list"
+  jq 'del(.files)' "$work/list" >"$to.json"
+  while read -r file; do
+    path=$(printf '%s\n' "$file" | jq -r .path)
+    case /$path/ in */../* | //*) die "a file whose path leads elsewhere: $path" ;; esac
+    mkdir -p "$to/$(dirname "$path")"
+    for piece in $(printf '%s\n' "$file" | jq -r '.blobs[]'); do blob "$piece"; done >"$to/$path"
+    [ "$(hash_of "$to/$path")" = "$(printf '%s\n' "$file" | jq -r .sha256)" ] || die "$path is not what was stored"
+  done <"$work/files"
+done <"$work/sources"
+
+if [ -n "$gits" ]; then
+  git init -q --bare "$work/out/git/all.git"
+  for i in $(with_over "$gits"); do
+    for number in $(head -n1 "$dir/index/$i" | jq -r '[.packs[].git] | unique[]'); do
+      for p in $(head -n1 "$dir/index/$i" | jq -r --argjson n "$number" '.packs[] | select(.git == $n).id'); do
+        age -d -i "$work/key" "$dir/packs/$p" | zstd -dcq
+      done | git --git-dir="$work/out/git/all.git" index-pack --stdin --fix-thin >/dev/null
+    done
+  done
+  list "$(jq -r .git.blob "$work/root")" repositories 'select(.blob)'
+  mv "$work/rows" "$work/repositories"
+  while read -r row; do
+    name=$(short "$(printf '%s\n' "$row" | jq -r .url)")
+    [ ! -e "$work/out/git/$name.git" ] || name=$name-$(printf '%s\n' "$row" | jq -r .url | sha256sum | cut -c1-8)
+    to=$work/out/git/$name.git
+    git init -q --bare "$to"
+    printf '%s\n' ../../all.git/objects >"$to/objects/info/alternates"
+    repository=$(printf '%s\n' "$row" | jq -r .blob)
+    list "$repository" refs '"create \(.name) \(.id)"'
+    git --git-dir="$to" update-ref --stdin <"$work/rows"
+    blob "$repository" >"$work/list"
+    head=$(jq -r '.head // ""' "$work/list")
+    [ -z "$head" ] || git --git-dir="$to" symbolic-ref HEAD "$head"
+    git --git-dir="$to" fsck --connectivity-only >/dev/null 2>&1 || die "$name: its history is not whole"
+    git --git-dir="$to" repack -qad
+    rm "$to/objects/info/alternates"
+    say "$name.git"
+  done <"$work/repositories"
+  rm -rf "$work/out/git/all.git"
+fi
+mv "$work/out" "$out"
+say "all of it is in $out; its Secrets lie there in clear"
