@@ -123,3 +123,8 @@ void multi_remove(struct multi *m, CURL *easy)
 {
     curl_multi_remove_handle(m->m, easy);
 }
+
+CURLM *multi_curl(struct multi *m)
+{
+    return m->m;
+}

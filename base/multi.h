@@ -18,5 +18,6 @@ struct multi *multi_new(struct loop *l, multi_done_fn done);
 void multi_free(struct multi *m); // every handle has been removed before
 void multi_add(struct multi *m, CURL *easy);
 void multi_remove(struct multi *m, CURL *easy); // `done` does not come any more
+CURLM *multi_curl(struct multi *m);             // for curl_multi_setopt alone
 
 #endif

@@ -39,7 +39,7 @@ static size_t ignore_data(struct transfer *t, const char *p, size_t len)
     return len;
 }
 
-static struct transfer *small_get(struct kube *k, struct multi *m, const char *path, long ms,
+static struct transfer *small_get(struct kube *k, struct lane *l, const char *path, long ms,
                                   void (*on_end)(struct transfer *t, CURLcode code, long http))
 {
     struct transfer *t = mem_alloc(sizeof(*t));
@@ -47,7 +47,7 @@ static struct transfer *small_get(struct kube *k, struct multi *m, const char *p
     curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, ms);
     t->on_data = ignore_data;
     t->on_end = on_end;
-    transfer_start(t, m);
+    transfer_start(t, l);
     return t;
 }
 
@@ -57,62 +57,62 @@ static int64_t idle_ms(const struct kube *k)
     return k->opts.idle_ms ? k->opts.idle_ms : IDLE_MS;
 }
 
-static void ping(struct multi *m);
+static void ping(struct lane *l);
 
 static void on_ping_end(struct transfer *t, CURLcode code, long http)
 {
-    struct multi *m = t->multi;
+    struct lane *l = t->lane;
     (void)http;
     transfer_clear(t);
     free(t);
-    m->ping = NULL;
+    l->ping = NULL;
     if (code == CURLE_OK) {
-        m->pings_lost = 0;
-        loop_timer_set(m->ping_timer, idle_ms(m->k));
-    } else if (++m->pings_lost < PINGS) {
-        ping(m);
+        l->pings_lost = 0;
+        loop_timer_set(l->ping_timer, idle_ms(l->k));
+    } else if (++l->pings_lost < PINGS) {
+        ping(l);
     } else {
-        m->pings_lost = 0;
-        kube_failed(m->k, CURLE_COULDNT_CONNECT);
-        multi_kill(m);
+        l->pings_lost = 0;
+        kube_failed(l->k, CURLE_COULDNT_CONNECT);
+        lane_kill(l);
     }
 }
 
-static void ping(struct multi *m)
+static void ping(struct lane *l)
 {
-    int64_t ms = m->k->opts.ping_ms ? m->k->opts.ping_ms : PING_MS;
-    m->ping = small_get(m->k, m, "/version", (long)ms, on_ping_end);
+    int64_t ms = l->k->opts.ping_ms ? l->k->opts.ping_ms : PING_MS;
+    l->ping = small_get(l->k, l, "/version", (long)ms, on_ping_end);
 }
 
 static void on_ping_timer(void *ctx)
 {
-    struct multi *m = ctx;
-    int64_t left = m->last_byte_ms + idle_ms(m->k) - clock_mono_ms();
-    if (!m->running.len || m->ping)
+    struct lane *l = ctx;
+    int64_t left = l->last_byte_ms + idle_ms(l->k) - clock_mono_ms();
+    if (!l->running.len || l->ping)
         return;
     if (left > 0)
-        loop_timer_set(m->ping_timer, left);
+        loop_timer_set(l->ping_timer, left);
     else
-        ping(m);
+        ping(l);
 }
 
-void alive_heard(struct multi *m)
+void alive_heard(struct lane *l)
 {
-    m->last_byte_ms = clock_mono_ms();
-    m->k->asked_ms = 0;
+    l->last_byte_ms = clock_mono_ms();
+    l->k->asked_ms = 0;
 }
 
-void alive_watch_over(struct multi *m)
+void alive_watch_over(struct lane *l)
 {
     // A watch may say nothing for long; what is asked beside it may not.
-    if (!m->is_watching && !m->k->asked_ms)
-        m->k->asked_ms = clock_mono_ms();
-    if (!m->ping_timer)
-        m->ping_timer = loop_timer_new(m->k->loop, on_ping_timer, m);
-    if (m->running.len == 1) // silence counts from the first request, not from the last answer
-        m->last_byte_ms = clock_mono_ms();
-    if (!m->ping && !loop_timer_is_set(m->ping_timer))
-        loop_timer_set(m->ping_timer, idle_ms(m->k));
+    if (!l->is_watching && !l->k->asked_ms)
+        l->k->asked_ms = clock_mono_ms();
+    if (!l->ping_timer)
+        l->ping_timer = loop_timer_new(l->k->loop, on_ping_timer, l);
+    if (l->running.len == 1) // silence counts from the first request, not from the last answer
+        l->last_byte_ms = clock_mono_ms();
+    if (!l->ping && !loop_timer_is_set(l->ping_timer))
+        loop_timer_set(l->ping_timer, idle_ms(l->k));
 }
 
 // ---- the lost server ----
@@ -155,8 +155,8 @@ static void on_probe_end(struct transfer *t, CURLcode code, long http)
     if (code == CURLE_OPERATION_TIMEDOUT) {
         // It would be asked again on the same dead connection.
         kube_failed(k, CURLE_COULDNT_CONNECT);
-        multi_kill(k->work);
-        multi_kill(k->watch);
+        lane_kill(k->work);
+        lane_kill(k->watch);
     }
     kube_failed(k, code);
     k->probe_backoff_ms =

@@ -21,6 +21,7 @@
 #include <curl/curl.h>
 
 #include "base/clock.h"
+#include "base/multi.h"
 #include "base/vec.h"
 #include "kube/kube.h"
 
@@ -83,10 +84,11 @@ bool auth_refused(struct kube *k, unsigned generation);
 // ---- transport ----
 struct transfer;
 
-struct multi {
+// Requests and watches have one each.
+struct lane {
     struct kube *k;
-    CURLM *m;
-    struct loop_timer *timer, *ping_timer;
+    struct multi *m;
+    struct loop_timer *ping_timer;
     VEC(struct transfer *) running;
     bool is_watching;
     bool is_dead; // to be thrown away with its connections
@@ -98,7 +100,7 @@ struct multi {
 // One exchange on the wire.
 struct transfer {
     struct kube *k;
-    struct multi *multi;
+    struct lane *lane;
     CURL *easy;
     struct curl_slist *headers;
     char error[CURL_ERROR_SIZE];
@@ -113,7 +115,7 @@ struct transfer {
 // A handle that was let go inside one of curl's callbacks, where it cannot be removed.
 struct orphan {
     CURL *easy;
-    CURLM *multi;
+    struct multi *multi;
     struct curl_slist *headers;
 };
 
@@ -122,7 +124,7 @@ struct kube {
     struct kubeconfig *config;
     struct kube_opts opts;
     char *user_agent, *manager;
-    struct multi *work, *watch;
+    struct lane *work, *watch;
     VEC(CURL *) idle; // handles kept for reuse
     VEC(struct transfer *) deferred;
     VEC(struct orphan) orphans;
@@ -159,12 +161,12 @@ struct kube {
 
 void transport_open(struct kube *k);
 void transport_close(struct kube *k);
-void multi_apply_limits(struct multi *m); // connections allowed
-void multi_kill(struct multi *m);         // soon: its transfers end with CURLE_RECV_ERROR
+void lane_apply_limits(struct lane *l); // connections allowed
+void lane_kill(struct lane *l);         // soon: its transfers end with CURLE_RECV_ERROR
 // Fills a transfer's easy handle for method and path; the caller adds body and starts it.
 void transfer_init(struct transfer *t, struct kube *k, const char *method, const char *path,
                    const char *accept, const char *content_type);
-void transfer_start(struct transfer *t, struct multi *m);
+void transfer_start(struct transfer *t, struct lane *l);
 void transfer_clear(struct transfer *t); // stops it if it runs
 long transfer_http(struct transfer *t);  // status so far, 0: none
 
@@ -172,8 +174,8 @@ long transfer_http(struct transfer *t);  // status so far, 0: none
 void alive_open(struct kube *k);
 void alive_begin(struct kube *k); // asks whether the server is ready, for the first time
 void alive_close(struct kube *k);
-void alive_watch_over(struct multi *m); // something runs in it: see that bytes come
-void alive_heard(struct multi *m);      // they do
+void alive_watch_over(struct lane *l); // something runs in it: see that bytes come
+void alive_heard(struct lane *l);      // they do
 // A transfer ended with this error: doubt the server, or hold it for lost.
 void kube_failed(struct kube *k, CURLcode c);
 // After a lost connection these say nothing yet: the server may be starting (spec kubernetes-api

@@ -28,7 +28,7 @@ static size_t on_write(char *p, size_t size, size_t n, void *ctx)
 {
     struct transfer *t = ctx;
     struct kube *k = t->k;
-    alive_heard(t->multi);
+    alive_heard(t->lane);
     k->in_callback++;
     size_t took = t->on_data(t, p, size * n);
     k->in_callback--;
@@ -56,7 +56,7 @@ static size_t on_header(char *p, size_t size, size_t n, void *ctx)
     struct transfer *t = ctx;
     char *v;
     long long seconds;
-    alive_heard(t->multi);
+    alive_heard(t->lane);
     if (size * n > 6 && !memcmp(p, "HTTP/", 5)) {
         t->k->saw_http1 = p[5] == '1';
     } else if ((v = header_value(p, size * n, "retry-after:"))) {

@@ -5,7 +5,6 @@
 // as a whole, because curl goes on using its connection.
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 
 #include "kube/kube_int.h"
 
@@ -14,167 +13,89 @@
 // One carries everything; those the server has said GOAWAY on are open until their last answer.
 #define HTTP2_CONNECTIONS 8L
 
-struct sock {
-    struct multi *m;
-    curl_socket_t fd;
-};
-
-static void drain(struct multi *m);
-
-static void act(struct multi *m, curl_socket_t fd, int mask)
+// ---- what runs in a lane ----
+static void forget(struct lane *l, const struct transfer *t)
 {
-    int running;
-    curl_multi_socket_action(m->m, fd, mask, &running);
-    drain(m);
-}
-
-static void on_socket(void *ctx, uint32_t events)
-{
-    struct sock *s = ctx;
-    int mask = (events & (EPOLLIN | EPOLLHUP) ? CURL_CSELECT_IN : 0) |
-               (events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
-               (events & EPOLLERR ? CURL_CSELECT_ERR : 0);
-    act(s->m, s->fd, mask);
-}
-
-static int socket_cb(CURL *easy, curl_socket_t fd, int what, void *ctx, void *sock)
-{
-    (void)easy;
-    struct multi *m = ctx;
-    struct sock *s = sock;
-    if (what == CURL_POLL_REMOVE) {
-        loop_fd_del(m->k->loop, fd);
-        free(s);
-        return 0;
-    }
-    if (!s) {
-        s = mem_alloc(sizeof(*s));
-        s->m = m;
-        s->fd = fd;
-        curl_multi_assign(m->m, fd, s);
-    }
-    uint32_t events = (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) |
-                      (what & CURL_POLL_OUT ? (uint32_t)EPOLLOUT : 0);
-    loop_fd_set(m->k->loop, fd, events, on_socket, s);
-    return 0;
-}
-
-static int timer_cb(CURLM *cm, long ms, void *ctx)
-{
-    (void)cm;
-    struct multi *m = ctx;
-    if (ms < 0)
-        loop_timer_stop(m->timer);
-    else
-        loop_timer_set(m->timer, ms);
-    return 0;
-}
-
-static void on_timer(void *ctx)
-{
-    act(ctx, CURL_SOCKET_TIMEOUT, 0);
-}
-
-// ---- what runs in a multi ----
-static void forget(struct multi *m, const struct transfer *t)
-{
-    for (size_t i = 0; i < m->running.len; i++) {
-        if (m->running.v[i] == t) {
-            m->running.v[i] = m->running.v[--m->running.len];
+    for (size_t i = 0; i < l->running.len; i++) {
+        if (l->running.v[i] == t) {
+            l->running.v[i] = l->running.v[--l->running.len];
             return;
         }
     }
 }
 
-static void drain(struct multi *m)
+static void on_done(void *ctx, CURLcode code)
 {
-    struct kube *k = m->k;
+    struct transfer *t = ctx;
+    long http = 0;
+    if (!t)
+        return; // an orphan
+    struct kube *k = t->k;
     if (k->saw_http1 != k->is_http1) {
         k->is_http1 = k->saw_http1;
-        multi_apply_limits(k->work);
-        multi_apply_limits(k->watch);
+        lane_apply_limits(k->work);
+        lane_apply_limits(k->watch);
     }
-    CURLMsg *msg;
-    int left;
-    while ((msg = curl_multi_info_read(m->m, &left))) {
-        if (msg->msg != CURLMSG_DONE)
-            continue;
-        struct transfer *t = NULL;
-        long http = 0;
-        CURL *easy = msg->easy_handle;
-        CURLcode code = msg->data.result;
-        curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&t);
-        curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &http);
-        if (!t)
-            continue; // an orphan; it is removed when the loop comes to it
-        curl_multi_remove_handle(m->m, easy);
-        t->is_added = false;
-        forget(m, t);
-        t->on_end(t, code, http);
-    }
+    curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &http);
+    t->is_added = false;
+    forget(t->lane, t);
+    t->on_end(t, code, http);
 }
 
-void multi_apply_limits(struct multi *m)
+void lane_apply_limits(struct lane *l)
 {
-    const struct kube *k = m->k;
+    const struct kube *k = l->k;
     // A watch outlives the GOAWAY on its connection by up to half an hour, so that each may be on
     // one of its own; curl opens no other while one takes more streams.
-    long limit = m->is_watching ? (long)m->running.len + 2
+    long limit = l->is_watching ? (long)l->running.len + 2
                  : k->is_http1  ? HTTP1_CONNECTIONS
                                 : HTTP2_CONNECTIONS;
-    curl_multi_setopt(m->m, CURLMOPT_MAX_HOST_CONNECTIONS, limit);
+    curl_multi_setopt(multi_curl(l->m), CURLMOPT_MAX_HOST_CONNECTIONS, limit);
     if (k->is_http1) // one that is idle is kept, or every request pays for a new one
-        curl_multi_setopt(m->m, CURLMOPT_MAXCONNECTS, limit);
+        curl_multi_setopt(multi_curl(l->m), CURLMOPT_MAXCONNECTS, limit);
 }
 
-static void multi_open(struct multi *m)
+static void open_multi(struct lane *l)
 {
-    m->m = curl_multi_init();
-    curl_multi_setopt(m->m, CURLMOPT_SOCKETFUNCTION, socket_cb);
-    curl_multi_setopt(m->m, CURLMOPT_SOCKETDATA, m);
-    curl_multi_setopt(m->m, CURLMOPT_TIMERFUNCTION, timer_cb);
-    curl_multi_setopt(m->m, CURLMOPT_TIMERDATA, m);
-    curl_multi_setopt(m->m, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
-    curl_multi_setopt(m->m, CURLMOPT_MAX_CONCURRENT_STREAMS, (long)STREAMS_PER_CONNECTION);
-    multi_apply_limits(m);
+    l->m = multi_new(l->k->loop, on_done);
+    curl_multi_setopt(multi_curl(l->m), CURLMOPT_MAX_CONCURRENT_STREAMS,
+                      (long)STREAMS_PER_CONNECTION);
+    lane_apply_limits(l);
 }
 
-static struct multi *multi_new(struct kube *k, bool is_watching)
+static struct lane *lane_new(struct kube *k, bool is_watching)
 {
-    struct multi *m = mem_alloc(sizeof(*m));
-    m->k = k;
-    m->is_watching = is_watching;
-    m->timer = loop_timer_new(k->loop, on_timer, m);
-    multi_open(m);
-    return m;
+    struct lane *l = mem_alloc(sizeof(*l));
+    l->k = k;
+    l->is_watching = is_watching;
+    open_multi(l);
+    return l;
 }
 
-static void multi_free(struct multi *m)
+static void lane_free(struct lane *l)
 {
-    if (!m)
+    if (!l)
         return;
-    curl_multi_cleanup(m->m);
-    vec_clear(&m->running);
-    loop_timer_free(m->timer);
-    loop_timer_free(m->ping_timer);
-    free(m);
+    multi_free(l->m);
+    vec_clear(&l->running);
+    loop_timer_free(l->ping_timer);
+    free(l);
 }
 
 // Every connection goes; what ran on them ends like a connection that broke.
-static void discard(struct multi *m)
+static void discard(struct lane *l)
 {
-    struct transfer **lost = m->running.v;
-    size_t n = m->running.len;
-    m->running.v = NULL;
-    m->running.len = m->running.cap = 0;
-    m->is_dead = false;
+    struct transfer **lost = l->running.v;
+    size_t n = l->running.len;
+    l->running.v = NULL;
+    l->running.len = l->running.cap = 0;
+    l->is_dead = false;
     for (size_t i = 0; i < n; i++) {
-        curl_multi_remove_handle(m->m, lost[i]->easy);
+        multi_remove(l->m, lost[i]->easy);
         lost[i]->is_added = false;
     }
-    loop_timer_stop(m->timer);
-    curl_multi_cleanup(m->m);
-    multi_open(m);
+    multi_free(l->m);
+    open_multi(l);
     for (size_t i = 0; i < n; i++) {
         strcpy(lost[i]->error, "the connection is dead");
         lost[i]->on_end(lost[i], CURLE_RECV_ERROR, 0);
@@ -182,28 +103,28 @@ static void discard(struct multi *m)
     free(lost);
 }
 
-void multi_kill(struct multi *m)
+void lane_kill(struct lane *l)
 {
-    m->is_dead = true;
-    loop_timer_set(m->k->tidy_timer, 0);
+    l->is_dead = true;
+    loop_timer_set(l->k->tidy_timer, 0);
 }
 
 // ---- starting and stopping ----
 static void add(struct transfer *t)
 {
-    struct multi *m = t->multi;
+    struct lane *l = t->lane;
     t->is_added = true;
-    *vec_push(&m->running) = t;
-    if (m->is_watching)
-        multi_apply_limits(m);
-    alive_watch_over(m);
-    curl_multi_add_handle(m->m, t->easy);
+    *vec_push(&l->running) = t;
+    if (l->is_watching)
+        lane_apply_limits(l);
+    alive_watch_over(l);
+    multi_add(l->m, t->easy);
 }
 
-void transfer_start(struct transfer *t, struct multi *m)
+void transfer_start(struct transfer *t, struct lane *l)
 {
     struct kube *k = t->k;
-    t->multi = m;
+    t->lane = l;
     if (!k->in_callback) {
         add(t);
         return;
@@ -229,7 +150,7 @@ static void make_orphan(struct transfer *t)
     curl_easy_setopt(e, CURLOPT_ERRORBUFFER, NULL);
     curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, swallow);
     curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, swallow);
-    *vec_push(&k->orphans) = (struct orphan){e, t->multi->m, t->headers};
+    *vec_push(&k->orphans) = (struct orphan){e, t->lane->m, t->headers};
     loop_timer_set(k->tidy_timer, 0);
     t->easy = NULL;
     t->headers = NULL;
@@ -239,7 +160,7 @@ static void bury_orphans(struct kube *k)
 {
     for (size_t i = 0; i < k->orphans.len; i++) {
         const struct orphan *o = &k->orphans.v[i];
-        curl_multi_remove_handle(o->multi, o->easy);
+        multi_remove(o->multi, o->easy);
         curl_easy_cleanup(o->easy);
         curl_slist_free_all(o->headers);
     }
@@ -261,11 +182,11 @@ void transfer_clear(struct transfer *t)
     if (t->is_deferred)
         undefer(k, t);
     if (t->is_added) {
-        forget(t->multi, t);
+        forget(t->lane, t);
         if (k->in_callback)
             make_orphan(t);
         else
-            curl_multi_remove_handle(t->multi->m, t->easy);
+            multi_remove(t->lane->m, t->easy);
     }
     if (t->easy && k->idle.len < STREAMS_PER_CONNECTION && !k->is_freeing) {
         curl_easy_reset(t->easy);
@@ -292,7 +213,7 @@ static void on_tidy(void *ctx)
         add(t);
     }
     k->deferred.len = 0;
-    struct multi *all[] = {k->work, k->watch};
+    struct lane *all[] = {k->work, k->watch};
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         if (all[i]->is_dead)
             discard(all[i]);
@@ -339,8 +260,8 @@ void transport_open(struct kube *k)
     k->is_http1 = k->saw_http1 = str_starts(k->base_url, "http://");
     set_server_name(k);
     k->tidy_timer = loop_timer_new(k->loop, on_tidy, k);
-    k->work = multi_new(k, false);
-    k->watch = multi_new(k, true);
+    k->work = lane_new(k, false);
+    k->watch = lane_new(k, true);
 }
 
 void transport_close(struct kube *k)
@@ -351,8 +272,8 @@ void transport_close(struct kube *k)
     for (size_t i = 0; i < k->idle.len; i++)
         curl_easy_cleanup(k->idle.v[i]);
     vec_clear(&k->idle);
-    multi_free(k->work);
-    multi_free(k->watch);
+    lane_free(k->work);
+    lane_free(k->watch);
     loop_timer_free(k->tidy_timer);
     curl_slist_free_all(k->resolve_to);
     free(k->base_url);
