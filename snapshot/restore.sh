@@ -126,6 +126,7 @@ apply() {
       return
       ;;
     esac
+    [ "$tries" != 0 ] || say "      not taken yet: $(printf '%s\n' "$out" | grep -v -e ' serverside-applied$' | tail -n 1)"
     tries=$((tries + 1))
     if [ $((tries * 2)) -gt "$limit" ]; then
       printf '%s\n' "$out" | grep -v -e ' serverside-applied$' >&2

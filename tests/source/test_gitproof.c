@@ -4,6 +4,7 @@
 // being whole is found, and named.
 #include "source/gitproof.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 
 #include "base/file.h"
@@ -261,13 +262,90 @@ static void sha256(void **s)
     packs(f, "rm -rf .git && git init -q --object-format=sha256 .", "SHA-256");
 }
 
+// ---- bundles ----
+static void add_ref(struct git_refs *refs, const char *name, const char *id)
+{
+    *vec_push(&refs->refs) = (struct git_ref){.name = str_dup(name), .id = str_dup(id)};
+}
+
+static bool bundle(struct fixture *f, const struct git_refs *refs, const char *head,
+                   const char *name, struct err *err)
+{
+    CLEANUP(str_freep) char *path = at(f, name);
+    int fd CLEANUP(fd_closep) = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    return git_proof_bundle(f->p, refs, head, fd, err);
+}
+
+// git takes it with every ref and all they lead to, tags of tags too; twice it is the same bytes.
+static void bundles(void **s)
+{
+    struct fixture *f = *s;
+    struct git_refs refs = {0};
+    struct err err = {0};
+    char new[41];
+    char tag[41];
+    id_of(f, "new", new);
+    id_of(f, "tag", tag);
+    add_ref(&refs, "refs/heads/main", new);
+    add_ref(&refs, "refs/pull/7/head", new);
+    add_ref(&refs, "refs/tags/again", tag);
+    if (!take(f, "whole.pack", &err) || !leads(f, "new", &err) || !leads(f, "tag", &err) ||
+        !bundle(f, &refs, "refs/heads/main", "a.bundle", &err) ||
+        !bundle(f, &refs, "refs/heads/main", "b.bundle", &err))
+        fail_msg("%s", err.msg);
+    CLEANUP(str_freep)
+    char *script = str_printf(
+        "set -e; cd '%s'; export HOME=$PWD GIT_CONFIG_NOSYSTEM=1; cmp a.bundle b.bundle\n"
+        "git clone -q --mirror a.bundle c; cd c; git fsck --full --strict >/dev/null 2>&1\n"
+        "test \"$(git rev-parse refs/heads/main refs/pull/7/head refs/tags/again)\" = \"$(printf "
+        "'%%s\\n' %s %s %s)\"; test \"$(git symbolic-ref HEAD)\" = refs/heads/main\n"
+        "test \"$(git rev-list --all --objects | cut -d' ' -f1 | sort)\" = \"$(sort ../all)\"\n",
+        f->dir, new, new, tag);
+    assert_int_equal(system(script), 0);
+    git_refs_clear(&refs);
+}
+
+// A name that would be a line of its own, or no ref at all.
+static void hostile_refs(void **s)
+{
+    static const char *const names[] = {"refs/heads/a\nb", "HEAD",     "",
+                                        "refs/heads/..",   "refs/a b", "-refs/heads/x"};
+    struct fixture *f = *s;
+    char new[41];
+    struct err err = {0};
+    id_of(f, "new", new);
+    assert_true(take(f, "whole.pack", &err));
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        struct git_refs refs = {0};
+        add_ref(&refs, names[i], new);
+        assert_false(bundle(f, &refs, NULL, "x.bundle", &err));
+        assert_int_equal(err.kind, ERR_CORRUPT);
+        err_clear(&err);
+        git_refs_clear(&refs);
+    }
+    struct git_refs refs = {0};
+    add_ref(&refs, "refs/heads/main", "1111111111111111111111111111111111111111");
+    assert_false(bundle(f, &refs, NULL, "x.bundle", &err));
+    assert_int_equal(err.kind, ERR_CORRUPT);
+    err_clear(&err);
+    refs.refs.v[0].id[0] = 'x';
+    assert_false(bundle(f, &refs, NULL, "x.bundle", &err));
+    err_clear(&err);
+    git_refs_clear(&refs);
+    assert_false(bundle(f, &refs, NULL, "x.bundle", &err)); // none
+    err_clear(&err);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(whole),         TEST(with_a_hole),     TEST(thin),  TEST(increment), TEST(damaged),
-        TEST(foreign_index), TEST(of_a_repository), TEST(sha256)};
+        TEST(whole),           TEST(with_a_hole), TEST(thin),
+        TEST(increment),       TEST(damaged),     TEST(foreign_index),
+        TEST(of_a_repository), TEST(sha256),      TEST(bundles),
+        TEST(hostile_refs)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     git_libgit2_shutdown(); // what it keeps for a thread is freed with it
     return failed;
