@@ -6,6 +6,8 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "source/gitrepo.h"
@@ -256,10 +258,25 @@ static void of_a_repository(void **s)
           "is not there");
 }
 
+// In a process of its own: the library leaks a little where a repository has extensions.
 static void sha256(void **s)
 {
     struct fixture *f = *s;
-    packs(f, "rm -rf .git && git init -q --object-format=sha256 .", "SHA-256");
+    int status = -1;
+    CLEANUP(str_freep) char *path = at(f, "r");
+    CLEANUP(str_freep)
+    char *script =
+        str_printf("cd '%s' && rm -rf .git && git init -q --object-format=sha256 .", path);
+    assert_int_equal(system(script), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        struct err err = {0};
+        git_repository *r = NULL;
+        bool refused = !gitrepo_open_local(path, &r, &err) && strstr(err.msg, "SHA-256");
+        _exit(refused ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
 }
 
 // ---- bundles ----
@@ -346,7 +363,5 @@ int main(void)
         TEST(increment),       TEST(damaged),     TEST(foreign_index),
         TEST(of_a_repository), TEST(sha256),      TEST(bundles),
         TEST(hostile_refs)};
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    git_libgit2_shutdown(); // what it keeps for a thread is freed with it
-    return failed;
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }
