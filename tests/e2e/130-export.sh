@@ -159,6 +159,16 @@ killed() {
   ok "killed at $KILLS moments it leaves nothing half"
 }
 
+identities() { # FILES of ours: "KIND NAMESPACE NAME" of every document
+  awk 'function out() { if (kind) print kind " " ns " " name; kind = ns = name = block = "" }
+    /^---$/ || FNR == 1 { out() }
+    /^[a-z]/ { block = $1 }
+    /^kind: / { kind = $2 }
+    block == "metadata:" && /^  name: / { name = $2; gsub(/"/, "", name) }
+    block == "metadata:" && /^  namespace: / { ns = $2; gsub(/"/, "", ns) }
+    END { out() }' "$@"
+}
+
 # The repository itself, without regrow, by the script for that day.
 emergency() {
   local tool
@@ -168,8 +178,7 @@ emergency() {
   check 'emergency.sh, with stock tools alone' env -i PATH="$SCRATCH/bare:$SCRATCH/stock" HOME="$SCRATCH/nobody" \
     sh "$ROOT/scripts/emergency.sh" repo rescued -i ann.id --trust "$REGROW_TRUST"
   is "$(cat rescued/objects/*/*.json | jq -r '"\(.kind) \(.metadata.namespace // "") \(.metadata.name)"' | grep -v '^Application ' | sort -u)" \
-    "$(kubectl create --dry-run=client --validate=false -f one/manifests -o json 2>/dev/null |
-      jq -r '.items[] | "\(.kind) \(.metadata.namespace // "") \(.metadata.name)"' | grep -v ' only-here$' | sort -u)" 'has every object'
+    "$(identities one/manifests/*.yaml | grep -v ' only-here$' | sort -u)" 'has every object'
   is "$(git --git-dir=rescued/git/fleet.git for-each-ref)" "$(git --git-dir="$GIT_ROOT/fleet.git" for-each-ref)" 'and every ref'
   is "$(jq -r 'select(.from == "live" and .object.metadata.name == "edge").object.data["tls.crt"]' rescued/secrets.json | base64 -d)" \
     "$(<tls.crt)" 'and what only the cluster had'
