@@ -379,6 +379,11 @@ static void init_object(struct run *r, unsigned node)
         x->health = f->health.status;
     }
     // Who only looks judges what is there as it is, even if it is to be changed.
+    // A hook that has run and asked to be deleted then: a run that was killed before it came to
+    // that has left it to this one.
+    const struct record *rec = !it || it->record < 0 ? NULL : &r->records.v[it->record];
+    if (a == ACTION_HOOK_DONE && f && rec && str_eq(f->uid, rec->uid))
+        str_set(&x->uid, f->uid);
     bool stands = a == ACTION_NONE || (r->opts.read_only && f && !o->is_virtual);
     if (!stands) {
         x->needs_proof = is_crd_changed(r, o);

@@ -95,7 +95,23 @@ unheard() {
   proxy_rules slow '[{"method": "PATCH", "path": "/(jobs|poddisruptionbudgets|deployments)/", "delay": "3s", "action": "late"}]'
   check 'what is ready before its write is answered' boot_via
   young_kind
+  left_hooks
   stop proxy-slow
+}
+
+# Killed when all is recorded and only hooks are still to be deleted.
+left_hooks() {
+  local pid done=(kubectl get configmap -A --field-selector metadata.name=done -o name)
+  cluster_wipe
+  proxy_rules slow '[{"method": "DELETE", "path": "/configmaps/done", "delay": "60s", "action": "forward"}]'
+  KUBECONFIG=$PROXY_CONFIG "$REGROW" bootstrap --timeout 60s "$HTTP_URL/git/fleet.git//root?ref=main" >"$SCRATCH/left" 2>&1 &
+  pid=$!
+  wait_for 60 'the deletion of hooks' grep -q 'DELETE .*/configmaps/done' "$PROXY_LOG"
+  kill -9 "$pid"
+  wait "$pid" 2>/dev/null || true
+  is "$("${done[@]}" | wc -l)" 6 'hooks that a killed run should have deleted'
+  check 'the next run' boot
+  is "$("${done[@]}" | wc -l)" 0 'deletes them'
 }
 
 # One of several API servers serves a kind, another does not know it yet.
