@@ -56,6 +56,9 @@ static enum err_kind kind_of_errno(int errnum)
     case EROFS:
         return ERR_DENIED;
     case ENOEXEC:
+    case EISDIR:
+    case ELOOP:
+    case ENAMETOOLONG:
         return ERR_INVALID;
     case ETIMEDOUT:
         return ERR_TIMEOUT;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +70,18 @@ static void cli_clear(struct cli *c)
     options_clear(&c->o);
 }
 
+// What was printed and did not arrive (a full disk) is no success. A reader that had enough, as
+// head has, is told nothing.
+static bool written_whole(void)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return true;
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    if (poll(&out, 1, 0) < 1 || !(out.revents & POLLERR))
+        fputs("the output could not be written whole: is the disk full?\n", stderr);
+    return false;
+}
+
 static int run_command(const struct command *cmd, int argc, char **argv)
 {
     struct cli c = {0};
@@ -91,9 +104,7 @@ static int run_command(const struct command *cmd, int argc, char **argv)
         loop_free(c.loop);
     }
     cli_clear(&c);
-    if (fflush(stdout) != 0 && code == 0)
-        code = 1;
-    return code;
+    return written_whole() || code ? code : err_exit_code(ERR_UNAVAILABLE);
 }
 
 static int no_command(int n, char **words)

@@ -58,7 +58,10 @@ func registerClusters() {
 	register("down", "DIR", "stop it", onCluster((*cluster).stop))
 	register("wipe", "DIR", "stop it, forget its state, start it again", onCluster((*cluster).wipe))
 	register("kill-apiserver", "DIR", "SIGKILL to the API server", onCluster(func(c *cluster) error {
-		return c.kill("kube-apiserver", syscall.SIGKILL)
+		if err := c.kill("kube-apiserver", syscall.SIGKILL); err != nil {
+			return err
+		}
+		return c.awaitPort(c.Bind, c.APIPort) // its last thread closes it
 	}))
 	register("start-apiserver", "DIR", "start the API server again", onCluster((*cluster).startAPIServer))
 	register("stop-controllers", "DIR", "stop controller manager, scheduler and nodes",

@@ -23,14 +23,19 @@ func (c *cluster) pid(part string) int {
 	return pid
 }
 
-// running tells whether the part's process is alive and still ours.
+// running tells whether the part's process is alive and still ours. One that is ending loses its
+// command line first and its ports last: it counts until nothing but its exit code is left.
 func (c *cluster) running(part string) bool {
 	pid := c.pid(part)
 	if pid <= 0 || syscall.Kill(pid, 0) != nil {
 		return false
 	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil || strings.Contains(string(stat), ") Z ") {
+		return false
+	}
 	cmd, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	return err == nil && strings.Contains(string(cmd), c.dir+"/")
+	return err == nil && (len(cmd) == 0 || strings.Contains(string(cmd), c.dir+"/"))
 }
 
 func (c *cluster) spawn(part string, args ...string) error {

@@ -81,6 +81,12 @@ Y
 }
 
 # An error is one line on standard error, whatever the format.
+lost() { # what was printed and did not arrive
+  refuse 'an answer that a full disk took' 7 bash -c '"$1" health -o json "$2" >/dev/full' _ "$REGROW" "$REPO/root"/*.yaml
+  like "$OUT" 'could not be written whole' 'and it says so'
+  is "$("$REGROW" --help | head -n 1 | wc -l) ${PIPESTATUS[0]}" '1 0' 'a reader that had enough is no failure'
+}
+
 errors() {
   local out
   out=$("$REGROW" plan -o json "$SCRATCH/nope" 2>&1 >/dev/null || true)
@@ -174,6 +180,7 @@ githttp_start
 cluster_up main
 run_case documents documents
 run_case troubled troubled
+run_case lost lost
 run_case errors errors
 run_case remembered remembered
 run_case settings settings
