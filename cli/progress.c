@@ -84,7 +84,10 @@ static char *words_of(const struct progress *p, const char *type, const json_t *
     if (!strcmp(type, "run.started"))
         return started_words(p);
     if (!strcmp(type, "snapshot.captured"))
-        return str_printf("everything was read: %lld object%s", objects, objects == 1 ? "" : "s");
+        return str_printf("%s: %lld object%s",
+                          json_dot_int(e, "unknown", 0) ? "what could be read was read"
+                                                        : "everything was read",
+                          objects, objects == 1 ? "" : "s");
     CLEANUP(str_freep) char *object = object_of(e);
     if (!strcmp(type, "object.failed"))
         return str_printf("%s: %s: %s", app, object, message ? message : "failed");

@@ -103,7 +103,8 @@ unheard() {
 left_hooks() {
   local pid done=(kubectl get configmap -A --field-selector metadata.name=done -o name)
   cluster_wipe
-  proxy_rules slow '[{"method": "DELETE", "path": "/configmaps/done", "delay": "60s", "action": "forward"}]'
+  proxy_up held
+  proxy_rules held '[{"method": "DELETE", "path": "/configmaps/done", "delay": "60s", "action": "forward"}]'
   KUBECONFIG=$PROXY_CONFIG "$REGROW" bootstrap --timeout 60s "$HTTP_URL/git/fleet.git//root?ref=main" >"$SCRATCH/left" 2>&1 &
   pid=$!
   wait_for 60 'the deletion of hooks' grep -q 'DELETE .*/configmaps/done' "$PROXY_LOG"
@@ -112,6 +113,7 @@ left_hooks() {
   is "$("${done[@]}" | wc -l)" 6 'hooks that a killed run should have deleted'
   check 'the next run' boot
   is "$("${done[@]}" | wc -l)" 0 'deletes them'
+  stop proxy-held
 }
 
 # One of several API servers serves a kind, another does not know it yet.
