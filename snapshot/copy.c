@@ -217,42 +217,48 @@ static void note_all(struct copying *c, const json_t *root, const char *member, 
         (void)note(c, name, json_object_get(root, member), count);
 }
 
+struct noting {
+    struct copying *c;
+    size_t n;
+};
+
+static bool note_app(void *ctx, const json_t *row, struct err *err)
+{
+    struct noting *x = ctx;
+    CLEANUP(json_freep) json_t *app = NULL;
+    if (!list_read(x->c->r, row, "objects", &app, err))
+        return false;
+    x->n++;
+    (void)note(x->c, json_dot_str(row, "name"), row,
+               json_array_size(json_object_get(app, "objects")));
+    return true;
+}
+
 static bool note_apps(struct copying *c, const json_t *root, struct err *err)
 {
     const json_t *shards = json_dot(root, "shards.blobs");
     json_t *blobs = json_array();
     CLEANUP(json_freep)
     json_t *all = json_pack("{s:s, s:o}", "type", "regrow applications v1", "blobs", blobs);
-    size_t n = 0;
+    struct noting x = {.c = c};
     size_t i;
-    size_t k;
     json_t *hex;
-    json_t *row;
     json_array_foreach(shards, i, hex)
     {
-        CLEANUP(json_freep) json_t *ref = json_pack("{s:O}", "blob", hex);
-        CLEANUP(json_freep) json_t *shard = NULL;
         json_t *name = NULL;
-        if (!list_read(c->r, ref, "applications", &shard, err) || !new_name(c, hex, &name, 0, err))
+        if (!new_name(c, hex, &name, 0, err))
             return false;
         json_array_append_new(blobs, name);
-        json_array_foreach(json_object_get(shard, "applications"), k, row)
-        {
-            CLEANUP(json_freep) json_t *app = NULL;
-            if (!list_read(c->r, row, "objects", &app, err))
-                return false;
-            n++;
-            (void)note(c, json_dot_str(row, "name"), row,
-                       json_array_size(json_object_get(app, "objects")));
-        }
     }
-    if (note(c, "all applications", json_object_get(root, "before"), n))
+    if (!list_each_app(c->r, shards, note_app, &x, err))
+        return false;
+    if (note(c, "all applications", json_object_get(root, "before"), x.n))
         return true;
     struct buf b CLEANUP(buf_clear) = {0};
     canon_write(all, &b);
     buf_char(&b, '\n');
     struct blob_id id = writer_add(c->w, 'l', b.p, b.len);
-    writer_note_list(c->w, "all applications", &id, (uint32_t)n);
+    writer_note_list(c->w, "all applications", &id, (uint32_t)x.n);
     return true;
 }
 

@@ -97,26 +97,12 @@ static bool compare_rows(struct diffing *d, const json_t *rows_a, const json_t *
 }
 
 // ---- applications ----
-static bool add_shards(const struct diff_side *s, const json_t *shards, json_t *out,
-                       struct err *err)
+static bool add_row(void *out, const json_t *row, struct err *err)
 {
-    size_t i;
-    size_t k;
-    json_t *hex;
-    json_t *row;
-    json_array_foreach(shards, i, hex)
-    {
-        CLEANUP(json_freep) json_t *ref = json_pack("{s:O}", "blob", hex);
-        CLEANUP(json_freep) json_t *shard = NULL;
-        if (!list_read(s->r, ref, "applications", &shard, err))
-            return false;
-        json_array_foreach(json_object_get(shard, "applications"), k, row)
-        {
-            const char *name = json_dot_str(row, "name");
-            if (name && !json_object_get(out, name))
-                json_object_set(out, name, row);
-        }
-    }
+    const char *name = json_dot_str(row, "name");
+    (void)err;
+    if (name && !json_object_get(out, name))
+        json_object_set(out, name, (json_t *)row);
     return true;
 }
 
@@ -125,9 +111,9 @@ static bool applications_of(const struct diff_side *s, json_t **out, struct err 
 {
     CLEANUP(json_freep) json_t *before = NULL;
     *out = json_object();
-    return add_shards(s, json_dot(s->root, "shards.blobs"), *out, err) &&
+    return list_each_app(s->r, json_dot(s->root, "shards.blobs"), add_row, *out, err) &&
            list_read(s->r, json_object_get(s->root, "before"), "blobs", &before, err) &&
-           add_shards(s, json_object_get(before, "blobs"), *out, err);
+           list_each_app(s->r, json_object_get(before, "blobs"), add_row, *out, err);
 }
 
 static bool compare_application(struct diffing *d, const char *name, const json_t *row_a,

@@ -8,13 +8,10 @@
 #include "snapshot/lists.h"
 
 // "from namespace/name" -> hash of its line.
-static bool note_line(json_t *out, const char *line, size_t len, struct err *err)
+static bool note_line(void *ctx, const json_t *v, const char *line, size_t len, struct err *err)
 {
-    CLEANUP(json_freep) json_t *v = NULL;
-    if (!canon_read(line, len, &v, err)) {
-        err_clear(err); // its message may quote
-        return err_set(err, ERR_CORRUPT, "a line in the pool of Secrets is no document");
-    }
+    json_t *out = ctx;
+    (void)err;
     const char *from = json_dot_str(v, "from");
     const char *ns = json_dot_str(v, "object.metadata.namespace");
     const char *name = json_dot_str(v, "object.metadata.name");
@@ -24,45 +21,6 @@ static bool note_line(json_t *out, const char *line, size_t len, struct err *err
     CLEANUP(str_freep) char *hex = hex_encode(hash.b, sizeof(hash.b));
     if (!json_object_get(out, key)) // the first pool that holds it counts
         json_object_set_new(out, key, json_string(hex));
-    return true;
-}
-
-static bool note_blob(struct reader *r, const json_t *hex, json_t *out, struct err *err)
-{
-    struct blob_id id;
-    struct buf b CLEANUP(buf_wipe) = {0};
-    const char *text = json_string_value(hex);
-    if (!text || !blob_id_parse(text, &id))
-        return err_set(err, ERR_CORRUPT, "a reference that is none");
-    if (!reader_blob(r, &id, NULL, &b, err))
-        return false;
-    for (size_t at = 0; at < b.len;) {
-        const char *end = memchr(b.p + at, '\n', b.len - at);
-        size_t n = end ? (size_t)(end - (b.p + at)) : b.len - at;
-        if (n && !note_line(out, b.p + at, n, err))
-            return false;
-        at += n + 1;
-    }
-    return true;
-}
-
-static bool read_pool(const struct diff_side *s, json_t *out, struct err *err)
-{
-    size_t i;
-    size_t k;
-    json_t *ref;
-    json_t *hex;
-    json_array_foreach(json_object_get(s->root, "secrets"), i, ref)
-    {
-        CLEANUP(json_freep) json_t *list = NULL;
-        if (!list_read(s->r, ref, "blobs", &list, err))
-            return false;
-        json_array_foreach(json_object_get(list, "blobs"), k, hex)
-        {
-            if (!note_blob(s->r, hex, out, err))
-                return false;
-        }
-    }
     return true;
 }
 
@@ -86,7 +44,8 @@ bool diff_pool(struct diffing *d, struct err *err)
     const char *key;
     json_t *v;
     json_object_set_new(d->out, "secrets", out);
-    if (!read_pool(&d->a, a, err) || !read_pool(&d->b, b, err))
+    if (!list_each_secret(d->a.r, d->a.root, note_line, a, err) ||
+        !list_each_secret(d->b.r, d->b.root, note_line, b, err))
         return false;
     json_object_foreach(a, key, v)
     {

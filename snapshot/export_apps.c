@@ -12,31 +12,29 @@
 
 // ---- applications: those there are, and those that one which could not be read had ----
 
+struct adding {
+    struct export *x;
+    json_t *to;
+};
+
+static bool add_app(void *ctx, const json_t *row, struct err *err)
+{
+    const struct adding *a = ctx;
+    CLEANUP(json_freep) json_t *list = NULL;
+    const char *name = json_dot_str(row, "name");
+    if (!name || !list_read(a->x->rd, row, "objects", &list, err))
+        return name ? false : err_set(err, ERR_CORRUPT, "an application without a name");
+    json_t *app = json_pack("{s:b}", "stale", json_is_true(json_object_get(row, "stale")));
+    if (list)
+        json_object_set(app, "list", list);
+    json_object_set_new(a->to, name, app);
+    return true;
+}
+
 static bool add_shards(struct export *x, const json_t *hexes, json_t *to, struct err *err)
 {
-    size_t i;
-    size_t k;
-    json_t *hex;
-    json_t *row;
-    json_array_foreach(hexes, i, hex)
-    {
-        CLEANUP(json_freep) json_t *ref = json_pack("{s:O}", "blob", hex);
-        CLEANUP(json_freep) json_t *shard = NULL;
-        if (!list_read(x->rd, ref, "applications", &shard, err))
-            return false;
-        json_array_foreach(json_object_get(shard, "applications"), k, row)
-        {
-            CLEANUP(json_freep) json_t *list = NULL;
-            const char *name = json_dot_str(row, "name");
-            if (!name || !list_read(x->rd, row, "objects", &list, err))
-                return name ? false : err_set(err, ERR_CORRUPT, "an application without a name");
-            json_t *app = json_pack("{s:b}", "stale", json_is_true(json_object_get(row, "stale")));
-            if (list)
-                json_object_set(app, "list", list);
-            json_object_set_new(to, name, app);
-        }
-    }
-    return true;
+    struct adding a = {x, to};
+    return list_each_app(x->rd, hexes, add_app, &a, err);
 }
 
 // Does its parent, or the parent of that, stand for what it had before?
@@ -58,7 +56,7 @@ static bool add_before(struct export *x, struct err *err)
     CLEANUP(json_freep) json_t *kept = json_object();
     const char *name;
     json_t *app;
-    if (!list_open(x->rd, json_object_get(x->root, "before"), &list, err) ||
+    if (!list_read(x->rd, json_object_get(x->root, "before"), "blobs", &list, err) ||
         !add_shards(x, json_object_get(list, "blobs"), before, err))
         return false;
     json_object_foreach(before, name, app)

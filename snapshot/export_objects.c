@@ -73,8 +73,11 @@ static void add_wait(struct export *x, const struct export_object *o, bool is_ha
 
 // ---- Secrets ----
 
-static bool add_line(struct export *x, const json_t *line, struct err *err)
+static bool add_line(void *ctx, const json_t *line, const char *text, size_t len, struct err *err)
 {
+    struct export *x = ctx;
+    (void)text;
+    (void)len;
     const char *from = json_dot_str(line, "from");
     json_t *object = json_object_get(line, "object");
     struct object_id id = {0};
@@ -94,42 +97,9 @@ static bool add_line(struct export *x, const json_t *line, struct err *err)
     return true;
 }
 
-static bool add_pool(struct export *x, const char *hex, struct err *err)
-{
-    struct blob_id id;
-    struct buf b = {0};
-    size_t at = 0;
-    bool ok = (hex && blob_id_parse(hex, &id)) || err_set(err, ERR_CORRUPT, "a pool without name");
-    ok = ok && reader_blob(x->rd, &id, NULL, &b, err);
-    while (ok && at < b.len) {
-        CLEANUP(json_freep) json_t *line = NULL;
-        const char *end = memchr(b.p + at, '\n', b.len - at);
-        size_t len = end ? (size_t)(end - b.p) - at : b.len - at;
-        ok = canon_read(b.p + at, len, &line, err) && add_line(x, line, err);
-        at += len + 1;
-    }
-    buf_wipe(&b);
-    return ok;
-}
-
 static bool read_secrets(struct export *x, struct err *err)
 {
-    size_t i;
-    size_t k;
-    json_t *ref;
-    json_t *hex;
-    json_array_foreach(json_object_get(x->root, "secrets"), i, ref)
-    {
-        CLEANUP(json_freep) json_t *list = NULL;
-        if (!list_open(x->rd, ref, &list, err))
-            return false;
-        json_array_foreach(json_object_get(list, "blobs"), k, hex)
-        {
-            if (!add_pool(x, json_string_value(hex), err))
-                return err_wrap(err, "Secrets");
-        }
-    }
-    return true;
+    return list_each_secret(x->rd, x->root, add_line, x, err) || err_wrap(err, "Secrets");
 }
 
 // As an application renders it, with what the cluster really had in it: what a rule took live would

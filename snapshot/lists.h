@@ -16,4 +16,16 @@ MUST_CHECK bool list_read(struct reader *r, const json_t *ref, const char *rows,
 MUST_CHECK bool list_read_all(struct reader *r, const json_t *root, const char *member,
                               const char *rows, json_t **out, struct err *err);
 
+// Every row of the applications of shards (an array of names of blobs, as in the root). False from
+// fn ends it.
+typedef bool (*list_row_fn)(void *ctx, const json_t *row, struct err *err);
+MUST_CHECK bool list_each_app(struct reader *r, const json_t *shards, list_row_fn fn, void *ctx,
+                              struct err *err);
+// Every line of the root's pools of Secrets, as text and as the document it is; both are valid in
+// fn only. No error of this function's own quotes a line.
+typedef bool (*list_secret_fn)(void *ctx, const json_t *line, const char *text, size_t len,
+                               struct err *err);
+MUST_CHECK bool list_each_secret(struct reader *r, const json_t *root, list_secret_fn fn, void *ctx,
+                                 struct err *err);
+
 #endif
