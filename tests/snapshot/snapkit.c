@@ -173,3 +173,20 @@ char *snap_kit_problem(struct repo *r, const struct entry *e, const struct snap_
         return file_problem(rd, json_object_get(root, "file"), s->file);
     return NULL;
 }
+
+void snap_kit_verify(struct repo *r, struct verify_result *v)
+{
+    struct age_identities ids = {0};
+    struct verify_opts o = {.identities = &ids};
+    struct log_opts lo = {0};
+    struct log l = {0};
+    struct err err = {0};
+    *v = (struct verify_result){0};
+    *vec_push(&ids.v) = kit_identity(1);
+    if (!log_read(r, PROD, &lo, &l, &err) || !repo_verify(r, &l, &o, v, &err))
+        fail_msg("%s", err.msg);
+    if (v->problems.len)
+        fail_msg("%s", v->problems.v[0]);
+    log_clear(&l);
+    age_identities_clear(&ids);
+}

@@ -27,5 +27,8 @@ MUST_CHECK bool snap_kit_write(struct repo *r, const struct credential *job,
 // Reads all of a snapshot and compares it with the state it was made of. NULL: equal; else what is
 // wrong, owned.
 char *snap_kit_problem(struct repo *r, const struct entry *e, const struct snap_state *s);
+// Verifies all of the repository with the first key, and fails the test at a problem; *v is to be
+// cleared.
+void snap_kit_verify(struct repo *r, struct verify_result *v);
 
 #endif

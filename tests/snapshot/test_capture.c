@@ -320,22 +320,11 @@ static void expect_same_git(struct fixture *f, const struct entry *e, struct ope
 // With the key: every pack, every reference, and Git indexed and followed.
 static void expect_verified(struct fixture *f)
 {
-    struct age_identities ids = {0};
-    struct verify_opts o = {.identities = &ids};
-    struct verify_result v = {0};
-    struct log_opts lo = {0};
-    struct log l = {0};
-    struct err err = {0};
-    *vec_push(&ids.v) = kit_identity(1);
-    if (!log_read(&f->repo, PROD, &lo, &l, &err) || !repo_verify(&f->repo, &l, &o, &v, &err))
-        fail_msg("%s", err.msg);
-    if (v.problems.len)
-        fail_msg("%s", v.problems.v[0]);
+    struct verify_result v;
+    snap_kit_verify(&f->repo, &v);
     assert_int_equal(v.level, VERIFY_CONTENT);
     assert_true(v.git_objects > 10);
     verify_result_clear(&v);
-    log_clear(&l);
-    age_identities_clear(&ids);
 }
 
 static void everything_comes_back(void **state)

@@ -104,20 +104,9 @@ static struct create_result made(struct fixture *f, const struct create_opts *mo
 
 static void expect_verified(struct fixture *f)
 {
-    struct age_identities ids = {0};
-    struct verify_opts o = {.identities = &ids};
-    struct verify_result v = {0};
-    struct log_opts lo = {0};
-    struct log l = {0};
-    struct err err = {0};
-    *vec_push(&ids.v) = kit_identity(1);
-    if (!log_read(&f->repo, PROD, &lo, &l, &err) || !repo_verify(&f->repo, &l, &o, &v, &err))
-        fail_msg("%s", err.msg);
-    if (v.problems.len)
-        fail_msg("%s", v.problems.v[0]);
+    struct verify_result v;
+    snap_kit_verify(&f->repo, &v);
     verify_result_clear(&v);
-    log_clear(&l);
-    age_identities_clear(&ids);
 }
 
 static json_t *root_of(struct fixture *f, const struct entry *e)
