@@ -270,7 +270,7 @@ static void note_external(struct run *r, const struct object_id *id, const json_
     health_result_clear(&h);
 }
 
-static void note_node(struct run *r, unsigned n, enum kube_event ev, json_t *doc)
+void observe_node(struct run *r, unsigned n, enum kube_event ev, json_t *doc)
 {
     struct node_rt *x = &r->nodes[n];
     // The stream may be faster than the answer to the write it tells of, and tells it once.
@@ -303,7 +303,7 @@ static void note_live(struct run *r, const struct object_id *id, enum kube_event
     unsigned all[DESIRED_MAX_PHASES];
     size_t n = r->nodes ? desired_find_all(r->desired, id, all) : 0;
     for (size_t i = 0; i < n; i++)
-        note_node(r, all[i], ev, doc);
+        observe_node(r, all[i], ev, doc);
 }
 
 // A list broke off in the middle and begins anew: what it has said so far is forgotten.

@@ -161,7 +161,9 @@ struct live_fact *observe_fact(const struct run *r, const struct object_id *id);
 struct kind_watch *observe_find(const struct run *r, const char *group, const char *kind);
 const struct record *find_record(const struct run *r, const struct object_id *id);
 void observe_follow(struct run *r); // from now on there are nodes: watches begin where lists ended
-void observe_slices(struct run *r); // begins to watch EndpointSlices
+// What a watch says of a node; kept while a request of it is under way.
+void observe_node(struct run *r, unsigned node, enum kube_event ev, json_t *doc);
+void observe_slices(struct run *r);    // begins to watch EndpointSlices
 void observe_externals(struct run *r); // watches for what no manifest makes
 void observe_free(struct run *r);
 

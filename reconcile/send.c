@@ -117,15 +117,12 @@ void set_action(struct run *r, unsigned node, enum action a)
     r->plan->items.v[r->nodes[node].item].action = a;
 }
 
-// What the watch has said meanwhile, if it is about what was written, is not older than the answer.
+// What the watch has said meanwhile is told now that there is an answer to hold it against.
 static void catch_up(struct run *r, unsigned node)
 {
-    struct node_rt *x = &r->nodes[node];
-    CLEANUP(json_freep) json_t *early = x->early;
-    x->early = NULL;
-    if (early && str_eq(x->uid, json_dot_str(early, "metadata.uid")) &&
-        json_dot_int(early, "metadata.generation", 0) >= x->generation)
-        state_health(r, node, early);
+    CLEANUP(json_freep) json_t *early = TAKE(r->nodes[node].early);
+    if (early)
+        observe_node(r, node, KUBE_MODIFIED, early);
 }
 
 static void accepted(struct run *r, unsigned node, const json_t *doc)
