@@ -149,6 +149,9 @@ char *fit(const char *s, int width);             // cut to width with an ellipsi
 void screen_size(FILE *f, int *rows, int *cols); // cols 0: not a terminal
 // Cleaned, and wrapped on a terminal: the first line begins in column `at`, others in `hang`.
 void print_wrapped(FILE *f, const char *text, int at, int hang);
+// A value as JSON, with its sign and colour: the text begins in column `at` and is cut to `width`.
+void print_value(const struct cli *c, const char *sign, const char *color, const json_t *v, int at,
+                 int width);
 void wrap(FILE *f, const char *text, int at, int hang, int cols); // cols 0: one line
 char *wrap_text(const char *text, int width); // with line breaks; width 0: none; owned
 char *age_text(int64_t seconds);              // "45 s", "12 min", "5 h", "3 d"; owned

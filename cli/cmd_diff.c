@@ -83,18 +83,6 @@ static void compare(struct differences *d, const char *path, const json_t *live,
 }
 
 // ---- as text ----
-static void print_value(const struct cli *c, const char *sign, const char *color, const json_t *v)
-{
-    if (json_is_null(v))
-        return;
-    char *text = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS);
-    CLEANUP(str_freep) char *shown = fit(text ? text : "", SHOWN_VALUE);
-    printf("      %s%s ", paint(c, color), sign);
-    print_wrapped(stdout, shown, 8, 8);
-    printf("%s", paint(c, ""));
-    free(text);
-}
-
 static void print_object(const struct cli *c, const json_t *o)
 {
     const char *ns = json_dot_str(o, "namespace");
@@ -113,8 +101,12 @@ static void print_object(const struct cli *c, const json_t *o)
     json_array_foreach(json_object_get(o, "fields"), i, x)
     {
         printf("    %s\n", json_dot_str(x, "path"));
-        print_value(c, "-", "red", json_object_get(x, "live"));
-        print_value(c, "+", "green", json_object_get(x, "desired"));
+        const json_t *live = json_object_get(x, "live");
+        const json_t *want = json_object_get(x, "desired");
+        if (!json_is_null(live))
+            print_value(c, "-", "red", live, 8, SHOWN_VALUE);
+        if (!json_is_null(want))
+            print_value(c, "+", "green", want, 8, SHOWN_VALUE);
     }
 }
 

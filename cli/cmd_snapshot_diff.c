@@ -115,18 +115,6 @@ static void print_sources(const struct cli *c, const json_t *list)
     }
 }
 
-static void print_value(const struct cli *c, const char *sign, const char *color, const json_t *v)
-{
-    if (!v)
-        return;
-    char *text = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS);
-    CLEANUP(str_freep) char *shown = fit(text ? text : "", SHOWN_VALUE);
-    printf("        %s%s ", paint(c, color), sign);
-    print_wrapped(stdout, shown, 10, 10);
-    printf("%s", paint(c, ""));
-    free(text);
-}
-
 static void print_fields(const struct cli *c, const json_t *fields)
 {
     size_t n = json_array_size(fields);
@@ -135,8 +123,12 @@ static void print_fields(const struct cli *c, const json_t *fields)
         const json_t *x = json_array_get(fields, i);
         printf("      ");
         print_wrapped(stdout, text_at(x, "path"), 6, 8);
-        print_value(c, "-", "red", json_object_get(x, "from"));
-        print_value(c, "+", "green", json_object_get(x, "to"));
+        const json_t *from = json_object_get(x, "from");
+        const json_t *to = json_object_get(x, "to");
+        if (from)
+            print_value(c, "-", "red", from, 10, SHOWN_VALUE);
+        if (to)
+            print_value(c, "+", "green", to, 10, SHOWN_VALUE);
     }
     if (shown < n)
         printf("      and %zu more; -v shows them\n", n - shown);

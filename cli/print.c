@@ -220,6 +220,17 @@ void print_wrapped(FILE *f, const char *text, int at, int hang)
     wrap(f, text, at, hang, cols);
 }
 
+void print_value(const struct cli *c, const char *sign, const char *color, const json_t *v, int at,
+                 int width)
+{
+    char *text = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS);
+    CLEANUP(str_freep) char *shown = fit(text ? text : "", width);
+    printf("%*s%s%s ", at - 2, "", paint(c, color), sign);
+    print_wrapped(stdout, shown, at, at);
+    printf("%s", paint(c, ""));
+    free(text);
+}
+
 // Our own messages may have several lines (a cycle); each is cleaned for itself.
 static void print_lines(FILE *f, const char *text, int at, int hang)
 {
