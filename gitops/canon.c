@@ -257,12 +257,15 @@ static size_t copy_oversized_as_reals(const char *p, size_t len, struct buf *out
     size_t depth = 0;
     size_t done = 0;
     for (size_t i = 0; i < len;) {
+        bool ends = false;
         if (p[i] == '"') {
             i = skip_string(p, len, i);
+            ends = true;
         } else if (p[i] == '-' || (p[i] >= '0' && p[i] <= '9')) {
             size_t start = i;
             while (i < len && p[i] && strchr("+-.eE0123456789", p[i]))
                 i++;
+            ends = true;
             if (is_oversized(p + start, i - start)) {
                 buf_append(out, p + done, i - done);
                 buf_append(out, "e0", 2);
@@ -270,14 +273,13 @@ static size_t copy_oversized_as_reals(const char *p, size_t len, struct buf *out
                 found++;
             }
         } else {
+            ends = p[i] == '}' || p[i] == ']';
             depth += p[i] == '{' || p[i] == '[';
-            bool closes = p[i] == '}' || p[i] == ']';
+            depth -= ends && depth > 0;
             i++;
-            if (closes && depth > 0 && --depth == 0) {
-                len = i;
-                break;
-            }
         }
+        if (ends && depth == 0)
+            len = i; // what follows is the next value's
     }
     buf_append(out, p + done, len - done);
     return found;

@@ -172,6 +172,25 @@ static void one_after_another(void **s)
     err_clear(&err);
 }
 
+// Integers beyond int64 one after another: each value uses its own bytes only.
+static void big_ones_one_after_another(void **s)
+{
+    (void)s;
+    const char *text = "99999999999999999999 -99999999999999999999 [99999999999999999999]";
+    static const size_t ends[] = {20, 42, 65};
+    struct err err = {0};
+    size_t at = 0;
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        size_t used = 0;
+        json_t *v = NULL;
+        assert_true(canon_read_some(text + at, strlen(text) - at, &used, &v, &err));
+        at += used;
+        assert_int_equal(at, ends[i]);
+        json_decref(v);
+    }
+    assert_int_equal(at, strlen(text));
+}
+
 static char *without(const char *text, size_t len)
 {
     static const struct canon_skip skip[] = {{"big", 0}, {"deep", 2}, {NULL, 0}};
@@ -222,6 +241,7 @@ int main(void)
         cmocka_unit_test(malformed),
         cmocka_unit_test(depth),
         cmocka_unit_test(one_after_another),
+        cmocka_unit_test(big_ones_one_after_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
