@@ -94,13 +94,12 @@ static bool copy_one(struct copying *x, const struct entry *e, struct err *err)
     const struct age_identity *id = NULL;
     CLEANUP(reader_freep) struct reader *r = NULL;
     struct entry made = {0};
-    struct copy_opts o = {.job = &x->to.key,
-                          .index_cache = x->to.index_cache,
-                          .work = x->work,
-                          .is_bad = log_goodness(&x->from.log, e) == SNAP_BAD};
+    struct strv doubts CLEANUP(strv_clear) = {0};
+    struct copy_opts o = {
+        .job = &x->to.key, .index_cache = x->to.index_cache, .work = x->work, .doubts = &doubts};
     if (!snap_identity(&x->from, e, &id, err) ||
         !reader_open(&x->from.repo, x->from.chain, e, id, &r, err) ||
-        !snapshot_copy(r, &x->from.repo, x->from.chain, e, &x->to.repo, &o, &made, err))
+        !snapshot_copy(r, e, &x->to.repo, &o, &made, err))
         return err_wrap(err, "snapshot %llu", (unsigned long long)e->seq);
     json_array_append_new(x->copied, json_pack("{s:I, s:I, s:s, s:I}", "seq", (json_int_t)e->seq,
                                                "as", (json_int_t)made.seq, "state",
@@ -122,7 +121,7 @@ static bool copy_wanted(struct copying *x, struct err *err)
         x->to.has_log = false;
         if (!snap_log(&x->to, err))
             return false;
-        if (!copy_check(&x->to.log, &x->from.repo, x->from.chain, e, &is_there, err))
+        if (!copy_check(&x->to.log, e, &is_there, err))
             return err_hint(err, "Copy into a chain of its own: regrow snapshot key add --role "
                                  "writer --chain NAME makes its job there.");
         if (is_there)

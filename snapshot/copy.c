@@ -9,34 +9,30 @@
 #include "base/file.h"
 #include "gitops/gitops.h"
 #include "snapshot/capture_int.h"
-#include "snapshot/idmap.h"
 #include "snapshot/lists.h"
+#include "snapshot/rename.h"
 
-#define MAX_DEPTH 1000 // of lists that name lists
-
-struct copying {
+struct copy {
     struct reader *r;
     struct writer *w;
-    struct loop *loop;
+    struct renaming names;
     struct workdir work;
-    struct idmap map; // id -> position in ids
-    VEC(struct blob_id) ids;
+    struct entry e; // as far as it is known
 };
 
 // ---- which ----
 
 // "<repo> <chain> <seq>" of the format; with seq 0 the part before it.
-static char *origin_of(const struct repo *from, const char *chain, uint64_t seq)
+static char *origin_of(const uint8_t *repo, const char *chain, uint64_t seq)
 {
-    CLEANUP(str_freep) char *repo = hex_encode(from->marker.repo, REPO_ID_BYTES);
-    return seq ? str_printf("%s %s %llu", repo, chain, (unsigned long long)seq)
-               : str_printf("%s %s ", repo, chain);
+    CLEANUP(str_freep) char *hex = hex_encode(repo, REPO_ID_BYTES);
+    return seq ? str_printf("%s %s %llu", hex, chain, (unsigned long long)seq)
+               : str_printf("%s %s ", hex, chain);
 }
 
-bool copy_check(const struct log *to, const struct repo *from, const char *chain,
-                const struct entry *snapshot, bool *is_there, struct err *err)
+bool copy_check(const struct log *to, const struct entry *snapshot, bool *is_there, struct err *err)
 {
-    CLEANUP(str_freep) char *ours = origin_of(from, chain, 0);
+    CLEANUP(str_freep) char *ours = origin_of(snapshot->repo, snapshot->chain, 0);
     uint64_t newest = 0;
     *is_there = false;
     for (size_t i = 0; i < to->v.len; i++) {
@@ -62,104 +58,12 @@ bool copy_check(const struct log *to, const struct repo *from, const char *chain
 
 // ---- blobs ----
 
-static bool copy_blob(struct copying *c, const struct blob_id *old, struct blob_id *out,
-                      unsigned depth, struct err *err);
-
-static bool new_name(struct copying *c, const json_t *hex, json_t **out, unsigned depth,
+static bool add_blob(void *ctx, char kind, const void *p, size_t len, struct blob_id *id,
                      struct err *err)
 {
-    struct blob_id old;
-    struct blob_id new;
-    char text[33];
-    const char *s = json_string_value(hex);
-    if (!s || !blob_id_parse(s, &old))
-        return err_set(err, ERR_CORRUPT, "a reference that is no blob's name");
-    if (!copy_blob(c, &old, &new, depth, err))
-        return false;
-    blob_id_hex(&new, text);
-    *out = json_string(text);
-    return true;
-}
-
-// Members "blob" and "blobs" are references wherever they stand, and nothing else is.
-static bool rename_refs(struct copying *c, json_t *v, unsigned depth, struct err *err)
-{
-    const char *key;
-    json_t *x;
-    size_t i;
-    if (json_is_array(v)) {
-        json_array_foreach(v, i, x)
-        {
-            if (!rename_refs(c, x, depth, err))
-                return false;
-        }
-        return true;
-    }
-    if (!json_is_object(v))
-        return true;
-    json_object_foreach(v, key, x)
-    {
-        json_t *name = NULL;
-        if (!strcmp(key, "blob")) {
-            if (!new_name(c, x, &name, depth, err))
-                return false;
-            json_object_set_new(v, "blob", name); // of a key that is there: nothing moves
-        } else if (!strcmp(key, "blobs")) {
-            for (i = 0; i < json_array_size(x); i++) {
-                if (!new_name(c, json_array_get(x, i), &name, depth, err))
-                    return false;
-                json_array_set_new(x, i, name);
-            }
-        } else if (!rename_refs(c, x, depth, err)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool copy_list(struct copying *c, const struct blob_id *old, char kind, struct blob_id *out,
-                      unsigned depth, struct err *err)
-{
-    CLEANUP(json_freep) json_t *doc = NULL;
-    struct buf b CLEANUP(buf_clear) = {0};
-    if (depth > MAX_DEPTH)
-        return err_set(err, ERR_CORRUPT, "lists that name lists, more than %d deep", MAX_DEPTH);
-    if (!reader_json(c->r, old, kind, &doc, err) || !rename_refs(c, doc, depth + 1, err))
-        return false;
-    canon_write(doc, &b);
-    buf_char(&b, '\n');
-    *out = writer_add(c->w, kind, b.p, b.len);
-    return true;
-}
-
-static bool copy_bytes(struct copying *c, const struct blob_id *old, char kind, struct blob_id *out,
-                       struct err *err)
-{
-    struct buf b CLEANUP(buf_wipe) = {0};
-    if (!reader_blob(c->r, old, NULL, &b, err))
-        return false;
-    *out = writer_add(c->w, kind, b.p, b.len);
-    return true;
-}
-
-static bool copy_blob(struct copying *c, const struct blob_id *old, struct blob_id *out,
-                      unsigned depth, struct err *err)
-{
-    uint32_t at;
-    char kind = reader_kind(c->r, old);
-    if (idmap_get(&c->map, old, &at)) {
-        *out = c->ids.v[at];
-        return true;
-    }
-    if (!kind || kind == 'g')
-        return err_set(err, ERR_CORRUPT, "a reference to what is not in the snapshot");
-    if (c->loop && loop_stopping(c->loop))
-        return err_set(err, ERR_CANCELLED, "interrupted while copying");
-    bool is_list = kind == 'r' || kind == 'l';
-    if (!(is_list ? copy_list(c, old, kind, out, depth, err) : copy_bytes(c, old, kind, out, err)))
-        return false;
-    idmap_set(&c->map, old, (uint32_t)c->ids.len);
-    *vec_push(&c->ids) = *out;
+    struct copy *c = ctx;
+    (void)err;
+    *id = writer_add(c->w, kind, p, len);
     return true;
 }
 
@@ -179,7 +83,7 @@ static bool write_bytes(void *ctx, const void *p, size_t len, struct err *err)
     return true;
 }
 
-static bool copy_git(struct copying *c, struct err *err)
+static bool copy_git(struct copy *c, struct err *err)
 {
     for (size_t i = 0; i < reader_git_count(c->r); i++) {
         CLEANUP(str_freep) char *path = str_printf("%s/%zu.pack", c->work.path, i);
@@ -197,19 +101,19 @@ static bool copy_git(struct copying *c, struct err *err)
 
 // ---- names, by which the next run finds what it cannot read ----
 
-static bool note(struct copying *c, const char *name, const json_t *ref, uint64_t count)
+static bool note(struct copy *c, const char *name, const json_t *ref, uint64_t count)
 {
     struct blob_id old;
-    uint32_t at;
+    struct blob_id new;
     const char *hex = json_dot_str(ref, "blob");
-    if (!hex || !blob_id_parse(hex, &old) || !idmap_get(&c->map, &old, &at))
+    if (!hex || !blob_id_parse(hex, &old) || !renamed(&c->names, &old, &new))
         return false;
-    writer_note_list(c->w, name, &c->ids.v[at], (uint32_t)count);
+    writer_note_list(c->w, name, &new, (uint32_t)count);
     return true;
 }
 
 // Noted as of all there is: of the newest snapshot that knew all, if this one did not.
-static void note_all(struct copying *c, const json_t *root, const char *member, const char *name,
+static void note_all(struct copy *c, const json_t *root, const char *member, const char *name,
                      uint64_t count)
 {
     CLEANUP(str_freep) char *before = str_printf("%sBefore", member);
@@ -218,7 +122,7 @@ static void note_all(struct copying *c, const json_t *root, const char *member, 
 }
 
 struct noting {
-    struct copying *c;
+    struct copy *c;
     size_t n;
 };
 
@@ -234,7 +138,7 @@ static bool note_app(void *ctx, const json_t *row, struct err *err)
     return true;
 }
 
-static bool note_apps(struct copying *c, const json_t *root, struct err *err)
+static bool note_apps(struct copy *c, const json_t *root, struct err *err)
 {
     const json_t *shards = json_dot(root, "shards.blobs");
     json_t *blobs = json_array();
@@ -245,10 +149,14 @@ static bool note_apps(struct copying *c, const json_t *root, struct err *err)
     json_t *hex;
     json_array_foreach(shards, i, hex)
     {
-        json_t *name = NULL;
-        if (!new_name(c, hex, &name, 0, err))
-            return false;
-        json_array_append_new(blobs, name);
+        struct blob_id old;
+        struct blob_id new;
+        char text[33];
+        const char *name = json_string_value(hex);
+        if (!name || !blob_id_parse(name, &old) || !renamed(&c->names, &old, &new))
+            return err_set(err, ERR_CORRUPT, "a reference that is no blob's name");
+        blob_id_hex(&new, text);
+        json_array_append_new(blobs, json_string(text));
     }
     if (!list_each_app(c->r, shards, note_app, &x, err))
         return false;
@@ -262,7 +170,7 @@ static bool note_apps(struct copying *c, const json_t *root, struct err *err)
     return true;
 }
 
-static bool note_sources(struct copying *c, const json_t *root, struct err *err)
+static bool note_sources(struct copy *c, const json_t *root, struct err *err)
 {
     CLEANUP(json_freep) json_t *rows = NULL;
     size_t i;
@@ -283,7 +191,7 @@ static bool note_sources(struct copying *c, const json_t *root, struct err *err)
     return true;
 }
 
-static bool note_git(struct copying *c, const json_t *root, struct err *err)
+static bool note_git(struct copy *c, const json_t *root, struct err *err)
 {
     CLEANUP(json_freep) json_t *rows = NULL;
     uint64_t n = 0;
@@ -313,7 +221,7 @@ static bool note_git(struct copying *c, const json_t *root, struct err *err)
     return true;
 }
 
-static bool note_names(struct copying *c, const json_t *root, const struct entry *snapshot,
+static bool note_names(struct copy *c, const json_t *root, const struct entry *snapshot,
                        struct err *err)
 {
     const json_t *pools = json_object_get(root, "secrets");
@@ -330,11 +238,11 @@ static bool note_names(struct copying *c, const json_t *root, const struct entry
 
 // ---- the whole ----
 
-static bool copy_all(struct copying *c, const struct entry *snapshot, struct blob_id *root,
-                     struct err *err)
+static bool copy_all(struct copy *c, const struct entry *snapshot, struct err *err)
 {
     CLEANUP(json_freep) json_t *doc = NULL;
-    return copy_blob(c, &snapshot->snapshot.root, root, 0, err) && copy_git(c, err) &&
+    struct blob_id *root = &c->e.snapshot.root;
+    return rename_blob(&c->names, &snapshot->snapshot.root, root, err) && copy_git(c, err) &&
            reader_root(c->r, &doc, err) && note_names(c, doc, snapshot, err);
 }
 
@@ -342,38 +250,63 @@ static void describe(const struct entry *from, const struct copy_opts *o, char *
                      struct snapshot_entry *to)
 {
     const struct snapshot_entry *s = &from->snapshot;
+    size_t n = o->doubts ? o->doubts->len : 0;
     to->cluster = str_dup_or_null(s->cluster);
-    to->is_good = s->is_good && !o->is_bad;
+    to->is_good = s->is_good && !n;
     for (size_t i = 0; i < s->why.len; i++)
         strv_push(&to->why, s->why.v[i]);
-    if (o->is_bad && !strv_has(&to->why, "judged-bad"))
-        strv_push(&to->why, "judged-bad");
+    for (size_t i = 0; i < n; i++)
+        if (!strv_has(&to->why, o->doubts->v[i]))
+            strv_push(&to->why, o->doubts->v[i]);
     to->counts = s->counts;
     to->origin = origin_take;
 }
 
-static void copying_clear(struct copying *c)
+void copy_free(struct copy *c)
 {
+    if (!c)
+        return;
     writer_free(c->w);
-    idmap_clear(&c->map);
-    vec_clear(&c->ids);
+    renaming_clear(&c->names);
+    entry_clear(&c->e);
     workdir_remove(&c->work);
+    free(c);
 }
 
-bool snapshot_copy(struct reader *r, const struct repo *from, const char *chain,
-                   const struct entry *snapshot, struct repo *to, const struct copy_opts *o,
-                   struct entry *out, struct err *err)
+bool copy_begin(struct reader *r, const struct entry *snapshot, struct repo *to,
+                const struct copy_opts *o, struct copy **out, struct err *err)
 {
-    struct copying c CLEANUP(copying_clear) = {.r = r, .loop = to->loop};
+    CLEANUP(copy_freep) struct copy *c = mem_alloc(sizeof(*c));
     struct writer_opts wo = {.job = o->job,
                              .cluster = snapshot->snapshot.cluster,
                              .adopt_chain = true, // as the chain it comes from did
                              .index_cache = o->index_cache};
-    struct entry e = {.kind = ENTRY_SNAPSHOT}; // so that what is left of it is freed
-    describe(snapshot, o, origin_of(from, chain, snapshot->seq), &e.snapshot);
-    bool ok = workdir_make(o->work, &c.work, err) && writer_begin(to, &wo, &c.w, err) &&
-              copy_all(&c, snapshot, &e.snapshot.root, err) &&
-              writer_commit(c.w, &e.snapshot, out, err);
-    entry_clear(&e);
-    return ok;
+    c->r = r;
+    c->e.kind = ENTRY_SNAPSHOT;
+    c->work.fd = -1;
+    c->names = (struct renaming){.r = r, .loop = to->loop, .put = add_blob, .ctx = c};
+    describe(snapshot, o, origin_of(snapshot->repo, snapshot->chain, snapshot->seq),
+             &c->e.snapshot);
+    if (!workdir_make(o->work, &c->work, err) || !writer_begin(to, &wo, &c->w, err) ||
+        !copy_all(c, snapshot, err))
+        return false;
+    *out = TAKE(c);
+    return true;
+}
+
+const struct snapshot_entry *copy_result(const struct copy *c)
+{
+    return &c->e.snapshot;
+}
+
+bool copy_commit(struct copy *c, struct entry *out, struct err *err)
+{
+    return writer_commit(c->w, &c->e.snapshot, out, err);
+}
+
+bool snapshot_copy(struct reader *r, const struct entry *snapshot, struct repo *to,
+                   const struct copy_opts *o, struct entry *out, struct err *err)
+{
+    CLEANUP(copy_freep) struct copy *c = NULL;
+    return copy_begin(r, snapshot, to, o, &c, err) && copy_commit(c, out, err);
 }

@@ -14,16 +14,26 @@ struct copy_opts {
     const struct credential *job; // of the other repository
     const char *index_cache;
     const char *work; // as create_opts
-    bool is_bad;      // a judge said so
+    // Codes of why it is no good one beyond what its writer said ("judged-bad"); NULL: none.
+    const struct strv *doubts;
 };
 // May this snapshot be copied on top of that log? *is_there: it has been already. A log with
 // snapshots of its own, or with later ones of the same chain: CONFLICT, since a copy on top would
 // be what `latest` means.
-MUST_CHECK bool copy_check(const struct log *to, const struct repo *from, const char *chain,
-                           const struct entry *snapshot, bool *is_there, struct err *err);
+MUST_CHECK bool copy_check(const struct log *to, const struct entry *snapshot, bool *is_there,
+                           struct err *err);
 // The reader is one of the snapshot. *out: the entry as it is stored there.
-MUST_CHECK bool snapshot_copy(struct reader *r, const struct repo *from, const char *chain,
-                              const struct entry *snapshot, struct repo *to,
+MUST_CHECK bool snapshot_copy(struct reader *r, const struct entry *snapshot, struct repo *to,
                               const struct copy_opts *o, struct entry *out, struct err *err);
+
+// ---- the same in two steps: all is read and named, and then written ----
+struct copy;
+MUST_CHECK bool copy_begin(struct reader *r, const struct entry *snapshot, struct repo *to,
+                           const struct copy_opts *o, struct copy **out, struct err *err);
+void copy_free(struct copy *c);
+CLEANUP_FN(struct copy, copy_free, copy_freep);
+// What is known of it before: root, counts, state, why, origin. Borrowed.
+const struct snapshot_entry *copy_result(const struct copy *c);
+MUST_CHECK bool copy_commit(struct copy *c, struct entry *out, struct err *err);
 
 #endif

@@ -28,6 +28,8 @@ struct git_pack_of { // its pieces lie in packs first .. first + n - 1
     size_t first, n;
 };
 struct reader {
+    const struct reader_ops *ops; // NULL: packs of a repository
+    void *ctx;
     struct repo *r;
     char *chain;
     struct blob_id root;
@@ -99,6 +101,15 @@ bool reader_open(struct repo *repo, const char *chain, const struct entry *snaps
     return true;
 }
 
+struct reader *reader_over(const struct reader_ops *ops, void *ctx, const struct blob_id *root)
+{
+    struct reader *r = mem_alloc(sizeof(*r));
+    r->ops = ops;
+    r->ctx = ctx;
+    r->root = *root;
+    return r;
+}
+
 void reader_free(struct reader *r)
 {
     if (!r)
@@ -122,12 +133,14 @@ void reader_free(struct reader *r)
 
 bool reader_has(const struct reader *r, const struct blob_id *id)
 {
-    return idmap_has(&r->map, id);
+    return reader_kind(r, id) != 0;
 }
 
 char reader_kind(const struct reader *r, const struct blob_id *id)
 {
     uint32_t at;
+    if (r->ops)
+        return r->ops->kind(r->ctx, id);
     return idmap_get(&r->map, id, &at) ? r->locations.v[at].kind : 0;
 }
 
@@ -195,11 +208,27 @@ static bool check_id(struct reader *r, const struct blob_id *want, char kind, co
     return err_set(err, ERR_CORRUPT, "blob %s is not what its name says", hex);
 }
 
+// From whatever it is read over.
+static bool blob_from(struct reader *r, const struct blob_id *id, char *kind, struct buf *out,
+                      struct err *err)
+{
+    char is = r->ops->kind(r->ctx, id);
+    char hex[33];
+    blob_id_hex(id, hex);
+    if (!is)
+        return err_set(err, ERR_CORRUPT, "blob %s is not there", hex);
+    if (kind)
+        *kind = is;
+    return r->ops->blob(r->ctx, id, out, err);
+}
+
 bool reader_blob(struct reader *r, const struct blob_id *id, char *kind, struct buf *out,
                  struct err *err)
 {
     uint32_t at;
     char hex[33];
+    if (r->ops)
+        return blob_from(r, id, kind, out, err);
     blob_id_hex(id, hex);
     if (!idmap_get(&r->map, id, &at))
         return err_set(err, ERR_CORRUPT, "blob %s is in no pack of this snapshot", hex);
@@ -281,7 +310,7 @@ bool reader_file(struct reader *r, const json_t *file, reader_sink_fn sink, void
 
 size_t reader_git_count(const struct reader *r)
 {
-    return r->git.len;
+    return r->ops ? r->ops->git_count(r->ctx) : r->git.len;
 }
 
 const char *reader_git_name(const struct reader *r, size_t i)
@@ -291,6 +320,8 @@ const char *reader_git_name(const struct reader *r, size_t i)
 
 bool reader_git_pack(struct reader *r, size_t i, reader_sink_fn sink, void *ctx, struct err *err)
 {
+    if (r->ops)
+        return r->ops->git_pack(r->ctx, i, sink, ctx, err);
     const struct git_pack_of *g = &r->git.v[i];
     for (size_t k = g->first; k < g->first + g->n; k++) {
         struct reader_pack *p = &r->packs.v[k];

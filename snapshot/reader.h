@@ -15,6 +15,17 @@ MUST_CHECK bool reader_open(struct repo *r, const char *chain, const struct entr
 void reader_free(struct reader *r);
 CLEANUP_FN(struct reader, reader_free, reader_freep);
 
+// Content that lies elsewhere than in a repository, read by the same functions: but for
+// reader_each, which is about packs. It recomputes ids by itself.
+typedef bool (*reader_sink_fn)(void *ctx, const void *p, size_t len, struct err *err);
+struct reader_ops {
+    char (*kind)(void *ctx, const struct blob_id *id); // 0: it is not there
+    bool (*blob)(void *ctx, const struct blob_id *id, struct buf *out, struct err *err);
+    size_t (*git_count)(void *ctx);
+    bool (*git_pack)(void *ctx, size_t i, reader_sink_fn sink, void *sink_ctx, struct err *err);
+};
+struct reader *reader_over(const struct reader_ops *ops, void *ctx, const struct blob_id *root);
+
 bool reader_has(const struct reader *r, const struct blob_id *id);
 char reader_kind(const struct reader *r, const struct blob_id *id); // 0: it is not there
 // The bytes of one blob, its id recomputed. Not in the index: CORRUPT.
@@ -25,7 +36,6 @@ MUST_CHECK bool reader_json(struct reader *r, const struct blob_id *id, char kin
 MUST_CHECK bool reader_root(struct reader *r, json_t **out, struct err *err);
 // A file description {"size":n,"sha256":hex,"blobs":[…]}: pieces in order to sink, then size and
 // hash are checked.
-typedef bool (*reader_sink_fn)(void *ctx, const void *p, size_t len, struct err *err);
 MUST_CHECK bool reader_file(struct reader *r, const json_t *file, reader_sink_fn sink, void *ctx,
                             struct err *err);
 // Git packs in force (docs/repository-format.md section 5), oldest first: how many; what one is
