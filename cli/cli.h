@@ -38,10 +38,10 @@ struct snapshot_options {
     long long max_work_factor;
     long long keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly, min_good;
     int64_t keep_within_ms, keep_suspect_ms, grace_ms, retain_ms;
-    struct strv least;                              // create: "objects=80"
-    bool full, if_changed, adopt_chain, no_secrets; // create
-    bool replace;                                   // export
-    const char *metrics, *push_metrics;             // create
+    struct strv least;                                           // create: "objects=80"
+    bool full, if_changed, adopt_chain, no_secrets, allow_empty; // create
+    bool replace;                                                // export
+    const char *metrics, *push_metrics;                          // create
 };
 
 struct options {

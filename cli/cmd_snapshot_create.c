@@ -112,6 +112,7 @@ static void set_options(struct creation *x, const char *work)
     cap->server = s->config ? kubeconfig_server(s->config) : NULL;
     cap->root = s->root;
     cap->without_secrets = o->no_secrets;
+    cap->bounds.may_be_empty = o->allow_empty;
     cap->events = &x->c->events;
     cap->rules = secret_rules_default(&cap->n_rules);
 }
@@ -155,7 +156,7 @@ static void print_verdict(const struct creation *x)
         buf_printf(&b, "is what there is now: nothing was written   %s   %s", counts.p, took);
     else
         buf_printf(&b, "is %s%s%s   %s   %s added, %s in all   %s", code ? "suspect: " : "good",
-                   why, x->r.is_full && !x->c->o.snap.full ? ", written anew" : "", counts.p, added,
+                   why, x->r.is_mended ? ", what was damaged is written anew" : "", counts.p, added,
                    total, took);
     if (code)
         buf_printf(&b, "   (exit" NBSP "%d)", code);
@@ -230,17 +231,19 @@ static void print_next(const struct creation *x)
     } else {
         printf("  There is no good one yet: nothing would be restored.\n");
     }
+    const struct snapshot_entry *e = &x->r.entry.snapshot;
     CLEANUP(str_freep)
-    char *judge =
-        str_printf("if it is meant to be as small as that, regrow snapshot judge %llu good; "
-                   "else mend Git, then run the same command again",
-                   (unsigned long long)x->r.entry.seq);
+    char *judge = str_printf("regrow snapshot judge %llu good", (unsigned long long)x->r.entry.seq);
+    CLEANUP(str_freep)
+    char *next =
+        e->counts.unknown ? str_dup("mend what is marked ✗, then run the same command again")
+        : strv_has(&e->why, "empty")
+            ? str_printf("check ROOT, then run it again; if it is meant to be empty, %s", judge)
+            : str_printf("if it is meant to be as small as that, %s; else mend Git, then run the "
+                         "same command again",
+                         judge);
     printf("  next: ");
-    print_wrapped(stdout,
-                  x->r.entry.snapshot.counts.unknown
-                      ? "mend what is marked ✗, then run the same command again"
-                      : judge,
-                  8, 8);
+    print_wrapped(stdout, next, 8, 8);
 }
 
 static void print_text(const struct creation *x)
@@ -272,17 +275,18 @@ static json_t *result_doc(const struct creation *x)
     json_object_update_missing(out, repo);
     CLEANUP(json_freep)
     json_t *more = json_pack(
-        "{s:b, s:b, s:I, s:s, s:s, s:s, s:o, s:{s:I, s:I, s:I, s:I, s:I, s:I}, s:{s:I, s:I, s:I}, "
+        "{s:b, s:b, s:b, s:I, s:s, s:s, s:s, s:o, s:{s:I, s:I, s:I, s:I, s:I, s:I}, s:{s:I, s:I, "
+        "s:I}, "
         "s:{s:I, s:I}, s:o, s:o, s:I, s:I, s:i}",
-        "changed", !x->r.is_unchanged, "full", x->r.is_full, "seq", (json_int_t)e->seq, "hash",
-        hash, "last", last, "state", s->is_good ? "good" : "suspect", "why", texts(&s->why),
-        "counts", "apps", (json_int_t)s->counts.apps, "objects", (json_int_t)s->counts.objects,
-        "sources", (json_int_t)s->counts.sources, "unknown", (json_int_t)s->counts.unknown,
-        "secrets", (json_int_t)s->counts.secrets, "refs", (json_int_t)s->counts.refs, "bytes",
-        "content", (json_int_t)s->bytes.content, "stored", (json_int_t)s->bytes.stored, "added",
-        (json_int_t)(x->r.is_unchanged ? 0 : s->bytes.added), "check", "reread",
-        (json_int_t)s->check.reread, "present", (json_int_t)s->check.present, "warnings",
-        texts(&x->r.report.warnings), "secretsTaken", texts(&x->r.report.secrets), "ms",
+        "changed", !x->r.is_unchanged, "full", x->c->o.snap.full, "mended", x->r.is_mended, "seq",
+        (json_int_t)e->seq, "hash", hash, "last", last, "state", s->is_good ? "good" : "suspect",
+        "why", texts(&s->why), "counts", "apps", (json_int_t)s->counts.apps, "objects",
+        (json_int_t)s->counts.objects, "sources", (json_int_t)s->counts.sources, "unknown",
+        (json_int_t)s->counts.unknown, "secrets", (json_int_t)s->counts.secrets, "refs",
+        (json_int_t)s->counts.refs, "bytes", "content", (json_int_t)s->bytes.content, "stored",
+        (json_int_t)s->bytes.stored, "added", (json_int_t)(x->r.is_unchanged ? 0 : s->bytes.added),
+        "check", "reread", (json_int_t)s->check.reread, "present", (json_int_t)s->check.present,
+        "warnings", texts(&x->r.report.warnings), "secretsTaken", texts(&x->r.report.secrets), "ms",
         (json_int_t)ms, "readMs", (json_int_t)x->read_ms, "exitCode", exit_of(&x->r));
     json_object_update(out, more);
     // What happened since the sources were read is not in it.

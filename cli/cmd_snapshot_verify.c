@@ -164,7 +164,7 @@ static void print_problems(const struct verified *v)
         return;
     CLEANUP(str_freep)
     char *text =
-        str_printf("Else run regrow snapshot create --full, which writes again what its "
+        str_printf("Else run regrow snapshot create, which writes again what its "
                    "sources still have, then regrow snapshot forget%s (--write-off where an index "
                    "file is lost)",
                    b.p);

@@ -61,6 +61,8 @@ static const struct option options[] = {
      "go on with the snapshots of another cluster, whose place this one has taken"},
     {"no-secrets", GROUP_OWN, 0, OPT_FLAG, AT(snap.no_secrets), SNAP_CREATE | SNAP_EXPORT, NULL,
      "leave Secrets out: restoring will need them from elsewhere"},
+    {"allow-empty", GROUP_OWN, 0, OPT_FLAG, AT(snap.allow_empty), SNAP_CREATE, NULL,
+     "a first snapshot without any object is good"},
     {"metrics", GROUP_OWN, 0, OPT_TEXT, AT(snap.metrics), SNAP_CREATE, "FILE",
      "tell Prometheus how the run ended, in a file for the node exporter (*.prom)"},
     {"push-metrics", GROUP_OWN, 0, OPT_TEXT, AT(snap.push_metrics), SNAP_CREATE, "URL",

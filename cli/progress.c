@@ -27,9 +27,9 @@ struct progress {
     struct buf frame;     // written at once, so that nothing flickers
     int64_t start_ms, drawn_ms;
     size_t rendered;
-    uint64_t stored;  // bytes of a snapshot
-    int64_t run_ms;   // when the run began
-    size_t done_then; // objects that were healthy by then
+    uint64_t stored, reread; // bytes of a snapshot
+    int64_t run_ms;          // when the run began
+    size_t done_then;        // objects that were healthy by then
 };
 
 // ---- plain lines ----
@@ -407,6 +407,11 @@ static void note_phase(struct progress *p, const char *type, const json_t *e)
     } else if (!strcmp(type, "source.history")) {
         str_freep(&p->phase);
         p->phase = str_printf("read the history of %s", json_dot_str(e, "repo"));
+    } else if (!strcmp(type, "snapshot.reread")) {
+        CLEANUP(str_freep)
+        char *size = size_text(p->reread += (uint64_t)json_dot_int(e, "bytes", 0));
+        str_freep(&p->phase);
+        p->phase = str_printf("reading what is stored: %s", size);
     } else if (!strcmp(type, "snapshot.captured")) {
         str_set(&p->phase, "writing what is new");
     } else if (!strcmp(type, "snapshot.stored")) {

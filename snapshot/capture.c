@@ -241,6 +241,18 @@ static void carry_emptied(struct capture *c)
         strv_push(&c->emptied, "(as in the snapshot before)");
 }
 
+// Whoever read the sources may know why there is nothing.
+static void tell_empty(struct capture *c)
+{
+    const struct strv *said = &c->d->warnings;
+    if (!strv_has(&c->e->why, "empty"))
+        return;
+    if (!said->len)
+        capture_warn(c, "there is no object in ROOT");
+    for (size_t i = 0; i < said->len; i++)
+        strv_push(&c->report->warnings, said->v[i]);
+}
+
 static void capture_clear(struct capture *c)
 {
     graph_free(c->graph);
@@ -282,6 +294,7 @@ bool capture_run(struct writer *w, const struct capture_opts *o, struct snapshot
         carry_emptied(&c);
         const struct entry *good = writer_last_good(w);
         capture_judge(out, good ? &good->snapshot : NULL, &o->bounds, &c.emptied);
+        tell_empty(&c);
     }
     capture_clear(&c);
     report->ms = clock_mono_ms() - began;

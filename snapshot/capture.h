@@ -68,6 +68,7 @@ struct capture_opts {
     bool without_secrets;  // --no-secrets: from a read-only place
     struct shrink_bounds { // percent of the newest good snapshot; 0: defaults
         unsigned objects, apps, secrets, refs;
+        bool may_be_empty; // a first one without any object
     } bounds;
     const char *work_dir; // private folder for files that pieces are cut from
     const struct event_sink *events;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which batches a new snapshot stands on (docs/repository-format.md section 9, step 4). Pure.
+// Which batches a new snapshot stands on (docs/repository-format.md section 9, step 5). Pure.
 #include "snapshot/writer.h"
 
 #define OBJECT_BATCHES 16 // as many remaining are reduced to the largest …

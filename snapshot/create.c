@@ -53,13 +53,14 @@ static bool check_root(const struct creation *c, const struct writer *w, struct 
     return false;
 }
 
-// The root names everything, so equal roots are equal states.
+// The root names everything, so equal roots are equal states: if all of it is still there.
 static bool is_unchanged(const struct creation *c, const struct writer *w,
                          const struct snapshot_entry *s)
 {
     const struct entry *before = writer_previous(w);
     return c->o->if_changed && before && s->is_good && before->snapshot.is_good &&
-           before == writer_last_good(w) && before->snapshot.epoch == c->o->writer.job->epoch &&
+           before == writer_last_good(w) && !writer_found_damage(w) &&
+           before->snapshot.epoch == c->o->writer.job->epoch &&
            str_eq(before->snapshot.cluster, s->cluster) &&
            blob_id_eq(&before->snapshot.root, &s->root);
 }
@@ -80,32 +81,34 @@ static void copy_entry(const struct entry *from, struct entry *to)
     to->snapshot.epoch = from->snapshot.epoch;
 }
 
-// One run. *again: it failed, and another (or a full one: *full) may do.
-static bool attempt(struct creation *c, bool *full, bool *again, struct err *err)
+static void take_warnings(struct creation *c, const struct writer *w)
+{
+    const struct strv *said = writer_warnings(w);
+    for (size_t i = 0; i < said->len; i++)
+        strv_push(&c->out->report.warnings, said->v[i]);
+}
+
+// One run. *again: it failed, and another may do.
+static bool attempt(struct creation *c, bool *again, struct err *err)
 {
     CLEANUP(writer_freep) struct writer *w = NULL;
     struct entry e = {.kind = ENTRY_SNAPSHOT}; // so that what is left of it is freed
-    struct writer_opts wo = c->o->writer;
     struct capture_opts co = c->o->capture;
-    wo.full = *full;
     co.work_dir = c->work.path;
     *again = false;
-    if (!writer_begin(c->r, &wo, &w, err) || !check_cluster(c, w, err) || !check_root(c, w, err))
+    if (!writer_begin(c->r, &c->o->writer, &w, err) || !check_cluster(c, w, err) ||
+        !check_root(c, w, err))
         return false;
     note_last_good(c, w);
     bool ok = capture_run(w, &co, &e.snapshot, &c->out->report, err);
     c->out->is_unchanged = ok && is_unchanged(c, w, &e.snapshot);
-    c->out->is_full = *full;
     if (c->out->is_unchanged)
         copy_entry(writer_previous(w), &c->out->entry);
     else if (ok)
         ok = writer_commit(w, &e.snapshot, &c->out->entry, err);
-    const struct strv *said = writer_warnings(w);
-    for (size_t i = 0; i < said->len; i++)
-        strv_push(&c->out->report.warnings, said->v[i]);
-    bool more = !ok && !*full && writer_needs_full(w);
-    *again = more || (!ok && writer_needs_again(w));
-    *full |= more;
+    take_warnings(c, w);
+    c->out->is_mended |= ok && writer_found_damage(w);
+    *again = !ok && writer_needs_again(w);
     entry_clear(&e);
     return ok;
 }
@@ -118,18 +121,11 @@ bool snapshot_create(struct repo *r, const struct create_opts *o, struct create_
     *out = (struct create_result){0};
     if (!workdir_make(o->work, &c.work, err))
         return false;
-    bool full = o->writer.full;
-    bool ok = attempt(&c, &full, &again, err);
+    bool ok = attempt(&c, &again, err);
     for (int i = 1; again && i < MAX_ATTEMPTS; i++) {
         capture_report_clear(&out->report); // it is captured anew
-        if (full && !o->writer.full) {
-            // Everything can be had from where it came from: no question for a person.
-            strv_push_take(&out->report.warnings,
-                           str_printf("%s: everything is written anew", err->msg));
-            event_emit(r->events, "run.warning", "{s:s}", "message", out->report.warnings.v[0]);
-        }
         err_clear(err);
-        ok = attempt(&c, &full, &again, err);
+        ok = attempt(&c, &again, err);
     }
     workdir_remove(&c.work);
     return ok;

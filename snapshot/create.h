@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One snapshot from beginning to end: a writer, the capture, the commit; and once more in full when
-// the store had lost what this run stood on, if all of it can be had again.
+// One snapshot from beginning to end: a writer, the capture, the commit; and again when what was
+// captured leans on something that went meanwhile.
 #ifndef SNAPSHOT_CREATE_H
 #define SNAPSHOT_CREATE_H
 
@@ -19,8 +19,9 @@ struct create_opts {
 struct create_result {
     struct entry entry; // as it is stored; not changed: the newest one there is
     bool is_unchanged;
-    bool is_full; // everything was written anew
-    struct {      // the newest good one before; seq 0: there was none
+    bool is_mended; // files that the newest one needs were damaged or missing, and are not needed
+                    // now
+    struct {        // the newest good one before; seq 0: there was none
         uint64_t seq;
         int64_t at_ms; // by the store's clock, else what its writer said
     } last_good;

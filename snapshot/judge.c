@@ -24,6 +24,9 @@ void capture_judge(struct snapshot_entry *s, const struct snapshot_entry *last_g
     const struct snapshot_entry *g = last_good;
     if (s->counts.unknown)
         add_code(s, "unknown-source");
+    // There is nothing to compare the first one with: most likely ROOT is not what was meant.
+    if (!g && !s->counts.objects && !b->may_be_empty)
+        add_code(s, "empty");
     if (emptied_apps && emptied_apps->len)
         add_code(s, "emptied-application");
     const struct {

@@ -85,14 +85,17 @@ static bool check_cluster(const struct writer *w, const struct entry *prev, stru
                    w->o.job->chain, theirs, w->o.cluster);
 }
 
-// Which Git batches go at commit when all is known depends on their number alone. What they hold is
-// packed again together with what is new, so their tips are not known any more.
+// Which Git batches go at commit when all is known depends on their number alone, and on what is
+// torn. What they hold is packed again together with what is new, so their tips are not known any
+// more.
 static void choose_git_now(struct writer *w, struct batch_use *use)
 {
     size_t n = w->batches.v.len;
     size_t first = 0;
     while (first < n && !w->batches.v.v[first].is_git)
         first++;
+    for (size_t i = first; i < n; i++)
+        use[i].is_drop = w->states.v[i].is_torn;
     choose_batches(use + first, n - first, true, true);
 }
 
@@ -131,10 +134,13 @@ static bool read_batches(struct writer *w, const struct entry *prev, struct err 
             return false;
         // A lost or damaged index file: everything is written anew, and the loss is told.
         strv_push_take(&w->warnings, str_printf("%s: everything is written anew", err->msg));
+        w->has_damage = true;
         err_clear(err);
     }
     for (size_t i = 0; i < w->batches.v.len; i++)
         vec_push(&w->states);
+    if (!writer_check_stored(w, err))
+        return false;
     note_records(w);
     return true;
 }
@@ -190,6 +196,7 @@ void writer_free(struct writer *w)
     idmap_clear(&w->tips);
     idmap_clear(&w->relied);
     batches_clear(&w->batches);
+    proofs_clear(&w->proofs);
     log_clear(&w->log);
     strv_clear(&w->files);
     strv_clear(&w->warnings);
@@ -213,14 +220,14 @@ const struct entry *writer_last_known(const struct writer *w)
     return log_newest_known(&w->log);
 }
 
-bool writer_needs_full(const struct writer *w)
-{
-    return w->needs_full;
-}
-
 bool writer_needs_again(const struct writer *w)
 {
     return w->needs_again;
+}
+
+bool writer_found_damage(const struct writer *w)
+{
+    return w->has_damage;
 }
 
 const struct strv *writer_warnings(const struct writer *w)

@@ -37,8 +37,8 @@ const struct strv *writer_warnings(const struct writer *w);
 bool writer_known_list(const struct writer *w, const char *name, struct blob_id *list,
                        uint32_t *count);
 // Is this Git tip, with all that leads to it, in a batch that will be stood on (t record)? Once the
-// answer was yes such a batch cannot be written again: one that turns out to be damaged fails the
-// commit, and a run with opts.full is needed (writer_needs_full).
+// answer was yes such a batch cannot be written again: one that is lost meanwhile fails the commit
+// (writer_needs_again).
 bool writer_known_tip(struct writer *w, const char *hex);
 
 // A blob of kinds r l o k s; bytes are copied. The same blob twice is one.
@@ -58,13 +58,13 @@ void writer_note_tip(struct writer *w, const char *hex);
 // Commits and reads back. Afterwards *out is the entry as stored.
 MUST_CHECK bool writer_commit(struct writer *w, struct snapshot_entry *s, struct entry *out,
                               struct err *err);
-// Why the commit failed: what was taken to be there is damaged, and all of it can be had again.
-// Another run with opts.full writes everything anew, and nothing is lost.
-bool writer_needs_full(const struct writer *w);
-// … another run did what makes a new capture necessary; nothing is wrong.
+// Why the commit failed: what was captured leans on what is not there any more, since another run
+// dropped it or the store lost it. A new capture mends that.
 bool writer_needs_again(const struct writer *w);
+// Was something lost or damaged that the newest snapshot needs? So far: at the beginning.
+bool writer_found_damage(const struct writer *w);
 
-// ---- which batches to stand on (pure; section 9 step 4) ----
+// ---- which batches to stand on (pure; section 9 step 5) ----
 struct batch_use { // of one set, oldest first
     uint64_t bytes, needed;
     bool is_drop; // decided

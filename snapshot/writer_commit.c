@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Committing a snapshot (docs/repository-format.md section 9, steps 4 and 6 to 8). Packs, index
+// Committing a snapshot (docs/repository-format.md section 9, steps 5 and 7 to 9). Packs, index
 // files, entry, in this order: cut at any point there are only files too many.
 #include <stdlib.h>
 #include <string.h>
@@ -10,9 +10,10 @@
 
 #define MAX_TRIES 20
 #define MAX_AGE_MS (24 * 3600 * 1000LL) // an older run may stand on what a pruner let go
-#define REREAD_SHARE 16                 // one in so many reused files is read in each run
+#define MAX_MERGED_PACKS (INDEX_MAX_PACKS / 2)
+#define LOST "lost-content" // why a snapshot is suspect: see note_loss
 
-// ---- step 4 ----
+// ---- step 5 ----
 
 static void count_needed(struct writer *w, struct batch_use *use, struct idmap *seen)
 {
@@ -26,8 +27,20 @@ static void count_needed(struct writer *w, struct batch_use *use, struct idmap *
             if (idmap_has(&w->wanted, &rec->id) && idmap_set(seen, &rec->id, 0))
                 use[i].needed += rec->len;
         }
-        use[i].is_drop = w->states.v[i].is_bad;
     }
+}
+
+// What is left of a torn batch is taken over into the new index. Of Git only while something cannot
+// be read: else all of it is captured again, and packed as one.
+static bool is_useless(const struct writer *w, size_t i, bool may_drop)
+{
+    size_t packs = 0;
+    if (!w->states.v[i].is_torn)
+        return false;
+    for (size_t k = 0; k < w->batches.v.len; k++)
+        packs += w->batches.v.v[k].packs.len;
+    const struct index *x = &w->batches.v.v[i];
+    return x->packs.len == 0 || (may_drop && (x->is_git || packs > MAX_MERGED_PACKS));
 }
 
 static void choose(struct writer *w, bool may_drop)
@@ -37,6 +50,8 @@ static void choose(struct writer *w, bool may_drop)
     struct idmap seen = {0};
     size_t objects = 0;
     count_needed(w, use, &seen);
+    for (size_t i = 0; i < n; i++)
+        use[i].is_drop = is_useless(w, i, may_drop);
     while (objects < n && !w->batches.v.v[objects].is_git)
         objects++;
     choose_batches(use, objects, false, may_drop);
@@ -50,92 +65,7 @@ static void choose(struct writer *w, bool may_drop)
     free(use);
 }
 
-// ---- step 6: what is stood on is there, and whole as far as this run looks ----
-
-struct stored {
-    struct store_items packs, index;
-};
-
-static void stored_clear(struct stored *s)
-{
-    store_items_clear(&s->packs);
-    store_items_clear(&s->index);
-}
-
-static bool list_stored(const struct writer *w, struct stored *out, struct err *err)
-{
-    CLEANUP(str_freep) char *packs = chain_file(w->o.job->chain, "packs", "");
-    CLEANUP(str_freep) char *index = chain_file(w->o.job->chain, "index", "");
-    return store_list(w->r->store, packs, &out->packs, err) &&
-           store_list(w->r->store, index, &out->index, err);
-}
-
-static int by_name(const void *key, const void *item)
-{
-    return strcmp(key, ((const struct store_item *)item)->name);
-}
-
-static bool is_stored(const struct store_items *items, const char *name, uint64_t size)
-{
-    const struct store_item *i =
-        items->v.len ? bsearch(name, items->v.v, items->v.len, sizeof(*i), by_name) : NULL;
-    return i && (!size || !i->size || i->size == size);
-}
-
-// One reused file. *good false: absent, of another size, or damaged.
-static bool check_file(struct writer *w, const char *folder, const struct sha256 *name,
-                       uint64_t size, const struct store_items *items, bool *good, struct err *err)
-{
-    CLEANUP(str_freep) char *hex = hex_encode(name->b, sizeof(name->b));
-    CLEANUP(str_freep) char *file = chain_file(w->o.job->chain, folder, hex);
-    *good = is_stored(items, file, size);
-    w->present += *good;
-    if (*good && (name->b[0] + w->log.head + 1) % REREAD_SHARE == 0) {
-        struct buf bytes CLEANUP(buf_clear) = {0};
-        *good = repo_fetch(w->r, file, STORE_MAX_FILE_BYTES, &bytes, err);
-        w->reread += *good;
-        if (!*good && err->kind != ERR_CORRUPT)
-            return false;
-        err_clear(err);
-    }
-    if (!*good)
-        strv_push_take(&w->warnings,
-                       str_printf("%s is damaged or missing: what it held is written again", file));
-    return true;
-}
-
-static bool check_batch(struct writer *w, size_t i, const struct stored *s, bool *good,
-                        struct err *err)
-{
-    const struct index *x = &w->batches.v.v[i];
-    if (!check_file(w, "index", &w->batches.names.v[i], 0, &s->index, good, err))
-        return false;
-    for (size_t k = 0; *good && k < x->packs.len; k++)
-        if (!check_file(w, "packs", &x->packs.v[k].id, x->packs.v[k].size, &s->packs, good, err))
-            return false;
-    return true;
-}
-
-static bool check_reused(struct writer *w, bool *all_good, struct err *err)
-{
-    struct stored s CLEANUP(stored_clear) = {0};
-    *all_good = true;
-    w->present = 0;
-    if (!list_stored(w, &s, err))
-        return false;
-    for (size_t i = 0; i < w->batches.v.len; i++) {
-        bool good = true;
-        if (w->states.v[i].is_bad || w->states.v[i].is_drop)
-            continue;
-        if (!check_batch(w, i, &s, &good, err))
-            return false;
-        w->states.v[i].is_bad = !good;
-        *all_good &= good;
-    }
-    return true;
-}
-
-// ---- steps 5 to 8 ----
+// ---- steps 6 to 9 ----
 
 static uint64_t stored_bytes(const struct writer *w)
 {
@@ -144,9 +74,9 @@ static uint64_t stored_bytes(const struct writer *w)
         n += w->mine.v[i].info.size;
     for (size_t i = 0; i < w->batches.v.len; i++) {
         const struct index *x = &w->batches.v.v[i];
-        if (w->states.v[i].is_bad || w->states.v[i].is_drop)
+        if (w->states.v[i].is_drop)
             continue;
-        n += x->size;
+        n += w->states.v[i].is_torn ? 0 : x->size;
         for (size_t k = 0; k < x->packs.len; k++)
             n += x->packs.v[k].size;
     }
@@ -163,9 +93,10 @@ static void collect_needs(const struct writer *w, const struct snapshot_entry *s
     if (s->has_git)
         *vec_push(&index) = s->git;
     for (size_t i = 0; i < w->batches.v.len; i++) {
-        if (w->states.v[i].is_bad || w->states.v[i].is_drop)
+        if (w->states.v[i].is_drop)
             continue;
-        *vec_push(&index) = w->batches.names.v[i];
+        if (!w->states.v[i].is_torn)
+            *vec_push(&index) = w->batches.names.v[i];
         for (size_t k = 0; k < w->batches.v.v[i].packs.len; k++)
             *vec_push(&packs) = w->batches.v.v[i].packs.v[k].id;
     }
@@ -185,6 +116,16 @@ static void collect_needs(const struct writer *w, const struct snapshot_entry *s
     vec_clear(&packs);
 }
 
+// Files of earlier runs that are named, all of which a list has shown.
+static uint64_t files_present(const struct writer *w)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < w->batches.v.len; i++)
+        if (!w->states.v[i].is_drop)
+            n += w->batches.v.v[i].packs.len + !w->states.v[i].is_torn;
+    return n;
+}
+
 static void fill(const struct writer *w, struct snapshot_entry *s)
 {
     s->epoch = w->o.job->epoch;
@@ -194,7 +135,7 @@ static void fill(const struct writer *w, struct snapshot_entry *s)
     s->bytes.stored = stored_bytes(w);
     s->bytes.added = w->added;
     s->check.reread = w->reread;
-    s->check.present = w->present;
+    s->check.present = files_present(w);
 }
 
 // The entry, then a look at whether it counts. *again: somebody was first.
@@ -243,25 +184,24 @@ static bool relied_is_there(struct writer *w, struct err *err)
                    w->o.job->chain);
 }
 
-// What an unreadable source keeps by name must not be lost with the batch that holds it.
-static bool may_go_on(struct writer *w, bool has_unknown, struct err *err)
+// What a source that cannot be read had is kept by name, unseen: some of it may be in what is lost,
+// and stays so until the source is read again.
+static void note_loss(const struct writer *w, struct snapshot_entry *s)
 {
-    for (size_t i = 0; i < w->states.len; i++) {
-        bool is_git = w->batches.v.v[i].is_git;
-        if (!w->states.v[i].is_bad || !(has_unknown || (is_git && w->relied.len)))
-            continue;
-        if (!has_unknown) {
-            w->needs_full = true;
-            err_set(err, ERR_CORRUPT, "%s: Git objects that this run took to be there are lost",
-                    w->warnings.len ? w->warnings.v[w->warnings.len - 1] : "a batch");
-            return err_hint(err, "Run it again with --full, which writes everything anew.");
-        }
-        return err_set(err, ERR_CORRUPT,
-                       "a damaged batch may hold what a source that cannot be read now had: "
-                       "%s",
-                       w->warnings.len ? w->warnings.v[w->warnings.len - 1] : "");
-    }
-    return true;
+    const struct entry *before = writer_previous(w);
+    bool is_lost = w->has_damage || (before && strv_has(&before->snapshot.why, LOST));
+    if (!s->counts.unknown || !is_lost || strv_has(&s->why, LOST))
+        return;
+    strv_push(&s->why, LOST);
+    s->is_good = false;
+}
+
+// Damage that was not there when this run began. What was captured may have leaned on it.
+static bool lost_meanwhile(struct writer *w, bool has_unknown, struct err *err)
+{
+    w->needs_again = has_unknown || w->relied.len > 0;
+    return !w->needs_again ||
+           err_set(err, ERR_UNAVAILABLE, "%s loses files while it is written to", w->r->store->url);
 }
 
 static bool attempt(struct writer *w, struct snapshot_entry *s, struct entry *out, bool *again,
@@ -271,23 +211,24 @@ static bool attempt(struct writer *w, struct snapshot_entry *s, struct entry *ou
     bool has_objects = false;
     bool all_good = true;
     *again = true;
-    if (!may_go_on(w, has_unknown, err))
-        return false;
+    note_loss(w, s);
     choose(w, !has_unknown);
     w->indexed = 0;
     if (!relied_is_there(w, err) || !writer_write_packs(w, err) ||
         !writer_write_index(w, false, &s->objects, &has_objects, err) ||
-        !writer_write_index(w, true, &s->git, &s->has_git, err) || !check_reused(w, &all_good, err))
+        !writer_write_index(w, true, &s->git, &s->has_git, err) ||
+        !writer_check_again(w, &all_good, err))
         return false;
     if (!all_good)
-        return true; // the same head, without what is damaged
+        return lost_meanwhile(w, has_unknown, err); // the same head, without what is damaged
     if (!append(w, s, out, again, err) || !*again)
         return !err_is_set(err);
     uint64_t before = w->prev_seq;
     w->head_moved = true;
     if (!writer_read_head(w, err))
         return false;
-    if (has_unknown && w->prev_seq != before)
+    w->needs_again = has_unknown && w->prev_seq != before;
+    if (w->needs_again)
         return err_set(err, ERR_CONFLICT, "another run wrote to chain %s meanwhile; run it again",
                        w->o.job->chain);
     return true;

@@ -3,6 +3,7 @@
 // Private to snapshot: the state of one writer.
 //
 //   writer.c         begin; what the snapshot shall hold
+//   writer_check.c   what may be stood on is there, and whole
 //   writer_packs.c   what is missing: packs, index files, each read back
 //   writer_commit.c  what to stand on; the entry; doing it again when somebody was first
 //   choose.c         which batches to stand on (pure)
@@ -10,6 +11,7 @@
 #define SNAPSHOT_WRITER_INT_H
 
 #include "snapshot/idmap.h"
+#include "snapshot/proofs.h"
 #include "snapshot/writer.h"
 
 struct new_blob {
@@ -33,7 +35,9 @@ struct my_pack {
     VEC(uint32_t) blobs; // in order
 };
 struct batch_state {
-    bool is_bad;  // damaged or missing: never stood on
+    // A file of it is damaged or missing, and so taken out of the batch in memory. Its index file
+    // is never named again; what is left may be taken over into another.
+    bool is_torn;
     bool is_drop; // for this attempt
 };
 
@@ -51,7 +55,6 @@ struct writer {
     struct idmap wanted; // id -> position in blobs
     struct idmap lists;  // name -> position in known_lists: n records of the batches
     struct idmap tips;   // t records of the batches that stay if any may go
-    bool needs_full;     // the commit failed, and this would mend it
     // Tips of which somebody was told that they are there, and captured less for it: what leads to
     // them must be in what the entry stands on, also when the head has moved meanwhile.
     struct idmap relied;
@@ -65,16 +68,25 @@ struct writer {
     int64_t began_ms; // CLOCK_BOOTTIME: sleep counts
     uint64_t added;   // bytes of new files
     uint64_t indexed; // of these, of index files of this attempt
-    uint64_t reread, present;
+    uint64_t reread;
+    struct proofs proofs;
+    int64_t listed_ms; // CLOCK_BOOTTIME, when the store was last listed; 0: not yet
+    bool has_damage;   // something that was to be there is not, or not whole
 };
 
 // Log and index files anew: what may be stood on. Used again after another writer was first.
 MUST_CHECK bool writer_read_head(struct writer *w, struct err *err);
+// What was read of the newest snapshot's batches is there, and whole as far as section 9 step 4
+// asks; what is not is taken out of them, and told.
+MUST_CHECK bool writer_check_stored(struct writer *w, struct err *err);
+// Still, when some time has passed? *all_good false: less is left now.
+MUST_CHECK bool writer_check_again(struct writer *w, bool *all_good, struct err *err);
 const struct entry *writer_newest(const struct writer *w, bool must_be_good);
 
 // Marks what is in no batch that is kept; seals, stores and reads back packs for it.
 MUST_CHECK bool writer_write_packs(struct writer *w, struct err *err);
-// The index file of one set; *name is that of the newest snapshot's when nothing is new.
+// The index file of one set; *name is that of the newest snapshot's when nothing is new and it
+// still stands on the same.
 MUST_CHECK bool writer_write_index(struct writer *w, bool is_git, struct sha256 *name, bool *has,
                                    struct err *err);
 // Stores a file named by its hash and reads it back. *good false: the store gave other bytes.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Packs and index files of a new snapshot, each read back from the store before it is named
-// (docs/repository-format.md section 9, steps 5 and 6).
+// (docs/repository-format.md section 9, steps 6 and 7).
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@
 
 static bool is_kept(const struct writer *w, size_t batch)
 {
-    return !w->states.v[batch].is_bad && !w->states.v[batch].is_drop;
+    return !w->states.v[batch].is_drop;
 }
 
 // ---- what is missing ----
@@ -284,21 +284,23 @@ static int next_git(const struct index *x)
 }
 
 struct set_view { // one of the two sets, for this attempt
-    size_t kept, dropped;
-    const struct sha256 *newest; // the index file of the newest snapshot, if it is kept
+    size_t kept;
+    bool takes_over;             // from a batch that is torn: its file names what is not whole
+    const struct sha256 *newest; // the index file of the newest snapshot, if all of it is kept
 };
 
 static struct set_view look_at(const struct writer *w, bool is_git)
 {
     struct set_view v = {0};
+    bool is_whole = true;
     for (size_t i = 0; i < w->batches.v.len; i++) {
+        bool is_torn = w->states.v[i].is_torn;
         if (w->batches.v.v[i].is_git != is_git)
             continue;
-        v.newest = is_kept(w, i) ? &w->batches.names.v[i] : NULL;
-        if (is_kept(w, i))
-            v.kept++;
-        else
-            v.dropped++;
+        is_whole &= is_kept(w, i) && !is_torn;
+        v.newest = is_whole ? &w->batches.names.v[i] : NULL;
+        v.kept += is_kept(w, i);
+        v.takes_over |= is_kept(w, i) && is_torn;
     }
     return v;
 }
@@ -366,7 +368,7 @@ bool writer_write_index(struct writer *w, bool is_git, struct sha256 *name, bool
     struct set_view v = look_at(w, is_git);
     memcpy(x.repo, w->o.job->repo, sizeof(x.repo));
     x.chain = str_dup(w->o.job->chain);
-    stand_on(w, is_git, v.kept > OVER_SOFT_LIMIT, &x);
+    stand_on(w, is_git, v.takes_over || v.kept > OVER_SOFT_LIMIT, &x);
     bool is_new = add_new(w, is_git, &x);
     bool ok = true;
     *has = v.kept || is_new;

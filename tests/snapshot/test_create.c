@@ -85,7 +85,10 @@ static bool create(struct fixture *f, const struct create_opts *more, struct cre
     }
     o.work = work;
     o.writer.job = &job;
-    o.capture = (struct capture_opts){.loop = f->loop, .desired = d, .source = s, .root = root};
+    o.capture.loop = f->loop;
+    o.capture.desired = d;
+    o.capture.source = s;
+    o.capture.root = root;
     o.capture.rules = secret_rules_default(&o.capture.n_rules);
     bool ok = snapshot_create(&f->repo, &o, out, err);
     err_clear(&why);
@@ -142,47 +145,146 @@ static void if_changed(void **state)
     expect_verified(f);
 }
 
-// Packs that this run took to be there are lost: all of it is had again, and nobody is asked.
+// The first pack of the newest snapshot's batches of one set.
+static char *a_pack(struct fixture *f, bool is_git)
+{
+    struct log l = {0};
+    struct log_opts lo = {0};
+    struct batches b CLEANUP(batches_clear) = {0};
+    struct err err = {0};
+    char *name = NULL;
+    assert_true(log_read(&f->repo, PROD, &lo, &l, &err));
+    assert_true(batches_read(&f->repo, PROD, log_newest_snapshot(&l), NULL, &b, &err));
+    for (size_t i = 0; !name && i < b.v.len; i++) {
+        if (b.v.v[i].is_git != is_git)
+            continue;
+        CLEANUP(str_freep) char *hex = hex_encode(b.v.v[i].packs.v[0].id.b, 32);
+        name = chain_file(PROD, "packs", hex);
+    }
+    log_clear(&l);
+    return name;
+}
+
+static void flip(struct fixture *f, const char *name)
+{
+    const struct buf *is = memstore_file(f->repo.store, name);
+    struct buf b CLEANUP(buf_clear) = {0};
+    buf_append(&b, is->p, is->len);
+    b.p[b.len / 2] ^= 1;
+    memstore_put(f->repo.store, name, b.p, b.len);
+}
+
+// A pack is lost, or has other bytes: all of it is had again, and nobody is asked.
 static void heals(void **state)
 {
     struct fixture *f = *state;
     struct create_opts o = {0};
-    struct log l = {0};
-    struct log_opts lo = {0};
-    struct batches b = {0};
-    struct err err = {0};
     struct create_result r = made(f, &o);
     create_result_clear(&r);
-    assert_true(log_read(&f->repo, PROD, &lo, &l, &err));
-    assert_true(batches_read(&f->repo, PROD, log_newest_snapshot(&l), NULL, &b, &err));
-    for (size_t i = 0; i < b.v.len; i++) {
-        if (!b.v.v[i].is_git)
-            continue;
-        const struct sha256 *id = &b.v.v[i].packs.v[0].id;
-        CLEANUP(str_freep) char *hex = hex_encode(id->b, sizeof(id->b));
-        CLEANUP(str_freep) char *name = chain_file(PROD, "packs", hex);
-        memstore_drop(f->repo.store, name);
+    for (unsigned i = 0; i < 4; i++) {
+        CLEANUP(str_freep) char *name = a_pack(f, i % 2);
+        if (i < 2)
+            memstore_drop(f->repo.store, name);
+        else
+            flip(f, name);
+        r = made(f, &o);
+        assert_true(r.is_mended);
+        assert_true(r.entry.snapshot.is_good);
+        assert_non_null(strstr(r.report.warnings.v[0], "is written anew"));
+        CLEANUP(str_freep) char *now = a_pack(f, i % 2);
+        assert_string_not_equal(name, now);
+        create_result_clear(&r);
+        r = made(f, &o);
+        assert_false(r.is_mended);
+        assert_int_equal(r.entry.snapshot.bytes.added, 0);
+        create_result_clear(&r);
     }
-    batches_clear(&b);
-    log_clear(&l);
-    r = made(f, &o);
-    assert_true(r.is_full);
-    assert_true(r.entry.snapshot.is_good);
-    assert_non_null(strstr(r.report.warnings.v[0], "is written anew"));
+}
+
+// A source that cannot be read had something in what is lost: the snapshot says so, and the next
+// one that can read it is whole.
+static void heals_what_it_can(void **state)
+{
+    struct fixture *f = *state;
+    struct create_opts o = {0};
+    struct create_result r = made(f, &o);
     create_result_clear(&r);
-    // With a source that cannot be read it would be a loss: that is a person's to say.
-    shell(f, "mv children gone");
+    shell(f, "mv children gone; rm -rf cache");
+    for (unsigned i = 0; i < 2; i++) {
+        CLEANUP(str_freep) char *name = a_pack(f, i);
+        flip(f, name);
+        r = made(f, &o);
+        assert_true(r.is_mended);
+        assert_false(r.entry.snapshot.is_good);
+        assert_true(strv_has(&r.entry.snapshot.why, "lost-content"));
+        create_result_clear(&r);
+    }
+    shell(f, "mv gone children");
+    r = made(f, &o);
+    assert_true(r.entry.snapshot.is_good);
+    CLEANUP(json_freep) json_t *root = root_of(f, &r.entry);
+    assert_null(json_object_get(root, "gitBefore"));
+    struct verify_result v = {0};
+    struct age_identities ids = {0};
+    struct verify_opts vo = {.identities = &ids, .only_seq = r.entry.seq};
+    struct log_opts lo = {0};
+    struct log l = {0};
+    struct err err = {0};
+    *vec_push(&ids.v) = kit_identity(1);
     assert_true(log_read(&f->repo, PROD, &lo, &l, &err));
-    assert_true(batches_read(&f->repo, PROD, log_newest_snapshot(&l), NULL, &b, &err));
-    CLEANUP(str_freep)
-    char *hex = hex_encode(b.v.v[0].packs.v[0].id.b, sizeof(b.v.v[0].packs.v[0].id.b));
-    CLEANUP(str_freep) char *name = chain_file(PROD, "packs", hex);
-    memstore_drop(f->repo.store, name);
-    batches_clear(&b);
+    assert_true(repo_verify(&f->repo, &l, &vo, &v, &err));
+    if (v.problems.len)
+        fail_msg("%s", v.problems.v[0]);
+    verify_result_clear(&v);
+    age_identities_clear(&ids);
     log_clear(&l);
-    assert_false(create(f, &o, &r, &err));
-    assert_int_equal(err.kind, ERR_CORRUPT);
-    err_clear(&err);
+    create_result_clear(&r);
+}
+
+// Nothing new, but not all of it is there any more: that is a change.
+static void unchanged_and_damaged(void **state)
+{
+    struct fixture *f = *state;
+    struct create_opts o = {.if_changed = true};
+    struct create_result r = made(f, &o);
+    create_result_clear(&r);
+    for (unsigned i = 0; i < 2; i++) {
+        CLEANUP(str_freep) char *name = a_pack(f, i);
+        if (i)
+            flip(f, name);
+        else
+            memstore_drop(f->repo.store, name);
+        r = made(f, &o);
+        assert_false(r.is_unchanged);
+        assert_true(r.entry.snapshot.is_good);
+        create_result_clear(&r);
+        r = made(f, &o);
+        assert_true(r.is_unchanged);
+        create_result_clear(&r);
+    }
+}
+
+static void nothing_at_all(void **state)
+{
+    struct fixture *f = *state;
+    struct create_opts o = {0};
+    shell(f, "rm root/*");
+    struct create_result r = made(f, &o);
+    assert_false(r.entry.snapshot.is_good);
+    assert_int_equal(r.entry.snapshot.why.len, 1);
+    assert_string_equal(r.entry.snapshot.why.v[0], "empty");
+    assert_non_null(strstr(r.report.warnings.v[0], "there is no manifest in "));
+    create_result_clear(&r);
+    r = made(f, &o); // still: there is no good one yet
+    assert_false(r.entry.snapshot.is_good);
+    create_result_clear(&r);
+    o.capture.bounds.may_be_empty = true;
+    r = made(f, &o);
+    assert_true(r.entry.snapshot.is_good);
+    create_result_clear(&r);
+    o.capture.bounds.may_be_empty = false;
+    r = made(f, &o);
+    assert_true(r.entry.snapshot.is_good);
     create_result_clear(&r);
 }
 
@@ -412,8 +514,16 @@ static void work_folders(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        TEST(if_changed),     TEST(heals),       TEST(overtaken_once),   TEST(overtaken_twice),
-        TEST(parent_unknown), TEST(root_unread), TEST(cluster_left_out), TEST(work_folders)};
+    const struct CMUnitTest tests[] = {TEST(if_changed),
+                                       TEST(heals),
+                                       TEST(nothing_at_all),
+                                       TEST(heals_what_it_can),
+                                       TEST(unchanged_and_damaged),
+                                       TEST(overtaken_once),
+                                       TEST(overtaken_twice),
+                                       TEST(parent_unknown),
+                                       TEST(root_unread),
+                                       TEST(cluster_left_out),
+                                       TEST(work_folders)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

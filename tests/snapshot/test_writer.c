@@ -17,6 +17,22 @@
 
 static const struct snap_state small = {.apps = 5, .objects = 8, .version = 1};
 
+// A file of bytes that nothing makes smaller, owned.
+static char *noise_file(const char *dir, size_t len)
+{
+    char *path = path_join(dir, "pack");
+    struct err err = {0};
+    char *bytes = mem_alloc(len);
+    uint64_t x = 1;
+    for (size_t i = 0; i < len; i++) {
+        x = x * 6364136223846793005ULL + 1442695040888963407ULL;
+        bytes[i] = (char)(x >> 56);
+    }
+    assert_true(file_replace(path, bytes, len, 0600, &err));
+    free(bytes);
+    return path;
+}
+
 static struct entry write_ok(struct repo *r, const struct snap_state *s)
 {
     struct credential job = snap_kit_job("writer");
@@ -303,32 +319,166 @@ static void after_a_void_one(void **state)
 
 // ---- what the store loses ----
 
-// Every file of the repository in turn is damaged or lost: the next runs notice within 16 of them,
-// write it again, and end with a snapshot that is whole.
+enum damage { LOST, OTHER_BYTES, SHORTER };
+
+static void damage(struct store *st, const char *name, enum damage how)
+{
+    const struct buf *is = memstore_file(st, name);
+    struct buf b CLEANUP(buf_clear) = {0};
+    buf_append(&b, is->p, is->len);
+    b.p[b.len / 2] ^= 1;
+    if (how == LOST)
+        memstore_drop(st, name);
+    else
+        memstore_put(st, name, b.p, how == SHORTER ? b.len - 1 : b.len);
+}
+
+static bool is_needed(struct repo *r, const struct entry *e, const char *name)
+{
+    struct strv needs = {0};
+    struct err err = {0};
+    struct log l = {0};
+    log_kit_read(r, &l);
+    assert_true(snapshot_needs(r, &l, e, &needs, &err));
+    bool is = strv_has(&needs, name);
+    strv_clear(&needs);
+    log_clear(&l);
+    return is;
+}
+
+// Every file that a snapshot needs is damaged or lost in turn: the very next run notices, writes
+// again what it held, and does not name it.
 static void damage_is_mended(void **state)
 {
     (void)state;
     struct repo r;
+    struct snap_state s = small;
     log_kit_open(log_kit_store(true), &r);
-    struct entry first = write_ok(&r, &small);
+    struct entry first = write_ok(&r, &s);
+    s.version = 2;
+    struct entry second = write_ok(&r, &s); // on two batches
     struct strv needs = {0};
     struct err err = {0};
     struct log l = {0};
     log_kit_read(&r, &l);
-    assert_true(snapshot_needs(&r, &l, &first, &needs, &err));
-    for (size_t i = 0; i < needs.len; i++) {
+    assert_true(snapshot_needs(&r, &l, &second, &needs, &err));
+    assert_int_equal(needs.len, 4);
+    for (size_t i = 0; i < 3 * needs.len; i++) {
         struct store *copy = memstore_clone(r.store);
         struct repo damaged;
-        memstore_drop(copy, needs.v[i]);
+        const char *name = needs.v[i / 3];
+        damage(copy, name, (enum damage)(i % 3));
         log_kit_open(copy, &damaged);
-        struct entry e = write_ok(&damaged, &small);
-        expect_readable(&damaged, &e, &small);
+        struct entry e = write_ok(&damaged, &s);
+        expect_readable(&damaged, &e, &s);
+        assert_false(is_needed(&damaged, &e, name));
+        assert_true(e.snapshot.bytes.added > 0);
+        struct entry next = write_ok(&damaged, &s);
+        assert_int_equal(next.snapshot.bytes.added, 0);
         entry_clear(&e);
+        entry_clear(&next);
         repo_close(&damaged);
     }
     strv_clear(&needs);
     log_clear(&l);
     entry_clear(&first);
+    entry_clear(&second);
+    repo_close(&r);
+}
+
+// More than is read in every run: what was read lately is noted, and not read again; without the
+// notes it is.
+static void large_is_read_in_turns(void **state)
+{
+    (void)state;
+    CLEANUP(dir_temp_cleanup) char *dir = NULL;
+    struct err err = {0};
+    struct snap_state s = small;
+    struct repo r;
+    struct credential job = snap_kit_job("writer");
+    assert_true(dir_make_temp("regrow-test", &dir, &err));
+    CLEANUP(str_freep) char *path = noise_file(dir, 45U << 20);
+    CLEANUP(str_freep) char *cache = path_join(dir, "cache");
+    struct writer_opts o = {.index_cache = cache};
+    assert_true(dir_make(cache, 0700, &err));
+    s.file = path;
+    log_kit_open(log_kit_store(true), &r);
+    // Six packs of Git, one of objects, two index files. In the third run three large packs fit.
+    const struct {
+        const char *cache;
+        uint64_t reread;
+    } runs[] = {{cache, 9}, {cache, 9}, {cache, 7}, {NULL, 9}};
+    for (size_t i = 0; i < ARRAY_LEN(runs); i++) {
+        struct entry e = {0};
+        o.index_cache = runs[i].cache;
+        if (!snap_kit_write(&r, &job, &s, &o, &e, &err))
+            fail_msg("%s", err.msg);
+        assert_int_equal(e.snapshot.check.reread, runs[i].reread);
+        assert_int_equal(e.snapshot.check.present, i ? 9 : 0);
+        entry_clear(&e);
+    }
+    credential_clear(&job);
+    repo_close(&r);
+}
+
+// Of a batch that is damaged in part, what is whole stays where it is.
+static void little_is_written_again(void **state)
+{
+    (void)state;
+    struct repo r;
+    struct snap_state s = {.apps = 60, .objects = 20, .version = 1, .has_secret = true};
+    struct batches b = {0};
+    struct err err = {0};
+    log_kit_open(log_kit_store(true), &r);
+    struct entry first = write_ok(&r, &s);
+    assert_true(batches_read(&r, PROD, &first, NULL, &b, &err));
+    assert_int_equal(b.v.v[0].packs.len, 2);
+    const struct index_pack *secrets = &b.v.v[0].packs.v[1];
+    assert_int_equal(secrets->class, 's');
+    CLEANUP(str_freep) char *hex = hex_encode(secrets->id.b, sizeof(secrets->id.b));
+    CLEANUP(str_freep) char *name = chain_file(PROD, "packs", hex);
+    damage(r.store, name, OTHER_BYTES);
+    size_t packs = memstore_count(r.store, "chains/prod/packs/");
+    struct entry e = write_ok(&r, &s);
+    assert_int_equal(memstore_count(r.store, "chains/prod/packs/"), packs + 1);
+    assert_false(is_needed(&r, &e, name));
+    expect_readable(&r, &e, &s);
+    batches_clear(&b);
+    entry_clear(&first);
+    entry_clear(&e);
+    repo_close(&r);
+}
+
+// A source is unknown, so that what it had cannot be written again: what is whole is kept, and the
+// snapshot says that something may be missing, as long as the source is unknown.
+static void damage_beside_unknown(void **state)
+{
+    (void)state;
+    struct repo r;
+    struct snap_state s = small;
+    struct batches b = {0};
+    struct err err = {0};
+    log_kit_open(log_kit_store(true), &r);
+    struct entry first = write_ok(&r, &s);
+    assert_true(batches_read(&r, PROD, &first, NULL, &b, &err));
+    CLEANUP(str_freep) char *hex = hex_encode(b.v.v[0].packs.v[0].id.b, 32);
+    CLEANUP(str_freep) char *name = chain_file(PROD, "packs", hex);
+    damage(r.store, name, OTHER_BYTES);
+    s.unknown = true;
+    for (unsigned i = 0; i < 2; i++) {
+        struct entry e = write_ok(&r, &s);
+        assert_false(e.snapshot.is_good);
+        assert_true(strv_has(&e.snapshot.why, "lost-content"));
+        assert_false(is_needed(&r, &e, name));
+        entry_clear(&e);
+    }
+    s.unknown = false;
+    struct entry e = write_ok(&r, &s);
+    assert_true(e.snapshot.is_good);
+    expect_readable(&r, &e, &s);
+    batches_clear(&b);
+    entry_clear(&first);
+    entry_clear(&e);
     repo_close(&r);
 }
 
@@ -521,16 +671,7 @@ static void large_file(void **state)
     CLEANUP(dir_temp_cleanup) char *dir = NULL;
     struct err err = {0};
     assert_true(dir_make_temp("regrow-test", &dir, &err));
-    CLEANUP(str_freep) char *path = path_join(dir, "pack");
-    size_t len = (17U << 20) + 123;
-    char *bytes = mem_alloc(len);
-    uint64_t x = 1;
-    for (size_t i = 0; i < len; i++) {
-        x = x * 6364136223846793005ULL + 1442695040888963407ULL;
-        bytes[i] = (char)(x >> 56);
-    }
-    assert_true(file_replace(path, bytes, len, 0600, &err));
-    free(bytes);
+    CLEANUP(str_freep) char *path = noise_file(dir, (17U << 20) + 123);
     struct snap_state s = small;
     s.file = path;
     struct repo r;
@@ -549,14 +690,25 @@ static void large_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(read_back),        cmocka_unit_test(no_change),
-        cmocka_unit_test(small_change),     cmocka_unit_test(many_changes),
-        cmocka_unit_test(unknown_for_long), cmocka_unit_test(names_and_tips),
-        cmocka_unit_test(back_and_forth),   cmocka_unit_test(refusals),
-        cmocka_unit_test(another_cluster),  cmocka_unit_test(rolled_back),
-        cmocka_unit_test(after_a_void_one), cmocka_unit_test(damage_is_mended),
-        cmocka_unit_test(every_call_fails), cmocka_unit_test(two_writers),
-        cmocka_unit_test(power_cuts),       cmocka_unit_test(large_file),
+        cmocka_unit_test(read_back),
+        cmocka_unit_test(no_change),
+        cmocka_unit_test(small_change),
+        cmocka_unit_test(many_changes),
+        cmocka_unit_test(unknown_for_long),
+        cmocka_unit_test(names_and_tips),
+        cmocka_unit_test(back_and_forth),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(another_cluster),
+        cmocka_unit_test(rolled_back),
+        cmocka_unit_test(after_a_void_one),
+        cmocka_unit_test(damage_is_mended),
+        cmocka_unit_test(every_call_fails),
+        cmocka_unit_test(two_writers),
+        cmocka_unit_test(power_cuts),
+        cmocka_unit_test(large_file),
+        cmocka_unit_test(large_is_read_in_turns),
+        cmocka_unit_test(little_is_written_again),
+        cmocka_unit_test(damage_beside_unknown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
