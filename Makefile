@@ -58,7 +58,9 @@ LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o)
 TEST_SRC := $(wildcard $(foreach r,$(ROOMS),tests/$(r)/test_*.c))
 TOOL_SRC := $(wildcard $(foreach r,$(ROOMS),tests/$(r)/tool_*.c) tests/bench/*.c)
 HELPER_SRC := $(filter-out $(TEST_SRC) $(TOOL_SRC),$(wildcard $(foreach r,$(ROOMS),tests/$(r)/*.c)))
-helpers_of = $(patsubst %.c,$(BUILD)/%.o,$(filter tests/$(1)/%,$(HELPER_SRC)))
+# What the tests of a room share; those of restore begin with a snapshot.
+helpers_of = $(patsubst %.c,$(BUILD)/%.o,$(filter tests/$(1)/% \
+	$(if $(filter restore,$(1)),tests/snapshot/%),$(HELPER_SRC)))
 SCRIPT_TESTS := $(wildcard $(foreach r,$(ROOMS),tests/$(r)/test_*.sh))
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 TESTS := $(TEST_SRC:%.c=$(BUILD)/%)

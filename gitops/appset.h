@@ -38,6 +38,8 @@ struct appset_result {
 };
 void appset_result_clear(struct appset_result *r);
 
+// Does what a set no longer generates stay in the cluster?
+bool appset_preserves(const json_t *set);
 MUST_CHECK bool appset_expand(const json_t *doc, const struct appset_io *io,
                               struct appset_result *out, struct err *err);
 

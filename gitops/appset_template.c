@@ -160,33 +160,44 @@ static bool refuse_features(const json_t *doc, const char *name, struct err *err
     return true;
 }
 
-// What a set may do to Applications it made before. regrow applies each as it is generated now;
-// what is no longer generated is left alone if deletion is ruled out.
+// What a set may do to Applications it made before.
+static const struct set_policy {
+    const char *name;
+    bool no_update, no_delete;
+} policies[] = {{"sync", false, false},
+                {"create-only", true, true},
+                {"create-update", false, true},
+                {"create-delete", true, false}};
+
+static const struct set_policy *find_policy(const char *name)
+{
+    for (size_t i = 0; name && i < ARRAY_LEN(policies); i++)
+        if (!strcmp(policies[i].name, name))
+            return &policies[i];
+    return NULL;
+}
+
+bool appset_preserves(const json_t *set)
+{
+    const json_t *p = json_dot(set, "spec.syncPolicy");
+    const struct set_policy *policy = find_policy(json_dot_str(p, "applicationsSync"));
+    return json_dot_bool(p, "preserveResourcesOnDeletion", false) || (policy && policy->no_delete);
+}
+
+// regrow applies each as it is generated now; what is no longer generated is left alone if deletion
+// is ruled out.
 static bool read_policy(struct expansion *x, struct err *err)
 {
-    static const struct {
-        const char *name;
-        bool no_update, no_delete;
-    } policies[] = {{"sync", false, false},
-                    {"create-only", true, true},
-                    {"create-update", false, true},
-                    {"create-delete", true, false}};
-    const json_t *p = json_dot(x->doc, "spec.syncPolicy");
-    const char *policy = json_dot_str(p, "applicationsSync");
-    x->out->is_preserved = json_dot_bool(p, "preserveResourcesOnDeletion", false);
-    if (str_is_empty(policy))
+    const char *policy = json_dot_str(x->doc, "spec.syncPolicy.applicationsSync");
+    const struct set_policy *known = find_policy(policy);
+    x->out->is_preserved = appset_preserves(x->doc);
+    if (known && known->no_update)
+        strv_push_take(&x->out->warnings,
+                       str_printf("ApplicationSet %s: applicationsSync %s: regrow applies what is "
+                                  "generated now, changed or not",
+                                  x->reader.name, policy));
+    if (known || str_is_empty(policy))
         return true;
-    for (size_t i = 0; i < ARRAY_LEN(policies); i++) {
-        if (strcmp(policies[i].name, policy) != 0)
-            continue;
-        x->out->is_preserved |= policies[i].no_delete;
-        if (policies[i].no_update)
-            strv_push_take(&x->out->warnings,
-                           str_printf("ApplicationSet %s: applicationsSync %s: regrow applies what "
-                                      "is generated now, changed or not",
-                                      x->reader.name, policy));
-        return true;
-    }
     return err_set(err, ERR_INVALID, "ApplicationSet %s: applicationsSync \"%.40s\" is not known",
                    x->reader.name, policy);
 }

@@ -181,13 +181,8 @@ bool snapshot_export(struct repo *r, struct reader *rd, const struct export_opts
                      const char *file, struct export_result *out, struct err *err)
 {
     struct workdir work CLEANUP(workdir_remove) = {.fd = -1};
-    struct export x CLEANUP(export_clear) = {.r = r,
-                                             .rd = rd,
-                                             .o = o,
-                                             .out = out,
-                                             .apps = json_object(),
-                                             .defined = json_object(),
-                                             .secrets = json_object()};
+    struct export x CLEANUP(export_clear) = {
+        .r = r, .rd = rd, .o = o, .out = out, .defined = json_object(), .secrets = json_object()};
     CLEANUP(str_freep)
     char *top = str_printf("%s-%llu", o->entry->chain, (unsigned long long)o->entry->seq);
     if (!o->without_secrets && !o->n_recipients)

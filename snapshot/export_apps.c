@@ -1,72 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Applications of a snapshot, their objects, and the edges between these as one order.
+// Objects of the applications of a snapshot, and the edges between these as one order.
 #include <stdlib.h>
 #include <string.h>
 
 #include "gitops/gitops.h"
 #include "snapshot/export_int.h"
 #include "snapshot/lists.h"
-
-#define MAX_PARENTS 256
-
-// ---- applications: those there are, and those that one which could not be read had ----
-
-struct adding {
-    struct export *x;
-    json_t *to;
-};
-
-static bool add_app(void *ctx, const json_t *row, struct err *err)
-{
-    const struct adding *a = ctx;
-    CLEANUP(json_freep) json_t *list = NULL;
-    const char *name = json_dot_str(row, "name");
-    if (!name || !list_read(a->x->rd, row, "objects", &list, err))
-        return name ? false : err_set(err, ERR_CORRUPT, "an application without a name");
-    json_t *app = json_pack("{s:b}", "stale", json_is_true(json_object_get(row, "stale")));
-    if (list)
-        json_object_set(app, "list", list);
-    json_object_set_new(a->to, name, app);
-    return true;
-}
-
-static bool add_shards(struct export *x, const json_t *hexes, json_t *to, struct err *err)
-{
-    struct adding a = {x, to};
-    return list_each_app(x->rd, hexes, add_app, &a, err);
-}
-
-// Does its parent, or the parent of that, stand for what it had before?
-static bool is_below_stale(const struct export *x, const json_t *before, const char *name)
-{
-    for (unsigned i = 0; name && i < MAX_PARENTS; i++) {
-        const json_t *now = json_object_get(x->apps, name);
-        if (now)
-            return json_is_true(json_object_get(now, "stale"));
-        name = json_dot_str(json_object_get(json_object_get(before, name), "list"), "parent");
-    }
-    return false;
-}
-
-static bool add_before(struct export *x, struct err *err)
-{
-    CLEANUP(json_freep) json_t *list = NULL;
-    CLEANUP(json_freep) json_t *before = json_object();
-    CLEANUP(json_freep) json_t *kept = json_object();
-    const char *name;
-    json_t *app;
-    if (!list_read(x->rd, json_object_get(x->root, "before"), "blobs", &list, err) ||
-        !add_shards(x, json_object_get(list, "blobs"), before, err))
-        return false;
-    json_object_foreach(before, name, app)
-    {
-        if (!json_object_get(x->apps, name) && is_below_stale(x, before, name))
-            json_object_set(kept, name, app);
-    }
-    json_object_update(x->apps, kept);
-    return true;
-}
 
 static struct strv sorted_names(const json_t *of)
 {
@@ -231,8 +171,7 @@ static bool add_order(struct export *x, const struct strv *names, struct err *er
 
 bool export_apps(struct export *x, struct err *err)
 {
-    const json_t *shards = json_object_get(json_object_get(x->root, "shards"), "blobs");
-    bool ok = add_shards(x, shards, x->apps, err) && add_before(x, err);
+    bool ok = list_apps(x->rd, x->root, &x->apps, err);
     struct strv names = sorted_names(x->apps);
     for (size_t i = 0; ok && i < names.len; i++) {
         const json_t *app = json_object_get(x->apps, names.v[i]);

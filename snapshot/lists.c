@@ -6,6 +6,9 @@
 #include "gitops/gitops.h"
 
 #define MAX_PARTS 100000 // of one list that goes on in others
+#define MAX_PARENTS 256
+#define MAX_APPS 20000
+#define MAX_ROWS 1000000 // of all applications: one list may be named any number of times
 
 bool list_open(struct reader *r, const json_t *ref, json_t **out, struct err *err)
 {
@@ -74,6 +77,89 @@ bool list_each_app(struct reader *r, const json_t *shards, list_row_fn fn, void 
     }
     return true;
 }
+
+// ---- applications: those there are, and those that one which could not be read had ----
+
+struct adding {
+    struct reader *r;
+    json_t *to;
+    size_t rows;
+};
+
+static bool add_app(void *ctx, const json_t *row, struct err *err)
+{
+    struct adding *a = ctx;
+    CLEANUP(json_freep) json_t *list = NULL;
+    const char *name = json_dot_str(row, "name");
+    if (!name || !list_read(a->r, row, "objects", &list, err))
+        return name ? false : err_set(err, ERR_CORRUPT, "an application without a name");
+    a->rows += json_array_size(json_object_get(list, "objects"));
+    if (a->rows > MAX_ROWS || json_object_size(a->to) >= MAX_APPS)
+        return err_set(err, ERR_CORRUPT, "more than %d applications, or %d objects", MAX_APPS,
+                       MAX_ROWS);
+    json_t *app = json_pack("{s:b}", "stale", json_is_true(json_object_get(row, "stale")));
+    if (list)
+        json_object_set(app, "list", list);
+    json_object_set_new(a->to, name, app);
+    return true;
+}
+
+// Does its parent, or the parent of that, stand for what it had before?
+static bool is_below_stale(const json_t *apps, const json_t *before, const char *name)
+{
+    for (unsigned i = 0; name && i < MAX_PARENTS; i++) {
+        const json_t *now = json_object_get(apps, name);
+        if (now)
+            return json_is_true(json_object_get(now, "stale"));
+        name = json_dot_str(json_object_get(json_object_get(before, name), "list"), "parent");
+    }
+    return false;
+}
+
+static bool add_before(struct reader *r, const json_t *root, json_t *apps, struct err *err)
+{
+    CLEANUP(json_freep) json_t *list = NULL;
+    CLEANUP(json_freep) json_t *before = json_object();
+    CLEANUP(json_freep) json_t *kept = json_object();
+    struct adding a = {r, before, 0};
+    const char *name;
+    json_t *app;
+    if (!list_read(r, json_object_get(root, "before"), "blobs", &list, err) ||
+        !list_each_app(r, json_object_get(list, "blobs"), add_app, &a, err))
+        return false;
+    json_object_foreach(before, name, app)
+    {
+        if (!json_object_get(apps, name) && is_below_stale(apps, before, name))
+            json_object_set(kept, name, app);
+    }
+    json_object_update(apps, kept);
+    return true;
+}
+
+bool list_apps(struct reader *r, const json_t *root, json_t **out, struct err *err)
+{
+    const json_t *shards = json_object_get(json_object_get(root, "shards"), "blobs");
+    CLEANUP(json_freep) json_t *apps = json_object();
+    struct adding a = {r, apps, 0};
+    *out = NULL;
+    if (!list_each_app(r, shards, add_app, &a, err) || !add_before(r, root, apps, err))
+        return false;
+    *out = TAKE(apps);
+    return true;
+}
+
+bool list_document(struct reader *r, const json_t *ref, json_t **out, struct err *err)
+{
+    struct blob_id id;
+    const char *hex = json_dot_str(ref, "blob");
+    *out = NULL;
+    if (!hex)
+        return true;
+    return (blob_id_parse(hex, &id) || err_set(err, ERR_CORRUPT, "a reference that is none")) &&
+           reader_json(r, &id, 'o', out, err);
+}
+
+// ---- Secrets ----
 
 static bool read_line(const char *text, size_t len, list_secret_fn fn, void *ctx, struct err *err)
 {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Private to snapshot: lists of a snapshot, as docs/repository-format.md section 7 has them.
+// Lists of a snapshot, as docs/repository-format.md section 7 has them: for those who show it,
+// compare it, or bring it back.
 #ifndef SNAPSHOT_LISTS_H
 #define SNAPSHOT_LISTS_H
 
@@ -21,6 +22,11 @@ MUST_CHECK bool list_read_all(struct reader *r, const json_t *root, const char *
 typedef bool (*list_row_fn)(void *ctx, const json_t *row, struct err *err);
 MUST_CHECK bool list_each_app(struct reader *r, const json_t *shards, list_row_fn fn, void *ctx,
                               struct err *err);
+// All applications by name: {"stale", "list"}; what one that could not be read had before is among
+// them. Without "list" it was never read. Owned.
+MUST_CHECK bool list_apps(struct reader *r, const json_t *root, json_t **out, struct err *err);
+// The document that {"blob": id} names; NULL where it names none. Owned.
+MUST_CHECK bool list_document(struct reader *r, const json_t *ref, json_t **out, struct err *err);
 // Every line of the root's pools of Secrets, as text and as the document it is; both are valid in
 // fn only. No error of this function's own quotes a line.
 typedef bool (*list_secret_fn)(void *ctx, const json_t *line, const char *text, size_t len,

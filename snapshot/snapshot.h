@@ -14,7 +14,7 @@
 //   writer                     a new snapshot, in crash order
 //   prune                      forgetting, grace, deletion, undo
 //   capture secrets            from Git and cluster to blobs; create: the whole of one
-//   contents verdict           what a snapshot holds; what a judge says of it
+//   contents lists verdict     what a snapshot holds; what a judge says of it
 //   diff export copy           what people do with snapshots
 //   metrics                    what monitoring is told
 //
@@ -30,6 +30,7 @@
 #include "snapshot/export.h"
 #include "snapshot/init.h"
 #include "snapshot/keyfile.h"
+#include "snapshot/lists.h"
 #include "snapshot/metrics.h"
 #include "snapshot/prune.h"
 #include "snapshot/reader.h"
