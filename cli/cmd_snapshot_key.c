@@ -34,7 +34,7 @@ static struct key_row key_row(const struct trust *t, size_t i)
     return (struct key_row){key_id_of(s->public), key_role_word(s->role), s->label, s};
 }
 
-static char *chains_text(const struct trust_signer *s)
+char *key_chains_text(const struct trust_signer *s)
 {
     struct buf b = {0};
     for (size_t i = 0; s && i < s->chains.len; i++)
@@ -93,7 +93,7 @@ static void print_keys(const struct cli *c, const struct trust *t)
     table_column(tab, "", TABLE_WRAP);
     for (size_t i = 0; i < n_keys(t); i++) {
         struct key_row k = key_row(t, i);
-        CLEANUP(str_freep) char *chains = chains_text(k.signer);
+        CLEANUP(str_freep) char *chains = key_chains_text(k.signer);
         CLEANUP(str_freep) char *until = key_until_text(k.signer ? k.signer->until : NULL);
         size_t row = table_row(tab, -1);
         const char *const cells[] = {k.id.hex, k.role, chains, k.label, until};

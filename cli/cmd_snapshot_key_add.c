@@ -146,6 +146,57 @@ static bool credential_bytes(struct adding *a, struct buf *out, struct err *err)
                     text.len, out, NULL, err);
 }
 
+// What trust says of the key in the role that was asked for; NULL: it has not that role.
+static const struct trust_signer *listed_signer(const struct adding *a)
+{
+    const struct trust *t = trust_now(&a->s.repo.trust);
+    for (size_t i = 0; i < t->signers.len; i++) {
+        const struct trust_signer *s = &t->signers.v[i];
+        if (s->role == roles[a->role].role && !strcmp(key_id_of(s->public).hex, a->id.hex))
+            return s;
+    }
+    return NULL;
+}
+
+static bool is_listed_admin(const struct adding *a)
+{
+    const struct trust *t = trust_now(&a->s.repo.trust);
+    for (size_t i = 0; i < t->admins.len; i++)
+        if (!strcmp(key_id_of(t->admins.v[i].public).hex, a->id.hex))
+            return true;
+    return false;
+}
+
+// "pruner of all, judge of prod": all that the key may sign; owned.
+static char *real_roles(const struct adding *a)
+{
+    const struct trust *t = trust_now(&a->s.repo.trust);
+    struct buf b = {0};
+    if (is_listed_admin(a))
+        buf_str(&b, "admin");
+    for (size_t i = 0; i < t->signers.len; i++) {
+        const struct trust_signer *s = &t->signers.v[i];
+        CLEANUP(str_freep) char *chains = key_chains_text(s);
+        if (!strcmp(key_id_of(s->public).hex, a->id.hex))
+            buf_printf(&b, "%s%s of %s%s", b.len ? ", " : "", key_role_word(s->role), chains,
+                       s->until ? " (revoked)" : "");
+    }
+    return buf_take(&b);
+}
+
+// A key that is there already is not made another by asking for it.
+static bool is_what_was_asked(const struct adding *a, struct err *err)
+{
+    const struct trust_signer *s = listed_signer(a);
+    bool is_admin = roles[a->role].kind == CREDENTIAL_ADMIN;
+    bool chain_fits = s && (!s->chains.len || (a->o->chain && strv_has(&s->chains, a->o->chain)));
+    if (is_admin ? is_listed_admin(a) : s && !s->until && chain_fits)
+        return true;
+    CLEANUP(str_freep) char *real = real_roles(a);
+    err_set(err, ERR_CONFLICT, "%s is there already, with a key that is %s", a->o->out, real);
+    return err_hint(err, "Name another file for the new key.");
+}
+
 static bool list_key(struct adding *a, const uint8_t public[KEY_BYTES], struct err *err)
 {
     bool is_admin = roles[a->role].kind == CREDENTIAL_ADMIN;
@@ -178,7 +229,7 @@ static bool add_made(struct adding *a, struct err *err)
          !keyfile_begin(a->o->out, trust_now(&a->s.repo.trust), &done, &a->id, err)))
         return false;
     if (done)
-        return true;
+        return is_what_was_asked(a, err);
     if (!make_credential(a, err) || !credential_bytes(a, &bytes, err) ||
         (!a->to_stdout && !keyfile_write(a->o->out, &a->id, &bytes, err)) ||
         !list_key(a, a->new.signer.public, err))
@@ -204,9 +255,9 @@ static void print_added(const struct adding *a)
         print_doc(c, doc);
         return;
     }
-    printf("%s key %s %s as %s%s%s\n", state_symbol(c, NODE_READY), a->id.hex,
-           a->made ? "is trusted" : "was trusted already", roles[a->role].word,
-           a->s.chain ? " of " : "", a->s.chain ? a->s.chain : "");
+    CLEANUP(str_freep) char *real = real_roles(a);
+    printf("%s key %s %s: %s\n", state_symbol(c, NODE_READY), a->id.hex,
+           a->made ? "is trusted" : "was trusted already", real);
     if (out)
         printf("  its credential is in %s%s\n", out,
                a->seal_to.n ? ", sealed" : "; whoever has it can sign: keep it 0600");
@@ -238,12 +289,26 @@ int cmd_snapshot_key_add(struct cli *c, struct err *err)
 
 // ---- init: who shall have it makes it ----
 
+// The same command again shows the public half once more.
+static bool is_key_of_role(struct adding *a, struct err *err)
+{
+    if (!credential_load(a->o->out, &a->new, err))
+        return err_wrap(err, "%s is there already", a->o->out);
+    return a->new.kind == roles[a->role].kind ||
+           err_set(err, ERR_CONFLICT, "%s is there already, and is the key of a %s", a->o->out,
+                   credential_kind_name(a->new.kind));
+}
+
 static bool init_key(struct adding *a, struct err *err)
 {
     struct buf bytes CLEANUP(buf_wipe) = {0};
     struct snap_want want = {.read = READ_NOTHING};
     if (!a->o->role || str_is_empty(a->o->out))
         return err_set(err, ERR_USAGE, "--role and --out are wanted");
+    if (!strcmp(a->o->out, "-")) {
+        err_set(err, ERR_USAGE, "--out -: the key wants a file of its own");
+        return err_hint(err, "What is printed is the public half, for an admin.");
+    }
     a->role = role_index(a->o->role);
     if (roles[a->role].kind == CREDENTIAL_JOB) {
         err_set(err, ERR_USAGE, "a writer's credential is issued by an admin");
@@ -252,8 +317,7 @@ static bool init_key(struct adding *a, struct err *err)
     if (!ways_recipients(&a->seal_to, a->o, err) || !snap_open(a->c, a->o, &want, &a->s, err))
         return false;
     if (file_exists(a->o->out))
-        return credential_load(a->o->out, &a->new, err) ||
-               err_set(err, ERR_CONFLICT, "%s is there already", a->o->out);
+        return is_key_of_role(a, err);
     return make_credential(a, err) && credential_bytes(a, &bytes, err) &&
            file_replace(a->o->out, bytes.p, bytes.len, 0600, err);
 }

@@ -42,43 +42,63 @@ int cmd_snapshot_key_remove(struct cli *c, struct err *err)
 
 // ---- rotate ----
 
-// Those who open the open epoch now; who is told by a label alone cannot be carried over.
-static bool carry_over(const struct snap *s, struct ways *w, struct strv *left, struct err *err)
+// Those who open the open epoch now, without `given`; who is told by a label alone cannot be
+// carried over.
+static bool carry_over(const struct snap *s, const struct trust_slot *given, struct ways *w,
+                       struct strv *left, struct err *err)
 {
     const struct trust *t = trust_now(&s->repo.trust);
     const struct trust_epoch *open = trust_open_epoch(t);
-    size_t passphrases = 0; // one is carried over: the one that was given
     for (size_t i = 0; open && i < t->slots.len; i++) {
         const struct trust_slot *x = &t->slots.v[i];
         const char *to = slot_row_recipient(x);
-        if (x->epoch != open->n)
+        if (x->epoch != open->n || x == given)
             continue;
         size_t n = to ? (size_t)(to - x->label) : 0;
         CLEANUP(str_freep) char *label = n ? str_ndup(x->label, n - 1) : NULL;
         if (to && !ways_recipient(w, to, label, err))
             return false;
-        if (!to && (strcmp(x->kind, "passphrase") != 0 || passphrases++))
+        if (!to)
             strv_push_take(left, str_printf("%.*s %s", KEY_ID_HEX, x->file, x->label));
     }
     return true;
 }
 
-// The passphrase that is to open the new epoch: a new one, else the one that opened this one.
-static bool next_passphrase(const struct snap *s, struct ways *w, struct err *err)
+// The passphrase that was given for this epoch, if a slot of it still opens with it (*slot): what
+// opens the admin's key may have been taken away here.
+static bool old_passphrase(struct snap *s, struct ways *w, const struct trust_slot **slot,
+                           struct err *err)
 {
-    struct pass_source from = {.file = s->o->new_passphrase_file, .env = "REGROW_NEW_PASSPHRASE"};
-    struct pass_source old = {.file = s->o->passphrase_file, .env = "REGROW_PASSPHRASE"};
-    bool found = false;
-    if (!pass_get(&from, &w->passphrase, &found, err) ||
-        (!found && !s->passphrase.len && !pass_get(&old, &w->passphrase, &found, err)))
-        return false;
-    if (!found && s->passphrase.len) {
+    struct pass_source from = {.file = s->o->passphrase_file, .env = "REGROW_PASSPHRASE"};
+    const struct trust_epoch *open = trust_open_epoch(trust_now(&s->repo.trust));
+    bool found = s->passphrase.len > 0;
+    if (found) {
         buf_reserve(&w->passphrase, s->passphrase.len);
         buf_append(&w->passphrase, s->passphrase.p, s->passphrase.len);
-        found = true;
+    } else if (!pass_get(&from, &w->passphrase, &found, err)) {
+        return false;
     }
-    if (found)
-        ways_passphrase(w, NULL);
+    struct slot_way way = {.passphrase = w->passphrase.p};
+    *slot = found && open ? admin_find_slot(&s->repo, open->n, &way) : NULL;
+    if (*slot)
+        ways_passphrase(w, (*slot)->label);
+    else
+        buf_wipe(&w->passphrase);
+    return true;
+}
+
+// The passphrase that is to open the new epoch: a new one, else the one that opens this one.
+static bool next_passphrase(struct snap *s, struct ways *w, const struct trust_slot **slot,
+                            struct err *err)
+{
+    struct pass_source from = {.file = s->o->new_passphrase_file, .env = "REGROW_NEW_PASSPHRASE"};
+    bool found = false;
+    *slot = NULL;
+    if (!pass_get(&from, &w->passphrase, &found, err))
+        return false;
+    if (!found)
+        return old_passphrase(s, w, slot, err);
+    ways_passphrase(w, NULL);
     return true;
 }
 
@@ -86,16 +106,18 @@ static bool rotate(struct snap *s, struct ways *w, struct strv *left, unsigned *
                    struct err *err)
 {
     const struct snapshot_options *o = s->o;
-    if (!(o->recipients.len ? ways_recipients(w, o, err) : carry_over(s, w, left, err)) ||
-        !next_passphrase(s, w, err))
+    const struct trust_slot *slot;
+    if (!next_passphrase(s, w, &slot, err) ||
+        !(o->recipients.len ? ways_recipients(w, o, err) : carry_over(s, slot, w, left, err)))
         return false;
     struct rotate_opts ro = {
         .ways = w->v, .n_ways = w->n, .is_single = o->single, .again = o->again};
     if (admin_rotate(&s->repo, &s->key, &ro, n, made, err))
         return true;
     return err->kind == ERR_USAGE
-               ? err_hint(err, "Those of now count that are age keys; else give --recipient, a "
-                               "passphrase, or --single.")
+               ? err_hint(err, "Those of now count that are age keys, and the passphrase that "
+                               "opens it now, if it was given. Else give --recipient, "
+                               "--new-passphrase-file, or --single.")
                : key_change_failed(err);
 }
 

@@ -8,6 +8,7 @@
 
 const char *key_role_word(enum role r);    // "writer", "pruner", "judge"
 char *key_until_text(const json_t *until); // "revoked after prod 12"; owned, "" when it is not
+char *key_chains_text(const struct trust_signer *s); // "prod test", "all"; owned, "" for an admin
 
 // What to do when a change of trust came too late, or is not allowed; always false.
 bool key_change_failed(struct err *err);

@@ -60,32 +60,34 @@ static bool is_to(const struct trust_slot *s, const uint8_t recipient[KEY_BYTES]
     return str_eq(slot_row_recipient(s), text);
 }
 
-// Is there such a slot of the epoch? A recipient is known by the label it was given, a passphrase
-// by what it opens.
-static bool has_slot(struct repo *r, const struct trust *t, unsigned epoch,
-                     const struct slot_way *w)
+static bool opens_with(struct repo *r, const struct trust_slot *s, const char *passphrase)
 {
-    struct age_keys keys = {.passphrase = w->passphrase};
+    struct age_keys keys = {.passphrase = passphrase};
+    struct buf file CLEANUP(buf_clear) = {0};
+    struct slot_content content = {0};
+    struct err ignored = {0};
+    bool found = false;
+    CLEANUP(str_freep) char *name = str_printf("keys/%s", s->file);
+    found = store_get(r->store, name, SLOT_MAX_BYTES, &file, &found, &ignored) && found &&
+            slot_open(&keys, file.p, file.len, &content, &ignored);
+    slot_content_wipe(&content);
+    err_clear(&ignored); // it does not open with this one: then it is another
+    return found;
+}
+
+// A recipient is known by the label it was given, a passphrase by what it opens.
+const struct trust_slot *admin_find_slot(struct repo *r, unsigned epoch, const struct slot_way *w)
+{
+    const struct trust *t = trust_now(&r->trust);
     for (size_t i = 0; i < t->slots.len; i++) {
         const struct trust_slot *s = &t->slots.v[i];
-        struct buf file CLEANUP(buf_clear) = {0};
-        struct slot_content content = {0};
-        struct err ignored = {0};
-        bool found = false;
         bool is_pass = str_eq(s->kind, "passphrase");
         if (s->epoch != epoch || is_pass != (w->passphrase != NULL))
             continue;
-        if (!is_pass && is_to(s, w->recipient))
-            return true;
-        CLEANUP(str_freep) char *name = str_printf("keys/%s", s->file);
-        found = is_pass && store_get(r->store, name, SLOT_MAX_BYTES, &file, &found, &ignored) &&
-                found && slot_open(&keys, file.p, file.len, &content, &ignored);
-        slot_content_wipe(&content);
-        err_clear(&ignored); // it does not open with this one: then it is another
-        if (found)
-            return true;
+        if (is_pass ? opens_with(r, s, w->passphrase) : is_to(s, w->recipient))
+            return s;
     }
-    return false;
+    return NULL;
 }
 
 static bool push_slot(struct repo *r, const struct slot_content *c, const struct slot_way *w,
@@ -105,7 +107,7 @@ bool admin_add_slot(struct repo *r, const struct credential *admin, const struct
     bool ok = change_begin(r, admin, &next, err);
     *added = 0;
     for (size_t i = 0; ok && i < u->v.len; i++) {
-        if (has_slot(r, trust_now(&r->trust), u->v.v[i].epoch, w))
+        if (admin_find_slot(r, u->v.v[i].epoch, w))
             continue;
         ok = push_slot(r, &u->v.v[i], w, &next, err);
         *added += ok;

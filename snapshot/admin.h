@@ -14,6 +14,8 @@
 MUST_CHECK bool admin_add_slot(struct repo *r, const struct credential *admin,
                                const struct unlocked *u, const struct slot_way *w, size_t *added,
                                struct err *err);
+// The slot of an epoch that such a way opens; NULL: there is none. Borrowed.
+const struct trust_slot *admin_find_slot(struct repo *r, unsigned epoch, const struct slot_way *w);
 // The slots whose file begins with `name`, or whose label it is. Not there: NOT_FOUND. The last of
 // an epoch that is open or that a snapshot needs: CONFLICT.
 MUST_CHECK bool admin_remove_slot(struct repo *r, const struct credential *admin, const char *name,

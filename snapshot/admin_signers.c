@@ -27,6 +27,16 @@ static struct trust_signer *find_signer(struct trust *t, const struct signer_new
     return NULL;
 }
 
+// Chains that an old row has not; *news: there was one.
+static void add_chains(struct trust_signer *old, const char *chain, bool *news)
+{
+    *news = old->chains.len && !(chain && strv_has(&old->chains, chain));
+    if (*news && chain)
+        strv_push(&old->chains, chain);
+    else if (*news)
+        strv_clear(&old->chains); // all
+}
+
 // *news false: it is in already. A key that was revoked stays so.
 static bool add_row(struct trust *next, const struct signer_new_row *s, bool *news, struct err *err)
 {
@@ -34,7 +44,9 @@ static bool add_row(struct trust *next, const struct signer_new_row *s, bool *ne
     *news = s->is_admin ? !has_admin(next, s->public) : !old;
     if (old && old->until)
         return err_set(err, ERR_CONFLICT, "that key was revoked; make another");
-    if (!*news)
+    if (old)
+        add_chains(old, s->chain, news);
+    if (old || !*news)
         return true;
     if (s->is_admin) {
         struct trust_admin *a = vec_push(&next->admins);
