@@ -28,6 +28,8 @@
 
 enum output { OUT_TEXT, OUT_JSON, OUT_NDJSON, OUT_YAML, OUT_DOT };
 
+#define TIME_NOT_GIVEN (-1)
+
 // Of the snapshot commands.
 struct snapshot_options {
     const char *repo, *trust, *chain, *key, *passphrase_file, *expect_last;
@@ -37,10 +39,12 @@ struct snapshot_options {
     bool s3_path_style, single, again, dry_run, undo, exclusive, quick, secrets;
     long long max_work_factor;
     long long keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly, min_good;
-    int64_t keep_within_ms, keep_suspect_ms, grace_ms, retain_ms;
+    int64_t keep_within_ms, keep_suspect_ms, grace_ms; // TIME_NOT_GIVEN, or as given
+    int64_t retain_ms;
     struct strv least;                                           // create: "objects=80"
     bool full, if_changed, adopt_chain, no_secrets, allow_empty; // create
     bool replace;                                                // export
+    bool among_others;                                           // init
     const char *metrics, *push_metrics;                          // create
 };
 

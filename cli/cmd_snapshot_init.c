@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,18 +70,40 @@ static bool run(struct cli *c, struct ways *w, struct init_result *out, struct e
         return false;
     if (str_is_empty(o->out))
         return err_set(err, ERR_USAGE, "--out is missing: a file for the key of the admin");
+    if (!strcmp(o->out, "-")) {
+        err_set(err, ERR_USAGE, "--out -: the admin's key wants a file, not the output");
+        return err_hint(err, "Who is interrupted goes on from that file. It is sealed, so that it "
+                             "may lie anywhere: --out admin.age.");
+    }
     if (!repo_init_began(o->out) && (!ways_recipients(w, o, err) || !add_passphrase(c, w, err)))
         return false;
-    struct init_opts io = {
-        .store = &so, .ways = w->v, .n_ways = w->n, .is_single = o->single, .admin_file = o->out};
+    struct init_opts io = {.store = &so,
+                           .ways = w->v,
+                           .n_ways = w->n,
+                           .is_single = o->single,
+                           .admin_file = o->out,
+                           .among_others = o->among_others};
     if (repo_init(&io, out, err))
         return true;
-    if (err->kind == ERR_USAGE)
-        err_hint(err, "Give a passphrase and an age recipient, or two recipients; or --single.");
-    else if (err->kind == ERR_CONFLICT)
+    if (err->kind == ERR_CONFLICT && !err->hint)
         err_hint(err, "If it is yours: regrow snapshot list. Else name another place, or run the "
                       "interrupted init again as it was.");
     return false;
+}
+
+// A pin that nobody has read is told again by the same command.
+static bool is_told(const struct cli *c, struct err *err)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return true;
+    clearerr(stdout);
+    __fpurge(stdout); // it is said once
+    err_set(err, ERR_UNAVAILABLE,
+            "the repository is made, but the pin could not be told: the output cannot be written");
+    return err_hint(err,
+                    "Run the same command again, which tells it once more; or regrow snapshot "
+                    "key trust --key %s.",
+                    c->o.snap.out);
 }
 
 int cmd_snapshot_init(struct cli *c, struct err *err)
@@ -90,7 +113,7 @@ int cmd_snapshot_init(struct cli *c, struct err *err)
     if (run(c, &w, &r, err)) {
         print_result(c, &r, &w);
         // Only now: who was killed before the pin was told sees it when it is run again.
-        if (fflush(stdout) == 0 && !repo_init_end(c->o.snap.out, err))
+        if (is_told(c, err) && !repo_init_end(c->o.snap.out, err))
             err_wrap(err, "clean up");
     }
     init_result_clear(&r);

@@ -39,6 +39,8 @@ static const struct option options[] = {
      "age1... key that shall open it; repeatable"},
     {"single", GROUP_OWN, 0, OPT_FLAG, AT(snap.single), SNAP_INIT | KEY_ROTATE, NULL,
      "be content with one way to open it"},
+    {"among-others", GROUP_OWN, 0, OPT_FLAG, AT(snap.among_others), SNAP_INIT, NULL,
+     "make it although there are other files in that place"},
     {"role", GROUP_OWN, 0, OPT_TEXT, AT(snap.role), KEY_ADD | KEY_INIT, "writer|pruner|judge|admin",
      "what the key may sign"},
     {"label", GROUP_OWN, 0, OPT_TEXT, AT(snap.label), KEY_ADD, "TEXT",

@@ -297,6 +297,7 @@ static bool asks_for_help(int argc, char **argv)
 bool options_parse(const struct command *cmd, int argc, char **argv, struct options *o,
                    struct err *err)
 {
+    o->snap.keep_within_ms = o->snap.keep_suspect_ms = o->snap.grace_ms = TIME_NOT_GIVEN;
     // Help is there even when the configuration file is broken.
     if (asks_for_help(argc, argv)) {
         o->help = true;

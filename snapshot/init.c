@@ -60,26 +60,49 @@ static bool has_file(struct store *s, const char *name, bool *found, struct err 
 
 // ---- made beside the admin's key ----
 
+// A mistyped place would be filled, and copied and cleaned up with what is of others.
+static bool check_empty(struct making *m, struct err *err)
+{
+    CLEANUP(str_freep) char *name = NULL;
+    if (m->o->among_others)
+        return true;
+    if (!store_stranger(m->target, &name, err))
+        return false;
+    if (!name)
+        return true;
+    err_set(err, ERR_CONFLICT, "%s is not empty: there is %.200s", m->target->url, name);
+    return err_hint(err, "Name a place of its own, which is made if need be; or --among-others.");
+}
+
 // Nothing may be begun where something is.
 static bool check_free(struct making *m, struct err *err)
 {
     bool found = false;
     if (!has_file(m->target, MARKER, &found, err))
         return false;
-    if (found)
-        return err_set(err, ERR_CONFLICT, "there is a repository in %s already", m->target->url);
+    if (found) {
+        err_set(err, ERR_CONFLICT, "there is a repository in %s already", m->target->url);
+        return err_hint(err, "If it is yours: regrow snapshot key trust shows its pin, and with "
+                             "--key or the passphrase proves it. Else name another place.");
+    }
     if (!has_file(m->target, FIRST_TRUST, &found, err))
         return false;
-    if (found)
-        return err_set(err, ERR_CONFLICT,
-                       "a repository was begun in %s and not ended, with another file for its "
-                       "admin's key",
-                       m->target->url);
-    if (file_exists(m->o->admin_file))
-        return err_set(err, ERR_CONFLICT, "%s is there already", m->o->admin_file);
-    if (m->o->n_ways < (m->o->is_single ? 1 : INIT_MIN_SLOTS))
-        return err_set(err, ERR_USAGE, "%zu ways to open the repository are too few", m->o->n_ways);
-    return true;
+    if (found) {
+        err_set(err, ERR_CONFLICT,
+                "a repository was begun in %s and not ended, with another file for its admin's key",
+                m->target->url);
+        return err_hint(err, "Run the interrupted init again as it was, or name another place.");
+    }
+    if (!check_empty(m, err))
+        return false;
+    if (file_exists(m->o->admin_file)) {
+        err_set(err, ERR_CONFLICT, "%s is there already", m->o->admin_file);
+        return err_hint(err, "A key is never replaced: name another file.");
+    }
+    if (m->o->n_ways >= (m->o->is_single ? 1 : INIT_MIN_SLOTS))
+        return true;
+    err_set(err, ERR_USAGE, "%zu ways to open the repository are too few", m->o->n_ways);
+    return err_hint(err, "Give a passphrase and an age recipient, or two recipients; or --single.");
 }
 
 static bool stage_first(struct making *m, struct err *err)

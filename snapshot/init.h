@@ -17,13 +17,14 @@ struct init_opts {
     size_t n_ways;
     bool is_single;
     const char *admin_file; // where its admin's key goes, sealed to the passphrase or recipients
+    bool among_others;      // other files in the store are no obstacle
 };
 struct init_result {
     struct sha256 pin;
     struct marker marker;
     bool continued; // an earlier run had begun
 };
-// A repository is there already, or another init began there: CONFLICT.
+// A repository is there already, another init began there, or something else is there: CONFLICT.
 MUST_CHECK bool repo_init(const struct init_opts *o, struct init_result *out, struct err *err);
 // Is there an earlier run to continue? Then no passphrase is needed.
 bool repo_init_began(const char *admin_file);

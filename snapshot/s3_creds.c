@@ -140,6 +140,24 @@ static bool from_web_identity(struct web *w, const char *region, struct s3_keys 
     return ok;
 }
 
+// Says where was looked, and of a half what is missing.
+static bool none_found(const char *standard, struct err *err)
+{
+    static const char *const pairs[][2] = {{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"},
+                                           {"AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"}};
+    err_set(err, ERR_DENIED, "no keys for S3");
+    for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
+        bool first = env(pairs[i][0]);
+        if (first != (env(pairs[i][1]) != NULL))
+            return err_hint(err, "%s is set, but not %s.", pairs[i][!first], pairs[i][first]);
+    }
+    return err_hint(err,
+                    "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_ROLE_ARN and "
+                    "AWS_WEB_IDENTITY_TOKEN_FILE; or write %s (AWS_SHARED_CREDENTIALS_FILE names "
+                    "another, AWS_PROFILE what of it), or give --store-credentials FILE.",
+                    standard);
+}
+
 bool s3_keys_find(struct web *w, const char *file, const char *region, struct s3_keys *out,
                   struct err *err)
 {
@@ -160,8 +178,5 @@ bool s3_keys_find(struct web *w, const char *file, const char *region, struct s3
                          : str_printf("%s/.aws/credentials", home ? home : "");
     if (file_exists(standard))
         return from_file(standard, out, err);
-    return err_set(err, ERR_DENIED,
-                   "no keys for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a web "
-                   "identity, or %s",
-                   standard);
+    return none_found(standard, err);
 }

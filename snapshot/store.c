@@ -112,6 +112,12 @@ bool store_list(struct store *s, const char *prefix, struct store_items *out, st
     return true;
 }
 
+bool store_stranger(struct store *s, char **name, struct err *err)
+{
+    *name = NULL;
+    return !s->ops->stranger || s->ops->stranger(s, name, err) || wrap(s, "look at it", "", err);
+}
+
 bool store_remove(struct store *s, const char *name, struct err *err)
 {
     return check_name(s, "delete", name, err) &&

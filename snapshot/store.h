@@ -47,6 +47,9 @@ struct store_ops {
                 struct err *err);
     // All files below prefix ("chains/prod/log/"; "" is all). A prefix without files is empty.
     bool (*list)(struct store *s, const char *prefix, struct store_items *out, struct err *err);
+    // What init finds where nothing of ours should be: any file at all, but for leftovers of a
+    // probe. *name owned, as a person would find it; NULL: there is none.
+    bool (*stranger)(struct store *s, char **name, struct err *err);
     bool (*remove)(struct store *s, const char *name, struct err *err); // absent is fine
     bool (*now)(struct store *s, int64_t *unix_ms, struct err *err);    // the store's clock
     // Keeps a file from deletion until then; stores without retention: NULL.
@@ -82,11 +85,13 @@ MUST_CHECK bool store_get(struct store *s, const char *name, size_t max_bytes, s
                           bool *found, struct err *err);
 MUST_CHECK bool store_list(struct store *s, const char *prefix, struct store_items *out,
                            struct err *err);
+MUST_CHECK bool store_stranger(struct store *s, char **name, struct err *err);
 MUST_CHECK bool store_remove(struct store *s, const char *name, struct err *err);
 MUST_CHECK bool store_now(struct store *s, int64_t *unix_ms, struct err *err);
 MUST_CHECK bool store_retain(struct store *s, const char *name, int64_t until_unix_ms,
                              struct err *err);
 
+#define STORE_PROBE "probe/"
 // Races 16 writers on each of ten names below "probe/", and looks whether what was made is listed.
 struct store_guarantees {
     bool atomic_create, list_after_create;

@@ -182,6 +182,47 @@ static bool folder_list(struct store *s, const char *prefix, struct store_items 
     return true;
 }
 
+// The first file below a folder, with the folders that are still to be looked into.
+struct looking {
+    struct strv dirs; // paths below the root, "" first
+    const char *dir;
+    char *found;
+};
+
+static void on_stranger(void *to, const char *name, bool is_dir, uint64_t size, int64_t mtime_ms)
+{
+    struct looking *l = to;
+    CLEANUP(str_freep) char *full = path_join(l->dir, name);
+    (void)size;
+    (void)mtime_ms;
+    if (str_starts(name, TEMP_PREFIX) || (!*l->dir && !strcmp(name, "probe")))
+        return; // what a run that was cut has left
+    if (is_dir)
+        strv_push(&l->dirs, full);
+    else if (!l->found)
+        l->found = TAKE(full);
+}
+
+// Folders alone are nobody's files: a new disk has one for what is lost and found.
+static bool folder_stranger(struct store *s, char **name, struct err *err)
+{
+    struct folder_store *f = (struct folder_store *)s;
+    struct looking l = {0};
+    int rc = 0;
+    strv_push(&l.dirs, "");
+    while (l.dirs.len && rc == 0 && !l.found) {
+        CLEANUP(str_freep) char *dir = l.dirs.v[--l.dirs.len];
+        CLEANUP(str_freep) char *path = path_join(f->dir, dir);
+        l.dir = dir;
+        rc = f->fs->list(f->fs->ctx, path, on_stranger, &l);
+        if (rc == ENOENT || (*dir && (rc == EACCES || rc == EPERM)))
+            rc = 0;
+    }
+    strv_clear(&l.dirs);
+    *name = l.found;
+    return rc == 0 || err_set_errno(err, rc, "list");
+}
+
 static bool folder_remove(struct store *s, const char *name, struct err *err)
 {
     struct folder_store *f = (struct folder_store *)s;
@@ -237,6 +278,7 @@ static const struct store_ops ops = {
     .create = folder_create,
     .get = folder_get,
     .list = folder_list,
+    .stranger = folder_stranger,
     .remove = folder_remove,
     .now = folder_now,
     .free = folder_free,

@@ -342,6 +342,17 @@ static bool oci_list(struct store *base, const char *prefix, struct store_items 
     return ok;
 }
 
+static bool oci_stranger(struct store *base, char **name, struct err *err)
+{
+    struct oci_store *s = (struct oci_store *)base;
+    struct strv tags = {0};
+    bool ok = oci_tags(&s->net, &tags, err);
+    if (ok && tags.len)
+        *name = str_printf("tag %s", tags.v[0]);
+    strv_clear(&tags);
+    return ok;
+}
+
 // Blobs are collected by the registry once no entry names them.
 static bool oci_remove(struct store *base, const char *name, struct err *err)
 {
@@ -394,6 +405,7 @@ static const struct store_ops ops = {
     .create = oci_create,
     .get = oci_get,
     .list = oci_list,
+    .stranger = oci_stranger,
     .remove = oci_remove,
     .now = oci_now,
     .free = oci_free,

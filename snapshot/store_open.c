@@ -107,7 +107,7 @@ static bool judge_races(struct store *s, const struct race *race, const struct r
                         struct store_guarantees *out, struct err *err)
 {
     struct store_items items = {0};
-    if (!store_list(s, "probe/", &items, err))
+    if (!store_list(s, STORE_PROBE, &items, err))
         return false;
     *out = (struct store_guarantees){true, true};
     bool ok = true;
@@ -137,7 +137,7 @@ bool store_probe(struct store *s, const struct store_opts *o, struct store_guara
     crypto_random(r, sizeof(r));
     CLEANUP(str_freep) char *hex = hex_encode(r, sizeof(r));
     for (unsigned i = 0; i < RACES; i++)
-        race.names[i] = str_printf("probe/%s-%u", hex, i);
+        race.names[i] = str_printf(STORE_PROBE "%s-%u", hex, i);
     bool ok = run_races(&race, racers, err) && judge_races(s, &race, racers, out, err);
     for (unsigned i = 0; i < RACES; i++) {
         struct err ignored = {0};

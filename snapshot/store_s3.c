@@ -307,8 +307,9 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct store_item *)a)->name, ((const struct store_item *)b)->name);
 }
 
-static bool list_page(struct s3_store *s, const char *prefix, char **token, struct store_items *out,
-                      struct err *err)
+// One page of a list, as it came; *token: where the next one begins, NULL: there is none.
+static bool ask_page(struct s3_store *s, const char *prefix, char **token, struct web_reply *r,
+                     struct err *err)
 {
     struct op o = {.method = "GET", .max_bytes = MAX_LIST_BYTES};
     CLEANUP(str_freep) char *full = str_printf("%s%s", s->prefix, prefix);
@@ -316,21 +317,59 @@ static bool list_page(struct s3_store *s, const char *prefix, char **token, stru
     s3_pair_add(&o.query, "prefix", full);
     if (*token)
         s3_pair_add(&o.query, "continuation-token", *token);
-    struct web_reply r = {0};
-    bool ok = send_safe(s, &o, &r, err);
-    if (ok && r.status != 200)
-        ok = status_err(&r, err);
+    bool ok = send_safe(s, &o, r, err);
+    if (ok && r->status != 200)
+        ok = status_err(r, err);
     str_freep(token);
     if (ok) {
-        CLEANUP(str_freep) char *more = xml_text(r.body.p, r.body.len, "IsTruncated");
-        add_items(s, &r, out);
+        CLEANUP(str_freep) char *more = xml_text(r->body.p, r->body.len, "IsTruncated");
         if (str_eq(more, "true"))
-            *token = xml_text(r.body.p, r.body.len, "NextContinuationToken");
+            *token = xml_text(r->body.p, r->body.len, "NextContinuationToken");
         if (str_eq(more, "true") && !*token)
             ok = err_set(err, ERR_UNAVAILABLE, "a list that is cut names no way to go on");
     }
-    web_reply_clear(&r);
     op_clear(&o);
+    return ok;
+}
+
+static bool list_page(struct s3_store *s, const char *prefix, char **token, struct store_items *out,
+                      struct err *err)
+{
+    struct web_reply r = {0};
+    bool ok = ask_page(s, prefix, token, &r, err);
+    if (ok)
+        add_items(s, &r, out);
+    web_reply_clear(&r);
+    return ok;
+}
+
+// The prefix itself is what consoles make for a folder.
+static char *first_stranger(const struct s3_store *s, const struct web_reply *r)
+{
+    size_t at = 0;
+    const char *p;
+    size_t n;
+    while (xml_next(r->body.p, r->body.len, &at, "Contents", &p, &n)) {
+        CLEANUP(str_freep) char *key = xml_text(p, n, "Key");
+        const char *name = key && str_starts(key, s->prefix) ? key + strlen(s->prefix) : "";
+        if (*name && !str_starts(name, STORE_PROBE))
+            return TAKE(key);
+    }
+    return NULL;
+}
+
+static bool s3_stranger(struct store *base, char **name, struct err *err)
+{
+    struct s3_store *s = (struct s3_store *)base;
+    CLEANUP(str_freep) char *token = NULL;
+    bool ok;
+    do {
+        struct web_reply r = {0};
+        ok = ask_page(s, "", &token, &r, err);
+        if (ok)
+            *name = first_stranger(s, &r);
+        web_reply_clear(&r);
+    } while (ok && token && !*name);
     return ok;
 }
 
@@ -426,6 +465,7 @@ static const struct store_ops ops = {
     .create = s3_create,
     .get = s3_get,
     .list = s3_list,
+    .stranger = s3_stranger,
     .remove = s3_remove,
     .now = s3_now,
     .retain = s3_retain,
@@ -447,6 +487,12 @@ static bool bucket_is_valid(const char *s)
     return n >= 3 && n <= 255 && !s[n];
 }
 
+static bool bad_url(const char *url, struct err *err)
+{
+    err_set(err, ERR_USAGE, "%s is not of the form s3://bucket[/prefix]", url);
+    return err_hint(err, "A bucket's name has at least 3 letters, digits, dots and dashes.");
+}
+
 bool store_s3_open(const struct store_opts *o, struct store **out, struct err *err)
 {
     struct s3_store *s = mem_alloc(sizeof(*s));
@@ -459,7 +505,7 @@ bool store_s3_open(const struct store_opts *o, struct store **out, struct err *e
     const char *prefix = rest + n + (rest[n] == '/');
     s->prefix = !*prefix || str_ends(prefix, "/") ? str_dup(prefix) : str_printf("%s/", prefix);
     if (!bucket_is_valid(s->bucket) || strstr(s->prefix, "//") || strstr(s->prefix, ".."))
-        return err_set(err, ERR_USAGE, "%s is not of the form s3://bucket[/prefix]", o->url);
+        return bad_url(o->url, err);
     s->region = str_dup(pick(o->s3_region, "AWS_REGION", "AWS_DEFAULT_REGION", "us-east-1"));
     const char *endpoint = pick(o->s3_endpoint, "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", NULL);
     CLEANUP(str_freep)

@@ -96,6 +96,16 @@ static bool lists(struct store *s, const char *prefix, const char *name, uint64_
     return found;
 }
 
+// Is anything there that is no leftover of a probe?
+static void expect_stranger(struct store *s, bool want)
+{
+    struct err err = {0};
+    CLEANUP(str_freep) char *name = NULL;
+    ok(store_stranger(s, &name, &err), &err);
+    if (s->ops->stranger && (name != NULL) != want)
+        fail_msg("%s", name ? name : "nothing is there");
+}
+
 static void an_empty_store(struct store *s)
 {
     uint64_t size;
@@ -219,11 +229,16 @@ static void names_are_checked(struct store *s)
 void store_contract(struct store *s)
 {
     an_empty_store(s);
+    expect_stranger(s, false);
+    if (s->ops->traits.may_create_atomic)
+        create(s, STORE_PROBE "0123-4", "x", 1, NULL, true);
+    expect_stranger(s, false);
     whole_files(s);
     bounded(s);
     first_wins(s);
     entries(s);
     keys(s);
+    expect_stranger(s, true);
     clock_of(s);
     names_are_checked(s);
 }
