@@ -51,8 +51,6 @@ static void print_text(const struct exporting *x)
         printf("  ! ");
         print_wrapped(stdout, r->warnings.v[i], 4, 6);
     }
-    if (log_goodness(&x->s.log, x->e) < SNAP_GOOD)
-        print_wrapped(stdout, "  ! this snapshot is not a good one", 0, 4);
     printf(x->c->o.snap.no_secrets
                ? "  Secrets were left out; what Git holds lies in it as it is.\n"
                : "  Only Secrets are sealed; what Git holds lies in it as it is.\n");
@@ -118,6 +116,17 @@ static bool write_file(struct exporting *x, struct err *err)
     return ok;
 }
 
+// What is to be known of it besides what is not in the file.
+static void add_warnings(struct exporting *x)
+{
+    char *forgotten = snap_forgotten_text(&x->s, x->e);
+    if (forgotten)
+        strv_push_take(&x->r.warnings, forgotten);
+    if (log_goodness(&x->s.log, x->e) < SNAP_GOOD)
+        strv_push_take(&x->r.warnings, str_printf("this snapshot is %s, not good",
+                                                  goodness_name(log_goodness(&x->s.log, x->e))));
+}
+
 int cmd_snapshot_export(struct cli *c, struct err *err)
 {
     struct exporting x CLEANUP(exporting_clear) = {.c = c, .began_ms = clock_mono_ms()};
@@ -125,6 +134,7 @@ int cmd_snapshot_export(struct cli *c, struct err *err)
     if (!check_given(&x, err) || !snap_open(c, &c->o.snap, &want, &x.s, err) ||
         !snap_log(&x.s, err) || !snap_find(&x.s, c->o.args.v[0], &x.e, err) || !write_file(&x, err))
         return 0;
+    add_warnings(&x);
     if (wants_doc(c))
         print_export_doc(&x);
     else

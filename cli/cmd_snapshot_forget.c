@@ -31,21 +31,26 @@ static bool parse_numbers(const struct strv *from, struct numbers *out, struct e
 
 static struct keep_rules rules_of(const struct snapshot_options *o)
 {
-    return (struct keep_rules){.last = (unsigned)o->keep_last,
-                               .hourly = (unsigned)o->keep_hourly,
-                               .daily = (unsigned)o->keep_daily,
-                               .weekly = (unsigned)o->keep_weekly,
-                               .monthly = (unsigned)o->keep_monthly,
-                               .yearly = (unsigned)o->keep_yearly,
-                               .within_ms = o->keep_within_ms,
-                               .min_good = (unsigned)o->min_good,
-                               .suspect_ms = o->keep_suspect_ms};
+    struct keep_rules r = keep_rules_default();
+    r.last = (unsigned)o->keep_last;
+    r.hourly = (unsigned)o->keep_hourly;
+    r.daily = (unsigned)o->keep_daily;
+    r.weekly = (unsigned)o->keep_weekly;
+    r.monthly = (unsigned)o->keep_monthly;
+    r.yearly = (unsigned)o->keep_yearly;
+    if (o->min_good)
+        r.min_good = (unsigned)o->min_good;
+    if (o->keep_within_ms != TIME_NOT_GIVEN)
+        r.within_ms = o->keep_within_ms;
+    if (o->keep_suspect_ms != TIME_NOT_GIVEN)
+        r.suspect_ms = o->keep_suspect_ms;
+    return r;
 }
 
 static bool has_rules(const struct snapshot_options *o)
 {
     return o->keep_last || o->keep_hourly || o->keep_daily || o->keep_weekly || o->keep_monthly ||
-           o->keep_yearly || o->keep_within_ms;
+           o->keep_yearly || o->keep_within_ms != TIME_NOT_GIVEN;
 }
 
 static struct snap_want want_pruner(const struct cli *c)
@@ -61,12 +66,6 @@ static json_t *numbers_doc(const uint64_t *v, size_t n)
     for (size_t i = 0; i < n; i++)
         json_array_append_new(out, json_integer((json_int_t)v[i]));
     return out;
-}
-
-static char *time_text(int64_t unix_ms)
-{
-    CLEANUP(str_freep) char *at = clock_rfc3339(unix_ms / 1000);
-    return str_printf("%.10s %.5s UTC", at, at + 11);
 }
 
 // ---- forget ----
@@ -99,6 +98,65 @@ static json_t *decisions_doc(const struct prune_result *r)
     return out;
 }
 
+static bool has_number(const uint64_t *v, size_t n, uint64_t seq)
+{
+    for (size_t i = 0; i < n; i++)
+        if (v[i] == seq)
+            return true;
+    return false;
+}
+
+// "1 to 5, 7": ascending numbers, owned.
+static char *numbers_text(const uint64_t *v, size_t n)
+{
+    struct buf b = {0};
+    for (size_t i = 0; i < n; i++) {
+        size_t first = i;
+        while (i + 1 < n && v[i + 1] == v[i] + 1)
+            i++;
+        buf_printf(&b, "%s%llu", first ? ", " : "", (unsigned long long)v[first]);
+        if (i > first)
+            buf_printf(&b, "%s%llu", i - first > 1 ? " to " : ", ", (unsigned long long)v[i]);
+    }
+    return buf_take(&b);
+}
+
+static void print_doubt(const struct snap *s, const struct prune_result *r)
+{
+    CLEANUP(str_freep) char *numbers = numbers_text(r->doubted.v, r->doubted.len);
+    bool one = r->doubted.len == 1;
+    CLEANUP(str_freep)
+    char *text = str_printf("What was lost may have been a judge's word that a snapshot before it "
+                            "is bad. So snapshot%s "
+                            "%s %s suspect until a judge has spoken again.",
+                            one ? "" : "s", numbers,
+                            s->o->dry_run ? "would be"
+                            : one         ? "is"
+                                          : "are");
+    printf("  ");
+    print_wrapped(stdout, text, 2, 2);
+    printf("  next: look at them (show, diff), then for each that is as it should be:\n"
+           "        regrow snapshot judge SEQ good --key JUDGE\n");
+}
+
+// What it was is said as far as anybody can know.
+static void print_written_off(const struct snap *s, const struct prune_result *r)
+{
+    const char *is = s->o->dry_run ? "would be" : "is";
+    for (size_t i = 0; i < r->written_off.len; i++) {
+        uint64_t seq = r->written_off.v[i];
+        bool lost = has_number(r->lost.v, r->lost.len, seq);
+        printf("%s %s %llu of %s %s given up: its %s is lost\n", state_symbol(s->c, NODE_READY),
+               lost ? "entry" : "snapshot", (unsigned long long)seq, s->chain, is,
+               lost ? "file" : "index file");
+    }
+    if (!r->written_off.len)
+        printf("%s nothing is left to be given up: it was done before\n",
+               state_symbol(s->c, NODE_READY));
+    if (r->doubted.len)
+        print_doubt(s, r);
+}
+
 static void print_forgotten(const struct snap *s, const struct prune_result *r)
 {
     const struct cli *c = s->c;
@@ -108,14 +166,18 @@ static void print_forgotten(const struct snap *s, const struct prune_result *r)
         json_object_set_new(doc, "dryRun", json_boolean(dry));
         json_object_set_new(doc, "forgotten", numbers_doc(r->dropped.v, r->dropped.len));
         json_object_set_new(doc, "writtenOff", numbers_doc(r->written_off.v, r->written_off.len));
+        json_object_set_new(doc, "inDoubt", numbers_doc(r->doubted.v, r->doubted.len));
         json_object_set_new(doc, "waiting", json_integer((json_int_t)r->waiting));
         json_object_set_new(doc, "decisions", decisions_doc(r));
         print_doc(c, doc);
         return;
     }
+    if (c->o.snap.write_off.len) {
+        print_written_off(s, r);
+        return;
+    }
     printf("%s %zu of %zu snapshots of %s %sforgotten\n", state_symbol(c, NODE_READY),
-           r->dropped.len + r->written_off.len, r->decisions.v.len, s->chain,
-           dry ? "would be " : "");
+           r->dropped.len, r->decisions.v.len, s->chain, dry ? "would be " : "");
     if (!c->o.quiet)
         print_decisions(c, r);
     if (r->dropped.len && !dry)
@@ -161,7 +223,9 @@ static bool forget(struct snap *s, const struct numbers *n, const struct numbers
             err_hint(err, "Nothing was forgotten. --dry-run shows what stays, and why.");
         if (err->kind == ERR_CORRUPT)
             err_hint(err, "What snapshots need must be known before any is forgotten. One that is "
-                          "lost for good: regrow snapshot forget --write-off SEQ.");
+                          "lost for good: regrow snapshot forget --write-off SEQ; where a file of "
+                          "it is there and damaged, regrow snapshot prune --remove-untrusted SEQ "
+                          "before.");
         return false;
     }
     print_forgotten(s, &r);
@@ -223,7 +287,7 @@ static void print_pruned(const struct snap *s, const struct prune_result *r)
         printf(": %llu files, %s", (unsigned long long)r->deleted_files, size);
     printf("\n");
     CLEANUP(str_freep)
-    char *at = r->next_sweep_unix_ms ? time_text(r->next_sweep_unix_ms) : NULL;
+    char *at = r->next_sweep_unix_ms ? snap_time_text(r->next_sweep_unix_ms) : NULL;
     if (r->waiting)
         printf("  %llu wait%s%s\n", (unsigned long long)r->waiting, at ? ", the first until " : "",
                at ? at : "");
@@ -259,7 +323,12 @@ static bool prune(struct snap *s, struct err *err)
                             .dry_run_only = o->dry_run,
                             .exclusive = o->exclusive,
                             .retain_ms = o->retain_ms,
-                            .grace_ms = o->grace_ms};
+                            .grace_ms = o->grace_ms == TIME_NOT_GIVEN ? 0 : o->grace_ms};
+    if (!o->grace_ms) {
+        err_set(err, ERR_USAGE, "--grace 0: a restore that is under way would lose what it reads");
+        return err_hint(err, "The grace is also how long forget --undo works. When nothing reads "
+                             "the repository now, --grace 1s will do.");
+    }
     if (!o->dry_run && !repo_probe_again(&s->repo, &so, err))
         return err_hint(err, "Make a new repository and copy this one there.");
     if (!repo_prune(&s->repo, s->chain, &po, &r, err))

@@ -36,11 +36,15 @@ static bool is_listed(const struct listing *l, const struct entry *e)
     return e->kind == ENTRY_SNAPSHOT && (e->is_void || log_standing(l->log, e) != STANDING_DEAD);
 }
 
-static char *words(const struct strv *v)
+// Why it is not good, as far as that is no judge's word.
+static char *reasons(const struct listing *l, const struct entry *e)
 {
+    const struct strv *v = &e->snapshot.why;
     struct buf b = {0};
     for (size_t i = 0; i < v->len; i++)
         buf_printf(&b, "%s%s", i ? ", " : "", v->v[i]);
+    if (!e->is_void && log_is_in_doubt(l->log, e))
+        buf_printf(&b, "%snot judged again", b.len ? ", " : "");
     return buf_take(&b);
 }
 
@@ -51,12 +55,12 @@ static void add_row(struct table *t, const struct listing *l, const struct entry
     const struct snapshot_entry *s = &e->snapshot;
     const char *state = state_of(l, e);
     bool good = log_goodness(l->log, e) >= SNAP_GOOD && !e->is_void;
-    CLEANUP(str_freep) char *why = words(&s->why);
+    CLEANUP(str_freep) char *why = reasons(l, e);
     CLEANUP(str_freep) char *at = clock_rfc3339(taken_ms(e) / 1000);
     CLEANUP(str_freep) char *taken = str_printf("%.10s %.5s", at, at + 11);
     CLEANUP(str_freep) char *seq = str_printf("%llu", (unsigned long long)e->seq);
     CLEANUP(str_freep) char *age = age_text(age_s(l, e));
-    CLEANUP(str_freep) char *apps = str_printf("%llu", (unsigned long long)s->counts.apps);
+    CLEANUP(str_freep) char *apps = str_printf("%llu", snap_apps(e));
     CLEANUP(str_freep) char *objects = str_printf("%llu", (unsigned long long)s->counts.objects);
     CLEANUP(str_freep) char *added = size_text(s->bytes.added);
     CLEANUP(str_freep) char *total = size_text(s->bytes.stored);
@@ -124,15 +128,16 @@ static json_t *snapshot_doc(const struct listing *l, const struct entry *e)
     for (size_t i = 0; i < s->why.len; i++)
         json_array_append_new(why, json_string(s->why.v[i]));
     return json_pack(
-        "{s:I, s:s, s:s, s:o, s:s*, s:s, s:I, s:s*, s:I, s:{s:I, s:I, s:I, s:I, s:I, s:I}, "
-        "s:{s:I, s:I, s:I}}",
-        "seq", (json_int_t)e->seq, "hash", hash, "state", state_of(l, e), "why", why, "stored",
-        stored, "claimed", claimed, "ageSeconds", (json_int_t)age_s(l, e), "cluster", s->cluster,
-        "epoch", (json_int_t)s->epoch, "counts", "apps", (json_int_t)s->counts.apps, "objects",
-        (json_int_t)s->counts.objects, "sources", (json_int_t)s->counts.sources, "unknown",
-        (json_int_t)s->counts.unknown, "secrets", (json_int_t)s->counts.secrets, "refs",
-        (json_int_t)s->counts.refs, "bytes", "content", (json_int_t)s->bytes.content, "stored",
-        (json_int_t)s->bytes.stored, "added", (json_int_t)s->bytes.added);
+        "{s:I, s:s, s:s, s:o, s:b, s:s*, s:s, s:I, s:s*, s:I, "
+        "s:{s:I, s:I, s:I, s:I, s:I, s:I}, s:{s:I, s:I, s:I}}",
+        "seq", (json_int_t)e->seq, "hash", hash, "state", state_of(l, e), "why", why, "inDoubt",
+        !e->is_void && log_is_in_doubt(l->log, e), "stored", stored, "claimed", claimed,
+        "ageSeconds", (json_int_t)age_s(l, e), "cluster", s->cluster, "epoch", (json_int_t)s->epoch,
+        "counts", "apps", (json_int_t)s->counts.apps, "objects", (json_int_t)s->counts.objects,
+        "sources", (json_int_t)s->counts.sources, "unknown", (json_int_t)s->counts.unknown,
+        "secrets", (json_int_t)s->counts.secrets, "refs", (json_int_t)s->counts.refs, "bytes",
+        "content", (json_int_t)s->bytes.content, "stored", (json_int_t)s->bytes.stored, "added",
+        (json_int_t)s->bytes.added);
 }
 
 static json_t *chain_doc(const struct listing *l)

@@ -214,6 +214,23 @@ static void print_secrets(const struct shown *v)
     }
 }
 
+// What is to be known before anything is done with it.
+static void print_standing(const struct shown *v)
+{
+    CLEANUP(str_freep) char *forgotten = snap_forgotten_text(&v->s, v->e);
+    if (forgotten) {
+        printf("  ! ");
+        print_wrapped(stdout, forgotten, 4, 4);
+    }
+    if (log_is_in_doubt(&v->s.log, v->e)) {
+        printf("  ! ");
+        print_wrapped(stdout,
+                      "An entry after it was lost, which may have called it bad: it is not good "
+                      "before a judge says so again.",
+                      4, 4);
+    }
+}
+
 static void print_head(const struct shown *v)
 {
     const struct entry *e = v->e;
@@ -227,11 +244,12 @@ static void print_head(const struct shown *v)
     for (size_t i = 0; i < s->why.len; i++)
         buf_printf(&b, "%s%s", i ? ", " : ": ", s->why.v[i]);
     print_wrapped(stdout, b.p, 0, 2);
+    print_standing(v);
     printf("  %-10s %s (trusted), epoch %u\n", "signed by", label_of_signer(v), s->epoch);
     if (s->cluster)
         printf("  %-10s %s\n", "cluster", s->cluster);
     printf("  %-10s %llu applications, %llu objects, %llu sources, %llu secrets, %llu refs\n",
-           "counts", (unsigned long long)s->counts.apps, (unsigned long long)s->counts.objects,
+           "counts", snap_apps(e), (unsigned long long)s->counts.objects,
            (unsigned long long)s->counts.sources, (unsigned long long)s->counts.secrets,
            (unsigned long long)s->counts.refs);
     printf("  %-10s %zu files, %s\n", "needs", v->needs.len, stored);
@@ -271,6 +289,8 @@ static void print_show_doc(const struct shown *v)
                   "signedBy", label_of_signer(v), "epoch", (json_int_t)e->snapshot.epoch, "cluster",
                   e->snapshot.cluster, "files", files, "opened", v->contents != NULL);
     json_object_update(doc, head);
+    json_object_set_new(doc, "inDoubt", json_boolean(log_is_in_doubt(&v->s.log, e)));
+    snap_forgotten_doc(&v->s, e, doc);
     if (v->contents)
         json_object_update(doc, v->contents);
     print_doc(v->c, doc);

@@ -297,8 +297,10 @@ bool snap_log(struct snap *s, struct err *err)
     s->has_log = log_read(&s->repo, s->chain, &o, &s->log, err);
     if (!s->has_log && err->kind == ERR_CORRUPT)
         err_hint(err,
-                 "The repository shows less than before, or something foreign. regrow snapshot "
-                 "verify says more; another copy may be whole.");
+                 "The repository shows less than before, or something foreign or damaged; another "
+                 "copy may be whole. An entry that is lost for good: regrow snapshot forget "
+                 "--write-off SEQ; where a file of it is there and damaged, regrow snapshot prune "
+                 "--remove-untrusted SEQ before.");
     return s->has_log;
 }
 
@@ -337,6 +339,40 @@ bool snap_identity(const struct snap *s, const struct entry *e, const struct age
 char *snap_pin_text(const struct sha256 *pin)
 {
     return hex_encode(pin->b, sizeof(pin->b));
+}
+
+unsigned long long snap_apps(const struct entry *e)
+{
+    return e->snapshot.counts.apps ? e->snapshot.counts.apps - 1 : 0;
+}
+
+char *snap_time_text(int64_t unix_ms)
+{
+    CLEANUP(str_freep) char *at = clock_rfc3339(unix_ms / 1000);
+    return str_printf("%.10s %.5s UTC", at, at + 11);
+}
+
+char *snap_forgotten_text(const struct snap *s, const struct entry *e)
+{
+    int64_t since = prune_waits_since_ms(&s->log, e);
+    if (log_standing(&s->log, e) != STANDING_WAITING)
+        return NULL;
+    CLEANUP(str_freep) char *until = snap_time_text(since + PRUNE_GRACE_MS);
+    return str_printf("Forgotten: regrow snapshot forget --undo %llu brings it back%s%s%s.",
+                      (unsigned long long)e->seq,
+                      since ? " at least until " : " until regrow snapshot prune deletes it",
+                      since ? until : "",
+                      since ? " (72 h after, unless prune is given another --grace)" : "");
+}
+
+void snap_forgotten_doc(const struct snap *s, const struct entry *e, json_t *doc)
+{
+    int64_t since = prune_waits_since_ms(&s->log, e);
+    if (log_standing(&s->log, e) != STANDING_WAITING)
+        return;
+    CLEANUP(str_freep) char *at = since ? clock_rfc3339(since / 1000) : NULL;
+    CLEANUP(str_freep) char *until = since ? clock_rfc3339((since + PRUNE_GRACE_MS) / 1000) : NULL;
+    json_object_set_new(doc, "forgotten", json_pack("{s:s*, s:s*}", "since", at, "until", until));
 }
 
 json_t *snap_doc(const char *kind, const struct snap *s)

@@ -68,5 +68,12 @@ void snap_metrics(const struct cli *c, const struct snap *s, const struct create
 // ---- what they print ----
 json_t *snap_doc(const char *kind, const struct snap *s); // version, kind, repository, pin
 char *snap_pin_text(const struct sha256 *pin);            // hex, owned
+unsigned long long snap_apps(const struct entry *e);      // applications, without the root
+// "2026-11-23 02:00 UTC"; owned.
+char *snap_time_text(int64_t unix_ms);
+// Of one that was forgotten: until when it can be brought back, and how; owned. NULL: it was not.
+char *snap_forgotten_text(const struct snap *s, const struct entry *e);
+// "forgotten": {"since", "until"}, where it was.
+void snap_forgotten_doc(const struct snap *s, const struct entry *e, json_t *doc);
 
 #endif

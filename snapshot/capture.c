@@ -234,7 +234,7 @@ static bool capture_all(struct capture *c, struct err *err)
 static void carry_emptied(struct capture *c)
 {
     const struct entry *before = writer_previous(c->w);
-    const struct entry *good = writer_last_good(c->w);
+    const struct entry *good = writer_yardstick(c->w);
     if (before && good && before != good &&
         strv_has(&before->snapshot.why, "emptied-application") &&
         c->e->counts.objects < good->snapshot.counts.objects)
@@ -292,7 +292,7 @@ bool capture_run(struct writer *w, const struct capture_opts *o, struct snapshot
     bool ok = capture_all(&c, err);
     if (ok) {
         carry_emptied(&c);
-        const struct entry *good = writer_last_good(w);
+        const struct entry *good = writer_yardstick(w);
         capture_judge(out, good ? &good->snapshot : NULL, &o->bounds, &c.emptied);
         tell_empty(&c);
     }

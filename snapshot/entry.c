@@ -203,6 +203,9 @@ static void read_checkpoint(struct members *m, uint64_t seq, struct checkpoint_e
         if (!read_number(json_array_get(sweep, i), seq - 1, n) || (i > 0 && n[-1] >= *n))
             member_bad(m, "sweep", "not a list of ascending numbers below it");
     }
+    const json_t *lost = json_object_get(m->o, "lost");
+    if (!m->is_bad && lost && !read_number(lost, seq - 1, &c->lost))
+        member_bad(m, "lost", "not a number below it");
     c->rule = str_dup(member_text(m, "rule", TEXT_MAX));
     if (!m->is_bad && !are_apart(c))
         member_bad(m, "wait", "also in keep");
@@ -328,6 +331,8 @@ static void set_checkpoint(json_t *o, const struct checkpoint_entry *c)
     json_object_set_new(o, "keep", keep);
     json_object_set_new(o, "wait", wait);
     json_object_set_new(o, "sweep", sweep);
+    if (c->lost)
+        json_object_set_new(o, "lost", number_json(c->lost));
     json_object_set_new(o, "rule", text_json(c->rule));
 }
 

@@ -47,7 +47,8 @@ struct snapshot_entry {
 struct checkpoint_entry {
     VEC(struct seq_hash) keep, wait; // ascending by seq and hash, each below the checkpoint
     VEC(uint64_t) sweep;             // ascending: all of that number that are not in keep or wait
-    char *rule;                      // how keep was chosen, for people
+    uint64_t lost; // highest number given up that may have held a verdict; 0: none
+    char *rule;    // how keep was chosen, for people
 };
 struct verdict_entry {
     struct seq_hash of;

@@ -82,7 +82,8 @@ static bool add_readme(struct export *x, struct err *err)
                "Taken %.10s %.5s UTC, %s. %llu applications, %llu objects, %llu Secrets, %llu Git "
                "refs.\n\n",
                (unsigned long long)e->seq, e->chain, at, at + 11,
-               goodness_name(log_goodness(x->o->log, e)), (unsigned long long)s->counts.apps,
+               goodness_name(log_goodness(x->o->log, e)),
+               (unsigned long long)(s->counts.apps ? s->counts.apps - 1 : 0),
                (unsigned long long)s->counts.objects, (unsigned long long)s->counts.secrets,
                (unsigned long long)s->counts.refs);
     add_recipients(x, &b);

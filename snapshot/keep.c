@@ -8,13 +8,16 @@
 #include "snapshot/prune.h"
 
 #define DAY_MS (24 * 3600 * 1000LL)
-#define DEFAULT_WITHIN_MS (7 * DAY_MS)
-#define DEFAULT_MIN_GOOD 10
-#define DEFAULT_SUSPECT_MS (30 * DAY_MS)
+
+struct keep_rules keep_rules_default(void)
+{
+    return (struct keep_rules){.within_ms = 7 * DAY_MS, .min_good = 10, .suspect_ms = 30 * DAY_MS};
+}
 
 struct candidate {
     const struct entry *e;
     enum goodness goodness;
+    bool in_doubt;
     int64_t at_ms;
     const char *why; // first reason to keep; NULL: none yet
 };
@@ -116,8 +119,10 @@ static void collect(const struct log *l, struct candidates *c)
         const struct entry *e = &l->v.v[i];
         if (e->kind != ENTRY_SNAPSHOT || log_standing(l, e) != STANDING_LIVE)
             continue;
-        *vec_push(&c->v) =
-            (struct candidate){.e = e, .goodness = log_goodness(l, e), .at_ms = stored_at(e)};
+        *vec_push(&c->v) = (struct candidate){.e = e,
+                                              .goodness = log_goodness(l, e),
+                                              .in_doubt = log_is_in_doubt(l, e),
+                                              .at_ms = stored_at(e)};
     }
     if (c->v.len)
         qsort(c->v.v, c->v.len, sizeof(*c->v.v), by_age);
@@ -134,12 +139,14 @@ void keep_choose(const struct log *l, const struct keep_rules *r, int64_t now_un
     keep_newest(&c, SNAP_GOOD, "the newest good one");
     keep_newest(&c, SNAP_VERIFIED, "the newest verified one");
     keep_newest(&c, SNAP_DRILLED, "the newest drilled one");
-    keep_last_good(&c, r->min_good ? r->min_good : DEFAULT_MIN_GOOD, "the minimum of good ones");
-    int64_t within = r->within_ms ? r->within_ms : DEFAULT_WITHIN_MS;
-    keep_young(&c, now_unix_ms, within, false, "young");
-    keep_young(&c, now_unix_ms, within, true, "young");
-    keep_young(&c, now_unix_ms, r->suspect_ms ? r->suspect_ms : DEFAULT_SUSPECT_MS, true,
-               "suspect, and not old");
+    keep_last_good(&c, r->min_good, "the minimum of good ones");
+    // Good perhaps, and no rule counts it: it stays until somebody has looked.
+    for (size_t i = 0; i < c.v.len; i++)
+        if (c.v.v[i].in_doubt)
+            keep(&c.v.v[i], "not judged again yet");
+    keep_young(&c, now_unix_ms, r->within_ms, false, "young");
+    keep_young(&c, now_unix_ms, r->within_ms, true, "young");
+    keep_young(&c, now_unix_ms, r->suspect_ms, true, "suspect, and not old");
     // The rules, which only good ones meet.
     keep_last_good(&c, r->last, "last");
     keep_periods(&c, r->hourly, 'h', "hourly");

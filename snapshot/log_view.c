@@ -77,14 +77,40 @@ static uint64_t verdict_seq(const struct log *l, const struct entry *snapshot, e
     return e ? e->seq : 0;
 }
 
-enum goodness log_goodness(const struct log *l, const struct entry *snapshot)
+// The number of an entry that was given up for lost and may have called this snapshot bad; 0: none.
+static uint64_t lost_seq(const struct log *l, const struct entry *snapshot)
+{
+    uint64_t lost = l->checkpoint < 0 ? 0 : l->v.v[l->checkpoint].checkpoint.lost;
+    return lost > snapshot->seq ? lost : 0;
+}
+
+bool log_is_in_doubt(const struct log *l, const struct entry *snapshot)
+{
+    uint64_t lost = lost_seq(l, snapshot);
+    return lost > verdict_seq(l, snapshot, VERDICT_GOOD) &&
+           lost > verdict_seq(l, snapshot, VERDICT_BAD);
+}
+
+// Without what may have been lost.
+static enum goodness last_word(const struct log *l, const struct entry *snapshot)
 {
     uint64_t good = verdict_seq(l, snapshot, VERDICT_GOOD);
-    uint64_t bad = verdict_seq(l, snapshot, VERDICT_BAD);
-    if (bad > good)
+    if (verdict_seq(l, snapshot, VERDICT_BAD) > good)
         return SNAP_BAD;
-    if (!good && !snapshot->snapshot.is_good)
+    return good || snapshot->snapshot.is_good ? SNAP_GOOD : SNAP_SUSPECT;
+}
+
+enum goodness log_goodness(const struct log *l, const struct entry *snapshot)
+{
+    enum goodness g = last_word(l, snapshot);
+    uint64_t bad = verdict_seq(l, snapshot, VERDICT_BAD);
+    uint64_t lost = lost_seq(l, snapshot);
+    if (g != SNAP_GOOD)
+        return g;
+    if (log_is_in_doubt(l, snapshot))
         return SNAP_SUSPECT;
+    if (lost > bad)
+        bad = lost;
     if (verdict_seq(l, snapshot, VERDICT_DRILLED) > bad)
         return SNAP_DRILLED;
     return verdict_seq(l, snapshot, VERDICT_VERIFIED) > bad ? SNAP_VERIFIED : SNAP_GOOD;
@@ -114,6 +140,11 @@ static bool is_good(const struct log *l, const struct entry *e)
     return log_goodness(l, e) >= SNAP_GOOD;
 }
 
+static bool was_good(const struct log *l, const struct entry *e)
+{
+    return last_word(l, e) == SNAP_GOOD;
+}
+
 static const struct entry *newest(const struct log *l,
                                   bool (*is_meant)(const struct log *, const struct entry *))
 {
@@ -140,4 +171,9 @@ const struct entry *log_newest_known(const struct log *l)
 const struct entry *log_latest_good(const struct log *l)
 {
     return newest(l, is_good);
+}
+
+const struct entry *log_yardstick(const struct log *l)
+{
+    return newest(l, was_good);
 }

@@ -9,9 +9,7 @@
 #include "base/clock.h"
 #include "snapshot/prune_int.h"
 
-#define DAY_MS (24 * 3600 * 1000LL)
-#define DEFAULT_GRACE_MS (3 * DAY_MS)
-#define MAX_SKEW_MS DAY_MS
+#define MAX_SKEW_MS (24 * 3600 * 1000LL)
 #define MAX_TRIES 20 // others keep committing meanwhile
 
 void prune_result_clear(struct prune_result *r)
@@ -20,6 +18,8 @@ void prune_result_clear(struct prune_result *r)
     vec_clear(&r->dropped);
     vec_clear(&r->swept);
     vec_clear(&r->written_off);
+    vec_clear(&r->lost);
+    vec_clear(&r->doubted);
     *r = (struct prune_result){0};
 }
 
@@ -32,52 +32,6 @@ const struct checkpoint_entry *prune_newest(const struct log *l, uint64_t *seq)
 {
     *seq = l->checkpoint < 0 ? 0 : l->v.v[l->checkpoint].seq;
     return l->checkpoint < 0 ? NULL : &l->v.v[l->checkpoint].checkpoint;
-}
-
-// ---- given up for lost ----
-
-bool prune_is_written_off(const struct pruning_run *p, uint64_t seq)
-{
-    for (size_t i = 0; i < p->o->n_write_off; i++)
-        if (p->o->write_off[i] == seq)
-            return true;
-    return false;
-}
-
-// Is it whole after all? Then it is not lost, and can be forgotten like any other.
-static bool is_lost(struct pruning_run *p, const struct entry *e, struct err *err)
-{
-    struct batches b CLEANUP(batches_clear) = {0};
-    if (e->kind != ENTRY_SNAPSHOT)
-        return err_set(err, ERR_CONFLICT, "entry %llu is there, and is no snapshot", ull(e->seq));
-    if (batches_read(p->r, p->chain, e, NULL, &b, err))
-        return err_set(err, ERR_CONFLICT, "snapshot %llu is there, with its index files",
-                       ull(e->seq));
-    if (err->kind != ERR_CORRUPT)
-        return false;
-    err_clear(err);
-    return true;
-}
-
-// What of it counts still; a second time there is nothing left to do.
-static bool check_written_off(struct pruning_run *p, struct err *err)
-{
-    uint64_t checkpoint;
-    prune_newest(&p->log, &checkpoint);
-    p->out->written_off.len = 0;
-    for (size_t i = 0; i < p->o->n_write_off; i++) {
-        uint64_t seq = p->o->write_off[i];
-        const struct entry *e = log_find(&p->log, seq);
-        if (e && log_standing(&p->log, e) == STANDING_DEAD)
-            continue;
-        if (e && !is_lost(p, e, err))
-            return false;
-        if (!e && seq > p->log.head)
-            return err_set(err, ERR_NOT_FOUND, "there was no entry %llu", ull(seq));
-        if (e || seq > checkpoint)
-            *vec_push(&p->out->written_off) = seq;
-    }
-    return true;
 }
 
 // ---- P1, P2 ----
@@ -135,7 +89,7 @@ static bool drop_named(const struct prune_opts *o, struct keep_decisions *d, str
 
 static bool decide(struct pruning_run *p, struct err *err)
 {
-    static const struct keep_rules defaults = {0};
+    const struct keep_rules defaults = keep_rules_default();
     const struct prune_opts *o = p->o;
     struct keep_decisions *d = &p->out->decisions;
     vec_clear(&d->v);
@@ -169,18 +123,30 @@ static const struct seq_hash *find_in(const struct seq_hash *v, size_t n, const 
     return NULL;
 }
 
-// Has it waited for the grace, by the store's clock? A checkpoint whose age cannot be told any more
-// counts as old as the newest one.
+// When the checkpoint that dropped it was stored. One whose age cannot be told any more counts as
+// old as the newest one. 0: there is none.
+static int64_t dropped_at_ms(const struct log *l, uint64_t since)
+{
+    int64_t at = log_stored_at_ms(l, since);
+    const struct entry *c = at ? NULL : log_find(l, since);
+    if (!at && !c && l->checkpoint >= 0)
+        c = &l->v.v[l->checkpoint];
+    return at ? at : !c ? 0 : c->stored_at_ms ? c->stored_at_ms : c->time_unix_s * 1000;
+}
+
+int64_t prune_waits_since_ms(const struct log *l, const struct entry *e)
+{
+    uint64_t at;
+    const struct checkpoint_entry *now = prune_newest(l, &at);
+    const struct seq_hash *w = now ? find_in(now->wait.v, now->wait.len, e) : NULL;
+    return w ? dropped_at_ms(l, w->since) : 0;
+}
+
+// Has it waited for the grace, by the store's clock?
 static bool has_waited(const struct pruning_run *p, uint64_t since)
 {
-    int64_t at = log_stored_at_ms(&p->log, since);
-    if (!at) {
-        const struct entry *c = log_find(&p->log, since);
-        if (!c && p->log.checkpoint >= 0)
-            c = &p->log.v.v[p->log.checkpoint];
-        at = c ? (c->stored_at_ms ? c->stored_at_ms : c->time_unix_s * 1000) : p->now_ms;
-    }
-    int64_t due = at + (p->o->grace_ms ? p->o->grace_ms : DEFAULT_GRACE_MS);
+    int64_t at = dropped_at_ms(&p->log, since);
+    int64_t due = (at ? at : p->now_ms) + (p->o->grace_ms ? p->o->grace_ms : PRUNE_GRACE_MS);
     if (due > p->now_ms && (!p->out->next_sweep_unix_ms || due < p->out->next_sweep_unix_ms))
         p->out->next_sweep_unix_ms = due;
     return due <= p->now_ms;
@@ -302,6 +268,7 @@ static void plan_checkpoint(struct pruning_run *p, struct checkpoint_entry *c)
     p->out->swept.len = kept;
     carry_sweep(p, c);
     prune_sort(c);
+    lost_note(p, c);
     p->out->waiting = 0;
     for (size_t i = 0; i < c->wait.len; i++) {
         const struct entry *e = log_find_hash(&p->log, c->wait.v[i].seq, &c->wait.v[i].hash);
@@ -326,8 +293,7 @@ static bool read_all(struct pruning_run *p, struct err *err)
 {
     struct log_opts lo = {.lost = p->o->write_off, .n_lost = p->o->n_write_off};
     log_clear(&p->log);
-    return log_read(p->r, p->chain, &lo, &p->log, err) && check_written_off(p, err) &&
-           check_live(p, err);
+    return log_read(p->r, p->chain, &lo, &p->log, err) && lost_check(p, err) && check_live(p, err);
 }
 
 static bool may_prune(const struct pruning_run *p, struct err *err)
@@ -442,6 +408,7 @@ bool repo_forget_undo(struct repo *r, const char *chain, const struct credential
             break;
         carry_sweep(&p, &c);
         prune_sort(&c);
+        lost_note(&p, &c);
         c.rule = str_dup("undo");
         ok = commit(&p, &c, &again, err);
     }

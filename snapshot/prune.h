@@ -9,10 +9,11 @@
 
 struct keep_rules { // 0: rule off
     unsigned last, hourly, daily, weekly, monthly, yearly;
-    int64_t within_ms;  // default 7 d
-    unsigned min_good;  // default 10
-    int64_t suspect_ms; // default 30 d
+    int64_t within_ms;
+    unsigned min_good;
+    int64_t suspect_ms;
 };
+struct keep_rules keep_rules_default(void); // 7 d, 10, 30 d; the others are off
 struct keep_decision {
     uint64_t seq;
     struct sha256 hash;
@@ -33,22 +34,29 @@ struct prune_opts {
     const uint64_t *drop;           // snapshots named by a person
     size_t n_drop;
     // Given up for lost by a person: entries that are not there any more, or snapshots whose index
-    // files are not. They are neither kept nor waited for. A whole one: CONFLICT.
+    // files are not. They are neither kept nor waited for. A whole one: CONFLICT. An entry may have
+    // been a verdict: no snapshot before it is good any more until it is judged again.
     const uint64_t *write_off;
     size_t n_write_off;
     bool sweep;        // prune: delete what has waited for the grace
     bool dry_run_only; // decide, change nothing
     bool exclusive;    // stated: no writer runs (stores without atomic create)
     int64_t retain_ms; // object lock of what stays is extended to so long from now; 0: left alone
-    int64_t grace_ms;  // 72 h
+    int64_t grace_ms;  // 0: PRUNE_GRACE_MS
 };
+#define PRUNE_GRACE_MS INT64_C(259200000) // 72 h
 struct prune_result {
     struct keep_decisions decisions;
     VEC(uint64_t) dropped, swept, written_off;
+    VEC(uint64_t) lost;    // of written_off: entries of which nobody knows any more what they were
+    VEC(uint64_t) doubted; // good until now; a lost one may have called them bad
     uint64_t deleted_files, deleted_bytes, waiting;
     int64_t next_sweep_unix_ms; // when the grace of the oldest waiting one ends; 0: none
 };
 void prune_result_clear(struct prune_result *r);
+// Since when a forgotten entry waits, by the store's clock; 0: it does not wait, or that cannot be
+// told.
+int64_t prune_waits_since_ms(const struct log *l, const struct entry *e);
 // Probes the store again: one that does not keep writers apart any more, and was found to:
 // CONFLICT.
 MUST_CHECK bool repo_probe_again(struct repo *r, const struct store_opts *o, struct err *err);

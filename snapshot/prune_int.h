@@ -4,6 +4,7 @@
 //
 //   keep.c     which snapshots stay (pure)
 //   prune.c    the checkpoint: keep, wait, sweep; undo
+//   prune_lost.c  what a person gave up for lost, and what it puts in doubt
 //   sweep.c    deletion of what a committed checkpoint lets go
 #ifndef SNAPSHOT_PRUNE_INT_H
 #define SNAPSHOT_PRUNE_INT_H
@@ -22,6 +23,11 @@ struct pruning_run {
 // The newest checkpoint that counts and its number; NULL: there is none.
 const struct checkpoint_entry *prune_newest(const struct log *l, uint64_t *seq);
 bool prune_is_written_off(const struct pruning_run *p, uint64_t seq);
+// Is what was written off lost indeed? Sets out->written_off and out->lost; a second time there is
+// nothing left to do.
+MUST_CHECK bool lost_check(struct pruning_run *p, struct err *err);
+// What a checkpoint, whose keep and wait are set and sorted, must say of them; sets out->doubted.
+void lost_note(struct pruning_run *p, struct checkpoint_entry *c);
 void prune_sort(struct checkpoint_entry *c); // as the format wants it
 // Is a file at that number of the log?
 bool prune_number_present(const struct pruning_run *p, uint64_t seq);

@@ -9,6 +9,8 @@ static bool is_said(const struct log *l, const struct entry *e, enum verdict v)
     const struct entry *bad = log_verdict(l, e, VERDICT_BAD);
     uint64_t of_good = good ? good->seq : 0;
     uint64_t of_bad = bad ? bad->seq : 0;
+    if (log_is_in_doubt(l, e))
+        return false; // something else may have been said since, and lost
     return (v == VERDICT_GOOD && of_good > of_bad) || (v == VERDICT_BAD && of_bad > of_good);
 }
 

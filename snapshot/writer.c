@@ -215,6 +215,11 @@ const struct entry *writer_last_good(const struct writer *w)
     return writer_newest(w, true);
 }
 
+const struct entry *writer_yardstick(const struct writer *w)
+{
+    return log_yardstick(&w->log);
+}
+
 const struct entry *writer_last_known(const struct writer *w)
 {
     return log_newest_known(&w->log);

@@ -10,35 +10,10 @@ set -euo pipefail
 . "$LIB/s3.sh"
 . "$LIB/githttp.sh"
 . "$LIB/charts.sh"
+. "$LIB/snapshots.sh"
 
-SHAPE=$ROOT/tests/cli/shape
-WRITE=$BUILD/tests/snapshot/tool_write
-export XDG_CACHE_HOME=$SCRATCH/cache
 PASS='correct horse battery'
 
-cd "$SCRATCH"
-for who in ann ben; do
-  age-keygen -o "$who.id" 2>/dev/null
-  age-keygen -y "$who.id" >"$who.age"
-done
-ANN=$(<ann.age)
-BEN=$(<ben.age)
-
-snap() { "$REGROW" snapshot "$@"; }
-# A repository for ann and ben, made without a passphrase: that is quick.
-make_repo() { # URL NAME; sets REGROW_REPO and REGROW_TRUST, the admin's key is NAME.admin
-  export REGROW_REPO=$1
-  snap init --out "$2.admin" --recipient "$ANN" --recipient "$BEN" >"$2.init"
-  REGROW_TRUST=$(sed -n 's/^ *pin //p' "$2.init")
-  export REGROW_TRUST
-}
-admin() { snap "$@" --key "$NAME.admin" -i ann.id; }
-shaped() { # NAME KIND FIELDS COMMAND...
-  local name=$1 kind=$2 fields=$3
-  shift 3
-  "$@" -o json >out.json 2>err.txt || true
-  check "$name: JSON as documented" bash -c "'$SHAPE' $kind '$fields' <out.json"
-}
 files() { (cd "$1" && find . -type f | sort | xargs sha256sum); }
 
 made() {
@@ -151,20 +126,6 @@ keys() {
   refuse 'and is none any more' 5 admin key add --role judge --public "$pub"
   unlike "$(cat ./*.init said out.json)" 'AGE-SECRET-KEY|"seed"' 'nothing secret was printed'
 }
-
-# A chain "prod" of six snapshots, of which the fifth is suspect; keys of all roles.
-make_chain() { # NAME
-  local i
-  NAME=$1
-  make_repo "$SCRATCH/$1" "$1"
-  for i in pruner judge; do admin key add --role $i --out "$1.$i" >/dev/null; done
-  admin key add --role writer --chain prod --out "$1.job" --label ci >/dev/null
-  for i in 1 2 3 4; do "$WRITE" "$REGROW_REPO" "$1.job" 4 5 "$i" >/dev/null; done
-  "$WRITE" "$REGROW_REPO" "$1.job" 4 5 5 unknown >/dev/null
-  "$WRITE" "$REGROW_REPO" "$1.job" 4 5 6 secret >/dev/null
-}
-states() { snap list -o json | jq -c '[.chains[0].snapshots[] | "\(.seq) \(.state)"]'; }
-live() { snap list -o json | jq -c '[.chains[0].snapshots[] | select(.state != "forgotten").seq]'; }
 
 looked_at() {
   make_chain looked

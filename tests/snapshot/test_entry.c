@@ -229,6 +229,10 @@ static const struct change of_others[] = {
     {C, false, "sweep", "[3]"},
     {C, false, "sweep", "[0]"},
     {C, false, "sweep", NULL},
+    {C, true, "lost", "2"},
+    {C, false, "lost", "3"},
+    {C, false, "lost", "0"},
+    {C, false, "lost", "[2]"},
     {C, false, "rule", NULL},
     {V, false, "of", NULL},
     {V, false, "of", "[1]"},
@@ -281,6 +285,7 @@ static void sample(struct entry *e, enum entry_kind kind)
             *vec_push(&e->checkpoint.sweep) = 30 + i;
         }
         e->checkpoint.rule = str_dup("daily 7");
+        e->checkpoint.lost = 298;
         break;
     case ENTRY_VERDICT:
         e->verdict.of.seq = 299;

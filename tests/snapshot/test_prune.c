@@ -5,6 +5,7 @@
 #include "snapshot/prune.h"
 
 #include "base/clock.h"
+#include "snapshot/verdict.h"
 #include "tests/snapshot/snapkit.h"
 #include "tests/test.h"
 
@@ -387,9 +388,117 @@ static void given_up_for_lost(void **state)
     run(&r, &(struct prune_opts){.rules = &rules, .sweep = true, .grace_ms = 1}, &out);
     memstore_advance(r.store, 10);
     run(&r, &(struct prune_opts){.rules = &rules, .sweep = true, .grace_ms = 1}, &out);
-    assert_int_equal(out.swept.len, 3);
-    assert_int_equal(expect_whole(&r), 1);
+    assert_int_equal(out.swept.len, 2); // and 1 is in doubt
+    assert_int_equal(expect_whole(&r), 2);
     prune_result_clear(&out);
+    repo_close(&r);
+}
+
+static bool judge(struct repo *r, uint64_t seq, enum verdict v)
+{
+    struct credential c = {.kind = CREDENTIAL_JUDGE, .signer = kit_signer("judge")};
+    struct err err = {0};
+    bool made = false;
+    kit_repo(c.repo);
+    if (!repo_judge(r, PROD, &c, seq, v, NULL, &made, &err))
+        fail_msg("%s", err.msg);
+    credential_clear(&c);
+    return made;
+}
+
+// "1 good, 2 bad" of all that is live, oldest first.
+static void expect_states(struct repo *r, const char *want)
+{
+    struct log l = {0};
+    struct buf b = {0};
+    log_kit_read(r, &l);
+    for (size_t i = 0; i < l.v.len; i++)
+        if (l.v.v[i].kind == ENTRY_SNAPSHOT && log_standing(&l, &l.v.v[i]) == STANDING_LIVE)
+            buf_printf(&b, "%s%d %s", b.len ? ", " : "", (int)l.v.v[i].seq,
+                       goodness_name(log_goodness(&l, &l.v.v[i])));
+    assert_string_equal(b.p, want);
+    buf_clear(&b);
+    log_clear(&l);
+}
+
+static void lose(struct repo *r, uint64_t seq, const uint64_t *doubted, size_t n)
+{
+    struct prune_result out = {0};
+    log_kit_drop(r, seq);
+    run(r, &(struct prune_opts){.write_off = &seq, .n_write_off = 1}, &out);
+    assert_int_equal(out.written_off.len, 1);
+    assert_int_equal(out.lost.len, 1);
+    assert_int_equal(out.dropped.len, 0);
+    assert_int_equal(out.doubted.len, n);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(out.doubted.v[i], doubted[i]);
+    prune_result_clear(&out);
+}
+
+// Of a lost verdict nobody can tell whom it condemned: all before it are in doubt until they are
+// judged again, through every checkpoint, and are not forgotten for it.
+static void lost_verdict(void **state)
+{
+    (void)state;
+    struct repo r;
+    struct prune_result out = {0};
+    struct keep_rules rules = {.min_good = 1};
+    history(&r, 4);
+    assert_true(judge(&r, 2, VERDICT_BAD)); // 5
+    assert_true(judge(&r, 1, VERDICT_BAD)); // 6
+    write_version(&r, 6);                   // 7
+    lose(&r, 5, (uint64_t[]){2, 3, 4}, 3);  // 8; 1 is bad by what is left
+    expect_states(&r, "1 bad, 2 suspect, 3 suspect, 4 suspect, 7 good");
+    assert_true(judge(&r, 3, VERDICT_GOOD));
+    assert_false(judge(&r, 3, VERDICT_GOOD));
+    assert_true(judge(&r, 2, VERDICT_BAD));
+    expect_states(&r, "1 bad, 2 bad, 3 good, 4 suspect, 7 good");
+    run(&r, &(struct prune_opts){.rules = &rules}, &out);
+    expect_states(&r, "4 suspect, 7 good");
+    struct credential c = pruner();
+    struct err err = {0};
+    assert_true(repo_forget_undo(&r, PROD, &c, 3, &err));
+    expect_states(&r, "3 good, 4 suspect, 7 good");
+    uint64_t four = 4;
+    run(&r, &(struct prune_opts){.drop = &four, .n_drop = 1}, &out); // but by a person
+    expect_states(&r, "3 good, 7 good");
+    credential_clear(&c);
+    prune_result_clear(&out);
+    repo_close(&r);
+}
+
+// A verdict that a checkpoint keeps is lost, and no good snapshot is left: a new one is measured by
+// those in doubt all the same.
+static void lost_below_a_checkpoint(void **state)
+{
+    (void)state;
+    struct repo r;
+    struct log l = {0};
+    struct prune_result out = {0};
+    struct keep_rules rules = {.min_good = 1};
+    history(&r, 3);
+    assert_true(judge(&r, 3, VERDICT_BAD)); // 4
+    run(&r, &(struct prune_opts){.rules = &rules}, &out);
+    expect_states(&r, "2 good, 3 bad");
+    lose(&r, 4, (uint64_t[]){1, 2, 3}, 3); // 1 waits
+    expect_states(&r, "2 suspect, 3 suspect");
+    log_kit_read(&r, &l);
+    assert_null(log_latest_good(&l));
+    assert_int_equal(log_yardstick(&l)->seq, 3);
+    log_clear(&l);
+    prune_result_clear(&out);
+    repo_close(&r);
+}
+
+// Where nobody could judge, what is lost was no verdict.
+static void lost_and_no_judge(void **state)
+{
+    (void)state;
+    struct repo r;
+    history(&r, 4);
+    log_kit_revoke(&r, "judge", 2);
+    lose(&r, 3, NULL, 0);
+    expect_states(&r, "1 good, 2 good, 4 good");
     repo_close(&r);
 }
 
@@ -535,6 +644,9 @@ int main(void)
         cmocka_unit_test(named),
         cmocka_unit_test(refusals),
         cmocka_unit_test(given_up_for_lost),
+        cmocka_unit_test(lost_verdict),
+        cmocka_unit_test(lost_below_a_checkpoint),
+        cmocka_unit_test(lost_and_no_judge),
         cmocka_unit_test(without_atomic_create),
         cmocka_unit_test(every_call_fails),
         cmocka_unit_test(a_writer_meanwhile),

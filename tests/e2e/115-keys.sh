@@ -1,0 +1,123 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 300
+#
+# A repository of snapshots in the hands of people: made where nothing else is, its pin told; ways to
+# open it that were taken away stay away; what was lost, and what was forgotten, is told as it is.
+set -euo pipefail
+. "$(dirname "$0")/../lib/env.sh"
+. "$LIB/snapshots.sh"
+
+PASS='correct horse battery'
+both=(--recipient "$ANN" --recipient "$BEN")
+
+made() {
+  refuse "the admin's key to the output" 2 snap init --repo one --out - "${both[@]}"
+  like "$OUT" 'wants a file' 'is told'
+  is "$(ls -d one ./- 2>/dev/null)" '' 'and makes nothing'
+  mkdir -p others/deep/er
+  echo mine >others/deep/er/file
+  refuse 'a folder with other files' 6 snap init --repo others --out others.admin "${both[@]}"
+  like "$OUT" 'there is deep/er/file' 'of which one is named'
+  is "$(find others -type f | wc -l) $(ls others.admin* 2>/dev/null)" '1 ' 'and nothing is made'
+  check 'but when that is said to be fine' snap init --repo others --out others.admin "${both[@]}" --among-others
+  mkdir -p disk/lost+found disk/probe
+  echo x >disk/probe/0123-4
+  refuse 'the pin to a full disk' 7 bash -c "'$REGROW' snapshot init --repo disk --out disk.admin ${both[*]} >/dev/full"
+  like "$OUT" 'pin could not be told.*same command again' 'is told'
+  unlike "$OUT" 'output could not be written whole' 'once'
+  like "$(snap init --repo disk --out disk.admin "${both[@]}" | tail -1)" \
+    "pin $(sha256sum <disk/trust/0001 | cut -d' ' -f1)" 'the same command again tells it'
+  refuse 'and once more' 6 snap init --repo disk --out disk.admin "${both[@]}"
+  like "$OUT" 'key trust' 'tells how it is seen'
+  like "$(snap key trust --repo disk --key disk.admin -i ann.id)" 'is that of the key' 'and so it is'
+  refuse 'S3 without keys' 5 snap list --repo s3://backup/prod
+  like "$OUT" "AWS_ACCESS_KEY_ID.*AWS_WEB_IDENTITY_TOKEN_FILE.*$HOME/.aws/credentials.*--store-credentials" 'is told where they are looked for'
+  AWS_ACCESS_KEY_ID=x refuse 'half of them' 5 snap list --repo s3://backup/prod
+  like "$OUT" 'AWS_ACCESS_KEY_ID is set, but not AWS_SECRET_ACCESS_KEY' 'is told as that'
+}
+
+slots() { snap key list -o json | jq -c "[.slots[] | select(.epoch == $1).kind] | sort"; }
+
+rotated() {
+  export REGROW_REPO=$SCRATCH/rotated REGROW_PASSPHRASE=$PASS
+  snap init --out rotated.admin --recipient "$ANN" >rotated.init
+  REGROW_TRUST=$(sed -n 's/^ *pin //p' rotated.init)
+  export REGROW_TRUST
+  by=(--key rotated.admin)
+  snap key add "${by[@]}" --recipient "$BEN" >/dev/null
+  snap key rotate "${by[@]}" >/dev/null
+  is "$(slots 2)" '["age","age","passphrase"]' 'all who open it open the next epoch'
+  snap key remove passphrase "${by[@]}" >/dev/null
+  snap key rotate "${by[@]}" --again >said
+  is "$(slots 3)" '["age","age"]' 'but for a passphrase that was taken away'
+  unlike "$(<said)" passphrase 'though it opens the key of the admin still'
+  REGROW_NEW_PASSPHRASE='another one' snap key rotate "${by[@]}" --again >/dev/null
+  is "$(slots 4)" '["age","age","passphrase"]' 'until another is given'
+  like "$(snap key rotate "${by[@]}" --again)" 'not carried over, add it again: [0-9a-f]{16} passphrase' \
+    'which is not carried over by who does not know it'
+}
+
+roles() {
+  NAME=roles
+  make_repo "$SCRATCH/roles" roles
+  admin key add --role pruner --out pruner.key >/dev/null
+  refuse 'a key that has another role' 6 admin key add --role judge --out pruner.key
+  like "$OUT" 'pruner.key is there already, with a key that is pruner of all' 'is told as what it is'
+  admin key add --role writer --chain prod --out job.key >/dev/null
+  refuse 'a key of another chain' 6 admin key add --role writer --chain test --out job.key
+  pub=$(snap key init --role judge --out judge.key -o json | jq -r .key.public)
+  refuse 'a key made before, in another role' 6 snap key init --role pruner --out judge.key
+  refuse 'a key to the output that tells its public half' 2 snap key init --role judge --out -
+  like "$(admin key add --role judge --chain prod --public "$pub")" 'is trusted: judge of prod$' 'a judge of one chain'
+  like "$(admin key add --role judge --chain test --public "$pub")" 'is trusted: judge of prod test$' 'of two'
+  like "$(admin key add --role judge --chain prod --public "$pub")" 'was trusted already: judge of prod test$' 'which it was'
+  like "$(admin key add --role judge --public "$pub")" 'is trusted: judge of all$' 'of all'
+  admin key revoke pruner >/dev/null
+  refuse 'a key that was revoked' 6 admin key add --role pruner --out pruner.key
+}
+
+lost() {
+  make_chain lost
+  snap judge 2 bad --key lost.judge >/dev/null
+  snap judge 3 good --key lost.judge >/dev/null # at the end of a log nobody can miss anything
+  snap judge 1 bad --key lost.judge >/dev/null
+  rm lost/chains/prod/log/0000000007
+  refuse 'a lost entry' 9 snap list
+  like "$OUT" 'log entry 7 is missing.*forget --write-off' 'is told'
+  snap forget --write-off 7 --key lost.pruner >said
+  like "$(<said)" 'entry 7 of prod is given up.*snapshots 2, 4, 6 are suspect' 'it may have been a verdict'
+  unlike "$(<said)" forgotten 'and nothing is forgotten'
+  is "$(states)" '["6 suspect","5 suspect","4 suspect","3 good","2 suspect","1 bad"]' 'what nobody judged after it is not good'
+  is "$(snap show latest -o json | jq .seq)" 3 'and not latest'
+  like "$(snap show 4)" 'entry after it was lost' 'show says why'
+  shaped 'the same again' snapshot-forget 'decisions[].why' snap forget --write-off 7 --key lost.pruner
+  is "$(jq -c .writtenOff out.json)" '[]' 'gives up nothing'
+  snap judge 6 good --key lost.judge >/dev/null
+  is "$(snap show latest -o json | jq .seq)" 6 'until a judge has spoken'
+  snap forget --keep-last 1 --keep-within 0s --min-good 1 --key lost.pruner >/dev/null
+  is "$(states)" '["6 good","5 suspect","4 suspect","3 forgotten","2 suspect","1 bad"]' 'what is in doubt is not forgotten by rule'
+  is "$(snap list -o json | jq -c '[.chains[0].snapshots[] | select(.inDoubt).seq]')" '[5,4,2]' 'and stays in doubt'
+}
+
+forgotten() {
+  make_chain old
+  is "$(snap list -o json | jq '.chains[0].snapshots[0].counts.apps')" \
+    "$(($(snap list | awk '$1 == 6 {print $6}') + 1))" 'the root is no application'
+  snap forget --keep-last 2 --keep-within 0s --keep-suspect 0s --min-good 1 --key old.pruner >/dev/null
+  is "$(live)" '[6,4]' 'no time is no time'
+  like "$(snap show 3)" 'Forgotten: .*forget --undo 3 brings it back at least until 20[0-9-]+ ' 'show says that it is forgotten'
+  shaped 'show' snapshot-show 'forgotten.since,forgotten.until' snap show 3 -i ann.id
+  is "$(jq '(.forgotten.until | fromdate) - (.forgotten.since | fromdate)' out.json)" 259200 'and for how long it comes back'
+  snap show 4 -o json | jq -e 'has("forgotten") | not' >/dev/null && ok 'of no other'
+  like "$(snap export 3 old.tar -i ann.id --no-secrets)" '! Forgotten: ' 'export says it, too'
+  is "$(snap export 3 old2.tar -i ann.id --no-secrets -o json | jq '.warnings | map(select(startswith("Forgotten"))) | length')" 1 'also as JSON'
+  refuse 'no grace' 2 snap prune --grace 0s --key old.pruner
+  like "$OUT" 'restore' 'and why'
+}
+
+run_case made made
+run_case rotated rotated
+run_case roles roles
+run_case lost lost
+run_case forgotten forgotten
