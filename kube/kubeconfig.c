@@ -9,12 +9,14 @@
 #include "kube/kube_int.h"
 
 #define MAX_FILE_BYTES (8U << 20)
+#define ANOTHER_HINT "Name a kubeconfig as kubectl has it: --kubeconfig FILE or KUBECONFIG."
 
 // All files merged: maps of name -> entry (with "dir" beside the entry's content).
 struct merged {
     json_t *clusters, *users, *contexts;
     char *current;
     char *names; // of the files, for messages
+    char *empty; // of those that say nothing
     size_t files;
 };
 
@@ -25,6 +27,7 @@ static void merged_clear(struct merged *m)
     json_decref(m->contexts);
     free(m->current);
     free(m->names);
+    free(m->empty);
 }
 
 void kubeconfig_free(struct kubeconfig *c)
@@ -85,21 +88,45 @@ static void add_entries(json_t *into, const json_t *list, const char *field, con
     }
 }
 
+static void add_name(char **names, const char *path)
+{
+    char *more = *names ? str_printf("%s, %s", *names, path) : str_dup(path);
+    free(*names);
+    *names = more;
+}
+
+static bool no_kubeconfig(struct err *err)
+{
+    err_wrap(err, "kubeconfig");
+    if (err->kind == ERR_DENIED)
+        return err_hint(err,
+                        "Let it be read, or name another one: --kubeconfig FILE or KUBECONFIG.");
+    return err_hint(err, ANOTHER_HINT);
+}
+
 static bool add_file(struct merged *m, const char *path, bool may_miss, struct err *err)
 {
     struct buf text CLEANUP(buf_clear) = {0};
     if (may_miss && !file_exists(path))
         return true;
+    if (file_is_dir(path)) {
+        err_set(err, ERR_INVALID, "kubeconfig %s is a folder", path);
+        return err_hint(err, ANOTHER_HINT);
+    }
     if (!file_read(path, MAX_FILE_BYTES, &text, err))
-        return err_wrap(err, "kubeconfig");
+        return no_kubeconfig(err);
     struct yaml_docs docs = {0};
     struct yaml_opts o = {.name = path, .warn_only = true};
     if (!yaml_read(text.p, text.len, &o, &docs, err))
-        return err_wrap(err, "kubeconfig");
+        return no_kubeconfig(err);
     const json_t *doc = docs.docs.len ? docs.docs.v[0].value : NULL;
-    bool ok = !doc || json_is_object(doc) ||
-              err_set(err, ERR_INVALID, "kubeconfig %s is not a map", path);
-    if (ok && doc) {
+    bool is_empty = !doc || json_is_null(doc);
+    bool ok = is_empty || json_is_object(doc) ||
+              err_set(err, ERR_INVALID, "kubeconfig %s is not a map", path) ||
+              err_hint(err, ANOTHER_HINT);
+    if (is_empty)
+        add_name(&m->empty, path);
+    if (ok && !is_empty) {
         const char *slash = strrchr(path, '/');
         CLEANUP(str_freep)
         char *dir = !slash          ? str_dup(".")
@@ -111,9 +138,7 @@ static bool add_file(struct merged *m, const char *path, bool may_miss, struct e
         if (!m->current && !str_is_empty(json_dot_str(doc, "current-context")))
             m->current = str_dup(json_dot_str(doc, "current-context"));
         m->files++;
-        char *names = m->names ? str_printf("%s, %s", m->names, path) : str_dup(path);
-        free(m->names);
-        m->names = names;
+        add_name(&m->names, path);
     }
     yaml_docs_clear(&docs);
     return ok;
@@ -158,24 +183,40 @@ static char *names_of(const json_t *map)
     return buf_take(&b);
 }
 
+// The context that is meant; NULL with the error when there is none to take.
+static const json_t *find_context(const struct merged *m, const char *name, struct err *err)
+{
+    CLEANUP(str_freep) char *known = names_of(m->contexts);
+    const json_t *found = str_is_empty(name) ? NULL : json_object_get(m->contexts, name);
+    if (found)
+        return found;
+    if (!m->files && !m->empty) {
+        err_set(err, ERR_NOT_FOUND, "no kubeconfig was found");
+        err_hint(err, "Set KUBECONFIG or pass --kubeconfig FILE.");
+    } else if (!m->files) {
+        err_set(err, ERR_INVALID, "kubeconfig %s is empty", m->empty);
+        err_hint(err, ANOTHER_HINT);
+    } else if (!*known) {
+        err_set(err, ERR_INVALID, "kubeconfig %s has no contexts", m->names);
+        err_hint(err, "kubectl config set-context adds one; or name another kubeconfig: "
+                      "--kubeconfig FILE or KUBECONFIG.");
+    } else if (str_is_empty(name)) {
+        err_set(err, ERR_INVALID, "kubeconfig %s has no current-context", m->names);
+        err_hint(err, "Pass --context with one of: %s.", known);
+    } else {
+        err_set(err, ERR_NOT_FOUND, "context \"%.200s\" is not in kubeconfig %s", name, m->names);
+        err_hint(err, "It has: %s.", known);
+    }
+    return NULL;
+}
+
 static bool choose(struct kubeconfig *c, const struct merged *m, const struct kubeconfig_opts *o,
                    struct err *err)
 {
     const char *name = o->context ? o->context : m->current;
-    CLEANUP(str_freep) char *known = names_of(m->contexts);
-    if (!m->files) {
-        err_set(err, ERR_NOT_FOUND, "no kubeconfig was found");
-        return err_hint(err, "Set KUBECONFIG or pass --kubeconfig FILE.");
-    }
-    if (str_is_empty(name)) {
-        err_set(err, ERR_INVALID, "kubeconfig %s has no current-context", m->names);
-        return err_hint(err, "Pass --context with one of: %s.", known);
-    }
-    const json_t *ctx = json_object_get(m->contexts, name);
-    if (!ctx) {
-        err_set(err, ERR_NOT_FOUND, "context \"%.200s\" is not in kubeconfig %s", name, m->names);
-        return err_hint(err, "It has: %s.", *known ? known : "no contexts");
-    }
+    const json_t *ctx = find_context(m, name, err);
+    if (!ctx)
+        return false;
     c->context = str_dup(name);
     const char *cluster = json_dot_str(ctx, "cluster");
     const char *user = json_dot_str(ctx, "user");

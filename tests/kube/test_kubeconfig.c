@@ -306,6 +306,53 @@ static void stopped(void **s)
     err_clear(&err);
 }
 
+// Of a kubeconfig that names nothing to connect to it is said what it lacks, and what to do.
+static void names_no_context(void **s)
+{
+    (void)s;
+    static const struct {
+        const char *text, *context, *why, *hint;
+    } cases[] = {
+        {"", NULL, "is empty", "--kubeconfig FILE"},
+        {"# nothing\n", NULL, "is empty", "--kubeconfig FILE"},
+        {"null\n", NULL, "is empty", "--kubeconfig FILE"},
+        {"apiVersion: v1\nkind: Config\n", NULL, "has no contexts", "kubectl config set-context"},
+        {"contexts: []\ncurrent-context: a\n", NULL, "has no contexts", "--kubeconfig FILE"},
+        {"contexts: null\n", "a", "has no contexts", "--kubeconfig FILE"},
+        {"contexts: [{name: a, context: {}}]\n", NULL, "no current-context", "one of: a."},
+        {"[a]\n", NULL, "is not a map", "--kubeconfig FILE"},
+        {"a: [\n", NULL, "kubeconfig: ", "--kubeconfig FILE"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP(str_freep) char *path = put("config", cases[i].text);
+        struct kubeconfig_opts o = {.path = path, .context = cases[i].context};
+        struct kubeconfig *c = NULL;
+        struct err err = {0};
+        assert_false(kubeconfig_load(&o, &c, &err));
+        assert_int_equal(err.kind, ERR_INVALID);
+        if (!strstr(err.msg, cases[i].why) || !err.hint || !strstr(err.hint, cases[i].hint))
+            fail_msg("%s: %s; %s", cases[i].text, err.msg, err.hint ? err.hint : "no hint");
+        err_clear(&err);
+    }
+}
+
+// Nor is one that cannot be read at all left without advice.
+static void cannot_be_read(void **s)
+{
+    (void)s;
+    CLEANUP(str_freep) char *gone = path_join(dir, "gone");
+    const char *const paths[] = {gone, dir};
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        struct kubeconfig_opts o = {.path = paths[i]};
+        struct kubeconfig *c = NULL;
+        struct err err = {0};
+        assert_false(kubeconfig_load(&o, &c, &err));
+        assert_non_null(strstr(err.msg, paths[i]));
+        assert_non_null(strstr(err.hint, "--kubeconfig FILE"));
+        err_clear(&err);
+    }
+}
+
 static void in_cluster_needs_a_token(void **s)
 {
     (void)s;
@@ -326,9 +373,10 @@ static void in_cluster_needs_a_token(void **s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(merged),  cmocka_unit_test(paths),
-        cmocka_unit_test(servers), cmocka_unit_test(users),
-        cmocka_unit_test(plugins), cmocka_unit_test(bad_plugins),
-        cmocka_unit_test(stopped), cmocka_unit_test(in_cluster_needs_a_token)};
+        cmocka_unit_test(merged),         cmocka_unit_test(paths),
+        cmocka_unit_test(servers),        cmocka_unit_test(users),
+        cmocka_unit_test(plugins),        cmocka_unit_test(bad_plugins),
+        cmocka_unit_test(stopped),        cmocka_unit_test(names_no_context),
+        cmocka_unit_test(cannot_be_read), cmocka_unit_test(in_cluster_needs_a_token)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
