@@ -5,8 +5,7 @@
 #include <strings.h>
 
 #include "base/file.h"
-
-#define MAX_HOPS 16
+#include "source/links.h"
 
 void files_clear(struct git_files *f)
 {
@@ -152,56 +151,39 @@ bool files_are_known(const struct git_files *f, const char *path, bool below, st
     return true;
 }
 
-// The path a link at `path` points to, by text.
-static bool link_target(const char *path, const char *target, const char *rest, char **out,
-                        struct err *err)
-{
-    const char *slash = strrchr(path, '/');
-    CLEANUP(str_freep) char *dir = slash ? str_ndup(path, (size_t)(slash - path)) : str_dup("");
-    CLEANUP(str_freep) char *joined = path_join(dir, target);
-    CLEANUP(str_freep) char *whole = path_join(joined, rest);
-    if (*target && *target != '/' && path_clean(whole, out))
-        return true;
-    return err_set(err, ERR_INVALID, "%s is a link that leaves the repository", path);
-}
+struct reading {
+    const struct git_files *f;
+    files_link_fn read_link;
+    void *ctx;
+};
 
-// The first link on the way to the path; *rest points behind it.
-static const struct git_file *first_link(const struct git_files *f, const char *path,
-                                         const char **rest)
+static bool read_link_at(void *ctx, const char *path, bool *is_link, struct buf *text,
+                         struct err *err)
 {
-    for (size_t n = strcspn(path, "/");; n += 1 + strcspn(path + n + 1, "/")) {
-        CLEANUP(str_freep) char *head = str_ndup(path, n);
-        const struct git_file *x = files_find(f, head);
-        if (x && x->mode == FILES_MODE_LINK) {
-            *rest = path[n] ? path + n + 1 : "";
-            return x;
-        }
-        if (!path[n])
-            return NULL;
-    }
+    const struct reading *r = ctx;
+    const struct git_file *x = files_find(r->f, path);
+    *is_link = x && x->mode == FILES_MODE_LINK;
+    return !*is_link || r->read_link(r->ctx, x, text, err);
 }
 
 bool files_resolve(const struct git_files *f, const char *path, files_link_fn read_link, void *ctx,
                    char **out, struct err *err)
 {
-    CLEANUP(str_freep) char *at = str_dup(path);
-    for (int hops = 0; *at; hops++) {
-        const char *rest = NULL;
-        const struct git_file *link = first_link(f, at, &rest);
-        if (!link)
-            break;
-        struct buf text CLEANUP(buf_clear) = {0};
-        char *next = NULL;
-        if (hops >= MAX_HOPS)
-            return err_set(err, ERR_INVALID, "%s: too many links", path);
-        if (!read_link(ctx, link, &text, err) ||
-            !link_target(link->path, text.p ? text.p : "", rest, &next, err))
-            return false;
-        free(at);
-        at = next;
-    }
+    struct reading r = {f, read_link, ctx};
+    const struct links l = {"repository", read_link_at, &r};
+    CLEANUP(str_freep) char *at = NULL;
+    if (!links_resolve(&l, path, &at, err))
+        return false;
     if (*at && !files_find(f, at) && !files_find_dir(f, at))
         return err_set(err, ERR_NOT_FOUND, "path \"%s\" does not exist", path);
     *out = TAKE(at);
     return true;
+}
+
+bool files_check_link(const struct git_files *f, const char *path, files_link_fn read_link,
+                      void *ctx, struct err *err)
+{
+    struct reading r = {f, read_link, ctx};
+    const struct links l = {"repository", read_link_at, &r};
+    return links_stay(&l, path, err);
 }

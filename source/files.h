@@ -58,6 +58,9 @@ typedef bool (*files_link_fn)(void *ctx, const struct git_file *link, struct buf
                               struct err *err);
 MUST_CHECK bool files_resolve(const struct git_files *f, const char *path, files_link_fn read_link,
                               void *ctx, char **out, struct err *err);
+// False when the link at this path, followed to its end, leaves the tree.
+MUST_CHECK bool files_check_link(const struct git_files *f, const char *path,
+                                 files_link_fn read_link, void *ctx, struct err *err);
 const struct git_file *files_find(const struct git_files *f, const char *path);
 const struct git_dir *files_find_dir(const struct git_files *f, const char *path); // not the root
 // The range of files below a folder ("" for the root).

@@ -11,11 +11,11 @@
 #include "base/file.h"
 #include "source/gitcache.h"
 #include "source/gitrepo.h"
+#include "source/links.h"
 #include "source/ssh.h"
 
 #define MAX_EXPORT_BYTES (1ULL << 30)
 #define MAX_FILE_BYTES (256U << 20)
-#define MAX_LINK_BYTES 4096
 #define LFS_MARK "version https://git-lfs.github.com/spec/v1"
 #define MAX_LFS_POINTER 1024
 
@@ -183,7 +183,7 @@ static bool read_file(const struct git_file *f, size_t max_bytes, struct buf *ou
 static bool read_link(void *ctx, const struct git_file *link, struct buf *out, struct err *err)
 {
     (void)ctx;
-    return read_file(link, MAX_LINK_BYTES, out, err);
+    return read_file(link, LINK_MAX_BYTES, out, err);
 }
 
 bool gitcommit_locate(const struct gitcommit *c, const char *path, char **out, struct err *err)
@@ -220,6 +220,7 @@ struct opened {
 
 struct export
 {
+    const struct git_files *files;
     const char *dir;
     uint64_t total;
     VEC(struct opened) repos;
@@ -239,18 +240,23 @@ static git_repository *repo_of(struct export *x, const struct gitsrc *g, struct 
     return repo;
 }
 
-static bool write_link(const char *path, const struct buf *b, const char *to, struct err *err)
+static bool read_link_of(void *ctx, const struct git_file *link, struct buf *out, struct err *err)
 {
-    const char *slash = strrchr(path, '/');
-    CLEANUP(str_freep) char *dir = slash ? str_ndup(path, (size_t)(slash - path)) : str_dup("");
-    CLEANUP(str_freep) char *joined = path_join(dir, b->p ? b->p : "");
-    CLEANUP(str_freep) char *clean = NULL;
-    if (!b->len || b->p[0] == '/' || strlen(b->p) != b->len || !path_clean(joined, &clean))
-        return err_set(err, ERR_INVALID, "%s is a link that leaves the repository", path);
+    struct export *x = ctx;
+    git_repository *repo = repo_of(x, link->home, err);
+    return repo && gitrepo_read(repo, link, LINK_MAX_BYTES, out, err);
+}
+
+// The kernel will follow it from where it lies, and through every other link on the way.
+static bool write_link(struct export *x, const struct git_file *f, const struct buf *b,
+                       const char *to, struct err *err)
+{
+    if (!files_check_link(x->files, f->path, read_link_of, x, err))
+        return false;
     if (symlink(b->p, to) == 0)
         return true;
     int errnum = errno;
-    return err_set_errno(err, errnum, "link %s", path);
+    return err_set_errno(err, errnum, "link %s", f->path);
 }
 
 static bool write_bytes(const char *to, const struct buf *b, mode_t mode, struct err *err)
@@ -277,7 +283,8 @@ static bool export_file(struct export *x, const struct git_file *f, struct err *
     const char *slash = strrchr(f->path, '/');
     size_t len = slash ? (size_t)(slash - f->path) : 0;
     git_repository *repo = repo_of(x, f->home, err);
-    if (!repo || !gitrepo_read(repo, f, MAX_FILE_BYTES, &b, err))
+    size_t max = f->mode == FILES_MODE_LINK ? LINK_MAX_BYTES : MAX_FILE_BYTES;
+    if (!repo || !gitrepo_read(repo, f, max, &b, err))
         return false;
     // Files come in order: the folder is mostly that of the one before.
     if (len && (x->last_len != len || strncmp(x->last_dir, f->path, len) != 0)) {
@@ -290,13 +297,13 @@ static bool export_file(struct export *x, const struct git_file *f, struct err *
     x->total += b.len;
     if (x->total > MAX_EXPORT_BYTES)
         return err_set(err, ERR_INVALID, "the repository is larger than 1 GiB");
-    return f->mode == FILES_MODE_LINK ? write_link(f->path, &b, to, err)
+    return f->mode == FILES_MODE_LINK ? write_link(x, f, &b, to, err)
                                       : write_bytes(to, &b, f->mode & 0111 ? 0700 : 0600, err);
 }
 
 bool gitcommit_export(const struct gitcommit *c, const char *dir, struct err *err)
 {
-    struct export x = {.dir = dir};
+    struct export x = {.files = &c->files, .dir = dir};
     bool ok = files_are_known(&c->files, "", true, err);
     for (size_t i = 0; ok && i < c->files.v.len; i++) {
         ok = export_file(&x, &c->files.v.v[i], err);

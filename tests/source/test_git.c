@@ -33,7 +33,10 @@ static const char make_repo[] =
     "git update-index --add --cacheinfo 160000,$lib,vendor/lib; git add .gitmodules\n"
     "g commit -qm 3; git tag third\n"
     "echo 'version https://git-lfs.github.com/spec/v1' >lfs.yaml; git add lfs.yaml; g commit -qm "
-    "4\n";
+    "4; git tag lfs\n"
+    "git rm -rqf .; mkdir -p a/b/c/d; cd a/b/c/d; ln -s ../../../.. top; ln -s top/../../etc out\n"
+    "ln -s top/a/b in; git add .; g commit -qm 5; git tag trick\n"
+    "git rm -qf out; g commit -qm 6; git tag fine\n";
 
 struct fixture {
     char *dir;
@@ -246,12 +249,37 @@ static void writes_folders(void **s)
     }
 }
 
+// By their texts these stay inside; where they really lead, through another link, they do not.
+static void follows_links_as_they_are(void **s)
+{
+    struct fixture *f = *s;
+    struct tree *trick = tree_at(f, "trick");
+    struct tree *fine = tree_at(f, "fine");
+    struct err err = {0};
+    const char *dir = NULL;
+    assert_no_read(trick, "a/b/c/d/out/passwd", ERR_INVALID);
+    assert_false(tree_has(trick, "a/b/c/d/out"));
+    assert_lists(trick, "a/b/c/d/top/a", true,
+                 "a/b/c/d/top/a/b/c/d/in a/b/c/d/top/a/b/c/d/out a/b/c/d/top/a/b/c/d/top");
+    assert_false(tree_folder(trick, &dir, &err));
+    err_clear(&err);
+    assert_true(source_wait(f->source, &err));
+    assert_false(tree_folder(trick, &dir, &err));
+    if (!strstr(err.msg, "a/b/c/d/out is a link that leaves the repository"))
+        fail_msg("%s", err.msg);
+    assert_non_null(strstr(err.msg, "top/../../etc"));
+    err_clear(&err);
+    assert_false(tree_folder(fine, &dir, &err));
+    err_clear(&err);
+    assert_true(source_wait(f->source, &err) && tree_folder(fine, &dir, &err));
+}
+
 static void knows_pointers_of_lfs(void **s)
 {
     struct fixture *f = *s;
     struct err err = {0};
     struct buf b CLEANUP(buf_clear) = {0};
-    assert_false(tree_read(tree_at(f, ""), "lfs.yaml", 1000, &b, &err));
+    assert_false(tree_read(tree_at(f, "lfs"), "lfs.yaml", 1000, &b, &err));
     assert_non_null(strstr(err.msg, "LFS"));
     err_clear(&err);
 }
@@ -266,6 +294,7 @@ int main(void)
         cmocka_unit_test(follows_links_inside),
         cmocka_unit_test(mounts_submodules),
         cmocka_unit_test(writes_folders),
+        cmocka_unit_test(follows_links_as_they_are),
         cmocka_unit_test(knows_pointers_of_lfs),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
