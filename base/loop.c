@@ -31,6 +31,7 @@ struct loop_timer {
 struct loop {
     int epoll;
     const volatile sig_atomic_t *stop;
+    _Atomic int64_t deadline; // 0: none
     int64_t now;
     unsigned generation;
     VEC(struct watch) watches; // by descriptor
@@ -57,9 +58,30 @@ void loop_free(struct loop *l)
     free(l);
 }
 
-bool loop_stopping(const struct loop *l)
+static bool is_interrupted(const struct loop *l)
 {
     return l->stop && *l->stop;
+}
+
+bool loop_is_late(const struct loop *l)
+{
+    return l->deadline && clock_mono_ms() >= l->deadline && !is_interrupted(l);
+}
+
+bool loop_stopping(const struct loop *l)
+{
+    return is_interrupted(l) || loop_is_late(l);
+}
+
+bool loop_stopped(const struct loop *l, struct err *err, const char *doing)
+{
+    return loop_is_late(l) ? err_set(err, ERR_TIMEOUT, "timed out while %s", doing)
+                           : err_set(err, ERR_CANCELLED, "interrupted while %s", doing);
+}
+
+void loop_set_deadline(struct loop *l, int64_t at_ms)
+{
+    l->deadline = at_ms;
 }
 
 int64_t loop_now_ms(const struct loop *l)
@@ -187,8 +209,14 @@ static int wait_ms(const struct loop *l, int64_t max_wait_ms)
 {
     // A signal between looking at the stop flag and falling asleep is seen after LONGEST_WAIT_MS.
     int64_t wait = max_wait_ms;
-    if (loop_stopping(l) && (wait < 0 || wait > STOPPING_WAIT_MS))
-        wait = STOPPING_WAIT_MS;
+    if (loop_stopping(l)) {
+        if (wait < 0 || wait > STOPPING_WAIT_MS)
+            wait = STOPPING_WAIT_MS;
+    } else if (l->deadline) {
+        int64_t left = l->deadline - clock_mono_ms();
+        if (wait < 0 || left < wait)
+            wait = left > 0 ? left : 0;
+    }
     if (l->heap.len) {
         int64_t left = l->heap.v[0]->at - clock_mono_ms();
         if (left < 0)

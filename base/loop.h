@@ -7,7 +7,8 @@
 // Life: loop_new, loop_fd_set / loop_timer_new by the rooms, loop_run_once until the owner's own
 // condition holds, loop_free. Callbacks may add and remove descriptors and timers freely,
 // themselves included. `stop` is the process's stop flag (set by a signal handler): loop_run_once
-// returns early when it becomes non-zero; whoever runs the loop looks at loop_stopping().
+// returns early when it becomes non-zero; whoever runs the loop looks at loop_stopping(). The same
+// at the deadline of what is being done, while one is set: loop_stopped() tells which it was.
 #ifndef BASE_LOOP_H
 #define BASE_LOOP_H
 
@@ -26,7 +27,13 @@ struct loop *loop_new(const volatile sig_atomic_t *stop); // stop may be NULL
 void loop_free(struct loop *l);
 CLEANUP_FN(struct loop, loop_free, loop_freep);
 
-bool loop_stopping(const struct loop *l);
+bool loop_stopping(const struct loop *l); // by any thread
+// What ends whoever found the loop stopping: CANCELLED, "interrupted while DOING", or TIMEOUT,
+// "timed out while DOING". Always false.
+bool loop_stopped(const struct loop *l, struct err *err, const char *doing);
+// From this moment (clock_mono_ms) the loop is stopping; 0: it is not. Set by the loop's thread.
+void loop_set_deadline(struct loop *l, int64_t at_ms);
+bool loop_is_late(const struct loop *l); // past its deadline, and not interrupted
 // Monotonic milliseconds, read at the start of the current round.
 int64_t loop_now_ms(const struct loop *l);
 

@@ -277,6 +277,33 @@ static void a_signal_ends_the_wait(void **state)
     signal(SIGALRM, SIG_DFL);
 }
 
+// A deadline is reached by itself, in a sleep too, and is told from a signal, which goes before it.
+static void a_deadline_ends_the_wait(void **state)
+{
+    (void)state;
+    volatile sig_atomic_t stop = 0;
+    struct err err = {0};
+    struct loop *l CLEANUP(loop_freep) = loop_new(&stop);
+    int64_t start = clock_mono_ms();
+    loop_set_deadline(l, start + 50);
+    assert_false(loop_stopping(l) || loop_is_late(l));
+    while (!loop_stopping(l) && clock_mono_ms() - start < 5000)
+        loop_run_once(l, -1);
+    assert_in_range(clock_mono_ms() - start, 50, 400);
+    assert_true(loop_is_late(l));
+    assert_false(loop_stopped(l, &err, "waiting"));
+    assert_int_equal(err.kind, ERR_TIMEOUT);
+    assert_string_equal(err.msg, "timed out while waiting");
+    err_clear(&err);
+    stop = 1;
+    assert_false(loop_is_late(l) || loop_stopped(l, &err, "waiting"));
+    assert_int_equal(err.kind, ERR_CANCELLED);
+    err_clear(&err);
+    stop = 0;
+    loop_set_deadline(l, 0);
+    assert_false(loop_stopping(l));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -288,6 +315,7 @@ int main(void)
         cmocka_unit_test(a_timer_that_arms_itself_does_not_hold_the_loop),
         cmocka_unit_test(a_timer_may_free_itself),
         cmocka_unit_test(a_signal_ends_the_wait),
+        cmocka_unit_test(a_deadline_ends_the_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
