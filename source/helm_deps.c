@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "source/copy.h"
 #include "source/helm_int.h"
 
 // The files of a chart, and what it depends on: since apiVersion v2 in Chart.yaml, before in
@@ -25,7 +26,13 @@ static void chart_files_clear(struct chart_files *c)
     strv_clear(&c->files);
 }
 
-// Is it in charts/, as a folder or packed?
+// What is a file to us, since nobody enters a link, is a folder to helm.
+static bool is_link_named(const char *file, const char *name)
+{
+    return str_starts(file, "charts/") && !strcmp(file + strlen("charts/"), name);
+}
+
+// Is it in charts/, as a folder, a link to one, or packed?
 static bool is_at_hand(const struct strv *files, const char *chart, const char *alias)
 {
     CLEANUP(str_freep) char *dir = str_printf("charts/%s/", alias);
@@ -33,7 +40,8 @@ static bool is_at_hand(const struct strv *files, const char *chart, const char *
     CLEANUP(str_freep) char *packed = str_printf("charts/%s-", chart);
     for (size_t i = 0; i < files->len; i++) {
         const char *f = files->v[i];
-        if (str_starts(f, dir) || str_starts(f, dir2))
+        if (str_starts(f, dir) || str_starts(f, dir2) || is_link_named(f, alias) ||
+            is_link_named(f, chart))
             return true;
         if (!str_starts(f, packed) || !str_ends(f, ".tgz"))
             continue;
@@ -76,7 +84,7 @@ static bool copy_local(struct render_job *j, const char *chart_dir, const char *
         return false;
     CLEANUP(str_freep) char *from = path_join(root, clean);
     CLEANUP(str_freep) char *to = str_printf("%s/charts/%s", chart_dir, name);
-    return folder_copy(from, to, err);
+    return folder_copy(from, to, j->loop, err);
 }
 
 // The version that is wanted exactly: the lock's, which must be one the chart allows.
@@ -184,8 +192,9 @@ static bool read_chart(struct values *v, struct chart_files *c, struct err *err)
         const char *rel = n ? all.v[i] + n + 1 : all.v[i];
         bool text = str_ends(rel, ".yaml") || str_ends(rel, ".tpl") || str_ends(rel, ".yml");
         strv_push(&c->files, rel);
-        // A packaged dependency is not looked into.
-        j->asks.any |= str_starts(rel, "charts/") && str_ends(rel, ".tgz");
+        // A packaged dependency is not looked into, nor a folder that a link leads to.
+        j->asks.any |= (str_starts(rel, "charts/") && str_ends(rel, ".tgz")) ||
+                       (!text && tree_is_dir(j->tree, all.v[i]));
         if (!text || !strstr(rel, "templates/"))
             continue;
         struct buf b CLEANUP(buf_clear) = {0};
@@ -242,7 +251,7 @@ static bool complete_chart(struct render_job *j, struct chart_files *c, const js
     CLEANUP(str_freep) char *from = path_join(root, j->path);
     CLEANUP(str_freep) char *list = path_join(to, c->list_file);
     CLEANUP(str_freep) char *lock = path_join(to, c->lock_file);
-    if (!folder_copy(from, to, err))
+    if (!folder_copy(from, to, j->loop, err))
         return false;
     json_object_set(c->doc, "dependencies", kept);
     yaml_write(c->doc, &b);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "source/copy.h"
 #include "source/kustomize_edit.h"
 #include "source/render.h"
 
@@ -27,7 +28,8 @@ struct walk {
     struct strv todo;
     VEC(struct inflation) charts;
     bool helm;
-    char *remote; // the first that is on the network
+    char *remote;   // the first that is on the network
+    struct err err; // one names what is outside of the tree
 };
 
 static void walk_clear(struct walk *w)
@@ -41,6 +43,7 @@ static void walk_clear(struct walk *w)
     }
     vec_clear(&w->charts);
     free(w->remote);
+    err_clear(&w->err);
     strv_clear(&w->todo);
     json_decref(w->seen);
 }
@@ -136,8 +139,14 @@ static void follow(struct walk *w, const char *dir, const char *what, bool is_pl
             w->remote = str_dup(what);
         if (!strv_has(&w->j->ctx->remotes, what))
             strv_push(&w->j->ctx->remotes, what);
-    } else if (*what == '/' || !path_clean(joined, &path)) {
+    } else if (*what == '/') {
         return; // kustomize refuses it
+    } else if (!path_clean(joined, &path)) {
+        // A folder anywhere on this machine is a base like any other to kustomize.
+        if (!err_is_set(&w->err))
+            err_set(&w->err, ERR_INVALID,
+                    "the kustomization in \"%s\" names %.200s, which leaves the %s", dir, what,
+                    w->j->tree->git ? "repository" : "folder");
     } else if (tree_is_dir(w->j->tree, path)) {
         if (!json_object_get(w->seen, path) && json_object_size(w->seen) < MAX_KUSTOMIZATIONS) {
             json_object_set_new(w->seen, path, json_true());
@@ -286,7 +295,7 @@ static bool make_copy(const struct walk *w, const json_t *o, struct sha256_ctx *
     struct render_job *j = w->j;
     CLEANUP(str_freep) char *copy = path_join(j->work_dir, "tree");
     const char *root = NULL;
-    if (!tree_folder(j->tree, &root, err) || !folder_copy(root, copy, err) ||
+    if (!tree_folder(j->tree, &root, err) || !folder_clone(root, copy, j->loop, err) ||
         !lay_charts(w, copy, key, err))
         return false;
     *dir = path_join(copy, j->path);
@@ -346,6 +355,10 @@ bool kustomize_prepare(struct render_job *j, struct sha256_ctx *key, struct err 
     if (!tree_id(j->tree, "", &id, err))
         return false;
     walk(&w, o);
+    if (err_is_set(&w.err)) {
+        err_copy(err, &w.err);
+        return false;
+    }
     sha256_add_str(key, id);
     if (o)
         add_options_key(j, o, key);

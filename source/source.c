@@ -104,7 +104,7 @@ static bool is_own_remote(const struct source *s, const char *url)
 struct tree *source_folder(struct source *s, const char *dir, const char *repo)
 {
     for (size_t i = 0; i < s->trees.len; i++)
-        if (!s->trees.v[i]->git && str_eq(s->trees.v[i]->dir, dir))
+        if (s->trees.v[i]->disk && str_eq(s->trees.v[i]->disk->dir, dir))
             return s->trees.v[i];
     struct tree *t = tree_new(&s->ctx, NULL, dir);
     t->repo = str_dup(repo);
@@ -282,10 +282,17 @@ bool source_root_revision(struct source *s, const char *root, char **commit, str
         if (!source_wait(s, err))
             return false;
     }
-    if (t->git)
+    if (t->git) {
         *commit = str_dup(t->commit);
-    else if (!tree_id(t, s->root.path, commit, err))
-        return false;
+        return true;
+    }
+    while (!tree_id(t, s->root.path, commit, err)) {
+        if (!s->ctx.waits.v.len)
+            return false;
+        err_clear(err);
+        if (!source_wait(s, err))
+            return false;
+    }
     return true;
 }
 

@@ -5,17 +5,21 @@
 #ifndef SOURCE_TREE_H
 #define SOURCE_TREE_H
 
+#include "source/folder.h"
 #include "source/git.h"
 
 struct tree {
     struct source_ctx *ctx;
     struct gitcommit *git; // borrowed; NULL for a folder
+    struct folder *disk;   // NULL for a commit
     char *commit;
-    char *dir;  // folder; borrowed from nobody
     char *repo; // display: "platform"
     char *revision;
     char *root_id;
-    // The whole of it as a folder, made at first need in the pool; removed with the tree.
+    struct wanted hashed; // of a folder: all its files, in the pool
+    struct err hash_err;
+    // The whole of it as a folder of our own, made at first need in the pool; removed with the
+    // tree.
     struct wanted folder;
     char *export_dir;
     struct err err;
@@ -29,11 +33,11 @@ MUST_CHECK bool tree_read(struct tree *t, const char *path, size_t max_bytes, st
                           struct err *err);
 bool tree_has(struct tree *t, const char *path);
 bool tree_is_dir(struct tree *t, const char *path);
-// What identifies the content below path, owned; for a folder a hash over all of it.
+// What identifies the content below path, owned. Of a folder all is hashed, once: it may have to be
+// waited for, and a link that leads out of it is an error.
 MUST_CHECK bool tree_id(struct tree *t, const char *path, char **out, struct err *err);
-// The whole tree as a folder that children may read; borrowed. May have to be waited for.
+// The whole tree as a folder that children may read, a copy of what tree_id stands for, in which no
+// link leads out; borrowed. May have to be waited for.
 MUST_CHECK bool tree_folder(struct tree *t, const char **dir, struct err *err);
-// Copies a folder with all in it; nothing of it is durable.
-MUST_CHECK bool folder_copy(const char *from, const char *to, struct err *err);
 
 #endif

@@ -4,10 +4,10 @@
 // what came, and where it lies; and what came besides.
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/file.h"
 #include "source/chart_int.h"
+#include "source/copy.h"
 #include "source/load.h"
 #include "source/remotes.h"
 
@@ -42,23 +42,37 @@ static void name(struct source_item *i, const char *kind, const char *url, const
 }
 
 // ---- a folder ----
+static bool take_file(void *ctx, const char *path, const char *full, bool is_executable,
+                      struct err *err)
+{
+    struct source_item *out = ctx;
+    struct source_file *f = vec_push(&out->files);
+    (void)err;
+    f->path = str_dup(path);
+    f->from = str_dup(full);
+    f->is_executable = is_executable;
+    return true;
+}
+
+static int by_file(const void *a, const void *b)
+{
+    return strcmp(((const struct source_file *)a)->path, ((const struct source_file *)b)->path);
+}
+
+// Out of the copy that was rendered, which nobody changes meanwhile and no link leads out of.
 static void take_folder(struct source *s, struct tree *t, struct source_item *out)
 {
-    struct strv files = {0};
-    name(out, "folder", s->root.origin ? s->root.origin : t->dir, NULL, NULL);
-    bool ok = tree_list(t, "", true, &files, &out->problem);
-    strv_sort(&files);
-    for (size_t i = 0; ok && i < files.len; i++) {
-        CLEANUP(str_freep) char *full = path_join(t->dir, files.v[i]);
-        struct stat st;
-        if (stat(full, &st) != 0 || !S_ISREG(st.st_mode))
-            continue; // a broken link, a socket: nothing that could be rendered
-        struct source_file *f = vec_push(&out->files);
-        f->path = str_dup(files.v[i]);
-        f->from = TAKE(full);
-        f->is_executable = st.st_mode & 0100;
+    const char *dir = NULL;
+    name(out, "folder", s->root.origin ? s->root.origin : t->disk->dir, NULL, NULL);
+    while (!tree_folder(t, &dir, &out->problem)) {
+        if (!s->ctx.waits.v.len)
+            return;
+        err_clear(&out->problem);
+        if (!source_wait(s, &out->problem))
+            return;
     }
-    strv_clear(&files);
+    if (folder_each(dir, s->loop, take_file, out, &out->problem) && out->files.len)
+        qsort(out->files.v, out->files.len, sizeof(*out->files.v), by_file);
 }
 
 // ---- charts and artifacts ----
