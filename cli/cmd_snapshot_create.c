@@ -314,8 +314,22 @@ static void say(const struct creation *x)
                (json_int_t)(clock_boot_ms() - x->began_ms));
 }
 
-static void explain(struct err *err)
+// What this run did not need, and everybody else does.
+static void warn_of_log(struct creation *x)
 {
+    CLEANUP(str_freep) char *what = snap_fault_text(&x->r.log_fault);
+    if (!err_is_set(&x->r.log_problem))
+        return;
+    struct strv *w = &x->r.report.warnings;
+    strv_push_take(w, str_printf("%s: until that is mended nothing can be listed, verified or "
+                                 "restored.%s%s",
+                                 x->r.log_problem.msg, what ? " " : "", what ? what : ""));
+    event_emit(&x->c->events, "run.warning", "{s:s}", "message", w->v[w->len - 1]);
+}
+
+static void explain(const struct creation *x, struct err *err)
+{
+    snap_explain_fault(x->s, err);
     if (err->kind == ERR_CANCELLED && !err->hint)
         err_hint(err, "No snapshot was made, and nothing is lost: the next run continues.");
     else if (err->kind == ERR_CONFLICT && !err->hint && strstr(err->msg, "reads none"))
@@ -349,10 +363,11 @@ int cmd_snapshot_create(struct cli *c, struct err *err)
         set_options(&x, work);
         ok = snapshot_create(&s.repo, &x.o, &x.r, err);
     }
+    warn_of_log(&x);
     progress_end(p);
     tell_monitoring(&x, ok, err);
     if (!ok) {
-        explain(err);
+        explain(&x, err);
         return 0;
     }
     say(&x);

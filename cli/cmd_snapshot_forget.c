@@ -255,7 +255,8 @@ int cmd_snapshot_forget(struct cli *c, struct err *err)
         parse_numbers(&c->o.snap.write_off, &lost, err) &&
         snap_open(c, &c->o.snap, &want, &s, err)) {
         bool ok = c->o.snap.undo ? undo(&s, &n, err) : forget(&s, &n, &lost, err);
-        (void)ok; // err says it
+        if (!ok)
+            snap_explain_fault(&s, err);
     }
     return 0;
 }
@@ -343,7 +344,8 @@ int cmd_snapshot_prune(struct cli *c, struct err *err)
     struct snap_want want = want_pruner(c);
     if (snap_open(c, &c->o.snap, &want, &s, err)) {
         bool ok = c->o.snap.remove_untrusted.len ? remove_untrusted(&s, err) : prune(&s, err);
-        (void)ok; // err says it
+        if (!ok)
+            snap_explain_fault(&s, err);
     }
     return 0;
 }

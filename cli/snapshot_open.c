@@ -286,6 +286,33 @@ void snap_close(struct snap *s)
 
 // ---- the log ----
 
+char *snap_fault_text(const struct log_fault *f)
+{
+    unsigned long long n = f->seq;
+    if (!n)
+        return NULL;
+    if (!f->is_there)
+        return str_printf("Put entry %llu back from another copy of the repository. If it is lost "
+                          "for good: regrow snapshot forget --write-off %llu.",
+                          n, n);
+    if (f->is_last)
+        return str_printf("Nobody signed entry %llu as it is there now. Put it back from another "
+                          "copy of the repository, or give it up: regrow snapshot prune "
+                          "--remove-untrusted %llu.",
+                          n, n);
+    return str_printf("Nobody signed entry %llu as it is there now. Put it back from another copy "
+                      "of the repository, or give it up in two steps: regrow snapshot prune "
+                      "--remove-untrusted %llu, then regrow snapshot forget --write-off %llu.",
+                      n, n, n);
+}
+
+void snap_explain_fault(const struct snap *s, struct err *err)
+{
+    CLEANUP(str_freep) char *text = snap_fault_text(&s->repo.fault);
+    if (err->kind == ERR_CORRUPT && text)
+        err_hint(err, "%s", text);
+}
+
 bool snap_log(struct snap *s, struct err *err)
 {
     struct log_opts o = {0};
@@ -297,10 +324,10 @@ bool snap_log(struct snap *s, struct err *err)
     s->has_log = log_read(&s->repo, s->chain, &o, &s->log, err);
     if (!s->has_log && err->kind == ERR_CORRUPT)
         err_hint(err,
-                 "The repository shows less than before, or something foreign or damaged; another "
-                 "copy may be whole. An entry that is lost for good: regrow snapshot forget "
-                 "--write-off SEQ; where a file of it is there and damaged, regrow snapshot prune "
-                 "--remove-untrusted SEQ before.");
+                 "The repository shows less than before, or something foreign. regrow snapshot "
+                 "verify says more; another copy may be whole.");
+    if (!s->has_log)
+        snap_explain_fault(s, err);
     return s->has_log;
 }
 

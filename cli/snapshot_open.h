@@ -46,6 +46,10 @@ MUST_CHECK bool snap_open(struct cli *c, const struct snapshot_options *o,
 void snap_close(struct snap *s); // everything secret is wiped
 // The verified log of s->chain, with --expect-last and the head of a job's credential.
 MUST_CHECK bool snap_log(struct snap *s, struct err *err);
+// What to do about an entry that ends every reading of the log; NULL: it is not for one. Owned.
+char *snap_fault_text(const struct log_fault *f);
+// The same as the hint of an error that came of it.
+void snap_explain_fault(const struct snap *s, struct err *err);
 // "latest", or a number; of what is live or waiting. Borrowed from the log.
 MUST_CHECK bool snap_find(struct snap *s, const char *ref, const struct entry **out,
                           struct err *err);

@@ -18,6 +18,7 @@ void create_result_clear(struct create_result *r)
 {
     entry_clear(&r->entry);
     capture_report_clear(&r->report);
+    err_clear(&r->log_problem);
     *r = (struct create_result){0};
 }
 
@@ -81,6 +82,19 @@ static void copy_entry(const struct entry *from, struct entry *to)
     to->snapshot.epoch = from->snapshot.epoch;
 }
 
+// A store that does not answer now will not answer the run itself either.
+static void look_behind(struct creation *c, const struct writer *w)
+{
+    struct err err = {0};
+    if (log_look(c->r, writer_log(w), &err))
+        return;
+    if (err.kind == ERR_CORRUPT && !err_is_set(&c->out->log_problem)) {
+        err_move(&c->out->log_problem, &err);
+        c->out->log_fault = c->r->fault;
+    }
+    err_clear(&err);
+}
+
 static void take_warnings(struct creation *c, const struct writer *w)
 {
     const struct strv *said = writer_warnings(w);
@@ -100,6 +114,7 @@ static bool attempt(struct creation *c, bool *again, struct err *err)
         !check_root(c, w, err))
         return false;
     note_last_good(c, w);
+    look_behind(c, w);
     bool ok = capture_run(w, &co, &e.snapshot, &c->out->report, err);
     c->out->is_unchanged = ok && is_unchanged(c, w, &e.snapshot);
     if (c->out->is_unchanged)

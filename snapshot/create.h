@@ -25,6 +25,10 @@ struct create_result {
         uint64_t seq;
         int64_t at_ms; // by the store's clock, else what its writer said
     } last_good;
+    // Set: the log behind it is damaged. This run was none the worse, everybody else refuses the
+    // chain.
+    struct err log_problem;
+    struct log_fault log_fault;
     struct capture_report report; // with what the writer had to say
 };
 void create_result_clear(struct create_result *r);

@@ -28,6 +28,7 @@ struct reading {
     struct store_items items;
     VEC(struct log_file) files; // ascending
     bool is_atomic;
+    struct log_fault fault;
 };
 
 static void reading_clear(struct reading *rd)
@@ -111,6 +112,14 @@ static const struct log_file *find_file(const struct reading *rd, uint64_t seq)
 
 // ---- one number ----
 
+// Which entry it is that ends the reading. Always false.
+static bool fault_at(struct reading *rd, uint64_t seq, bool is_there)
+{
+    uint64_t head = rd->files.len ? rd->files.v[rd->files.len - 1].seq : 0;
+    rd->fault = (struct log_fault){seq, is_there, seq >= head};
+    return false;
+}
+
 static bool is_named_by(const char *name, const struct sha256 *hash)
 {
     CLEANUP(str_freep) char *hex = hex_encode(hash->b, 8);
@@ -122,8 +131,11 @@ static bool read_file(struct reading *rd, uint64_t seq, const char *name, int64_
 {
     struct buf bytes CLEANUP(buf_clear) = {0};
     struct entry e = {0};
-    if (!store_get(rd->r->store, name, ENTRY_MAX_BYTES, &bytes, found, err))
+    if (!store_get(rd->r->store, name, ENTRY_MAX_BYTES, &bytes, found, err)) {
+        if (err->kind == ERR_CORRUPT)
+            fault_at(rd, seq, true);
         return err_wrap(err, "log entry %llu", ull(seq));
+    }
     if (!*found)
         return true;
     if (rd->l->v.len >= LOG_MAX_FILES)
@@ -133,6 +145,7 @@ static bool read_file(struct reading *rd, uint64_t seq, const char *name, int64_
         ok = err_set(err, ERR_CORRUPT, "its name is not that of its bytes");
     if (!ok) {
         entry_clear(&e);
+        fault_at(rd, seq, true);
         return err_wrap(err, "log entry %llu", ull(seq));
     }
     e.stored_at_ms = stored_at_ms;
@@ -209,8 +222,10 @@ static bool read_down(struct reading *rd, uint64_t from, struct err *err)
             break;
         if (!read_number(rd, n, &found, err))
             return false;
-        if (!found && !is_given_up(rd, n))
-            return err_set(err, ERR_CORRUPT, "log entry %llu is missing", ull(n));
+        if (!found && !is_given_up(rd, n)) {
+            err_set(err, ERR_CORRUPT, "log entry %llu is missing", ull(n));
+            return fault_at(rd, n, false);
+        }
         find_checkpoint(l);
     }
     return true;
@@ -229,9 +244,11 @@ static bool read_kept(struct reading *rd, const struct seq_hash *p, uint64_t che
         return false;
     if (!found && is_given_up(rd, p->seq))
         return true;
-    if (!found)
-        return err_set(err, ERR_CORRUPT, "log entry %llu, which checkpoint %llu %s, is missing",
-                       ull(p->seq), ull(checkpoint), what);
+    if (!found) {
+        err_set(err, ERR_CORRUPT, "log entry %llu, which checkpoint %llu %s, is missing",
+                ull(p->seq), ull(checkpoint), what);
+        return fault_at(rd, p->seq, false);
+    }
     if (!sha256_eq(&rd->l->v.v[rd->l->v.len - 1].hash, &p->hash))
         return err_set(err, ERR_CORRUPT, "log entry %llu is not the one that checkpoint %llu %s",
                        ull(p->seq), ull(checkpoint), what);
@@ -354,6 +371,7 @@ static bool read_settled(struct repo *r, const char *chain, const struct log_opt
     if (ok && !is_settled)
         ok = is_still_there(&rd, &is_settled, err);
     *again = ok ? !is_settled : err->kind == ERR_CORRUPT && has_moved(&rd);
+    r->fault = ok ? (struct log_fault){0} : rd.fault;
     return ok;
 }
 

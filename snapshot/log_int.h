@@ -5,6 +5,7 @@
 //   log.c          reads what counts, from the head down; appends
 //   log_entry.c    one file: signature, role, what it says of itself
 //   log_links.c    numbers and links of all that was read
+//   log_look.c     would the rest of it be readable?
 //   log_view.c     what it means: standing, goodness, latest
 #ifndef SNAPSHOT_LOG_INT_H
 #define SNAPSHOT_LOG_INT_H

@@ -11,6 +11,12 @@
 #include "snapshot/index.h"
 #include "snapshot/trust.h"
 
+// Why the last reading of a log failed, when it was for one entry.
+struct log_fault {
+    uint64_t seq;  // 0: for something else
+    bool is_there; // a file that nobody signed, or that is damaged; else there is none
+    bool is_last;  // nothing stands above it
+};
 struct repo {
     struct store *store; // owned
     struct trust_chain trust;
@@ -18,6 +24,7 @@ struct repo {
     struct loop *loop;
     const struct event_sink *events;
     const char *index_cache; // folder of index files by name, lent; NULL: none
+    struct log_fault fault;
 };
 // pin NULL is allowed only for commands that show it (key trust); then trust/0001 is believed as it
 // is and repo->trust.pin says what it was. No repository there: NOT_FOUND.
@@ -68,6 +75,10 @@ struct log_opts {
 MUST_CHECK bool log_read(struct repo *r, const char *chain, const struct log_opts *o,
                          struct log *out, struct err *err);
 void log_clear(struct log *l);
+// The same log was read for its head alone: would all of it be readable? Looks at those entries a
+// run can afford to look at, others in the next runs. False, CORRUPT: what log_read says, and
+// everybody else is told.
+MUST_CHECK bool log_look(struct repo *r, const struct log *head, struct err *err);
 const struct entry *log_find(const struct log *l, uint64_t seq); // the first of that number
 const struct entry *log_find_hash(const struct log *l, uint64_t seq, const struct sha256 *hash);
 // When the store says the file of a number was stored (the last of several); 0: unknown.

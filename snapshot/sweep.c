@@ -231,8 +231,13 @@ bool repo_remove_untrusted(struct repo *r, const char *chain, uint64_t seq, stru
         bool found = false;
         if (strtoull(name + strlen(prefix), NULL, 10) != seq)
             continue;
-        if (!store_get(r->store, name, ENTRY_MAX_BYTES, &bytes, &found, err))
-            return false;
+        if (!store_get(r->store, name, ENTRY_MAX_BYTES, &bytes, &found, err)) {
+            if (err->kind != ERR_CORRUPT)
+                return false;
+            err_clear(err); // longer than any entry
+            found = true;
+            buf_reset(&bytes);
+        }
         bool is_trusted = found && log_entry_read(r, chain, seq, &bytes, &e, &why);
         entry_clear(&e);
         err_clear(&why);

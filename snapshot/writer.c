@@ -210,6 +210,11 @@ const struct entry *writer_previous(const struct writer *w)
     return writer_newest(w, false);
 }
 
+const struct log *writer_log(const struct writer *w)
+{
+    return &w->log;
+}
+
 const struct entry *writer_last_good(const struct writer *w)
 {
     return writer_newest(w, true);

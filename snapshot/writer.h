@@ -27,6 +27,7 @@ CLEANUP_FN(struct writer, writer_free, writer_freep);
 
 // The newest snapshot not void this one follows; NULL: the first. Borrowed.
 const struct entry *writer_previous(const struct writer *w);
+const struct log *writer_log(const struct writer *w); // its head, borrowed
 const struct entry *writer_last_good(const struct writer *w);
 // What a new one is measured by: the newest good one, or one in doubt. NULL: none.
 const struct entry *writer_yardstick(const struct writer *w);

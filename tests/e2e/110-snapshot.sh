@@ -188,6 +188,19 @@ damaged() {
   shaped 'a forged one goes' snapshot-prune 'untrusted[]' snap prune --remove-untrusted 7
   check 'and all is as before' snap list --expect-last "$last"
   refuse 'one that is there is not written off' 6 snap forget --write-off 3 --key damaged.pruner
+  cp -r damaged marked
+  printf x | dd of=marked/chains/prod/log/0000000003 bs=1 seek=200 conv=notrunc 2>/dev/null
+  refuse 'an entry that is damaged' 9 snap list --repo marked
+  like "$OUT" 'prune --remove-untrusted 3, then regrow snapshot forget --write-off 3' 'both steps are named'
+  refuse 'nothing is forgotten then' 9 snap forget 4 --repo marked --key damaged.pruner
+  like "$OUT" 'prune --remove-untrusted 3, then regrow snapshot forget --write-off 3' 'for the same reason'
+  check 'the first step' snap prune --remove-untrusted 3 --repo marked
+  refuse 'is not enough' 9 snap list --repo marked
+  like "$OUT" 'regrow snapshot forget --write-off 3' 'the second is named'
+  check 'the second step' snap forget --write-off 3 --repo marked --key damaged.pruner
+  is "$(snap list --repo marked -o json | jq -c '[.chains[0].snapshots[] | select(.state != "forgotten").seq]')" '[6,5,4,2,1]' \
+    'mends it: the others are there'
+  check 'and whole' snap verify --repo marked -i ann.id
   rm damaged/chains/prod/log/0000000002
   refuse 'an entry that is lost' 9 snap list
   shaped 'written off' snapshot-forget 'writtenOff[]' snap forget --write-off 2 --key damaged.pruner

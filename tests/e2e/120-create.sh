@@ -391,6 +391,43 @@ heals() {
   check 'what is newest verifies' snap verify -i ann.id "$(last lastGood)"
 }
 
+# What the newest snapshot stands on has other bytes, or an entry of the log has.
+rots() {
+  local pack entry text
+  entry=$(find killed/chains/prod/log -type f | sort | tail -1)
+  pack=$(head -n1 "killed/chains/prod/index/$(head -n1 "$entry" | jq -r .objects)" | jq -r '.packs[0].id')
+  printf x | dd of="killed/chains/prod/packs/$pack" bs=1 seek=300 conv=notrunc 2>/dev/null
+  text=$(create --if-changed small/root 2>&1)
+  like "$text" "$pack is damaged or missing: what it held is written anew" 'a pack with other bytes is told, nothing else being new'
+  is "$(last 'snapshots[0].state')" good 'and the snapshot is good'
+  check 'and whole' snap verify -i ann.id "$(last lastGood)"
+  like "$(create --if-changed small/root)" 'nothing was written' 'and the next one is unchanged'
+  snap key add --key killed.admin -i ann.id --role pruner --out killed.pruner >/dev/null
+  for _ in 1 2 3; do create small/root >/dev/null; done
+  entry=$(find killed/chains/prod/log -type f | sort | tail -3 | head -1)
+  printf x | dd of="$entry" bs=1 seek=100 conv=notrunc 2>/dev/null
+  entry=$((10#${entry##*/}))
+  check 'an entry of the log with other bytes: the next run is good' create small/root
+  text=$(create small/root | tr -s ' \n' ' ')
+  like "$text" "log entry $entry: .*prune --remove-untrusted $entry, then regrow snapshot forget --write-off $entry" 'and says what to do'
+  refuse 'which everybody else does too' 9 snap list
+  check 'the first step' snap prune --remove-untrusted "$entry"
+  check 'the second step' snap forget --write-off "$entry" --key killed.pruner
+  check 'then all is as before' snap list
+  unlike "$(create small/root)" 'log entry' 'and there is nothing to warn of'
+}
+
+# A ROOT in which nothing is, as the first snapshot of a chain.
+empties() {
+  make_repo empties
+  mkdir -p hollow
+  refuse 'a first snapshot of nothing is suspect' 10 create hollow
+  like "$OUT" 'suspect: empty' 'and says why'
+  like "$OUT" 'there is no manifest' 'as plan does'
+  is "$(last lastGood)" null 'it would not be restored'
+  check 'unless it is meant' create --allow-empty hollow
+}
+
 githttp_start
 oci_start
 cluster_up main
@@ -410,3 +447,5 @@ run_case 'side by side' side_by_side
 run_case differences differences
 run_case copied copied
 run_case heals heals
+run_case rots rots
+run_case empties empties

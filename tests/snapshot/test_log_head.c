@@ -401,22 +401,111 @@ static void what_it_fills(void **s)
     assert_string_equal(got->tool, "regrow " REGROW_VERSION);
 }
 
+// ---- what a writer does not need, and everybody else does ----
+
+static void flip(struct fixture *f, uint64_t seq)
+{
+    CLEANUP(str_freep) char *name = log_name(&f->r, PROD, seq, NULL);
+    struct buf b CLEANUP(buf_clear) = {0};
+    const struct buf *is = memstore_file(f->r.store, name);
+    buf_append(&b, is->p, is->len);
+    b.p[b.len / 2] ^= 1;
+    memstore_put(f->r.store, name, b.p, b.len);
+}
+
+static void expect_look(struct fixture *f, uint64_t seq, bool is_there)
+{
+    struct log l CLEANUP(log_clear) = {0};
+    struct err err = {0};
+    read_head(f, &l);
+    bool ok = log_look(&f->r, &l, &err);
+    assert_int_equal(ok, seq == 0);
+    if (!ok) {
+        assert_int_equal(err.kind, ERR_CORRUPT);
+        assert_int_equal(f->r.fault.seq, seq);
+        assert_int_equal(f->r.fault.is_there, is_there);
+        assert_false(f->r.fault.is_last);
+    }
+    err_clear(&err);
+}
+
+static void damage_below_is_seen(void **s)
+{
+    (void)s;
+    struct fixture f CLEANUP(fixture_clear) = {0};
+    open_with(&f, 10);
+    expect_look(&f, 0, false);
+    flip(&f, 3);
+    expect_look(&f, 3, true);
+    log_kit_drop(&f.r, 3);
+    expect_look(&f, 3, false);
+}
+
+// What a checkpoint lets go is nobody's business; what it keeps is, each in one of the next runs.
+static void damage_below_a_checkpoint(void **s)
+{
+    (void)s;
+    struct fixture f CLEANUP(fixture_clear) = {0};
+    open_with(&f, 70);
+    struct entry c = kit_checkpoint();
+    for (size_t i = 1; i < f.l.v.len; i++)
+        kit_keep(&c, &f.l.v.v[i]);
+    log_kit_append(&f.r, &f.l, &c);
+    log_kit_snapshot(&f.r, &f.l);
+    flip(&f, 1);
+    expect_look(&f, 0, false);
+    flip(&f, 40);
+    unsigned seen = 0;
+    for (unsigned i = 0; i < 3; i++) {
+        struct log l = {0};
+        struct err err = {0};
+        read_head(&f, &l);
+        if (!log_look(&f.r, &l, &err)) {
+            assert_int_equal(f.r.fault.seq, 40);
+            seen++;
+        }
+        err_clear(&err);
+        // As the next run would append.
+        struct entry e = kit_snapshot(true);
+        struct signer by = kit_signer("writer");
+        bool made = false;
+        assert_true(log_append(&f.r, &l, &e, &by, NULL, &made, &err));
+        entry_clear(&e);
+        log_clear(&l);
+    }
+    assert_true(seen >= 1);
+}
+
+static void fault_of_the_last(void **s)
+{
+    (void)s;
+    struct fixture f CLEANUP(fixture_clear) = {0};
+    struct log l = {0};
+    struct log_opts o = {0};
+    struct err err = {0};
+    open_with(&f, 3);
+    flip(&f, 3);
+    assert_false(log_read(&f.r, PROD, &o, &l, &err));
+    err_clear(&err);
+    assert_int_equal(f.r.fault.seq, 3);
+    assert_true(f.r.fault.is_last);
+    flip(&f, 3);
+    assert_true(log_read(&f.r, PROD, &o, &l, &err));
+    assert_int_equal(f.r.fault.seq, 0);
+    log_clear(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_entry_is_enough),
-        cmocka_unit_test(back_to_what_is_needed),
-        cmocka_unit_test(back_over_a_checkpoint),
-        cmocka_unit_test(nothing_good_at_all),
-        cmocka_unit_test(a_void_head),
-        cmocka_unit_test(what_is_remembered),
-        cmocka_unit_test(an_old_memory_is_cheap),
-        cmocka_unit_test(another_was_first),
-        cmocka_unit_test(lost_answers),
-        cmocka_unit_test(who_may_not_sign),
-        cmocka_unit_test(what_cannot_be_written),
-        cmocka_unit_test(written_into_a_hole),
-        cmocka_unit_test(confirmed_below_others),
+        cmocka_unit_test(damage_below_is_seen),   cmocka_unit_test(damage_below_a_checkpoint),
+        cmocka_unit_test(fault_of_the_last),      cmocka_unit_test(one_entry_is_enough),
+        cmocka_unit_test(back_to_what_is_needed), cmocka_unit_test(back_over_a_checkpoint),
+        cmocka_unit_test(nothing_good_at_all),    cmocka_unit_test(a_void_head),
+        cmocka_unit_test(what_is_remembered),     cmocka_unit_test(an_old_memory_is_cheap),
+        cmocka_unit_test(another_was_first),      cmocka_unit_test(lost_answers),
+        cmocka_unit_test(who_may_not_sign),       cmocka_unit_test(what_cannot_be_written),
+        cmocka_unit_test(written_into_a_hole),    cmocka_unit_test(confirmed_below_others),
         cmocka_unit_test(what_it_fills),
     };
     return cmocka_run_group_tests_name("snapshot log head", tests, NULL, NULL);
