@@ -15,6 +15,7 @@
 //   snapshot_metrics.c  what monitoring is told
 //   print.c       colours, lines, documents
 //   table.c       tables and trees
+//   left.c        what is told of applications that left Git without their objects
 //   words.c       what nodes, chains and states are called, and what to do about them
 //   progress.c    what a bootstrap shows while it runs
 //   cmd_*.c       a command each
@@ -53,7 +54,7 @@ struct options {
     const char *kubeconfig, *context, *namespace;
     const char *cache_dir, *ca_file, *known_hosts, *credentials, *kube_version, *expect_cluster;
     const char *root_revision, *order, *then, *config, *customizations;
-    struct strv apps, mirrors, ready, args;
+    struct strv apps, mirrors, ready, prune_left, args;
     bool verbose, quiet, no_color, no_progress, offline, refresh, no_cluster, use_cluster;
     bool force_conflicts, break_declared, no_prune, allow_mass_prune, exit_code, help, force_all;
     bool allow_duplicate_keys, git_credentials;
@@ -178,6 +179,11 @@ const char *hint_of(enum err_kind kind);                // where an error has no
 const char *advice_unread(const struct application *a); // what to do about one that is unknown
 char *node_place(const struct run *r,
                  unsigned node); // file:line in repository @ rev; owned or NULL
+
+// ---- left.c ----
+// A line for each, and what can be done; only_new: those that this run has found, or would.
+void print_left(const struct cli *c, const struct run *r, bool only_new);
+json_t *left_doc(const struct run *r); // owned
 
 // ---- table.c ----
 enum { TABLE_TREE = 1, TABLE_RIGHT = 2, TABLE_WRAP = 4 }; // WRAP: the last column only

@@ -305,6 +305,7 @@ static void print_summary_doc(const struct result *x)
     json_object_set_new(out, "criticalPath", path);
     json_object_set_new(out, "problems", problems);
     json_object_set_new(out, "warnings", warnings);
+    json_object_set_new(out, "left", left_doc(x->r));
     struct path_step *steps = NULL;
     size_t n = run_critical_path(x->r, &steps);
     for (size_t i = 0; i < n; i++)
@@ -367,6 +368,7 @@ int cmd_bootstrap(struct cli *c, struct err *err)
     else if (c->o.output == OUT_TEXT) {
         print_verdict(&x);
         print_warnings(&x);
+        print_left(c, run, true);
         if (x.code)
             print_problems(&x);
         else

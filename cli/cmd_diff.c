@@ -156,7 +156,8 @@ static bool is_selected(const struct cli *c, const char *app)
 
 static bool is_no_change(enum action a)
 {
-    return a == ACTION_NONE || a == ACTION_VIRTUAL || a == ACTION_HOOK_DONE || a == ACTION_KEEP;
+    return a == ACTION_NONE || a == ACTION_VIRTUAL || a == ACTION_HOOK_DONE || a == ACTION_KEEP ||
+           a == ACTION_LEFT;
 }
 
 // One object, asked for by a dry run; nothing is added when it does not differ after all.

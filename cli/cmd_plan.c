@@ -330,8 +330,10 @@ static void print_text(const struct planning *p)
         print_objects(p);
     if (p->run || p->chain.len > 1 || p->warnings.len)
         printf("\n");
-    if (p->run)
+    if (p->run) {
         print_counts(p);
+        print_left(p->c, p->run, true);
+    }
     print_chain(p);
     print_warnings(p);
     print_unknown(p);

@@ -49,6 +49,7 @@ static void count_items(struct status *st)
         case ACTION_VIRTUAL:
         case ACTION_PRUNE:
         case ACTION_KEEP:
+        case ACTION_LEFT:
             break;
         }
     }
@@ -182,6 +183,7 @@ static void print_status_doc(const struct status *st)
     json_t *list = json_array();
     json_object_set_new(out, "good", json_boolean(st->n_good == st->n_shown));
     json_object_set_new(out, "applications", list);
+    json_object_set_new(out, "left", left_doc(st->r));
     for (unsigned i = 0; i < st->n; i++) {
         const struct app_status *a = &st->apps[i];
         const struct application *app = st->s->desired->apps.v[i];
@@ -217,6 +219,7 @@ int cmd_status(struct cli *c, struct err *err)
         print_head(&st);
         if (!c->o.quiet)
             print_table(&st);
+        print_left(c, r, false);
         print_problems(&st);
     }
     for (unsigned i = 0; i < st.n; i++)

@@ -142,6 +142,8 @@ static const struct option options[] = {
      "take over fields that another manager owns"},
     {"force", GROUP_OWN, 0, OPT_FLAG, AT(force_all), BOOT, NULL, "send every object again"},
     {"no-prune", GROUP_OWN, 0, OPT_FLAG, AT(no_prune), BOOT | PLAN, NULL, "delete nothing"},
+    {"prune-left", GROUP_OWN, 0, OPT_LIST, AT(prune_left), BOOT | PLAN, "NAME",
+     "delete what this application left behind when it left Git; repeatable"},
     {"allow-mass-prune", GROUP_OWN, 0, OPT_FLAG, AT(allow_mass_prune), BOOT | PLAN, NULL,
      "let a run delete more than a third of all objects"},
     {"use-cluster", GROUP_CLUSTER, 0, OPT_FLAG, AT(use_cluster), PLAN | RENDER | SNAP_CREATE, NULL,

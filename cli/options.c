@@ -312,6 +312,7 @@ void options_clear(struct options *o)
     strv_clear(&o->apps);
     strv_clear(&o->mirrors);
     strv_clear(&o->ready);
+    strv_clear(&o->prune_left);
     strv_clear(&o->args);
     strv_clear(&o->snap.identities);
     strv_clear(&o->snap.recipients);

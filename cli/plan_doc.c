@@ -78,6 +78,8 @@ void print_plan_doc(const struct planning *p)
     json_object_set_new(out, "steps", json_integer(p->steps));
     if (p->run)
         json_object_set_new(out, "summary", summary_doc(p));
+    if (p->run)
+        json_object_set_new(out, "left", left_doc(p->run));
     json_object_set_new(out, "longestChain", strings(&p->chain));
     json_object_set_new(out, "warnings", strings(&p->warnings));
     json_object_set_new(out, "applications", apps);

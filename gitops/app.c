@@ -305,6 +305,27 @@ static void parse_policy(struct application *a, const json_t *spec)
     ignored_faults(ignore, &a->warnings);
 }
 
+static void parse_finalizers(struct application *a, const json_t *doc)
+{
+    static const struct {
+        const char *name;
+        bool is_background;
+    } cascading[] = {{RESOURCES_FINALIZER, false},
+                     {RESOURCES_FINALIZER "/foreground", false},
+                     {RESOURCES_FINALIZER "/background", true}};
+    size_t i;
+    json_t *f;
+    json_array_foreach(json_dot(doc, "metadata.finalizers"), i, f)
+    {
+        for (size_t k = 0; k < ARRAY_LEN(cascading) && !a->has_finalizer; k++) {
+            if (!str_eq(json_string_value(f), cascading[k].name))
+                continue;
+            a->has_finalizer = true;
+            a->is_background = cascading[k].is_background;
+        }
+    }
+}
+
 static void parse_depends_on(struct application *a, const json_t *doc)
 {
     const char *list = json_annotation(doc, "regrow.dev/depends-on");
@@ -336,6 +357,7 @@ struct application *application_new_root(const char *name)
     struct application *a = new_named(name, CONTROL_PLANE_NAMESPACE);
     a->project = str_dup("default");
     a->has_automated = a->prune = a->self_heal = true;
+    a->has_finalizer = true; // what replaces it replaces its objects
     return a;
 }
 
@@ -375,6 +397,8 @@ bool application_parse(json_t *doc, const struct origin *where, struct applicati
     if (!parse_sources(a, spec, err) || !parse_destination(a, spec, err))
         return false;
     parse_policy(a, spec);
+    parse_finalizers(a, doc);
+    a->marks = object_deletion_marks(doc);
     parse_depends_on(a, doc);
     unheeded_app(doc, &a->warnings);
     a->wave = sync_wave_of(doc);
@@ -395,9 +419,9 @@ void application_mark(const struct application *a, json_t *doc, const struct obj
     json_set_annotation(doc, TRACKING_ANNOTATION, id);
 }
 
-bool application_takes_along(const struct application *a)
+bool application_cascades(const struct application *a)
 {
-    return a->prune && !a->is_preserved && !a->delete_never;
+    return a->has_finalizer && !a->is_preserved && !a->delete_never;
 }
 
 void application_free(struct application *a)

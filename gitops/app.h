@@ -9,6 +9,9 @@
 #include "base/vec.h"
 #include "gitops/object.h"
 
+// Whose presence makes a deletion cascade.
+#define RESOURCES_FINALIZER "resources-finalizer.argocd.argoproj.io"
+
 enum app_source_kind { APP_SOURCE_GIT, APP_SOURCE_HELM_REPO, APP_SOURCE_OCI };
 
 struct app_source {
@@ -49,7 +52,9 @@ struct application {
     const json_t *managed_namespace_metadata; // borrowed from doc; NULL when absent
     const json_t *ignore_differences;         // borrowed from doc; NULL when absent
     char *set_name;                           // ApplicationSet that made it, or NULL
-    bool is_preserved; // its objects stay when the set no longer generates it
+    bool is_preserved;                 // its objects stay when the set no longer generates it
+    bool has_finalizer, is_background; // resources-finalizer.argocd.argoproj.io[/background]
+    unsigned marks; // DELETION_* of what makes it in its parent: its document, or that of its set
     // Filled by the loader:
     enum app_state state;
     struct err problem;    // why it is unknown
@@ -74,8 +79,8 @@ CLEANUP_FN(struct application, application_free, application_freep);
 
 // Marks an object as the application's. Argo CD marks no definition: it has a mark of its own.
 void application_mark(const struct application *a, json_t *doc, const struct object *o);
-// Do its objects go when it leaves Git?
-bool application_takes_along(const struct application *a);
+// Do its objects go when its Application object is deleted? So says its finalizer.
+bool application_cascades(const struct application *a);
 // Is `doc` an Application, ApplicationSet, AppProject of argoproj.io?
 bool argo_is(const json_t *doc, const char *kind);
 
@@ -98,5 +103,14 @@ unsigned object_sync_options(const json_t *doc, struct strv *faults);
 // The value of option "Prune", "Delete", ... in the annotation, borrowed from a copy in *store
 // (owned by the caller); NULL when absent.
 const char *object_sync_option(const json_t *doc, const char *option, char **store);
+// What an object says of its own deletion: Prune=false (or confirm), Prune=true, Delete=false (or
+// confirm), helm.sh/resource-policy: keep.
+enum {
+    DELETION_PRUNE_OFF = 1,
+    DELETION_PRUNE_ASKED = 2,
+    DELETION_DELETE_OFF = 4,
+    DELETION_KEEP = 8
+};
+unsigned object_deletion_marks(const json_t *doc);
 
 #endif

@@ -9,7 +9,6 @@
 #include "gitops/yaml.h"
 
 #define WAVE "argocd.argoproj.io/sync-wave"
-#define FINALIZER "resources-finalizer.argocd.argoproj.io"
 
 struct expansion {
     struct set_reader reader;
@@ -122,7 +121,7 @@ static bool make_app(struct expansion *x, json_t *set, json_t **out, struct err 
     if (!x->out->is_preserved && !json_array_size(json_dot(app, "metadata.finalizers")) &&
         json_is_object(json_object_get(app, "metadata")))
         json_object_set_new(json_object_get(app, "metadata"), "finalizers",
-                            json_pack("[s]", FINALIZER));
+                            json_pack("[s]", RESOURCES_FINALIZER));
     if (x->patch && !apply_patch(x, app, set, err))
         return false;
     json_object_set_new(app, "apiVersion", json_string("argoproj.io/v1alpha1"));

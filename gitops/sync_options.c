@@ -121,6 +121,26 @@ const char *object_sync_option(const json_t *doc, const char *name, char **store
     return *store;
 }
 
+// "false" or "confirm", which nobody can give here.
+static bool is_off(const char *value)
+{
+    return str_eq(value, "false") || str_eq(value, "confirm");
+}
+
+unsigned object_deletion_marks(const json_t *doc)
+{
+    CLEANUP(str_freep) char *store = NULL;
+    const char *prune = object_sync_option(doc, "Prune", &store);
+    unsigned marks = is_off(prune)           ? DELETION_PRUNE_OFF
+                     : str_eq(prune, "true") ? DELETION_PRUNE_ASKED
+                                             : 0;
+    if (is_off(object_sync_option(doc, "Delete", &store)))
+        marks |= DELETION_DELETE_OFF;
+    if (str_eq(json_annotation(doc, "helm.sh/resource-policy"), "keep"))
+        marks |= DELETION_KEEP;
+    return marks;
+}
+
 unsigned object_sync_options(const json_t *doc, struct strv *faults)
 {
     static const struct {

@@ -304,6 +304,8 @@ bool run_execute(struct run *r, struct err *err)
     settle(r, ok ? SETTLE_MS : SETTLE_STOPPED_MS);
     if (ok && !r->sum.is_timed_out)
         ok = prune_execute(r, err);
+    if (ok)
+        left_tell(r);
     // Who has lost the lease leaves its intent behind: whoever has it finds what was made.
     if (!run_is_cut_off(r) && lease_is_good(r)) {
         inventory_write_rest(r);

@@ -2,7 +2,7 @@
 //
 // What is ours, remembered in the cluster: one ConfigMap per application (split at 700 kB), one
 // line per object. Before its first write a run notes everything it is going to create (the
-// intent), so that a kill at any moment orphans nothing.
+// intent), so that a kill at any moment orphans nothing. docs/inventory.md has the format.
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -10,6 +10,7 @@
 #include "reconcile/run_int.h"
 
 #define HEADER "#regrow-inventory/1"
+#define NOTE "#note"
 #define LABEL "regrow.dev/inventory"
 #define MAX_TEXT 700000
 #define MAX_RECORDS 200000
@@ -23,11 +24,25 @@ static int cmp_record(const void *a, const void *b)
     return c ? c : (int)x->is_intent - (int)y->is_intent;
 }
 
-static bool parse_line(struct run *r, const char *line, const char *app, bool app_prune,
-                       bool is_intent)
+// What is remembered of an application besides its objects (cascade_note). What its own inventory
+// says goes before what an intent does, which may be older.
+static void parse_note(struct run *r, const char *app, const char *text, bool is_intent)
+{
+    json_t *note = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    if (json_is_object(note) && !(is_intent && json_object_get(r->notes, app)))
+        json_object_set(r->notes, app, note);
+    json_decref(note);
+}
+
+static bool parse_line(struct run *r, const char *line, const char *app, bool is_intent)
 {
     struct strv f = {0};
     strv_split(&f, line, '\t');
+    if (f.len >= 3 && !strcmp(f.v[0], NOTE)) {
+        parse_note(r, f.v[1], f.v[2], is_intent);
+        strv_clear(&f);
+        return true;
+    }
     bool ok = f.len >= 10 && *f.v[1] && *f.v[2] && *f.v[4];
     if (ok && r->records.len < MAX_RECORDS) {
         struct record *rec = vec_push(&r->records);
@@ -43,7 +58,6 @@ static bool parse_line(struct run *r, const char *line, const char *app, bool ap
         rec->is_hook = strchr(f.v[8], 'h') != NULL;
         rec->is_made = strchr(f.v[8], 'm') != NULL;
         rec->is_intent = is_intent;
-        rec->app_prune = is_intent ? strchr(f.v[8], 'p') != NULL : app_prune;
     }
     strv_clear(&f);
     return ok;
@@ -62,10 +76,11 @@ void inventory_note(struct run *r, const json_t *cm)
     struct strv head = {0};
     strv_split(&head, lines.v[0], '\t');
     const char *app = head.len > 1 ? head.v[1] : "";
-    bool prune = head.len > 2 && !strcmp(head.v[2], "prune");
+    if (head.len > 3 && !strcmp(what, "app"))
+        parse_note(r, app, head.v[3], false);
     for (size_t i = 1; i < lines.len; i++)
         if (*lines.v[i])
-            parse_line(r, lines.v[i], app, prune, !strcmp(what, "intent"));
+            parse_line(r, lines.v[i], app, !strcmp(what, "intent"));
     strv_clear(&head);
     strv_clear(&lines);
 }
@@ -76,6 +91,7 @@ void inventory_forget(struct run *r)
         record_clear(&r->records.v[i]);
     r->records.len = 0;
     json_object_clear(r->stored);
+    json_object_clear(r->notes);
 }
 
 void inventory_sort(struct run *r)
@@ -104,9 +120,9 @@ static void write_line(struct buf *b, const struct object_id *id, const char *ve
                id->namespace ? id->namespace : "", id->name, uid ? uid : "", s, p, flags, app);
 }
 
-static void write_record(struct buf *b, const struct record *rec)
+static void write_record(struct buf *b, const struct record *rec, const char *uid)
 {
-    write_line(b, &rec->id, rec->version, rec->uid, &rec->sent, &rec->projection,
+    write_line(b, &rec->id, rec->version, uid, &rec->sent, &rec->projection,
                rec->is_hook   ? "h"
                : rec->is_made ? "m"
                               : "",
@@ -135,7 +151,7 @@ static void write_hook(struct run *r, unsigned object, const struct record *rec,
     if (uid)
         write_line(b, &o->id, o->version, uid, &token, &none, "h", "");
     else if (rec && !rec->is_intent)
-        write_record(b, rec);
+        write_record(b, rec, rec->uid);
 }
 
 // The line of a desired object as things stand now; nothing when it was never there.
@@ -156,7 +172,7 @@ static void write_desired(struct run *r, unsigned object, struct buf *b)
         sent.b[0] ^= x->leaves_fields;
         write_line(b, &o->id, o->version, x->uid, &sent, &x->projection, o->is_made ? "m" : "", "");
     } else if (rec && !rec->is_intent) {
-        write_record(b, rec);
+        write_record(b, rec, rec->uid);
     }
 }
 
@@ -342,11 +358,30 @@ static bool is_held_back(struct run *r)
     return k && (gates_hold_back(r, k, doc, "CREATE") || gates_hold_back(r, k, doc, "UPDATE"));
 }
 
+// A pruned one is ACTION_NONE by now.
+static bool stays_recorded(const struct plan_item *it)
+{
+    return it->action == ACTION_KEEP || it->action == ACTION_PRUNE || it->action == ACTION_LEFT;
+}
+
 static bool is_of_app(const struct run *r, const struct plan_item *it, unsigned app)
 {
     if (it->object >= 0)
         return r->desired->objects.v[it->object].app == app;
     return desired_find_app(r->desired, r->records.v[it->record].app) == (int)app;
+}
+
+// A version that does not know the note goes by the word before it.
+static char *header_of(const char *app, const json_t *note)
+{
+    struct buf b = {0};
+    buf_printf(&b, HEADER "\t%s\t%s", app,
+               json_dot_bool(note, "cascade", false) ? "prune" : "no-prune");
+    if (note) {
+        buf_char(&b, '\t');
+        canon_write(note, &b);
+    }
+    return buf_take(&b);
 }
 
 void inventory_write_app(struct run *r, unsigned app)
@@ -362,12 +397,11 @@ void inventory_write_app(struct run *r, unsigned app)
             continue;
         if (it->object >= 0)
             write_desired(r, (unsigned)it->object, &lines);
-        else if (it->action == ACTION_KEEP || it->action == ACTION_PRUNE)
-            write_record(&lines, &r->records.v[it->record]); // a pruned one is ACTION_NONE by now
+        else if (stays_recorded(it))
+            write_record(&lines, &r->records.v[it->record], r->records.v[it->record].uid);
     }
-    CLEANUP(str_freep)
-    char *header = str_printf(HEADER "\t%s\t%s", a->tracking_name,
-                              application_takes_along(a) ? "prune" : "no-prune");
+    CLEANUP(json_freep) json_t *note = cascade_note(r->desired, app);
+    CLEANUP(str_freep) char *header = header_of(a->tracking_name, note);
     CLEANUP(str_freep) char *name = map_name(a->tracking_name, 0);
     if (!lines.len && !json_object_get(r->stored, name))
         return;
@@ -386,7 +420,7 @@ void inventory_write_deferred(struct run *r)
 // What is left of an application that is gone.
 struct remains {
     const char *app;
-    bool prune;
+    bool has_left; // its objects have stayed, and it is no mistake
     struct buf lines;
 };
 typedef VEC(struct remains) remains_list;
@@ -398,36 +432,61 @@ static struct remains *remains_of(remains_list *all, const struct record *rec)
             return &all->v[i];
     struct remains *x = vec_push(all);
     x->app = rec->app;
-    x->prune = rec->app_prune; // as its application last said
     return x;
+}
+
+// As its application last said; from the run on that left its objects behind with the time of it.
+static json_t *remains_note(const struct run *r, const struct remains *x)
+{
+    json_t *note = json_deep_copy(json_object_get(r->notes, x->app));
+    if (x->has_left && !json_object_get(note, CASCADE_LEFT)) {
+        CLEANUP(str_freep) char *now = clock_rfc3339(clock_unix_ms() / 1000);
+        note = note ? note : json_object();
+        json_object_set_new(note, CASCADE_LEFT, json_string(now));
+    }
+    return note;
 }
 
 static void write_remains(struct run *r, const struct remains *x)
 {
     CLEANUP(str_freep) char *name = map_name(x->app, 0);
-    CLEANUP(str_freep)
-    char *header = str_printf(HEADER "\t%s\t%s\t", x->app, x->prune ? "prune" : "no-prune");
+    CLEANUP(json_freep) json_t *note = remains_note(r, x);
+    CLEANUP(str_freep) char *header = header_of(x->app, note);
     unsigned parts = 0;
     struct part_ctx p = {r, x->app};
-    if (json_object_get(r->stored, name) && x->lines.len)
+    if (x->lines.len && (x->has_left || json_object_get(r->stored, name)))
         parts = each_part(header, &x->lines, write_app_part, &p);
     drop_parts_from(r, map_name, x->app, parts);
+}
+
+// Both names of each application, as desired_find_app takes them.
+static json_t *app_names(const struct desired *d)
+{
+    json_t *names = json_object();
+    for (size_t i = 0; i < d->apps.len; i++) {
+        json_object_set_new(names, d->apps.v[i]->name, json_true());
+        json_object_set_new(names, d->apps.v[i]->tracking_name, json_true());
+    }
+    return names;
 }
 
 // Inventories of applications that are gone: what is left of them, or nothing.
 static void write_vanished(struct run *r)
 {
     remains_list left = {0};
+    CLEANUP(json_freep) json_t *known = app_names(r->desired);
+    for (size_t i = 0; i < r->records.len; i++)
+        if (!json_object_get(known, r->records.v[i].app))
+            remains_of(&left, &r->records.v[i]);
     for (size_t i = 0; i < r->plan->items.len; i++) {
         const struct plan_item *it = &r->plan->items.v[i];
-        if (it->object >= 0)
-            continue;
-        const struct record *rec = &r->records.v[it->record];
-        if (desired_find_app(r->desired, rec->app) >= 0)
+        const struct record *rec = it->object >= 0 ? NULL : &r->records.v[it->record];
+        if (!rec || json_object_get(known, rec->app) || !stays_recorded(it))
             continue;
         struct remains *x = remains_of(&left, rec);
-        if (it->action == ACTION_KEEP || it->action == ACTION_PRUNE)
-            write_record(&x->lines, rec);
+        x->has_left |= it->action == ACTION_LEFT;
+        // What was only intended has no uid yet.
+        write_record(&x->lines, rec, rec->uid ? rec->uid : r->facts.v[it->live].uid);
     }
     for (size_t i = 0; i < left.len; i++) {
         write_remains(r, &left.v[i]);
@@ -506,33 +565,63 @@ static void write_intent_part(void *ctx, unsigned part, const char *text)
     w->ok = reply.cls == KUBE_OK || kube_reply_err(&reply, w->err, "note what is to be created");
 }
 
+// One that this run is going to create, or that an earlier one was and that is there.
+static const char *note_intent(struct run *r, const struct plan_item *it, struct buf *lines)
+{
+    const struct record *rec = it->record < 0 ? NULL : &r->records.v[it->record];
+    if (it->object >= 0 && it->action == ACTION_CREATE) {
+        const struct object *o = &r->desired->objects.v[it->object];
+        const char *app = r->desired->apps.v[o->app]->tracking_name;
+        CLEANUP(str_freep)
+        char *flags = str_printf("%s%s", o->is_hook ? "h" : "", o->is_made ? "m" : "");
+        write_line(lines, &o->id, o->version, NULL, NULL, NULL, flags, app);
+        return app;
+    }
+    if (!rec || !rec->is_intent || it->live < 0)
+        return NULL;
+    CLEANUP(str_freep)
+    char *flags = str_printf("%s%s", rec->is_hook ? "h" : "", rec->is_made ? "m" : "");
+    write_line(lines, &rec->id, rec->version, NULL, NULL, NULL, flags, rec->app);
+    return rec->app;
+}
+
+// The applications of what is noted, for the day they are gone.
+static void write_notes(const struct run *r, const json_t *apps, struct buf *lines)
+{
+    const char *app;
+    json_t *v;
+    json_object_foreach((json_t *)apps, app, v)
+    {
+        int at = desired_find_app(r->desired, app);
+        CLEANUP(json_freep)
+        json_t *note = at < 0 ? json_incref(json_object_get(r->notes, app))
+                              : cascade_note(r->desired, (unsigned)at);
+        if (!note)
+            continue;
+        buf_printf(lines, NOTE "\t%s\t", app);
+        canon_write(note, lines);
+        buf_char(lines, '\n');
+    }
+}
+
 bool inventory_write_intent(struct run *r, struct err *err)
 {
     struct buf lines CLEANUP(buf_clear) = {0};
+    CLEANUP(json_freep) json_t *apps = json_object();
     bool any = false;
     if (r->opts.read_only)
         return true;
     write_root(r);
     for (size_t i = 0; i < r->plan->items.len; i++) {
         const struct plan_item *it = &r->plan->items.v[i];
-        const struct record *rec = it->record < 0 ? NULL : &r->records.v[it->record];
-        if (it->object >= 0 && it->action == ACTION_CREATE) {
-            const struct object *o = &r->desired->objects.v[it->object];
-            const struct application *a = r->desired->apps.v[o->app];
-            CLEANUP(str_freep)
-            char *flags = str_printf("%s%s%s", o->is_hook ? "h" : "", o->is_made ? "m" : "",
-                                     application_takes_along(a) ? "p" : "");
-            write_line(&lines, &o->id, o->version, NULL, NULL, NULL, flags, a->tracking_name);
-            any |= !rec;
-        } else if (rec && rec->is_intent && it->live >= 0) {
-            CLEANUP(str_freep)
-            char *flags = str_printf("%s%s%s", rec->is_hook ? "h" : "", rec->is_made ? "m" : "",
-                                     rec->app_prune ? "p" : "");
-            write_line(&lines, &rec->id, rec->version, NULL, NULL, NULL, flags, rec->app);
-        }
+        const char *app = note_intent(r, it, &lines);
+        if (app)
+            json_object_set_new(apps, app, json_true());
+        any |= app && it->action == ACTION_CREATE && it->object >= 0 && it->record < 0;
     }
     if (!any)
         return true;
+    write_notes(r, apps, &lines);
     struct intent_wait w = {r, err, true};
     unsigned parts = each_part(HEADER "\t\t", &lines, write_intent_part, &w);
     if (w.ok)

@@ -104,18 +104,6 @@ static bool tracking_app_of(const json_t *doc)
     return json_annotation(doc, "argocd.argoproj.io/tracking-id") != NULL;
 }
 
-// What the live object itself says of its deletion.
-static void read_wishes(const json_t *doc, struct live_fact *f)
-{
-    CLEANUP(str_freep) char *store = NULL;
-    const char *prune = object_sync_option(doc, "Prune", &store);
-    f->is_prune_asked = str_eq(prune, "true");
-    f->is_kept = str_eq(prune, "false") || str_eq(prune, "confirm") ||
-                 str_eq(json_annotation(doc, "helm.sh/resource-policy"), "keep");
-    const char *delete = object_sync_option(doc, "Delete", &store);
-    f->is_kept_on_delete = str_eq(delete, "false") || str_eq(delete, "confirm");
-}
-
 static void add_fact(struct run *r, const struct object_id *id, json_t *doc)
 {
     struct object *o = desired_find(r->desired, id);
@@ -134,7 +122,7 @@ static void add_fact(struct run *r, const struct object_id *id, json_t *doc)
     f->hook_run = str_dup_or_null(json_annotation(doc, HOOK_RUN_ANNOTATION));
     f->has_projection = projection_of(doc, run_manager(r), &f->projection);
     f->is_client_side = is_client_side(doc);
-    read_wishes(doc, f);
+    f->marks = object_deletion_marks(doc);
     f->generation = json_dot_int(doc, "metadata.generation", 0);
     judge(r, o, doc, &f->health);
     f->is_ready = health_verdict(&f->health, o && o->is_hook, false) == HEALTH_DONE;

@@ -8,9 +8,18 @@
 
 const char *action_name(enum action a)
 {
-    static const char *const names[] = {"unchanged", "create",    "change",           "check",
-                                        "prune",     "keep",      "replace",          "recreate",
-                                        "read-only", "hook-done", "wait-for-deletion"};
+    static const char *const names[] = {"unchanged",
+                                        "create",
+                                        "change",
+                                        "check",
+                                        "prune",
+                                        "keep",
+                                        "replace",
+                                        "recreate",
+                                        "read-only",
+                                        "hook-done",
+                                        "wait-for-deletion",
+                                        "left"};
     return names[a];
 }
 
@@ -86,6 +95,7 @@ struct planning {
     size_t n_facts;
     const struct record *records;
     size_t n_records;
+    const json_t *notes;
     const struct plan_policy *policy;
     bool any_unknown;
 };
@@ -185,32 +195,74 @@ static void keep(struct plan_item *it, const char *row, const char *reason)
     it->reason = str_dup(reason);
 }
 
+static void leave(struct plan_item *it, const char *row, const char *reason)
+{
+    decide(it, ACTION_LEFT, row);
+    it->reason = str_dup(reason);
+}
+
+static bool is_asked_for(const struct plan_policy *policy, const char *app)
+{
+    for (size_t i = 0; i < policy->n_prune_left; i++)
+        if (!strcmp(policy->prune_left[i], app))
+            return true;
+    return false;
+}
+
+static void prune_or_keep(const struct planning *p, struct plan_item *it)
+{
+    if (!p->policy->prune)
+        keep(it, "P7", "pruning is switched off for this run");
+    else
+        decide(it, ACTION_PRUNE, "P8");
+}
+
+// One of an application that is no longer in Git.
+static void decide_orphan(const struct planning *p, const struct record *r,
+                          const struct live_fact *f, struct plan_item *it)
+{
+    const json_t *note = json_object_get(p->notes, r->app);
+    bool was_told = json_object_get(note, CASCADE_LEFT) != NULL;
+    bool is_other = r->is_intent ? !str_eq(f->tracking_app, r->app) : !str_eq(r->uid, f->uid);
+    CLEANUP(str_freep) char *why = NULL;
+    if (p->any_unknown)
+        keep(it, "P2", "its application is gone, but another could not be read");
+    else if (f->is_unknown)
+        keep(it, "P9", "its kind could not be read, so nobody knows whether it is there");
+    else if (is_other || (was_told && !str_eq(f->tracking_app, r->app)))
+        decide(it, ACTION_NONE, "P13"); // somebody else's by now: forgotten
+    else if (!is_asked_for(p->policy, r->app) && !cascade_takes_along(p->d, note, &why))
+        leave(it, "P11", why);
+    else if (f->marks & (DELETION_DELETE_OFF | DELETION_KEEP))
+        leave(it, "P10", "they ask to stay when their application goes");
+    else if (!strcmp(r->id.kind, "CustomResourceDefinition"))
+        leave(it, "P12", "definitions never go with an application");
+    else
+        prune_or_keep(p, it);
+}
+
 // A record whose object is no longer desired and still there.
 static void decide_record(const struct planning *p, const struct record *r,
                           const struct live_fact *f, struct plan_item *it)
 {
     int at = desired_find_app(p->d, r->app);
     const struct application *a = at < 0 ? NULL : p->d->apps.v[at];
-    if (a && a->state != APP_KNOWN)
+    if (!a)
+        decide_orphan(p, r, f, it);
+    else if (a->state != APP_KNOWN)
         keep(it, "P1", "its application could not be read");
-    else if (!a && p->any_unknown)
-        keep(it, "P2", "its application is gone, but another could not be read");
     else if (f->is_unknown)
         keep(it, "P9", "its kind could not be read, so nobody knows whether it is there");
     else if (r->is_intent ? !str_eq(f->tracking_app, r->app) : !str_eq(r->uid, f->uid))
         keep(it, "P3", "another object has taken its name");
-    else if (f->is_kept)
+    else if (f->marks & (DELETION_PRUNE_OFF | DELETION_KEEP))
         keep(it, "P4", "it asks to be kept");
-    else if (!a && f->is_kept_on_delete)
-        keep(it, "P10", "it asks to stay when its application goes");
-    else if (a ? !a->prune : !r->app_prune)
+    else if (!a->prune)
         keep(it, "P5", "pruning is off for its application");
-    else if (a && a->prune_never && !f->is_prune_asked)
+    else if (a->prune_never && !(f->marks & DELETION_PRUNE_ASKED))
         keep(it, "P6", "its application asks for a confirmation first");
-    else if (!p->policy->prune)
-        keep(it, "P7", "pruning is switched off for this run");
     else
-        decide(it, ACTION_PRUNE, "P8");
+        prune_or_keep(p, it);
 }
 
 static bool check_breaker(const struct planning *p, const struct plan *out, struct err *err)
@@ -233,14 +285,15 @@ static bool check_breaker(const struct planning *p, const struct plan *out, stru
 }
 
 bool plan_make(const struct desired *d, const struct live_fact *facts, size_t n_facts,
-               const struct record *records, size_t n_records, const struct plan_policy *policy,
-               struct plan **out, struct err *err)
+               const struct record *records, size_t n_records, const json_t *notes,
+               const struct plan_policy *policy, struct plan **out, struct err *err)
 {
     struct planning p = {.d = d,
                          .facts = facts,
                          .n_facts = n_facts,
                          .records = records,
                          .n_records = n_records,
+                         .notes = notes,
                          .policy = policy};
     struct plan *plan CLEANUP(plan_freep) = mem_alloc(sizeof(*plan));
     for (size_t i = 0; i < d->apps.len; i++)

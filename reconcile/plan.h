@@ -21,6 +21,7 @@ enum action {
     ACTION_VIRTUAL,     // never sent
     ACTION_HOOK_DONE,   // hook already completed for this content
     ACTION_TERMINATING, // live object is being deleted: wait until it is gone, then create
+    ACTION_LEFT,        // its application left Git without it: nobody's now, and remembered
 };
 
 // What is known about one live object that is desired, or recorded as ours.
@@ -34,9 +35,7 @@ struct live_fact {
     char *hook_run;           // a hook's mark: which run of which content made it, or NULL
     struct sha256 projection; // of the live object on the fields our manager owns; zero: none
     bool has_projection;
-    bool is_kept;           // Prune=false or helm.sh/resource-policy: keep on the live object
-    bool is_kept_on_delete; // Delete=false
-    bool is_prune_asked;    // Prune=true, which goes before what its application says
+    unsigned marks; // DELETION_*, of the live object
     // For the executor; the plan does not look at them.
     bool is_client_side; // declared by a client that does not apply on the server's side
     struct health_result health;
@@ -54,7 +53,6 @@ struct record {
     bool is_hook;
     bool is_made;   // a Namespace made for an application: it is never pruned
     bool is_intent; // planned by a run that did not record its end
-    bool app_prune; // pruning was on for its application when the record was written
 };
 
 struct plan_policy {
@@ -66,6 +64,9 @@ struct plan_policy {
     // The root this cluster was grown from, if another takes its place: it may be a mistyped one,
     // so that anything to delete trips the breaker. NULL: the same.
     const char *replaced_root;
+    // Applications that left Git and whose objects stayed: they are to go now after all.
+    const char *const *prune_left;
+    size_t n_prune_left;
 };
 
 struct plan_item {
@@ -79,13 +80,20 @@ struct plan_item {
 
 struct plan {
     VEC(struct plan_item) items; // desired objects in their order, then records no longer desired
-    size_t counts[ACTION_TERMINATING + 1];
+    size_t counts[ACTION_LEFT + 1];
 };
 
-// facts and records sorted by id. A tripped breaker is CONFLICT and says what to do.
+// facts and records sorted by id; notes: cascade_note of each application of a record, by its
+// tracking name, where there is one. A tripped breaker is CONFLICT and says what to do.
 MUST_CHECK bool plan_make(const struct desired *d, const struct live_fact *facts, size_t n_facts,
-                          const struct record *records, size_t n_records,
+                          const struct record *records, size_t n_records, const json_t *notes,
                           const struct plan_policy *policy, struct plan **out, struct err *err);
+// What is remembered of an application for the day it is no longer in Git; owned. And whether its
+// objects go then: if not, *why is the reason (owned). Without a note they stay.
+json_t *cascade_note(const struct desired *d, unsigned app);
+bool cascade_takes_along(const struct desired *d, const json_t *note, char **why);
+// The note has it when it has been told that they stayed: since when, in RFC 3339.
+#define CASCADE_LEFT "left"
 // What a completed hook is remembered by: a hash over the content of its application and its phase,
 // so that hooks run again exactly when something of it changed.
 struct sha256 plan_hook_token(const struct desired *d, unsigned object);

@@ -242,8 +242,9 @@ bool run_prepare(struct run *r, struct err *err)
         return false;
     if (!graph_of_live(r, &r->graph, err))
         return false;
-    if (!plan_make(r->desired, r->facts.v, r->facts.len, r->records.v, r->records.len,
-                   &r->opts.policy, &r->plan, err))
+    if (!plan_make(r->desired, r->facts.v, r->facts.len, r->records.v, r->records.len, r->notes,
+                   &r->opts.policy, &r->plan, err) ||
+        !left_find(r, err))
         return false;
     state_init(r);
     observe_follow(r);

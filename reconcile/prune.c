@@ -179,12 +179,17 @@ static bool is_held_by_stale_group(struct victim *v)
     return true;
 }
 
-// Foreground, background or orphan, as the application asks; Argo CD's default is the first.
+// Foreground, background or orphan, as the application asks, and one that is gone by its finalizer;
+// Argo CD's default is the first.
 static const char *propagation(const struct victim *v)
 {
     const struct run *r = v->run;
-    int app = desired_find_app(r->desired, r->records.v[r->plan->items.v[v->item].record].app);
-    const json_t *doc = app < 0 ? NULL : r->desired->apps.v[app]->doc;
+    const char *name = r->records.v[r->plan->items.v[v->item].record].app;
+    int app = desired_find_app(r->desired, name);
+    if (app < 0)
+        return json_dot_bool(json_object_get(r->notes, name), "background", false) ? "Background"
+                                                                                   : "Foreground";
+    const json_t *doc = r->desired->apps.v[app]->doc;
     size_t i;
     json_t *o;
     json_array_foreach(json_dot(doc, "spec.syncPolicy.syncOptions"), i, o)

@@ -15,6 +15,7 @@ struct run *run_new(struct loop *l, struct kube *k, struct desired *d, const str
     r->old_docs = json_object();
     r->slices = json_object();
     r->stored = json_object();
+    r->notes = json_object();
     r->apps = mem_alloc((d->apps.len + 1) * sizeof(*r->apps));
     r->window = (struct window){.size = 8};
     view_index(r);
@@ -33,6 +34,8 @@ void run_free(struct run *r)
         loop_run_once(r->loop, 100);
     loop_timer_free(r->timer);
     json_decref(r->stored);
+    json_decref(r->notes);
+    vec_clear(&r->left);
     vec_clear(&r->map_calls); // each call has freed its own
     // The breaker ends a run between the graph and the states of its nodes.
     for (size_t i = 0; r->nodes && i < r->graph->nodes.len; i++) {

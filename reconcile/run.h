@@ -117,6 +117,15 @@ struct run_summary {
     bool is_timed_out;
 };
 void run_summary(const struct run *r, struct run_summary *out);
+// An application that left Git and whose objects stayed.
+struct left_app {
+    const char *app;   // borrowed, as the others
+    const char *why;   // they stayed
+    const char *since; // RFC 3339; NULL: it happens in this run
+    size_t objects;
+    bool can_go; // plan_policy.prune_left would delete them
+};
+size_t run_left(const struct run *r, const struct left_app **out); // borrowed
 // What should have been deleted and was not, a line each with the reason.
 const struct strv *run_leftovers(const struct run *r);
 // The critical path of the run that ended: nodes from first to last with the time each took.

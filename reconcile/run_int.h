@@ -15,6 +15,8 @@
 //   recreate.c   ways of more than one request: replace, recreate, wait for a deletion
 //   adopt.c      objects that were made without server-side apply become ours
 //   gate.c       webhook gates and changed CRDs: dry runs until they pass
+//   cascade.c    whether an application that left Git takes its objects along (pure)
+//   left.c       those whose objects stayed
 //   prune.c      deletion of what is no longer desired, the graph backwards
 //   view.c       what people and machines ask of a run: views, why, critical path
 #ifndef RECONCILE_RUN_INT_H
@@ -106,6 +108,8 @@ struct window {
     bool has_been_full;
 };
 
+typedef VEC(struct left_app) left_list;
+
 struct run {
     struct loop *loop;
     struct kube *kube;
@@ -122,6 +126,7 @@ struct run {
     VEC(struct live_namespace) namespaces;
     VEC(struct pruning) prunings;
     json_t *stored;                   // inventory ConfigMaps as found: name -> text
+    json_t *notes;                    // cascade_note of applications: tracking name -> note
     VEC(struct map_call *) map_calls; // of the inventory, under way
     json_t *old_docs;                 // key -> live document of a record that is not desired
     json_t *slices;                   // "namespace/service" -> true when an endpoint is ready
@@ -139,6 +144,7 @@ struct run {
     int64_t started_ms, ended_ms;
     unsigned pending_calls; // callbacks that hold a pointer into the run
     struct strv leftovers;  // what should have been deleted and was not, and why
+    left_list left;         // applications that left Git without their objects
     struct err fatal;       // ends the run as a whole
 };
 
@@ -275,6 +281,10 @@ bool gates_hold_back(struct run *r, const struct kind_info *kind, const json_t *
 
 // ---- view.c ----
 void view_index(struct run *r);
+
+// ---- left.c ----
+bool left_find(struct run *r, struct err *err); // after the plan: which there are
+void left_tell(struct run *r);                  // an event for each that is new
 
 // ---- prune.c ----
 void prune_init(struct run *r);

@@ -293,7 +293,9 @@ static bool add_set(struct yield *y, const json_t *doc, const struct origin *whe
         if (a->problem ? !err_set(&bad, ERR_INVALID, "%s", a->problem)
                        : !add_child(y, a->doc, where, name, &bad))
             add_unknown(y, a->doc, where, &bad);
-        y->children.v[y->children.len - 1]->is_preserved = r.is_preserved;
+        struct application *made = y->children.v[y->children.len - 1];
+        made->is_preserved = r.is_preserved;
+        made->marks = object_deletion_marks(doc);
     }
     for (size_t i = 0; i < r.warnings.len; i++)
         strv_push(&y->warnings, r.warnings.v[i]);

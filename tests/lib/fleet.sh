@@ -16,6 +16,7 @@ kind: Application
 metadata:
   name: $1
   namespace: argocd
+  finalizers: [resources-finalizer.argocd.argoproj.io]
   annotations: {${5:-}}
 spec:
   project: default

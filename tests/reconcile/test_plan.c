@@ -9,6 +9,7 @@ struct world {
     struct desired *d;
     struct live_fact fact;
     struct record record;
+    json_t *notes; // of application "gone"
     struct plan_policy policy;
     bool has_fact, has_record;
 };
@@ -39,11 +40,9 @@ static struct world new_world(bool desired)
                                 .uid = str_dup("u"),
                                 .has_projection = true,
                                 .tracking_app = str_dup("app")};
-    w.record = (struct record){.id = id_of("c"),
-                               .version = str_dup("v1"),
-                               .app = str_dup("app"),
-                               .uid = str_dup("u"),
-                               .app_prune = true};
+    w.record = (struct record){
+        .id = id_of("c"), .version = str_dup("v1"), .app = str_dup("app"), .uid = str_dup("u")};
+    w.notes = doc_of("{gone: {cascade: true, parent: {name: app}}}");
     if (desired)
         w.record.sent = w.d->objects.v[0].hash;
     w.has_fact = w.has_record = true;
@@ -55,7 +54,8 @@ static void row_is(struct world *w, const char *row)
 {
     struct plan *p CLEANUP(plan_freep) = NULL;
     struct err err = {0};
-    if (!plan_make(w->d, &w->fact, w->has_fact, &w->record, w->has_record, &w->policy, &p, &err))
+    if (!plan_make(w->d, &w->fact, w->has_fact, &w->record, w->has_record, w->notes, &w->policy, &p,
+                   &err))
         fail_msg("%s", err.msg);
     const char *got = p->items.len ? p->items.v[0].row : "-";
     assert_string_equal(got, row);
@@ -64,6 +64,7 @@ static void row_is(struct world *w, const char *row)
 static void end(struct world *w)
 {
     desired_free(w->d);
+    json_decref(w->notes);
     live_fact_clear(&w->fact);
     record_clear(&w->record);
 }
@@ -101,13 +102,15 @@ static void unwanted(void **s)
     row_is(&w, "P7");
     w.d->apps.v[0]->prune_never = true;
     row_is(&w, "P6");
-    w.fact.is_prune_asked = true; // its own option goes before the application's
+    w.fact.marks = DELETION_PRUNE_ASKED; // its own option goes before the application's
     row_is(&w, "P7");
-    w.fact.is_kept_on_delete = true; // its application is still there
+    w.fact.marks |= DELETION_DELETE_OFF; // its application is still there
     row_is(&w, "P7");
     w.d->apps.v[0]->prune = false;
     row_is(&w, "P5");
-    w.fact.is_kept = true;
+    w.fact.marks = DELETION_PRUNE_OFF;
+    row_is(&w, "P4");
+    w.fact.marks = DELETION_KEEP;
     row_is(&w, "P4");
     str_set(&w.fact.uid, "other");
     row_is(&w, "P3");
@@ -115,17 +118,75 @@ static void unwanted(void **s)
     row_is(&w, "P1");
     str_set(&w.record.app, "gone");
     row_is(&w, "P2");
-    w.d->apps.v[0]->state = APP_KNOWN;
-    str_set(&w.fact.uid, "u");
-    w.fact.is_kept = false;
-    w.policy.prune = true;
-    row_is(&w, "P10");
-    w.fact.is_kept_on_delete = false;
-    row_is(&w, "P8");
-    w.record.app_prune = false; // or Delete=false of the application that is gone
-    row_is(&w, "P5");
     w.has_fact = false;
     row_is(&w, "-");
+    end(&w);
+}
+
+// The application itself is no longer in Git; its parent is, and prunes.
+static void left_behind(void **s)
+{
+    (void)s;
+    struct world w = new_world(false);
+    str_set(&w.record.app, "gone");
+    str_set(&w.fact.tracking_app, "gone");
+    row_is(&w, "P8");
+    w.fact.marks = DELETION_PRUNE_OFF; // that speaks of pruning, and not of deletion
+    row_is(&w, "P8");
+    w.policy.prune = false;
+    row_is(&w, "P7");
+    w.policy.prune = true;
+    w.fact.marks = DELETION_DELETE_OFF;
+    row_is(&w, "P10");
+    w.fact.marks = DELETION_KEEP;
+    row_is(&w, "P10");
+    w.fact.marks = 0;
+    str_set(&w.record.id.kind, "CustomResourceDefinition");
+    str_set(&w.fact.id.kind, "CustomResourceDefinition");
+    row_is(&w, "P12");
+    str_set(&w.record.id.kind, "ConfigMap");
+    str_set(&w.fact.id.kind, "ConfigMap");
+    w.d->apps.v[0]->prune = false; // the parent's
+    row_is(&w, "P11");
+    w.d->apps.v[0]->prune = true;
+    json_object_set_new(json_object_get(w.notes, "gone"), "cascade", json_false());
+    row_is(&w, "P11");
+    json_object_clear(w.notes); // an older inventory
+    row_is(&w, "P11");
+    const char *asked[] = {"other", "gone"};
+    w.policy.prune_left = asked;
+    w.policy.n_prune_left = 1;
+    row_is(&w, "P11");
+    w.policy.n_prune_left = 2;
+    row_is(&w, "P8");
+    w.fact.marks = DELETION_DELETE_OFF;
+    row_is(&w, "P10");
+    w.policy.n_prune_left = 0;
+    str_set(&w.fact.uid, "other");
+    row_is(&w, "P13");
+    w.d->apps.v[0]->state = APP_UNKNOWN;
+    row_is(&w, "P2");
+    end(&w);
+}
+
+// Once it has been told, what somebody else has taken is no longer remembered.
+static void handed_over(void **s)
+{
+    (void)s;
+    struct world w = new_world(false);
+    str_set(&w.record.app, "gone");
+    json_object_set_new(json_object_get(w.notes, "gone"), "cascade", json_false());
+    row_is(&w, "P11"); // another's mark, but the object is the one that was made
+    json_object_set_new(json_object_get(w.notes, "gone"), CASCADE_LEFT, json_string("2026"));
+    row_is(&w, "P13");
+    str_set(&w.fact.tracking_app, "gone");
+    row_is(&w, "P11");
+    json_object_set_new(json_object_get(w.notes, "gone"), "cascade", json_true());
+    row_is(&w, "P8"); // its parent prunes by now
+    w.record.is_intent = true;
+    row_is(&w, "P8");
+    str_set(&w.fact.tracking_app, "other");
+    row_is(&w, "P13");
     end(&w);
 }
 
@@ -208,7 +269,8 @@ static void rows_are(struct world *w, const char *rows)
     struct plan *p CLEANUP(plan_freep) = NULL;
     struct err err = {0};
     struct buf b CLEANUP(buf_clear) = {0};
-    if (!plan_make(w->d, &w->fact, w->has_fact, &w->record, w->has_record, &w->policy, &p, &err))
+    if (!plan_make(w->d, &w->fact, w->has_fact, &w->record, w->has_record, w->notes, &w->policy, &p,
+                   &err))
         fail_msg("%s", err.msg);
     for (size_t i = 0; i < p->items.len; i++)
         buf_printf(&b, "%s%s", i ? " " : "", p->items.v[i].row);
@@ -278,7 +340,7 @@ static void breaker(void **s)
     struct plan *p = NULL;
     struct err err = {0};
     w.policy.min_prune_count = 0;
-    assert_false(plan_make(w.d, &w.fact, 1, &w.record, 1, &w.policy, &p, &err));
+    assert_false(plan_make(w.d, &w.fact, 1, &w.record, 1, w.notes, &w.policy, &p, &err));
     assert_int_equal(err.kind, ERR_CONFLICT);
     err_clear(&err);
     w.policy.allow_mass_prune = true;
@@ -295,7 +357,7 @@ static void another_root(void **s)
     struct err err = {0};
     w.policy.min_prune_count = 20;
     w.policy.replaced_root = "https://git.example.com/old.git";
-    assert_false(plan_make(w.d, &w.fact, 1, &w.record, 1, &w.policy, &p, &err));
+    assert_false(plan_make(w.d, &w.fact, 1, &w.record, 1, w.notes, &w.policy, &p, &err));
     assert_int_equal(err.kind, ERR_CONFLICT);
     assert_non_null(strstr(err.hint, "old.git"));
     err_clear(&err);
@@ -331,6 +393,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wanted),          cmocka_unit_test(unwanted),
+        cmocka_unit_test(left_behind),     cmocka_unit_test(handed_over),
         cmocka_unit_test(replaced),        cmocka_unit_test(unknown),
         cmocka_unit_test(hooks),           cmocka_unit_test(phases),
         cmocka_unit_test(made_namespaces), cmocka_unit_test(breaker),
