@@ -6,6 +6,7 @@
 
 #include "gitops/ignored.h"
 #include "gitops/json.h"
+#include "gitops/names.h"
 #include "gitops/sync_marks.h"
 #include "gitops/unheeded.h"
 
@@ -370,6 +371,21 @@ struct application *application_new_unknown(const char *name, const char *ns)
     return a;
 }
 
+// Argo CD's could not be made either: the API server refuses it.
+static bool check_names(const struct application *a, const json_t *doc, struct err *err)
+{
+    struct err e = {0};
+    const json_t *ns = json_dot(doc, "metadata.namespace");
+    size_t len = json_string_length(ns);
+    bool ok = name_check(doc, "argoproj.io", "Application", &e);
+    if (ok && len && !name_is_label(json_string_value(ns), len))
+        ok = err_set(&e, ERR_INVALID, "\"%.80s\" is no namespace", json_string_value(ns));
+    if (!ok)
+        invalid(a, err, e.msg);
+    err_clear(&e);
+    return ok;
+}
+
 bool application_parse(json_t *doc, const struct origin *where, struct application **out,
                        struct err *err)
 {
@@ -384,6 +400,8 @@ bool application_parse(json_t *doc, const struct origin *where, struct applicati
         new_named(name, str_is_empty(ns) ? CONTROL_PLANE_NAMESPACE : ns);
     a->origin = origin_dup(where);
     a->doc = json_incref(doc);
+    if (!check_names(a, doc, err))
+        return false;
     if (!json_is_object(spec))
         return invalid(a, err, "spec is required");
     struct err type = {0};

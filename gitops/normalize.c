@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "gitops/json.h"
+#include "gitops/names.h"
 #include "gitops/object.h"
 
 #define MAX_KEY_BYTES 1024
@@ -241,7 +242,17 @@ static bool check_texts(const json_t *owner, const char *field, struct err *err)
 
 static bool check_metadata(const json_t *meta, struct err *err)
 {
-    return check_texts(meta, "labels", err) && check_texts(meta, "annotations", err);
+    return check_texts(meta, "labels", err) && check_texts(meta, "annotations", err) &&
+           name_check_metadata(meta, err);
+}
+
+static bool check_name(const json_t *doc, struct err *err)
+{
+    const char *av = json_dot_str(doc, "apiVersion");
+    const char *slash = av ? strchr(av, '/') : NULL;
+    CLEANUP(str_freep) char *group = slash ? str_ndup(av, (size_t)(slash - av)) : str_dup("");
+    const char *kind = json_dot_str(doc, "kind");
+    return name_check(doc, group, kind, err) || err_wrap(err, "%.80s", kind);
 }
 
 bool object_normalize(json_t *doc, struct err *err)
@@ -265,6 +276,6 @@ bool object_normalize(json_t *doc, struct err *err)
     if ((is_kind(doc, "", "ConfigMap") || is_kind(doc, "", "Secret")) &&
         !check_texts(doc, "data", err))
         return false;
-    return check_metadata(meta, err) && check_lists(doc, tpl, err) &&
+    return check_name(doc, err) && check_metadata(meta, err) && check_lists(doc, tpl, err) &&
            (!is_builtin_workload(doc) || check_metadata(json_object_get(tpl, "metadata"), err));
 }

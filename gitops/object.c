@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gitops/object.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "gitops/canon.h"
 #include "gitops/json.h"
+#include "gitops/names.h"
 
 void object_id_clear(struct object_id *id)
 {
@@ -37,9 +39,9 @@ bool object_id_eq(const struct object_id *a, const struct object_id *b)
 }
 
 // One path segment of the API: no slash, no control characters, not "." or "..".
-static bool is_segment(const char *s)
+static bool is_segment(const char *s, size_t len)
 {
-    if (!*s || strlen(s) > 253 || !strcmp(s, ".") || !strcmp(s, ".."))
+    if (!*s || len > 253 || strlen(s) != len || !strcmp(s, ".") || !strcmp(s, ".."))
         return false;
     for (; *s; s++)
         if (*s == '/' || *s == '%' || (unsigned char)*s <= ' ')
@@ -55,7 +57,24 @@ static bool split_api_version(const char *av, char **group, char **version)
         return false;
     *group = slash ? str_ndup(av, (size_t)(slash - av)) : str_dup("");
     *version = str_dup(v);
-    return is_segment(v) && (!**group || is_segment(*group));
+    return is_segment(v, strlen(v)) && (!**group || name_is_subdomain(*group, strlen(*group)));
+}
+
+static bool is_kind_name(const json_t *kind)
+{
+    const char *s = json_string_value(kind);
+    size_t len = json_string_length(kind);
+    bool ok = len <= 63 && isalpha((unsigned char)*s);
+    for (size_t i = 0; ok && i < len; i++)
+        ok = isalnum((unsigned char)s[i]) || s[i] == '-';
+    return ok;
+}
+
+// Else the text that is shown looks as if nothing were wrong with it.
+static const char *nul_words(const json_t *text)
+{
+    bool has = strlen(json_string_value(text)) != json_string_length(text);
+    return has ? " and a NUL character" : "";
 }
 
 bool object_id_of(const json_t *doc, struct object_id *out, char **version, struct err *err)
@@ -76,14 +95,18 @@ bool object_id_of(const json_t *doc, struct object_id *out, char **version, stru
                        kind);
     if (str_is_empty(name))
         return err_set(err, ERR_INVALID, "%.80s has no metadata.name", kind);
-    if (!is_segment(name))
-        return err_set(err, ERR_INVALID, "%.80s has an impossible name", kind);
+    if (!is_kind_name(json_object_get(doc, "kind")))
+        return err_set(err, ERR_INVALID, "\"%.80s\" is no kind", kind);
+    if (!is_segment(name, json_string_length(named)))
+        return err_set(err, ERR_INVALID, "%.80s has an impossible name: \"%.80s\"%s", kind, name,
+                       nul_words(named));
     if (ns && !json_is_null(ns) && !json_is_string(ns))
         return err_set(err, ERR_INVALID,
                        "%.80s %.80s: metadata.namespace is not text; put it in quotes", kind, name);
     const char *n = json_string_value(ns);
-    if (!str_is_empty(n) && !is_segment(n))
-        return err_set(err, ERR_INVALID, "%.80s %.80s has an impossible namespace", kind, name);
+    if (n && json_string_length(ns) && !name_is_label(n, json_string_length(ns)))
+        return err_set(err, ERR_INVALID, "%.80s %.80s has an impossible namespace: \"%.80s\"%s",
+                       kind, name, n, nul_words(ns));
     struct object_id id = {0};
     char *v = NULL;
     if (!split_api_version(av, &id.group, &v)) {

@@ -83,8 +83,8 @@ void origin_clear(struct origin *o);
 // empty annotation and label maps, stringData (folded into data), rules beside aggregationRule,
 // empty caBundle, ownerReferences. Changes doc in place. INVALID when it cannot be an object, when
 // a map key is longer than 1024 bytes, when a keyed list holds duplicates SSA would refuse (env
-// names, container and Service ports, mounts), or when labels, annotations or the data of ConfigMap
-// and Secret hold anything but text.
+// names, container and Service ports, mounts), when labels, annotations or the data of ConfigMap
+// and Secret hold anything but text, or when its name or a key of these is none (names.h).
 MUST_CHECK bool object_normalize(json_t *doc, struct err *err);
 // Sets body, body_len and hash from doc (canonical).
 void object_set_body(struct object *o, const json_t *doc);

@@ -57,6 +57,32 @@ static void faults(void **s)
             "spec.destination.namespace is not text");
 }
 
+// Nothing of that name could be in a cluster.
+static void names(void **s)
+{
+    (void)s;
+    static const char *const cases[][2] = {
+        {"name: 'A b'", "application A b (f.yaml:3): \"A b\" is no name for it"},
+        {"name: '{{n}}'", "\"{{n}}\" is no name for it"},
+        {"name: \"a\\0b\"", "\"a\" is no name for it"},
+        {"name: a, namespace: A", "application a (f.yaml:3): \"A\" is no namespace"},
+    };
+    struct origin where = {.file = (char *)"f.yaml", .line = 3};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP(str_freep)
+        char *text =
+            str_printf("{metadata: {%s}, spec: {source: {repoURL: u, path: p}}}", cases[i][0]);
+        CLEANUP(json_freep) json_t *doc = doc_of(text);
+        struct application *a = NULL;
+        struct err err = {0};
+        assert_false(application_parse(doc, &where, &a, &err));
+        assert_int_equal(err.kind, ERR_INVALID);
+        if (!strstr(err.msg, cases[i][1]))
+            fail_msg("%s", err.msg);
+        err_clear(&err);
+    }
+}
+
 static void fields(void **s)
 {
     (void)s;
@@ -190,7 +216,8 @@ static void hooks(void **s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(faults),  cmocka_unit_test(maps_count),     cmocka_unit_test(fields),
-        cmocka_unit_test(options), cmocka_unit_test(object_options), cmocka_unit_test(hooks)};
+        cmocka_unit_test(faults), cmocka_unit_test(names),   cmocka_unit_test(maps_count),
+        cmocka_unit_test(fields), cmocka_unit_test(options), cmocka_unit_test(object_options),
+        cmocka_unit_test(hooks)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
