@@ -21,18 +21,38 @@ int cmd_version(struct cli *c, struct err *err)
     return 0;
 }
 
-static void add_objects(json_t *list, json_t *doc)
+// Items of a "DeploymentList" do not repeat what they are.
+static void name_item(const json_t *list, json_t *item)
 {
-    if (!object_is_list(doc)) {
-        json_array_append(list, doc);
+    const char *kind = json_dot_str(list, "kind");
+    size_t n = strlen(kind) - strlen("List");
+    if (!n || !json_is_object(item) || json_object_get(item, "kind"))
         return;
-    }
+    json_object_set_new(item, "kind", json_stringn(kind, n));
+    json_object_set(item, "apiVersion", json_object_get(list, "apiVersion"));
+}
+
+static bool add_objects(json_t *list, json_t *doc, struct err *err)
+{
     size_t i;
     json_t *item;
-    json_array_foreach(json_object_get(doc, "items"), i, item)
-    {
-        add_objects(list, item);
+    if (object_is_list(doc)) {
+        json_array_foreach(json_object_get(doc, "items"), i, item)
+        {
+            name_item(doc, item);
+            if (!add_objects(list, item, err))
+                return err_wrap(err, "item %zu", i + 1);
+        }
+        return true;
     }
+    const char *missing = !json_is_object(doc)                            ? "it is not a map"
+                          : str_is_empty(json_dot_str(doc, "kind"))       ? "kind is not set"
+                          : str_is_empty(json_dot_str(doc, "apiVersion")) ? "apiVersion is not set"
+                                                                          : NULL;
+    if (missing)
+        return err_set(err, ERR_INVALID, "this is no object of Kubernetes: %s", missing);
+    json_array_append(list, doc);
+    return true;
 }
 
 // "Healthy      Deployment web/api: message"
@@ -69,10 +89,8 @@ static bool read_objects(const char *file, json_t *objects, struct err *err)
         return false;
     for (size_t i = 0; ok && i < docs.docs.len; i++) {
         const struct yaml_doc *d = &docs.docs.v[i];
-        if (json_is_object(d->value))
-            add_objects(objects, d->value);
-        else
-            ok = err_set(err, ERR_INVALID, "%s:%u: this is no object of Kubernetes", file, d->line);
+        if (!add_objects(objects, d->value, err))
+            ok = err_wrap(err, "%s:%u", strcmp(file, "-") ? file : "standard input", d->line);
     }
     yaml_docs_clear(&docs);
     return ok;

@@ -78,6 +78,13 @@ const json_t *health_list(const json_t *obj, const char *path, size_t len)
     return json_is_array(v) || json_is_object(v) ? v : NULL;
 }
 
+bool health_list_is_wrong(const json_t *obj, const char *path, size_t len)
+{
+    const char *p = len ? path : CONDITIONS;
+    const json_t *v = walk(obj, &p);
+    return v && !json_is_array(v) && !json_is_object(v);
+}
+
 // ---- values ----
 
 static void number_text(double d, char *out, size_t size)
@@ -209,15 +216,19 @@ static bool are_equal(struct value *a, struct value *b)
     return x && y ? !strcmp(x, y) : json_equal(a->json, b->json);
 }
 
-static bool are_ordered(struct value *a, struct value *b, char op, bool or_same)
+static bool are_ordered(const struct health_scope *s, struct value *a, struct value *b, char op,
+                        bool or_same)
 {
     double d;
     if (a->is_number && b->is_number)
         d = a->number - b->number;
     else if (json_is_string(a->json) && json_is_string(b->json))
         d = strcmp(json_string_value(a->json), json_string_value(b->json));
-    else
+    else {
+        if (s->fault && is_there(a) && is_there(b))
+            *s->fault = "a number is compared with something else";
         return false;
+    }
     return op == '<' ? d < 0 || (or_same && d == 0) : d > 0 || (or_same && d == 0);
 }
 
@@ -237,7 +248,7 @@ static bool compare(const struct health_scope *s, struct value *a, const char **
             b = (struct value){.is_number = true, .number = strtod(literal, &end)};
             *p = end;
         }
-        return are_ordered(a, &b, op, has_equals);
+        return are_ordered(s, a, &b, op, has_equals);
     }
     if (op != '=' && !has_equals)
         return is_there(a);
@@ -400,7 +411,7 @@ static bool put_list(const struct health_scope *s, const char *p, const char **e
     CLEANUP(str_freep) char *when = str_ndup(part[2], len[2]);
     bool any = false;
     for (size_t i = 0; i < health_list_len(list); i++) {
-        struct health_scope one = {s->obj, there(health_list_at(list, i)), i + 1};
+        struct health_scope one = {s->obj, there(health_list_at(list, i)), i + 1, NULL};
         if (!one.item || !health_when(&one, when))
             continue;
         if (any)

@@ -7,6 +7,7 @@
 //   health_rules*.inc   the table: one row a kind, in the language below
 //   health_rules.c      finds a row and goes through its clauses
 //   health_expr.c       the language: does a clause hold, what does it say
+//   health_types.c      built-in kinds whose fields must be of their type
 //   health_core.c       built-in kinds that need arithmetic
 //   health_kinds.c      other people's kinds that do not fit the table
 //   health_promoter.c   those of GitOps Promoter
@@ -86,16 +87,24 @@ const struct health_rule *health_rule_at(size_t i); // NULL beyond the last
 const struct health_clause *health_rule_trace(const struct health_rule *rule, const json_t *obj,
                                               struct health_result *r);
 
+// ---- health_types.c ----
+// False: a field that the check of this kind reads is not of its type, and r says so.
+bool health_types_fit(const char *group, const char *kind, const json_t *obj,
+                      struct health_result *r);
+
 // What terms and messages speak of.
 struct health_scope {
     const json_t *obj;
     const json_t *item; // NULL: none yet; the first condition a term names becomes it
     size_t number;      // of the item, from 1
+    const char **fault; // set where Lua would end a script: why; may be NULL
 };
 bool health_when(struct health_scope *s, const char *when);
 void health_text(const struct health_scope *s, const char *text, struct buf *out);
 // The list a path names (NULL: status.conditions), array or map; NULL when there is none.
 const json_t *health_list(const json_t *obj, const char *path, size_t len);
+// Is there something at that path that is none?
+bool health_list_is_wrong(const json_t *obj, const char *path, size_t len);
 // Entry i of it, or NULL.
 const json_t *health_list_at(const json_t *list, size_t i);
 size_t health_list_len(const json_t *list);

@@ -118,19 +118,22 @@ struct answer {
 };
 
 // The pass that begins at c over its list; *c is left at what follows it.
-static struct answer go_over_list(const struct health_clause **c, const json_t *obj)
+static struct answer go_over_list(const struct health_clause **c, const json_t *obj,
+                                  const char **fault)
 {
     const struct health_clause *first = *c;
     const struct health_clause *end = first + 1;
     const char *path = first->list;
     const json_t *list = health_list(obj, path, path ? strlen(path) : 0);
     struct answer a = {0};
+    if (health_list_is_wrong(obj, path, path ? strlen(path) : 0))
+        *fault = "what should be a list is none";
     while (end->op == CLAUSE_OR)
         end++;
     *c = end;
     for (size_t i = 0; i < health_list_len(list); i++) {
         for (const struct health_clause *x = first; x < end; x++) {
-            struct health_scope s = {obj, health_list_at(list, i), i + 1};
+            struct health_scope s = {obj, health_list_at(list, i), i + 1, fault};
             if (json_is_null(s.item) || !health_when(&s, x->when))
                 continue;
             a = (struct answer){x, s};
@@ -142,12 +145,13 @@ static struct answer go_over_list(const struct health_clause **c, const json_t *
     return a;
 }
 
-static struct answer find_answer(const struct health_rule *rule, const json_t *obj)
+static struct answer find_answer(const struct health_rule *rule, const json_t *obj,
+                                 const char **fault)
 {
     for (const struct health_clause *c = rule->clauses; c->op != CLAUSE_END;) {
-        struct answer a = {c, {.obj = obj}};
+        struct answer a = {c, {.obj = obj, .fault = fault}};
         if (c->op == CLAUSE_EACH)
-            a = go_over_list(&c, obj);
+            a = go_over_list(&c, obj, fault);
         else if (!health_when(&a.scope, c++->when))
             a.clause = NULL;
         if (a.clause)
@@ -166,8 +170,11 @@ static bool is_known_version(const struct health_rule *rule, const json_t *obj)
 const struct health_clause *health_rule_trace(const struct health_rule *rule, const json_t *obj,
                                               struct health_result *r)
 {
-    struct answer a = find_answer(rule, obj);
-    if (a.clause) {
+    const char *fault = NULL;
+    struct answer a = find_answer(rule, obj, &fault);
+    if (fault) {
+        health_error(r, "%s", fault);
+    } else if (a.clause) {
         struct buf b CLEANUP(buf_clear) = {0};
         health_text(&a.scope, a.clause->message, &b);
         health_set(r, a.clause->status, "%s", b.len ? b.p : "");
@@ -181,12 +188,15 @@ const struct health_clause *health_rule_trace(const struct health_rule *rule, co
 
 void health_rule_apply(const struct health_rule *rule, const json_t *obj, struct health_result *r)
 {
-    if (is_known_version(rule, obj)) {
-        health_rule_trace(rule, obj, r);
-        return;
-    }
     const char *av = health_str(obj, "apiVersion");
     const char *kind = health_str(obj, "kind");
+    if (is_known_version(rule, obj)) {
+        const char *slash = strchr(av, '/');
+        CLEANUP(str_freep) char *group = str_ndup(av, slash ? (size_t)(slash - av) : 0);
+        if (health_types_fit(group, kind, obj, r))
+            health_rule_trace(rule, obj, r);
+        return;
+    }
     bool is_hpa = !strcmp(kind, "HorizontalPodAutoscaler");
     health_error(r, "unsupported %s GVK: %s%s, Kind=%s", is_hpa ? "HPA" : kind,
                  strchr(av, '/') ? "" : "/", av, kind);

@@ -53,6 +53,10 @@ documents() {
   shaped 'version' version regrow version
   kubectl get deploy -n tenant-1 -o json >"$SCRATCH/deploy.json"
   shaped 'health' health 'objects[].status' health "$SCRATCH/deploy.json"
+  is "$(kubectl get --raw /apis/apps/v1/namespaces/tenant-1/deployments | "$REGROW" health -)" 'Healthy      Deployment tenant-1/api' \
+    'health of a list whose items do not say what they are'
+  refuse 'health of what is none' 3 "$REGROW" health <(echo '{}')
+  like "$OUT" ':1: this is no object of Kubernetes: kind is not set' 'says so, and where'
   like "$("$REGROW" render -o json "$(url)" | kubectl apply --dry-run=server --server-side --force-conflicts -f - | head -1)" \
     'serverside-applied' 'render: a List that kubectl takes'
 }

@@ -38,6 +38,43 @@ static void kinds_without_a_check(void **s)
     assert_false(health_has_check(NULL, "astra.netapp.io", "Back")); // half a name in a list
 }
 
+// Argo CD cannot read such an object, and its scripts end where they compare a number with a text.
+static void fields_of_another_type(void **s)
+{
+    (void)s;
+#define DEPLOYMENT "{apiVersion: apps/v1, kind: Deployment, "
+    expect(DEPLOYMENT "spec: {replicas: '3'}}", HEALTH_UNKNOWN,
+           "spec.replicas is not a whole number");
+    expect(DEPLOYMENT "spec: {replicas: 3.5}}", HEALTH_UNKNOWN,
+           "spec.replicas is not a whole number");
+    expect(DEPLOYMENT "spec: {paused: 'true'}}", HEALTH_UNKNOWN,
+           "spec.paused is not true or false");
+    expect(DEPLOYMENT "spec: text}", HEALTH_UNKNOWN, "spec is not a map");
+    expect(DEPLOYMENT "status: {conditions: {a: b}}}", HEALTH_UNKNOWN,
+           "status.conditions is not a list");
+    expect(DEPLOYMENT "status: {conditions: [text]}}", HEALTH_UNKNOWN,
+           "status.conditions holds what is not a map");
+    expect(DEPLOYMENT "status: {conditions: [{type: 7}]}}", HEALTH_UNKNOWN,
+           "status.conditions[].type is not text");
+    expect(DEPLOYMENT "metadata: {generation: x}}", HEALTH_UNKNOWN,
+           "metadata.generation is not a whole number");
+    expect(DEPLOYMENT "spec: null, status: {replicas: null}}", HEALTH_HEALTHY, "");
+    expect("{apiVersion: v1, kind: Pod, status: {containerStatuses: [{state: {waiting: x}}]}}",
+           HEALTH_UNKNOWN, "status.containerStatuses[].state.waiting is not a map");
+    expect("{apiVersion: v1, kind: Service, spec: {type: LoadBalancer}, status: {loadBalancer: "
+           "{ingress: x}}}",
+           HEALTH_UNKNOWN, "status.loadBalancer.ingress is not a list");
+    expect(
+        "{apiVersion: batch/v1, kind: CronJob, status: {lastScheduleTime: 7, lastSuccessfulTime: "
+        "'2030'}}",
+        HEALTH_UNKNOWN, "a number is compared with something else");
+    expect("{apiVersion: cert-manager.io/v1, kind: Issuer, status: {conditions: text}}",
+           HEALTH_UNKNOWN, "what should be a list is none");
+    struct health_result h = health_of_text(DEPLOYMENT "spec: {replicas: '3'}}");
+    assert_true(h.is_error);
+    health_result_clear(&h);
+}
+
 #define LEAVES "deletionTimestamp: '2030-01-01T00:00:00Z'"
 
 static void on_its_way_out(void **s)
@@ -123,6 +160,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kinds_without_a_check),
+        cmocka_unit_test(fields_of_another_type),
         cmocka_unit_test(on_its_way_out),
         cmocka_unit_test(a_script_that_gives_nothing),
         cmocka_unit_test(text_that_was_cut_stays_text),
