@@ -116,6 +116,8 @@ char *outputs_text(const struct command *cmd, char sep); // "text|json|yaml"; ow
 // ---- options.c ----
 MUST_CHECK bool options_parse(const struct command *cmd, int argc, char **argv, struct options *o,
                               struct err *err);
+// The format that a command line asks for that could not be parsed: its error is told in it.
+void options_find_output(int argc, char **argv, enum output *out);
 void options_clear(struct options *o);
 char *option_env(const struct option *o); // "REGROW_EXPECT_CLUSTER"; owned
 

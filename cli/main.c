@@ -107,16 +107,20 @@ static int run_command(const struct command *cmd, int argc, char **argv)
     return written_whole() || code ? code : err_exit_code(ERR_UNAVAILABLE);
 }
 
-static int no_command(int n, char **words)
+static int no_command(int n, int argc, char **words)
 {
-    const struct cli c = {0};
+    struct cli c = {0};
     struct err err = {0};
+    options_find_output(argc, words, &c.o.output);
     struct buf all CLEANUP(buf_clear) = {0};
     for (int i = 0; i < n; i++)
         buf_printf(&all, "%s%s", i ? " " : "", words[i]);
     const char *name = all.p;
     const char *near = command_near(name);
-    err_set(&err, ERR_USAGE, "there is no command \"%.80s\"", name);
+    if (*name == '-')
+        err_set(&err, ERR_USAGE, "\"%.80s\" is no command; options come behind it", name);
+    else
+        err_set(&err, ERR_USAGE, "there is no command \"%.80s\"", name);
     if (near)
         err_hint(&err, "Did you mean %s?", near);
     else
@@ -125,10 +129,25 @@ static int no_command(int n, char **words)
 }
 
 // A group that was named alone is told by its help, and is no success.
-static int print_about(const struct command *cmd, bool is_asked_for)
+static int print_about(const struct command *cmd, int argc, char **argv, bool is_asked_for)
 {
-    print_help(is_asked_for ? stdout : stderr, cmd);
-    return is_asked_for ? 0 : err_exit_code(ERR_USAGE);
+    struct cli c = {0};
+    struct err err = {0};
+    for (int i = 0; i < argc; i++)
+        is_asked_for |= !strcmp(argv[i], "--help") || !strcmp(argv[i], "-h");
+    if (is_asked_for) {
+        print_help(stdout, cmd);
+        return 0;
+    }
+    options_find_output(argc, argv, &c.o.output);
+    if (!argc && c.o.output == OUT_TEXT) {
+        print_help(stderr, cmd);
+        return err_exit_code(ERR_USAGE);
+    }
+    err_set(&err, ERR_USAGE, "%s is a group: the name of one of its commands is missing",
+            cmd->name);
+    err_hint(&err, "regrow %s --help lists them.", cmd->name);
+    return fail(&c, NULL, &err);
 }
 
 int main(int argc, char **argv)
@@ -155,8 +174,8 @@ int main(int argc, char **argv)
         return run_command(command_find("version"), argc - 2, argv + 2);
     const struct command *cmd = command_of(argc - 1, argv + 1, &used);
     if (!cmd)
-        return no_command(used, argv + 1);
+        return no_command(used, argc - 1, argv + 1);
     if (is_help || !cmd->run)
-        return print_about(cmd, is_help || argc > used + 1);
+        return print_about(cmd, argc - 1 - used, argv + 1 + used, is_help);
     return run_command(cmd, argc - 1 - used, argv + 1 + used);
 }

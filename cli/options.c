@@ -286,6 +286,42 @@ static bool parse_line(const struct command *cmd, int argc, char **argv, struct 
     return err_hint(err, "usage: regrow %s [OPTION]... %s", cmd->name, cmd->args);
 }
 
+// Behind which letter of "-vo" its value stands: what follows it, or the next word.
+static const struct option *valued_letter(const char *letters, const char **value)
+{
+    for (const char *s = letters; *s; s++) {
+        const struct option *opt = by_letter(*s);
+        *value = s[1] ? s + 1 : NULL;
+        if (opt && opt->kind != OPT_FLAG)
+            return opt;
+    }
+    return NULL;
+}
+
+void options_find_output(int argc, char **argv, enum output *out)
+{
+    const char *env = getenv("REGROW_OUTPUT");
+    if (env)
+        (void)output_of(env, out);
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        const char *value = NULL;
+        const struct option *opt = NULL;
+        if (str_starts(argv[i], "--")) {
+            size_t len = strcspn(argv[i] + 2, "=");
+            opt = option_find(argv[i] + 2, len);
+            value = argv[i][2 + len] ? argv[i] + 3 + len : NULL;
+        } else if (argv[i][0] == '-') {
+            opt = valued_letter(argv[i] + 1, &value);
+        }
+        if (!opt || opt->kind == OPT_FLAG)
+            continue;
+        if (!value && i + 1 < argc)
+            value = argv[++i];
+        if (opt->kind == OPT_OUTPUT && value)
+            (void)output_of(value, out);
+    }
+}
+
 static bool asks_for_help(int argc, char **argv)
 {
     for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
@@ -303,8 +339,11 @@ bool options_parse(const struct command *cmd, int argc, char **argv, struct opti
         o->help = true;
         return true;
     }
-    return parse_file(cmd, o, config_of(argc, argv), err) && parse_env(cmd, o, err) &&
-           parse_line(cmd, argc, argv, o, err);
+    bool ok = parse_file(cmd, o, config_of(argc, argv), err) && parse_env(cmd, o, err) &&
+              parse_line(cmd, argc, argv, o, err);
+    if (!ok)
+        options_find_output(argc, argv, &o->output); // it may stand behind what is wrong
+    return ok;
 }
 
 void options_clear(struct options *o)

@@ -192,6 +192,51 @@ static void refused(void **state)
     }
 }
 
+// Whatever is wrong, and wherever it stands.
+static void format_of_an_error(void **state)
+{
+    static const struct {
+        const char *argv[5];
+        enum output output;
+    } cases[] = {
+        {{"--frobnicate", "-o", "json"}, OUT_JSON},
+        {{"-o", "json", "--frobnicate"}, OUT_JSON},
+        {{"-ojson", "--frobnicate"}, OUT_JSON},
+        {{"-vojson", "--frobnicate"}, OUT_JSON},
+        {{"-x", "--output=ndjson"}, OUT_NDJSON}, // not of plan, but asked for
+        {{"--order", "sideways", "--output", "yaml"}, OUT_YAML},
+        {{"-o", "json", "-o", "text", "--frobnicate"}, OUT_TEXT},
+        {{"-o", "xml"}, OUT_TEXT},
+        {{"--frobnicate", "--", "-o", "json"}, OUT_TEXT},
+        {{"--frobnicate", "--revision", "-o", "json"}, OUT_TEXT}, // a revision
+        {{"--timeout", "-o", "json"}, OUT_TEXT},
+        {{"one", "two", "-o", "json"}, OUT_JSON},
+        {{"--frobnicate", "-o"}, OUT_TEXT},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct options o = {0};
+        struct err err = {0};
+        int argc = 0;
+        while (argc < 5 && cases[i].argv[argc])
+            argc++;
+        assert_false(options_parse(command_find("plan"), argc, (char **)cases[i].argv, &o, &err));
+        if (o.output != cases[i].output)
+            fail_msg("case %zu: %d", i, (int)o.output);
+        err_clear(&err);
+        options_clear(&o);
+    }
+    setenv("REGROW_OUTPUT", "json", 1);
+    struct options o = {0};
+    struct err err = {0};
+    char *argv[] = {(char *)"--frobnicate"};
+    assert_false(options_parse(command_find("plan"), 1, argv, &o, &err));
+    assert_int_equal(o.output, OUT_JSON);
+    err_clear(&err);
+    options_clear(&o);
+    unsetenv("REGROW_OUTPUT");
+}
+
 static void refused_in_the_file(void **state)
 {
     static const char *const cases[][2] = {
@@ -284,6 +329,7 @@ int main(void)
                                        cmocka_unit_test(from_the_file),
                                        cmocka_unit_test(later_ones_win),
                                        cmocka_unit_test(refused),
+                                       cmocka_unit_test(format_of_an_error),
                                        cmocka_unit_test(words_to_command),
                                        cmocka_unit_test(refused_in_the_file),
                                        cmocka_unit_test(help_needs_nothing),

@@ -96,6 +96,14 @@ errors() {
   out=$("$REGROW" plan -o json "$SCRATCH/nope" 2>&1 >/dev/null || true)
   check 'an error as documented' "$SHAPE" error 'message,hint,exitCode' <<<"$out"
   is "$(jq -r '"\(.kind) \(.exitCode)"' <<<"$out")" 'not_found 4' 'an error: its kind and its exit code'
+  local line
+  for line in 'plan --frobnicate -o json' 'plan -o ndjson' 'plan --order=up -o json' 'frobnicate -o json' 'snapshot -o json' '-o json plan'; do
+    # shellcheck disable=SC2086 # words
+    out=$("$REGROW" $line 2>&1 >/dev/null || true)
+    check "an error of usage: $line" "$SHAPE" error 'message,hint,exitCode' <<<"$out"
+    is "$(jq -r '"\(.kind) \(.exitCode)"' <<<"$out")" 'usage 2' "its kind: $line"
+  done
+  refuse 'a group with an option it has not' 2 "$REGROW" snapshot --frobnicate
   rm "$REPO/tenants/tenant-1/bad.yaml"
   publish
 }
