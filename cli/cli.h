@@ -154,6 +154,8 @@ int display_width(const char *s);
 char *clean(const char *s);                      // one line, nothing a terminal would obey; owned
 char *fit(const char *s, int width);             // cut to width with an ellipsis; owned
 void screen_size(FILE *f, int *rows, int *cols); // cols 0: not a terminal
+#define NARROW 60     // below so many columns nothing stands beside a name
+bool is_narrow(void); // standard output is a terminal of fewer
 // Cleaned, and wrapped on a terminal: the first line begins in column `at`, others in `hang`.
 void print_wrapped(FILE *f, const char *text, int at, int hang);
 // A value as JSON, with its sign and colour: the text begins in column `at` and is cut to `width`.

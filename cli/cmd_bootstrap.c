@@ -128,10 +128,14 @@ static bool has_problem(const struct run *r, unsigned app, const struct app_view
            (app || v->ready < v->total); // the root's end waits for all the others
 }
 
+// What is said of an application stands beside its name, or below it where there is no room.
 static void print_name(const struct result *x, const char *symbol, const char *name)
 {
     CLEANUP(str_freep) char *shown = fit(name, NAME_WIDTH);
-    printf("  %s %s%*s  ", symbol, shown, x->name_width - display_width(shown), "");
+    if (is_narrow())
+        printf("  %s %s\n%*s", symbol, name, x->name_width + 6, "");
+    else
+        printf("  %s %s%*s  ", symbol, shown, x->name_width - display_width(shown), "");
 }
 
 static void print_beside(const struct result *x, const char *text)
@@ -227,7 +231,7 @@ static void print_problems(struct result *x)
     for (unsigned i = 0; i < n; i++) {
         run_app(x->r, i, &views[i]);
         int w = display_width(run_desired(x->r)->apps.v[i]->name);
-        if (has_problem(x->r, i, &views[i]) && w > x->name_width)
+        if (!is_narrow() && has_problem(x->r, i, &views[i]) && w > x->name_width)
             x->name_width = w < NAME_WIDTH ? w : NAME_WIDTH;
     }
     for (int failed = 1; failed >= 0; failed--)
@@ -248,8 +252,12 @@ static void print_problems(struct result *x)
         and_again(x->next ? x->next : "", "run the same command again: it continues where it is");
     printf("  next: ");
     print_wrapped(stdout, next, 8, 8);
-    if (x->first)
-        printf("        regrow why %s     shows the chain as it is now\n", x->first);
+    if (x->first) {
+        CLEANUP(str_freep)
+        char *why = str_printf("regrow why %s     shows the chain as it is now", x->first);
+        printf("        ");
+        print_wrapped(stdout, why, 8, 10);
+    }
     str_freep(&x->next);
 }
 

@@ -90,17 +90,25 @@ static void print_object(const struct cli *c, const json_t *o)
     const char *problem = json_dot_str(o, "problem");
     size_t i;
     json_t *x;
-    printf("  %s%s %s%s%s%s  %s\n", paint(c, "bold"), json_dot_str(o, "kind"), ns ? ns : "",
-           ns ? "/" : "", json_dot_str(o, "name"), paint(c, ""), json_dot_str(o, "action"));
-    if (where)
-        printf("    %s%s%s\n", paint(c, "dim"), where, paint(c, ""));
+    CLEANUP(str_freep)
+    char *head = str_printf("%s %s%s%s  %s", json_dot_str(o, "kind"), ns ? ns : "", ns ? "/" : "",
+                            json_dot_str(o, "name"), json_dot_str(o, "action"));
+    printf("  %s", paint(c, "bold"));
+    print_wrapped(stdout, head, 2, 4);
+    printf("%s", paint(c, ""));
+    if (where) {
+        printf("    %s", paint(c, "dim"));
+        print_wrapped(stdout, where, 4, 6);
+        printf("%s", paint(c, ""));
+    }
     if (problem) {
         printf("    %s ", state_symbol(c, NODE_FAILED));
         print_wrapped(stdout, problem, 6, 6);
     }
     json_array_foreach(json_object_get(o, "fields"), i, x)
     {
-        printf("    %s\n", json_dot_str(x, "path"));
+        printf("    ");
+        print_wrapped(stdout, json_dot_str(x, "path"), 4, 6);
         const json_t *live = json_object_get(x, "live");
         const json_t *want = json_object_get(x, "desired");
         if (!json_is_null(live))

@@ -25,19 +25,22 @@ static void print_header(const struct planning *p)
         n_apps += planning_shows(p, i);
         n_objects += p->objects[i];
     }
-    buf_printf(&b, "%s%s%s", paint(p->c, "bold"), d->root_name, paint(p->c, ""));
     if (d->root_revision)
-        buf_printf(&b, " @ %s", d->root_revision);
+        buf_printf(&b, "@ %s ", d->root_revision);
     if (d->root_ref || age)
-        buf_printf(&b, " (%s%s%s%s)", d->root_ref ? d->root_ref : "",
-                   d->root_ref && age ? ", " : "", age ? age : "", age ? " ago" : "");
+        buf_printf(&b, "(%s%s%s%s)", d->root_ref ? d->root_ref : "", d->root_ref && age ? ", " : "",
+                   age ? age : "", age ? " ago" : "");
     CLEANUP(str_freep)
     char *counts = str_printf("%zu application%s   %zu object%s   order: %u step%s deep", n_apps,
                               n_apps == 1 ? "" : "s", n_objects, n_objects == 1 ? "" : "s",
                               p->steps, p->steps == 1 ? "" : "s");
+    CLEANUP(str_freep) char *name = clean(d->root_name);
+    CLEANUP(str_freep) char *rest = clean(b.len ? b.p : "");
     screen_size(stdout, &rows, &cols);
-    bool fits = !cols || display_width(b.p) + 3 + display_width(counts) < cols;
-    printf("%s%s%s\n", b.p, fits ? "   " : "\n  ", counts);
+    int width = display_width(name) + display_width(rest) + 3 + display_width(counts);
+    printf("%s%s%s%s%s%s", paint(p->c, "bold"), name, paint(p->c, ""), b.len ? " " : "", rest,
+           !cols || width + 1 < cols ? "   " : "\n  ");
+    print_wrapped(stdout, counts, !cols || width + 1 < cols ? width - display_width(counts) : 2, 2);
 }
 
 // "Gateway CRD (gateway-api)" -> " CRD (gateway-api)"; NULL when it is no definition.
@@ -284,8 +287,11 @@ static void print_problem(const struct planning *p, unsigned app, size_t alike)
     CLEANUP(str_freep) char *where = a->doc ? origin_text(&a->origin) : NULL;
     printf("  %s ", state_symbol(p->c, NODE_FAILED));
     print_wrapped(stdout, text, 4, 6);
-    if (alike == 1 && where && !strstr(a->problem.msg, where))
-        printf("      its Application: %s\n", where);
+    if (alike == 1 && where && !strstr(a->problem.msg, where)) {
+        CLEANUP(str_freep) char *line = str_printf("its Application: %s", where);
+        printf("      ");
+        print_wrapped(stdout, line, 6, 8);
+    }
 }
 
 // Applications that could not be read: the problem comes last, with what to do.

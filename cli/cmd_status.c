@@ -114,6 +114,33 @@ static void print_head(const struct status *st)
     print_wrapped(stdout, b.p, 2, 2);
 }
 
+static const char *symbol_of(const struct status *st, unsigned i)
+{
+    const struct app_status *a = &st->apps[i];
+    bool bad = a->view.health == HEALTH_DEGRADED || st->s->desired->apps.v[i]->state == APP_UNKNOWN;
+    return state_symbol(st->c, a->is_good ? NODE_READY : bad ? NODE_FAILED : NODE_APPLIED);
+}
+
+// Where a table has no room.
+static void print_list(const struct status *st)
+{
+    for (unsigned i = 0; i < st->n; i++) {
+        const struct app_status *a = &st->apps[i];
+        const struct application *app = st->s->desired->apps.v[i];
+        if (!a->is_shown)
+            continue;
+        CLEANUP(str_freep) char *sync = sync_text(a);
+        CLEANUP(str_freep)
+        char *count = app->state == APP_UNKNOWN
+                          ? str_dup("")
+                          : str_printf(", %zu/%zu", a->view.ready, a->view.total);
+        CLEANUP(str_freep)
+        char *text = str_printf("%s: %s%s, %s", app->name, a->health, count, sync);
+        printf("  %s ", symbol_of(st, i));
+        print_wrapped(stdout, text, 4, 6);
+    }
+}
+
 static void print_table(const struct status *st)
 {
     struct table *t CLEANUP(table_freep) = table_new(st->c, true, 2);
@@ -168,12 +195,23 @@ static void print_problems(const struct status *st)
         printf("  %s ", state_symbol(st->c, problem ? NODE_FAILED : NODE_WAITING));
         print_wrapped(stdout, text, 4, 6);
     }
-    int width = first ? 11 + display_width(first) : 16; // of the longest command
-    if (first)
-        printf("  next: regrow why %s   shows what it waits for\n", first);
-    if (st->n_synced < st->n_shown) {
-        printf("  %s %-*s   shows what differs\n", first ? "     " : "next:", width, "regrow diff");
-        printf("        %-*s   applies it\n", width, "regrow bootstrap");
+    bool differs = st->n_synced < st->n_shown;
+    CLEANUP(str_freep) char *why = first ? str_printf("regrow why %s", first) : NULL;
+    const struct {
+        const char *command, *what;
+    } next[] = {{why, "shows what it waits for"},
+                {differs ? "regrow diff" : NULL, "shows what differs"},
+                {differs ? "regrow bootstrap" : NULL, "applies it"}};
+    int width = is_narrow() ? 0 : why ? display_width(why) : 16; // of the longest command
+    bool any = false;
+    for (size_t i = 0; i < ARRAY_LEN(next); i++) {
+        if (!next[i].command)
+            continue;
+        CLEANUP(str_freep)
+        char *text = str_printf("%-*s   %s", width, next[i].command, next[i].what);
+        printf("  %s ", any ? "     " : "next:");
+        print_wrapped(stdout, text, 8, 10);
+        any = true;
     }
 }
 
@@ -217,7 +255,9 @@ int cmd_status(struct cli *c, struct err *err)
         print_status_doc(&st);
     } else {
         print_head(&st);
-        if (!c->o.quiet)
+        if (!c->o.quiet && is_narrow())
+            print_list(&st);
+        else if (!c->o.quiet)
             print_table(&st);
         print_left(c, r, false);
         print_problems(&st);

@@ -172,9 +172,12 @@ static void print_chain(const struct cli *c, struct run *r, unsigned node)
     if (v.state != NODE_READY) {
         CLEANUP(str_freep) char *where = node_place(r, last);
         CLEANUP(str_freep) char *what = advice(r, last);
-        CLEANUP(str_freep) char *next = and_again(what, "regrow bootstrap");
-        if (where)
-            printf("  written in %s\n", where);
+        CLEANUP(str_freep) char *next = and_again(what, "regrow" NBSP "bootstrap");
+        CLEANUP(str_freep) char *written = where ? str_printf("written in %s", where) : NULL;
+        if (written) {
+            printf("  ");
+            print_wrapped(stdout, written, 2, 4);
+        }
         printf("  next: ");
         print_wrapped(stdout, next, 8, 8);
     }

@@ -43,14 +43,34 @@ static void print_commands(FILE *f, const char *group)
     size_t n;
     const struct command *c = commands_all(&n);
     for (size_t i = 0; i < n; i++)
-        if (command_is_in(&c[i], group))
-            fprintf(f, "  %-12s %s\n", c[i].name + strlen(group) + (*group != '\0'), c[i].summary);
+        if (command_is_in(&c[i], group)) {
+            fprintf(f, "  %-12s ", c[i].name + strlen(group) + (*group != '\0'));
+            wrap(f, c[i].summary, 15, 15, columns_of(f));
+        }
+}
+
+// "usage: regrow plan [OPTION]... [ROOT]"
+static void print_synopsis(FILE *f, const char *name, const char *args)
+{
+    CLEANUP(str_freep)
+    char *text = str_printf("usage: regrow %s%s%s", name, *args ? " " : "", args);
+    wrap(f, text, 0, 7, columns_of(f));
+}
+
+static void print_title(FILE *f, const struct command *cmd)
+{
+    CLEANUP(str_freep) char *text = str_printf("regrow %s: %s", cmd->name, cmd->summary);
+    wrap(f, text, 0, 2, columns_of(f));
+    fprintf(f, "\n");
 }
 
 void print_usage(FILE *f)
 {
-    fprintf(f, "regrow grows a Kubernetes cluster from one Git repository, in dependency order.\n\n"
-               "usage: regrow COMMAND [OPTION]... [ARGUMENT]...\n\n");
+    wrap(f, "regrow grows a Kubernetes cluster from one Git repository, in dependency order.", 0, 0,
+         columns_of(f));
+    fprintf(f, "\n");
+    print_synopsis(f, "COMMAND", "[OPTION]... [ARGUMENT]...");
+    fprintf(f, "\n");
     print_commands(f, "");
     fprintf(f, "\n");
     wrap(f,
@@ -115,13 +135,17 @@ static void print_group(FILE *f, const struct command *cmd, enum opt_group group
 
 static void print_group_help(FILE *f, const struct command *cmd)
 {
-    fprintf(f, "regrow %s: %s\n\nusage: regrow %s COMMAND [OPTION]... [ARGUMENT]...\n\n", cmd->name,
-            cmd->summary, cmd->name);
+    print_title(f, cmd);
+    print_synopsis(f, cmd->name, "COMMAND [OPTION]... [ARGUMENT]...");
+    fprintf(f, "\n");
     wrap(f, cmd->about, 0, 0, columns_of(f));
     fprintf(f, "\ncommands:\n");
     print_commands(f, cmd->name);
-    fprintf(f, "\nregrow %s COMMAND --help shows options and examples.\n\nexamples:\n%s", cmd->name,
-            cmd->examples);
+    CLEANUP(str_freep)
+    char *more = str_printf("regrow %s COMMAND --help shows options and examples.", cmd->name);
+    fprintf(f, "\n");
+    wrap(f, more, 0, 0, columns_of(f));
+    fprintf(f, "\nexamples:\n%s", cmd->examples);
 }
 
 void print_help(FILE *f, const struct command *cmd)
@@ -130,8 +154,10 @@ void print_help(FILE *f, const struct command *cmd)
         print_group_help(f, cmd);
         return;
     }
-    fprintf(f, "regrow %s: %s\n\nusage: regrow %s [OPTION]...%s%s\n", cmd->name, cmd->summary,
-            cmd->name, *cmd->args ? " " : "", cmd->args);
+    CLEANUP(str_freep)
+    char *args = str_printf("[OPTION]...%s%s", *cmd->args ? " " : "", cmd->args);
+    print_title(f, cmd);
+    print_synopsis(f, cmd->name, args);
     if (*cmd->about) {
         fprintf(f, "\n");
         wrap(f, cmd->about, 0, 0, columns_of(f));

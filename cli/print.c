@@ -12,6 +12,7 @@
 #include "cli/cli.h"
 
 #define MIN_WIDTH 40
+#define MIN_TEXT 12 // of a line that is wrapped, however far to the right it begins
 
 const char *paint(const struct cli *c, const char *what)
 {
@@ -148,6 +149,14 @@ void screen_size(FILE *f, int *rows, int *cols)
         *rows = w.ws_row < 5 ? 5 : w.ws_row;
 }
 
+bool is_narrow(void)
+{
+    int rows;
+    int cols;
+    screen_size(stdout, &rows, &cols);
+    return cols && cols < NARROW;
+}
+
 // Where a line of at most `width` columns ends: behind a word, or in one that is too long.
 static size_t line_end(const char *s, int width)
 {
@@ -179,8 +188,8 @@ static void add_line(struct buf *b, const char *s, size_t n)
 char *wrap_text(const char *text, int width)
 {
     struct buf b = {0};
-    if (width && width < MIN_WIDTH / 2)
-        width = MIN_WIDTH / 2;
+    if (width && width < MIN_TEXT)
+        width = MIN_TEXT;
     while (*text) {
         size_t n = width ? line_end(text, width) : strlen(text);
         buf_str(&b, b.len ? "\n" : "");
@@ -199,7 +208,7 @@ void wrap(FILE *f, const char *text, int at, int hang, int cols)
     do {
         // A column stays free: some terminals wrap when the last one is written.
         int room = cols - 1 - at;
-        size_t n = cols ? line_end(s, room < MIN_WIDTH / 2 ? MIN_WIDTH / 2 : room) : strlen(s);
+        size_t n = cols ? line_end(s, room < MIN_TEXT ? MIN_TEXT : room) : strlen(s);
         struct buf line CLEANUP(buf_clear) = {0};
         add_line(&line, s, n);
         fprintf(f, "%s\n", line.p ? line.p : "");

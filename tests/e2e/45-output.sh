@@ -145,11 +145,11 @@ settings() {
   unlike "$("$REGROW" bootstrap 2>&1; "$REGROW" status; "$REGROW" plan "$(url)")" $'\033' 'nothing but text in a pipe'
 }
 
-# screen COMMAND: runs it in a terminal of 80 by 24, in place of the one before
+# screen COMMAND [COLUMNS [ROWS]]: runs it in a terminal of 80 by 24, in place of the one before
 screen() {
   terminal=$((${terminal:-0} + 1))
   at_exit tmux -L "regrow-$$-$terminal" kill-server
-  tmux -L "regrow-$$-$terminal" -f /dev/null new-session -d -x 80 -y 24 \
+  tmux -L "regrow-$$-$terminal" -f /dev/null new-session -d -x "${2:-80}" -y "${3:-24}" \
     "$1; echo \"exit code \$?\"; while sleep 1; do :; done"
 }
 seen() { tmux -L "regrow-$$-$terminal" capture-pane -p "$@"; }
@@ -188,8 +188,25 @@ live() {
   unlike "$(seen -e)" $'\033\\[3[0-9]m' 'NO_COLOR is heeded'
 }
 
+# Nothing is left to the terminal to break, which does so within words; commands to be copied are.
+narrow() {
+  local line
+  make_repo 2
+  cluster_wipe
+  check 'a fleet' "$REGROW" bootstrap --timeout 60s "$(url)"
+  kubectl create deployment a-name-that-is-long-enough -n tenant-1 --image=x --dry-run=client -o yaml >"$REPO/tenants/tenant-1/long.yaml"
+  kubectl patch cm -n tenant-1 settings --type=merge -p '{"data":{"tenant":"hand"}}' >/dev/null
+  publish
+  for line in '--help' 'plan --help' 'snapshot --help' "plan $(url)" "plan --use-cluster $(url)" status diff 'why tenant-1' 'plan /nowhere'; do
+    screen "$REGROW $line" 40 150
+    wait_for 20 'the end' shows 'exit code'
+    is "$(seen -J | sed 's/ *$//' | grep -vE '^  regrow ' | LC_ALL=C.UTF-8 grep -E '.{41,}' || true)" '' "40 columns suffice: ${line%% http*}"
+  done
+}
+
 githttp_start
 cluster_up main
+run_case narrow narrow
 run_case documents documents
 run_case troubled troubled
 run_case lost lost
