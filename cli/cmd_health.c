@@ -82,15 +82,18 @@ static bool read_objects(const char *file, json_t *objects, struct err *err)
 {
     struct buf b CLEANUP(buf_clear) = {0};
     struct yaml_docs docs = {0};
-    struct yaml_opts o = {.name = file, .warn_only = true, .max_bytes = MAX_BYTES};
-    bool ok = !strcmp(file, "-") ? file_read_fd(STDIN_FILENO, "standard input", MAX_BYTES, &b, err)
+    const char *name = strcmp(file, "-") != 0 ? file : "standard input";
+    struct yaml_opts o = {.name = name, .warn_only = true, .max_bytes = MAX_BYTES};
+    bool ok = !strcmp(file, "-") ? file_read_fd(STDIN_FILENO, name, MAX_BYTES, &b, err)
                                  : file_read(file, MAX_BYTES, &b, err);
     if (!ok || !yaml_read(b.p, b.len, &o, &docs, err))
         return false;
+    if (!docs.docs.len) // what made it has failed: no objects are an empty list
+        ok = err_set(err, ERR_INVALID, "%s holds nothing", name);
     for (size_t i = 0; ok && i < docs.docs.len; i++) {
         const struct yaml_doc *d = &docs.docs.v[i];
         if (!add_objects(objects, d->value, err))
-            ok = err_wrap(err, "%s:%u", strcmp(file, "-") ? file : "standard input", d->line);
+            ok = err_wrap(err, "%s:%u", name, d->line);
     }
     yaml_docs_clear(&docs);
     return ok;

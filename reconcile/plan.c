@@ -265,15 +265,36 @@ static void decide_record(const struct planning *p, const struct record *r,
         prune_or_keep(p, it);
 }
 
+// Objects that this plan leaves behind, and none before it did.
+static size_t count_left(const struct planning *p, const struct plan *plan)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < plan->items.len; i++) {
+        const struct plan_item *it = &plan->items.v[i];
+        if (it->action == ACTION_LEFT)
+            n += !json_object_get(json_object_get(p->notes, p->records[it->record].app),
+                                  CASCADE_LEFT);
+    }
+    return n;
+}
+
 static bool check_breaker(const struct planning *p, const struct plan *out, struct err *err)
 {
     size_t n = out->counts[ACTION_PRUNE];
     const struct plan_policy *policy = p->policy;
+    size_t left = policy->replaced_root && policy->prune ? count_left(p, out) : 0;
     bool many =
         n > policy->min_prune_count && n * 100 > p->n_records * (size_t)policy->max_prune_percent;
-    if (policy->allow_mass_prune || !n || (!many && !policy->replaced_root))
+    if (policy->allow_mass_prune || (!n && !left) || (!many && !policy->replaced_root))
         return true;
-    err_set(err, ERR_CONFLICT, "this would delete %zu of %zu objects", n, p->n_records);
+    if (!n)
+        err_set(err, ERR_CONFLICT, "this would leave %zu of %zu objects behind", left,
+                p->n_records);
+    else if (left)
+        err_set(err, ERR_CONFLICT, "this would delete %zu of %zu objects, and leave %zu behind", n,
+                p->n_records, left);
+    else
+        err_set(err, ERR_CONFLICT, "this would delete %zu of %zu objects", n, p->n_records);
     if (policy->replaced_root)
         return err_hint(err,
                         "This cluster was grown from %s. If the new root takes its place, run "

@@ -178,6 +178,9 @@ static bool no_such_root(const char *text, struct err *err)
     size_t host = strcspn(text, "/");
     const char *dot = memchr(text, '.', host);
     err_set(err, ERR_NOT_FOUND, "folder %s does not exist", text);
+    if (strstr(text, "?ref="))
+        return err_hint(err, "?ref=REV is for a URL; a commit of a repository on this machine is "
+                             "file:///FOLDER//PATH?ref=REV.");
     if (dot && dot > text && text[host] && !strstr(text, ".."))
         return err_hint(err, "A repository is named with its scheme: https://%s", text);
     return err_hint(err, "ROOT is a folder, a file, or URL[//path][?ref=REV].");
@@ -189,6 +192,11 @@ static bool parse_folder(struct source *s, const char *text, struct err *err)
     CLEANUP(str_freep) char *real = realpath(text, NULL);
     if (!real)
         return no_such_root(text, err);
+    if (s->o.root_revision) {
+        err_set(err, ERR_USAGE, "%s is a folder: it is read as it is, in no revision", text);
+        return err_hint(err, "A commit of a repository on this machine is "
+                             "file:///FOLDER//PATH?ref=REV.");
+    }
     CLEANUP(str_freep) char *top = str_dup(real);
     // Up to the work tree's top, so that children may name other folders of it.
     for (;;) {
@@ -212,13 +220,36 @@ static bool parse_folder(struct source *s, const char *text, struct err *err)
     return true;
 }
 
+// What looks like a URL of a repository, and is none that Git could be read from.
+static bool check_url(const char *text, struct err *err)
+{
+    static const char *const schemes[] = {"https://", "http://", "ssh://", "file://"};
+    const char *query = strchr(text, '?');
+    CLEANUP(str_freep) char *shown = url_redacted(text);
+    bool known = ssh_is_url(text);
+    for (size_t i = 0; i < ARRAY_LEN(schemes); i++)
+        known |= !strncasecmp(text, schemes[i], strlen(schemes[i]));
+    if (!known)
+        return err_set(err, ERR_USAGE,
+                       "%s: ROOT is a folder, a file, or a Git repository at https, http, ssh or "
+                       "file",
+                       shown);
+    if (query && !str_starts(query, "?ref="))
+        return err_set(err, ERR_USAGE, "%s: behind ROOT's ? only ref=REV is known", shown);
+    return true;
+}
+
 static bool parse_root(struct source *s, const char *text, struct err *err)
 {
     struct root *r = &s->root;
     root_clear(r);
     bool is_url = strstr(text, "://") || ssh_is_url(text);
+    if (!*text)
+        return err_set(err, ERR_USAGE, "ROOT is empty: a folder, a file, or URL[//path][?ref=REV]");
     if (!is_url)
         return parse_folder(s, text, err);
+    if (!check_url(text, err))
+        return false;
     const char *query = strstr(text, "?ref=");
     CLEANUP(str_freep) char *base = query ? str_ndup(text, (size_t)(query - text)) : str_dup(text);
     r->ref = query ? str_dup(query + 5) : NULL;

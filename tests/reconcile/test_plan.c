@@ -360,7 +360,23 @@ static void another_root(void **s)
     assert_false(plan_make(w.d, &w.fact, 1, &w.record, 1, w.notes, &w.policy, &p, &err));
     assert_int_equal(err.kind, ERR_CONFLICT);
     assert_non_null(strstr(err.hint, "old.git"));
+    assert_string_equal(err.msg, "this would delete 1 of 1 objects");
     err_clear(&err);
+    // An application without finalizer would be left behind, by what may be a mistake.
+    str_set(&w.record.app, "gone");
+    str_set(&w.fact.tracking_app, "gone");
+    json_t *note = json_object_get(w.notes, "gone");
+    json_object_set_new(note, "cascade", json_false());
+    assert_false(plan_make(w.d, &w.fact, 1, &w.record, 1, w.notes, &w.policy, &p, &err));
+    assert_string_equal(err.msg, "this would leave 1 of 1 objects behind");
+    err_clear(&err);
+    json_object_set_new(note, CASCADE_LEFT, json_string("2026")); // as it was before
+    row_is(&w, "P11");
+    json_object_clear(w.notes);
+    w.policy.prune = false;
+    row_is(&w, "P11");
+    w.policy.prune = true;
+    str_set(&w.record.app, "app");
     w.policy.prune = false;
     row_is(&w, "P7");
     end(&w);
