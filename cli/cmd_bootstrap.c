@@ -351,12 +351,24 @@ static void explain_end(const struct run *r, struct err *err)
         err_hint(err, "Nothing is lost: the same command continues where it is.");
 }
 
+// Nothing at all is nearly always another folder than was meant, and no success.
+static bool check_any(const struct cli *c, const struct desired *d, struct err *err)
+{
+    if (d->objects.len || d->apps.len > 1 || c->o.allow_mass_prune)
+        return true;
+    err_set(err, ERR_INVALID, "%s",
+            d->warnings.len ? d->warnings.v[0] : "there is no object in ROOT");
+    return err_hint(err, "If the cluster shall have nothing of it any more, run again with "
+                         "--allow-mass-prune.");
+}
+
 int cmd_bootstrap(struct cli *c, struct err *err)
 {
     struct session *s CLEANUP(session_closep) = NULL;
     struct run *run CLEANUP(run_freep) = NULL;
     struct progress *p CLEANUP(progress_freep) = progress_new(c);
-    bool ok = cli_session(c, 0, true, &s, err) && cli_run(c, s, false, &run, err);
+    bool ok = cli_session(c, 0, true, &s, err) && check_any(c, s->desired, err) &&
+              cli_run(c, s, false, &run, err);
     bool began = ok;
     if (ok) {
         progress_attach(p, run, kubeconfig_context(s->config));

@@ -22,7 +22,7 @@ application() {
   cat >"$REPO/root/$1.yaml" <<Y
 apiVersion: argoproj.io/v1alpha1
 kind: Application
-metadata: {name: $1, namespace: argocd}
+metadata: {name: $1, namespace: argocd, finalizers: [resources-finalizer.argocd.argoproj.io]}
 spec:
   project: default
   source: {repoURL: https://h/repo, path: apps/$1}
