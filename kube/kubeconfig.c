@@ -191,7 +191,10 @@ static const json_t *find_context(const struct merged *m, const char *name, stru
     if (found)
         return found;
     if (!m->files && !m->empty) {
-        err_set(err, ERR_NOT_FOUND, "no kubeconfig was found");
+        const char *list = getenv("KUBECONFIG");
+        bool named = !str_is_empty(list);
+        err_set(err, ERR_NOT_FOUND, "no kubeconfig was found%s%.200s",
+                named ? " at $KUBECONFIG, " : "", named ? list : "");
         err_hint(err, "Set KUBECONFIG or pass --kubeconfig FILE.");
     } else if (!m->files) {
         err_set(err, ERR_INVALID, "kubeconfig %s is empty", m->empty);
