@@ -66,6 +66,10 @@ static bool add_file(struct capture *c, const struct source_file *f, json_t *fil
     if (!f->from)
         v = writer_add_bytes(c->w, f->bytes, f->len);
     json_object_set_new(v, "path", path);
+    if (f->sha256 && !str_eq(json_dot_str(v, "sha256"), f->sha256)) {
+        json_decref(v);
+        return err_set(err, ERR_CONFLICT, "%s was changed while it was read", f->path);
+    }
     if (f->is_executable)
         json_object_set_new(v, "mode", json_string("755"));
     json_array_append_new(files, v);

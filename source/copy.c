@@ -32,10 +32,44 @@ struct seeing {
     size_t files;
     uint64_t bytes;
     VEC(struct place) way; // the folders that lead here
-    folder_seen_fn fn;
-    bool (*link)(void *ctx, const char *path, const char *full, struct err *err);
-    void *ctx;
+    const char *to;
 };
+
+static bool make_parent(const char *file, struct err *err)
+{
+    CLEANUP(str_freep) char *dir = str_ndup(file, (size_t)(strrchr(file, '/') - file));
+    return dir_make(dir, 0700, err);
+}
+
+static bool copy_file(const char *dir, const char *path, const char *full, bool is_executable,
+                      struct err *err)
+{
+    CLEANUP(str_freep) char *to = path_join(dir, path);
+    if (!make_parent(to, err))
+        return false;
+    int a CLEANUP(fd_closep) = open(full, O_RDONLY | O_CLOEXEC);
+    int b CLEANUP(fd_closep) = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+                                    is_executable ? 0700 : 0600);
+    ssize_t n = -1;
+    while (a >= 0 && b >= 0 && (n = sendfile(b, a, NULL, COPY_CHUNK)) > 0)
+        ;
+    int errnum = errno;
+    return n == 0 || err_set_errno(err, errnum, "copy %s", path);
+}
+
+static bool copy_link(const char *dir, const char *path, const char *full, struct err *err)
+{
+    CLEANUP(str_freep) char *to = path_join(dir, path);
+    char text[LINK_MAX_BYTES + 1];
+    if (!make_parent(to, err))
+        return false;
+    ssize_t n = readlink(full, text, LINK_MAX_BYTES);
+    text[n > 0 ? n : 0] = 0;
+    if (n > 0 && symlink(text, to) == 0)
+        return true;
+    int errnum = errno;
+    return err_set_errno(err, errnum, "copy link %s", path);
+}
 
 static bool see(struct seeing *s, const char *path, const struct stat *dir, struct err *err);
 
@@ -47,7 +81,7 @@ static bool see_file(struct seeing *s, const char *path, const char *full, const
         return err_set(err, ERR_INVALID,
                        "with all that links lead to it is more than %d files or %llu GiB",
                        MAX_FILES, MAX_BYTES >> 30);
-    return s->fn(s->ctx, path, full, st->st_mode & 0100, err);
+    return copy_file(s->to, path, full, st->st_mode & 0100, err);
 }
 
 static bool see_entry(struct seeing *s, const char *path, struct err *err)
@@ -57,7 +91,7 @@ static bool see_entry(struct seeing *s, const char *path, struct err *err)
     if (lstat(full, &st) != 0)
         return true;
     if (S_ISLNK(st.st_mode) && !s->follows)
-        return s->link(s->ctx, path, full, err);
+        return copy_link(s->to, path, full, err);
     if (S_ISLNK(st.st_mode) && stat(full, &st) != 0)
         return true; // it leads nowhere
     if (S_ISDIR(st.st_mode))
@@ -111,58 +145,10 @@ static bool see_all(struct seeing *s, struct err *err)
     return ok;
 }
 
-bool folder_each(const char *dir, const struct loop *stop, folder_seen_fn fn, void *ctx,
-                 struct err *err)
-{
-    struct seeing s = {.follows = true, .stop = stop, .top = dir, .fn = fn, .ctx = ctx};
-    return see_all(&s, err);
-}
-
-static bool make_parent(const char *file, struct err *err)
-{
-    CLEANUP(str_freep) char *dir = str_ndup(file, (size_t)(strrchr(file, '/') - file));
-    return dir_make(dir, 0700, err);
-}
-
-static bool copy_file(void *ctx, const char *path, const char *full, bool is_executable,
-                      struct err *err)
-{
-    CLEANUP(str_freep) char *to = path_join(ctx, path);
-    if (!make_parent(to, err))
-        return false;
-    int a CLEANUP(fd_closep) = open(full, O_RDONLY | O_CLOEXEC);
-    int b CLEANUP(fd_closep) = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
-                                    is_executable ? 0700 : 0600);
-    ssize_t n = -1;
-    while (a >= 0 && b >= 0 && (n = sendfile(b, a, NULL, COPY_CHUNK)) > 0)
-        ;
-    int errnum = errno;
-    return n == 0 || err_set_errno(err, errnum, "copy %s", path);
-}
-
-static bool copy_link(void *ctx, const char *path, const char *full, struct err *err)
-{
-    CLEANUP(str_freep) char *to = path_join(ctx, path);
-    char text[LINK_MAX_BYTES + 1];
-    if (!make_parent(to, err))
-        return false;
-    ssize_t n = readlink(full, text, LINK_MAX_BYTES);
-    text[n > 0 ? n : 0] = 0;
-    if (n > 0 && symlink(text, to) == 0)
-        return true;
-    int errnum = errno;
-    return err_set_errno(err, errnum, "copy link %s", path);
-}
-
 static bool copy(const char *from, const char *to, bool follows, const struct loop *stop,
                  struct err *err)
 {
-    struct seeing s = {.follows = follows,
-                       .stop = stop,
-                       .top = from,
-                       .fn = copy_file,
-                       .link = copy_link,
-                       .ctx = (void *)to};
+    struct seeing s = {.follows = follows, .stop = stop, .top = from, .to = to};
     return see_all(&s, err);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Copies of folders of our own, in which no link leads out (tree_folder). Nothing of a copy is
+// Copies of folders of our own, in which no link leads out (tree_view). Nothing of a copy is
 // durable.
 #ifndef SOURCE_COPY_H
 #define SOURCE_COPY_H
@@ -14,12 +14,6 @@ MUST_CHECK bool folder_clone(const char *from, const char *to, const struct loop
 // As a program sees it that follows links, which may lead out of this part of the folder: what they
 // lead to is copied. A link to a folder it lies in itself is left out.
 MUST_CHECK bool folder_copy(const char *from, const char *to, const struct loop *stop,
-                            struct err *err);
-
-// Each file so seen, in the order of paths.
-typedef bool (*folder_seen_fn)(void *ctx, const char *path, const char *full, bool is_executable,
-                               struct err *err);
-MUST_CHECK bool folder_each(const char *dir, const struct loop *stop, folder_seen_fn fn, void *ctx,
                             struct err *err);
 
 #endif

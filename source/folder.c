@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "source/folder.h"
+#include "source/folder_int.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -15,8 +15,6 @@
 
 #define MAX_FILES 200000
 #define MAX_DEPTH 64
-#define MAX_BYTES (4ULL << 30) // of all files: what is copied to a disk of ours
-#define CHUNK (1U << 16)
 
 struct folder *folder_new(const char *dir, const struct loop *stop)
 {
@@ -76,14 +74,14 @@ bool folder_locate(const struct folder *f, const char *path, char **out, struct 
     return true;
 }
 
-static bool has_changed(const char *path, struct err *err)
+bool folder_changed(const char *path, struct err *err)
 {
     err_set(err, ERR_UNAVAILABLE, "%s was changed while it was read", path);
     return err_hint(err, "Run the same command again when nobody writes there.");
 }
 
 // Opens what was located: where there was no link there must be none now. -1 sets errno.
-static int open_inside(const struct folder *f, const char *path, int flags)
+int folder_open(const struct folder *f, const char *path, int flags)
 {
     int at = open(f->dir, *path ? O_PATH | O_DIRECTORY | O_CLOEXEC : flags | O_CLOEXEC);
     for (const char *p = path; at >= 0 && *p;) {
@@ -108,19 +106,19 @@ bool folder_is_dir(const struct folder *f, const char *path)
         err_clear(&err);
         return false;
     }
-    int fd CLEANUP(fd_closep) = open_inside(f, at, O_PATH | O_DIRECTORY);
+    int fd CLEANUP(fd_closep) = folder_open(f, at, O_PATH | O_DIRECTORY);
     return fd >= 0;
 }
 
-static bool cannot_open(const char *path, struct err *err)
+bool folder_cannot_open(const char *path, struct err *err)
 {
     int errnum = errno;
     if (errnum == ELOOP || errnum == ENOTDIR || errnum == ENOENT)
-        return has_changed(path, err);
+        return folder_changed(path, err);
     return err_set_errno(err, errnum, "open %s", path);
 }
 
-static bool is_file(int fd, bool *is_executable)
+bool folder_is_file(int fd, bool *is_executable)
 {
     struct stat st;
     bool ok = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
@@ -136,10 +134,10 @@ bool folder_read(const struct folder *f, const char *path, size_t max_bytes, str
     if (!folder_locate(f, path, &at, err))
         return false;
     // Without O_NONBLOCK a pipe would be waited for.
-    int fd CLEANUP(fd_closep) = open_inside(f, at, O_RDONLY | O_NONBLOCK);
+    int fd CLEANUP(fd_closep) = folder_open(f, at, O_RDONLY | O_NONBLOCK);
     if (fd < 0)
-        return cannot_open(path, err);
-    if (!is_file(fd, &is_executable))
+        return folder_cannot_open(path, err);
+    if (!folder_is_file(fd, &is_executable))
         return err_set(err, ERR_INVALID, "%s is not a file", path);
     return file_read_fd(fd, path, max_bytes, out, err);
 }
@@ -181,7 +179,7 @@ static bool scan_below(struct scan *s, int parent, const char *name, const char 
     if (depth >= MAX_DEPTH)
         return err_set(err, ERR_INVALID, "%s: folders nested too deep", path);
     int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    return fd >= 0 ? scan_dir(s, fd, path, depth + 1, err) : cannot_open(path, err);
+    return fd >= 0 ? scan_dir(s, fd, path, depth + 1, err) : folder_cannot_open(path, err);
 }
 
 static bool scan_entry(struct scan *s, int parent, const struct dirent *e, const char *rel,
@@ -204,7 +202,7 @@ static bool scan_entry(struct scan *s, int parent, const struct dirent *e, const
     char target[LINK_MAX_BYTES];
     ssize_t n = type == DT_LNK ? readlinkat(parent, name, target, sizeof(target)) : -1;
     if (type == DT_LNK && n < 0)
-        return has_changed(path, err);
+        return folder_changed(path, err);
     struct folder_file *x = vec_push(&s->found);
     x->path = TAKE(path);
     x->link = n >= 0 ? str_ndup(target, (size_t)n) : NULL;
@@ -234,9 +232,9 @@ static bool scan_dir(struct scan *s, int fd, const char *rel, unsigned depth, st
 
 static bool scan(struct scan *s, const char *at, struct err *err)
 {
-    int fd = open_inside(s->f, at, O_RDONLY | O_DIRECTORY);
+    int fd = folder_open(s->f, at, O_RDONLY | O_DIRECTORY);
     if (fd < 0)
-        return cannot_open(*at ? at : s->f->dir, err);
+        return folder_cannot_open(*at ? at : s->f->dir, err);
     bool ok = scan_dir(s, fd, at, 0, err);
     if (ok && s->found.len)
         qsort(s->found.v, s->found.len, sizeof(*s->found.v), by_path);
@@ -244,7 +242,7 @@ static bool scan(struct scan *s, const char *at, struct err *err)
 }
 
 // The range of what lies below a folder.
-static void range_of(const struct folder *f, const char *dir, size_t *first, size_t *end)
+void folder_range(const struct folder *f, const char *dir, size_t *first, size_t *end)
 {
     *first = 0;
     *end = f->files.len;
@@ -276,7 +274,7 @@ bool folder_list(struct folder *f, const char *path, bool recurse, struct strv *
     struct scan s CLEANUP(scan_clear) = {.f = f, .recurse = recurse};
     if (!folder_locate(f, path, &at, err))
         return false;
-    int fd CLEANUP(fd_closep) = open_inside(f, at, O_PATH | O_DIRECTORY);
+    int fd CLEANUP(fd_closep) = folder_open(f, at, O_PATH | O_DIRECTORY);
     if (fd < 0) {
         strv_push(out, path);
         return true;
@@ -287,7 +285,7 @@ bool folder_list(struct folder *f, const char *path, bool recurse, struct strv *
     if (recurse && f->is_walked) {
         size_t first;
         size_t end;
-        range_of(f, at, &first, &end);
+        folder_range(f, at, &first, &end);
         for (size_t i = first; i < end; i++)
             push(out, path, at, f->files.v[i].path);
         return true;
@@ -300,17 +298,17 @@ bool folder_list(struct folder *f, const char *path, bool recurse, struct strv *
 }
 
 // ---- the whole ----
-static struct folder_file *find(const struct folder *f, const char *path)
+struct folder_file *folder_find(const struct folder *f, const char *path)
 {
     struct folder_file key = {.path = (char *)path};
     return f->files.len ? bsearch(&key, f->files.v, f->files.len, sizeof(*f->files.v), by_path)
                         : NULL;
 }
 
-static bool read_noted(void *ctx, const char *path, bool *is_link, struct buf *text,
+bool folder_read_noted(void *ctx, const char *path, bool *is_link, struct buf *text,
                        struct err *err)
 {
-    const struct folder_file *x = find(ctx, path);
+    const struct folder_file *x = folder_find(ctx, path);
     (void)err;
     *is_link = x && x->link;
     if (*is_link)
@@ -322,7 +320,7 @@ static bool read_noted(void *ctx, const char *path, bool *is_link, struct buf *t
 // all of it.
 static void check_links(struct folder *f)
 {
-    const struct links l = {"folder", read_noted, f};
+    const struct links l = {"folder", folder_read_noted, f};
     struct gitignore *rules CLEANUP(gitignore_freep) = NULL;
     size_t kept = 0;
     bool *out = mem_alloc(f->files.len + 1);
@@ -361,156 +359,5 @@ bool folder_walk(struct folder *f, struct err *err)
     s.found.len = s.found.cap = 0;
     check_links(f);
     f->is_walked = true;
-    return true;
-}
-
-// The folder that was looked into last stays open: files come in order.
-struct cursor {
-    const struct folder *f;
-    char *dir;
-    int fd;
-    uint64_t total;
-    char *chunk;
-};
-
-static void cursor_clear(struct cursor *c)
-{
-    fd_closep(&c->fd);
-    free(c->dir);
-    free(c->chunk);
-}
-
-static int cursor_open(struct cursor *c, const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    CLEANUP(str_freep) char *dir = slash ? str_ndup(path, (size_t)(slash - path)) : str_dup("");
-    if (!c->dir || strcmp(c->dir, dir) != 0) {
-        fd_closep(&c->fd);
-        c->fd = open_inside(c->f, dir, O_PATH | O_DIRECTORY);
-        free(c->dir);
-        c->dir = c->fd >= 0 ? TAKE(dir) : NULL;
-    }
-    if (c->fd < 0)
-        return -1;
-    return openat(c->fd, slash ? slash + 1 : path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
-}
-
-static bool write_all(int fd, const char *p, size_t len)
-{
-    while (fd >= 0 && len) {
-        ssize_t n = write(fd, p, len);
-        if (n <= 0)
-            return false;
-        p += n;
-        len -= (size_t)n;
-    }
-    return true;
-}
-
-// Reads a file to its end, and writes it to `to` (-1: nowhere).
-static bool read_file(struct cursor *c, const struct folder_file *x, int to, bool *is_executable,
-                      struct sha256 *sum, struct err *err)
-{
-    int fd CLEANUP(fd_closep) = cursor_open(c, x->path);
-    if (fd < 0)
-        return cannot_open(x->path, err);
-    if (!is_file(fd, is_executable))
-        return has_changed(x->path, err);
-    struct sha256_ctx *h = sha256_begin();
-    bool ok = true;
-    ssize_t n = 0;
-    while (ok && (n = read(fd, c->chunk, CHUNK)) > 0) {
-        c->total += (uint64_t)n;
-        sha256_add(h, c->chunk, (size_t)n);
-        if (loop_stopping(c->f->stop))
-            ok = loop_stopped(c->f->stop, err, "reading a folder");
-        else if (c->total > MAX_BYTES)
-            ok = err_set(err, ERR_INVALID, "%s is larger than 4 GiB", c->f->dir);
-        else if (!write_all(to, c->chunk, (size_t)n))
-            ok = err_set_errno(err, errno, "copy %s", x->path);
-    }
-    int errnum = errno;
-    *sum = sha256_end(h);
-    return ok && (n == 0 || err_set_errno(err, errnum, "read %s", x->path));
-}
-
-bool folder_hash(struct folder *f, struct err *err)
-{
-    struct cursor c CLEANUP(cursor_clear) = {.f = f, .fd = -1, .chunk = mem_alloc(CHUNK)};
-    bool ok = true;
-    if (err_is_set(&f->leaves)) {
-        err_copy(err, &f->leaves);
-        return false;
-    }
-    for (size_t i = 0; ok && !f->is_hashed && i < f->files.len; i++) {
-        struct folder_file *x = &f->files.v[i];
-        ok = x->link || read_file(&c, x, -1, &x->is_executable, &x->sum, err);
-    }
-    f->is_hashed |= ok;
-    return ok;
-}
-
-static bool write_one(struct cursor *c, const struct folder_file *x, const char *to,
-                      struct err *err)
-{
-    struct sha256 sum;
-    bool is_executable = false;
-    if (x->link && symlink(x->link, to) == 0)
-        return true;
-    int fd CLEANUP(fd_closep) =
-        x->link ? -1
-                : open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, x->is_executable ? 0700 : 0600);
-    int errnum = errno;
-    if (fd < 0)
-        return err_set_errno(err, errnum, "write %s", to);
-    if (!read_file(c, x, fd, &is_executable, &sum, err))
-        return false;
-    return sha256_eq(&sum, &x->sum) || has_changed(x->path, err);
-}
-
-bool folder_write(struct folder *f, const char *to, struct err *err)
-{
-    struct cursor c CLEANUP(cursor_clear) = {.f = f, .fd = -1, .chunk = mem_alloc(CHUNK)};
-    CLEANUP(str_freep) char *made = NULL;
-    bool ok = folder_hash(f, err);
-    for (size_t i = 0; ok && i < f->files.len; i++) {
-        const struct folder_file *x = &f->files.v[i];
-        CLEANUP(str_freep) char *path = path_join(to, x->path);
-        CLEANUP(str_freep) char *dir = str_ndup(path, (size_t)(strrchr(path, '/') - path));
-        if (!made || strcmp(made, dir) != 0) {
-            ok = dir_make(dir, 0700, err);
-            str_set(&made, dir);
-        }
-        ok = ok && write_one(&c, x, path, err);
-    }
-    return ok;
-}
-
-bool folder_id(const struct folder *f, const char *path, char **out, struct err *err)
-{
-    CLEANUP(str_freep) char *at = NULL;
-    const struct folder_file *one;
-    size_t first;
-    size_t end;
-    if (!folder_locate(f, path, &at, err))
-        return false;
-    range_of(f, at, &first, &end);
-    one = *at ? find(f, at) : NULL;
-    if (one) {
-        first = (size_t)(one - f->files.v);
-        end = first + 1;
-    }
-    struct sha256_ctx *h = sha256_begin();
-    for (size_t i = first; i < end; i++) {
-        const struct folder_file *x = &f->files.v[i];
-        sha256_add_str(h, x->path + (one ? 0 : strlen(at) + (*at != 0)));
-        sha256_add_str(h, x->link ? "link" : x->is_executable ? "program" : "file");
-        if (x->link)
-            sha256_add_str(h, x->link);
-        else
-            sha256_add(h, x->sum.b, sizeof(x->sum.b));
-    }
-    struct sha256 sum = sha256_end(h);
-    *out = hex_encode(sum.b, sizeof(sum.b));
     return true;
 }

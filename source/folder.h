@@ -6,9 +6,9 @@
 //
 // Two ways to read. folder_locate, folder_list and folder_read look at the disk each time, and only
 // where they are asked to. folder_walk notes all names once; folder_hash reads every file, and
-// refuses a tree with a link that leads out; folder_write makes a copy of just what was hashed,
-// which is what helm and kustomize get to see: they follow links by themselves, and would go on
-// reading while somebody writes.
+// refuses a tree with a link that leads out; folder_write makes a copy of a part of just what was
+// hashed, which is what helm and kustomize get to see: they follow links by themselves, and would
+// go on reading while somebody writes.
 //
 // What Git would not have is not there: ".git", and links that lead out and are ignored (a virtual
 // environment's, say). Sockets and devices neither.
@@ -49,10 +49,17 @@ MUST_CHECK bool folder_read(const struct folder *f, const char *path, size_t max
 
 // All names, once. Below ".git" nobody looks.
 MUST_CHECK bool folder_walk(struct folder *f, struct err *err);
-// Both run in the pool. Of a tree that is hashed already the second time costs nothing.
+// Runs in the pool. A second time costs nothing.
 MUST_CHECK bool folder_hash(struct folder *f, struct err *err);
-MUST_CHECK bool folder_write(struct folder *f, const char *to, struct err *err);
-// What identifies the content below a path, owned; folder_hash has been there.
+// ---- after folder_hash ----
+// What lies at these paths, with all that links in it lead to; links stay links.
+MUST_CHECK bool folder_write(const struct folder *f, const struct strv *parts, const char *to,
+                             struct err *err);
+// Each file as a program sees it that follows links: where it is seen, and what it is. A link to a
+// folder that holds it is left out.
+typedef void (*folder_seen_fn)(void *ctx, const char *path, const struct folder_file *file);
+MUST_CHECK bool folder_each(const struct folder *f, folder_seen_fn fn, void *ctx, struct err *err);
+// What identifies the content below a path, owned.
 MUST_CHECK bool folder_id(const struct folder *f, const char *path, char **out, struct err *err);
 
 #endif

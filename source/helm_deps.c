@@ -80,7 +80,9 @@ static bool copy_local(struct render_job *j, const char *chart_dir, const char *
     const char *root = NULL;
     if (!path_clean(joined, &clean))
         return err_set(err, ERR_INVALID, "dependency %s leaves the repository", name);
-    if (!tree_folder(j->tree, &root, err))
+    struct strv part = {.v = &clean, .len = 1};
+    CLEANUP(str_freep) char *own = str_printf("%s/local-%s", j->work_dir, name);
+    if (!tree_view(j->tree, &part, own, &root, err))
         return false;
     CLEANUP(str_freep) char *from = path_join(root, clean);
     CLEANUP(str_freep) char *to = str_printf("%s/charts/%s", chart_dir, name);
@@ -246,7 +248,8 @@ static bool complete_chart(struct render_job *j, struct chart_files *c, const js
     const char *root = NULL;
     CLEANUP(str_freep) char *to = path_join(j->work_dir, "chart");
     struct buf b CLEANUP(buf_clear) = {0};
-    if (!tree_folder(j->tree, &root, err))
+    CLEANUP(str_freep) char *own = path_join(j->work_dir, RENDER_TREE);
+    if (!tree_view(j->tree, &j->parts, own, &root, err))
         return false;
     CLEANUP(str_freep) char *from = path_join(root, j->path);
     CLEANUP(str_freep) char *list = path_join(to, c->list_file);
@@ -284,6 +287,7 @@ bool helm_chart_folder(struct values *v, char **dir, struct err *err)
     size_t absent = 0;
     // The chart's own values come first, what the application gives goes over them.
     v->merged = json_object();
+    strv_push(&j->parts, j->path);
     if (!read_chart(v, &c, err))
         return false;
     values_merge(v->merged, given);

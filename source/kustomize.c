@@ -195,6 +195,24 @@ static void walk(struct walk *w, const json_t *options)
     }
 }
 
+// All that kustomize may read: it reads files below a kustomization alone, and charts where it is
+// told that they are.
+static void note_parts(struct walk *w)
+{
+    const char *dir;
+    json_t *seen;
+    json_object_foreach(w->seen, dir, seen)
+    {
+        strv_push(&w->j->parts, dir);
+    }
+    for (size_t i = 0; i < w->charts.len; i++) {
+        CLEANUP(str_freep) char *joined = path_join(w->charts.v[i].dir, w->charts.v[i].home);
+        char *home = NULL;
+        if (path_clean(joined, &home))
+            strv_push_take(&w->j->parts, home);
+    }
+}
+
 // ---- a private copy ----
 struct edit_ctx {
     struct render_job *j;
@@ -293,10 +311,10 @@ static bool make_copy(const struct walk *w, const json_t *o, struct sha256_ctx *
                       struct err *err)
 {
     struct render_job *j = w->j;
-    CLEANUP(str_freep) char *copy = path_join(j->work_dir, "tree");
+    CLEANUP(str_freep) char *copy = path_join(j->work_dir, RENDER_TREE);
     const char *root = NULL;
-    if (!tree_folder(j->tree, &root, err) || !folder_clone(root, copy, j->loop, err) ||
-        !lay_charts(w, copy, key, err))
+    if (!tree_view(j->tree, &j->parts, copy, &root, err) ||
+        (root != copy && !folder_clone(root, copy, j->loop, err)) || !lay_charts(w, copy, key, err))
         return false;
     *dir = path_join(copy, j->path);
     struct edit_ctx c = {j, copy, *dir};
@@ -359,6 +377,7 @@ bool kustomize_prepare(struct render_job *j, struct sha256_ctx *key, struct err 
         err_copy(err, &w.err);
         return false;
     }
+    note_parts(&w);
     sha256_add_str(key, id);
     if (o)
         add_options_key(j, o, key);

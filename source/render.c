@@ -20,6 +20,7 @@ void render_clear(struct render_job *j)
     vec_clear(&j->docs);
     strv_clear(&j->warnings);
     strv_clear(&j->argv);
+    strv_clear(&j->parts);
     asks_clear(&j->asks);
     strv_clear(&j->answers);
     err_clear(&j->err);
@@ -138,6 +139,8 @@ static size_t hide_work_dirs(char *line)
         while (from > line && !strchr(" '\":=(", from[-1]))
             from--;
         rest += *rest == '/';
+        if (str_starts(at, "/regrow-render") && str_starts(rest, RENDER_TREE "/"))
+            rest += strlen(RENDER_TREE "/");
         if (*from != '/')
             return strlen(line); // a path inside the repository
         memmove(from, rest, strlen(rest) + 1);
@@ -258,10 +261,11 @@ void render_spawn(struct render_job *j)
 static bool fill_folder(struct render_job *j, struct err *err)
 {
     const char *root = NULL;
+    CLEANUP(str_freep) char *to = path_join(j->work_dir, RENDER_TREE);
     for (size_t i = 0; i < j->argv.len; i++) {
         if (strcmp(j->argv.v[i], RENDER_IN_TREE) != 0)
             continue;
-        if (!tree_folder(j->tree, &root, err))
+        if (!tree_view(j->tree, &j->parts, to, &root, err))
             return false;
         free(j->argv.v[i]);
         j->argv.v[i] = path_join(root, j->path);

@@ -56,6 +56,7 @@ struct render_job {
     // while running
     char *work_dir, *cache_key;
     struct strv argv;
+    struct strv parts; // of the tree, which the tool reads
     struct proc *child;
     struct loop *loop;
     bool network;
@@ -89,6 +90,7 @@ void text_from_utf16(struct buf *b);
 // Stands in argv for the source's folder until the cache has been asked: writing a whole commit to
 // disk is worth it only when something must be rendered.
 #define RENDER_IN_TREE "@tree"
+#define RENDER_TREE "tree" // a copy of the tree, or of a part of it, in the job's folder
 
 bool helm_prepare(struct render_job *j, struct sha256_ctx *key, struct err *err);
 bool kustomize_prepare(struct render_job *j, struct sha256_ctx *key, struct err *err);

@@ -110,6 +110,7 @@ struct source_file {
     char *from;        // where it lies; NULL: bytes
     const void *bytes; // borrowed, as long as the source lives
     size_t len;
+    char *sha256; // hex, of the bytes it must have; NULL: whatever there is
     bool is_executable;
 };
 // Something that was fetched, as it was asked for and as it came.

@@ -10,8 +10,7 @@ static void make_folder(void *ctx)
 {
     struct tree *t = ctx;
     bool ok = dir_make_temp("regrow-tree", &t->export_dir, &t->err) &&
-              (t->git ? gitcommit_export(t->git, t->export_dir, &t->err)
-                      : folder_write(t->disk, t->export_dir, &t->err));
+              gitcommit_export(t->git, t->export_dir, &t->err);
     (void)ok; // the error says it
 }
 
@@ -180,10 +179,14 @@ bool tree_id(struct tree *t, const char *path, char **out, struct err *err)
     return true;
 }
 
-bool tree_folder(struct tree *t, const char **dir, struct err *err)
+bool tree_view(struct tree *t, const struct strv *parts, const char *to, const char **dir,
+               struct err *err)
 {
-    if ((t->disk && !wanted_wait(&t->hashed, &t->ctx->waits, err)) ||
-        !wanted_wait(&t->folder, &t->ctx->waits, err))
+    *dir = to;
+    if (t->disk)
+        return wanted_wait(&t->hashed, &t->ctx->waits, err) &&
+               folder_write(t->disk, parts, to, err);
+    if (!wanted_wait(&t->folder, &t->ctx->waits, err))
         return false;
     *dir = t->export_dir;
     return true;

@@ -18,8 +18,8 @@ struct tree {
     char *root_id;
     struct wanted hashed; // of a folder: all its files, in the pool
     struct err hash_err;
-    // The whole of it as a folder of our own, made at first need in the pool; removed with the
-    // tree.
+    // The whole of a commit as a folder of our own, made at first need in the pool; removed with
+    // the tree.
     struct wanted folder;
     char *export_dir;
     struct err err;
@@ -36,8 +36,11 @@ bool tree_is_dir(struct tree *t, const char *path);
 // What identifies the content below path, owned. Of a folder all is hashed, once: it may have to be
 // waited for, and a link that leads out of it is an error.
 MUST_CHECK bool tree_id(struct tree *t, const char *path, char **out, struct err *err);
-// The whole tree as a folder that children may read, a copy of what tree_id stands for, in which no
-// link leads out; borrowed. May have to be waited for.
-MUST_CHECK bool tree_folder(struct tree *t, const char **dir, struct err *err);
+// A folder that children may read, in which no link leads out: at least what lies at `parts`, with
+// what links in it lead to, is where it is in the tree. A copy of what tree_id stands for: of a
+// commit all of it, made once; of a folder those parts, at `to`, which is the caller's. *dir is
+// borrowed of either. May have to be waited for.
+MUST_CHECK bool tree_view(struct tree *t, const struct strv *parts, const char *to,
+                          const char **dir, struct err *err);
 
 #endif

@@ -7,7 +7,6 @@
 
 #include "base/file.h"
 #include "source/chart_int.h"
-#include "source/copy.h"
 #include "source/load.h"
 #include "source/remotes.h"
 
@@ -22,6 +21,7 @@ void source_item_clear(struct source_item *i)
     for (size_t k = 0; k < i->files.len; k++) {
         free(i->files.v[k].path);
         free(i->files.v[k].from);
+        free(i->files.v[k].sha256);
     }
     vec_clear(&i->files);
     *i = (struct source_item){0};
@@ -42,16 +42,19 @@ static void name(struct source_item *i, const char *kind, const char *url, const
 }
 
 // ---- a folder ----
-static bool take_file(void *ctx, const char *path, const char *full, bool is_executable,
-                      struct err *err)
+struct taking {
+    const struct tree *t;
+    struct source_item *out;
+};
+
+static void take_file(void *ctx, const char *path, const struct folder_file *file)
 {
-    struct source_item *out = ctx;
-    struct source_file *f = vec_push(&out->files);
-    (void)err;
+    const struct taking *x = ctx;
+    struct source_file *f = vec_push(&x->out->files);
     f->path = str_dup(path);
-    f->from = str_dup(full);
-    f->is_executable = is_executable;
-    return true;
+    f->from = path_join(x->t->disk->dir, file->path);
+    f->sha256 = hex_encode(file->sum.b, sizeof(file->sum.b));
+    f->is_executable = file->is_executable;
 }
 
 static int by_file(const void *a, const void *b)
@@ -59,19 +62,19 @@ static int by_file(const void *a, const void *b)
     return strcmp(((const struct source_file *)a)->path, ((const struct source_file *)b)->path);
 }
 
-// Out of the copy that was rendered, which nobody changes meanwhile and no link leads out of.
 static void take_folder(struct source *s, struct tree *t, struct source_item *out)
 {
-    const char *dir = NULL;
+    struct taking x = {t, out};
+    CLEANUP(str_freep) char *id = NULL;
     name(out, "folder", s->root.origin ? s->root.origin : t->disk->dir, NULL, NULL);
-    while (!tree_folder(t, &dir, &out->problem)) {
+    while (!tree_id(t, "", &id, &out->problem)) {
         if (!s->ctx.waits.v.len)
             return;
         err_clear(&out->problem);
         if (!source_wait(s, &out->problem))
             return;
     }
-    if (folder_each(dir, s->loop, take_file, out, &out->problem) && out->files.len)
+    if (folder_each(t->disk, take_file, &x, &out->problem) && out->files.len)
         qsort(out->files.v, out->files.len, sizeof(*out->files.v), by_file);
 }
 

@@ -222,6 +222,12 @@ static void knows_content(void **s)
     assert_string_equal(lib, same);
 }
 
+static bool copy(struct fixture *f, const char *part, const char *to, struct err *err)
+{
+    struct strv parts = {.v = (char **)&part, .len = 1};
+    return folder_walk(f->f, err) && folder_hash(f->f, err) && folder_write(f->f, &parts, to, err);
+}
+
 static void writes_copies(void **s)
 {
     struct fixture *f = *s;
@@ -229,12 +235,60 @@ static void writes_copies(void **s)
     CLEANUP(str_freep) char *to = path_join(f->dir, "copy");
     CLEANUP(str_freep) char *kept = path_join(f->dir, "kept");
     CLEANUP(str_freep) char *seen = path_join(f->dir, "seen");
-    assert_true(folder_walk(f->f, &err) && folder_write(f->f, to, &err));
+    assert_true(copy(f, "", to, &err));
     sh(f, "rm app/pipe; rm -r .git; diff -r --no-dereference . ../copy; test -x ../copy/lib/l");
     assert_true(folder_clone(to, kept, f->loop, &err) && folder_copy(to, seen, f->loop, &err));
     sh(f, "diff -r --no-dereference ../copy ../kept; test -z \"$(find ../seen -type l)\";"
           "diff -r lib ../seen/app/lib; cmp app/a ../seen/app/same; test ! -e ../seen/app/circle;"
           "test -x ../seen/app/lib/l");
+}
+
+// A part comes with all that its links lead to, and with the links on that way, and with no more.
+static void writes_parts(void **s)
+{
+    struct fixture *f = *s;
+    static const struct {
+        const char *part, *has;
+    } cases[] = {
+        {"app/sub", "app/sub/g"},
+        {"app/sub/g", "app/sub/g"},
+        {"none", ""},
+        {"lib", "lib/l"},
+        {"way", "app/lib lib/l way/in"}, // a link through a link
+        {"app/lib", "app/lib lib/l"},
+        {"far/one", "app/a far/one far/two"},
+    };
+    sh(f, "mkdir way far; ln -s ../app/lib/l way/in; ln -s two far/one; ln -s ../app/a far/two");
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct err err = {0};
+        CLEANUP(str_freep) char *to = str_printf("%s/copy-%zu", f->dir, i);
+        CLEANUP(str_freep)
+        char *look =
+            str_printf("test \"$(cd ../copy-%zu; find . ! -type d | cut -c3- | sort | xargs)\""
+                       " = '%s'",
+                       i, cases[i].has);
+        begin(f);
+        if (!copy(f, cases[i].part, to, &err))
+            fail_msg("%s: %s", cases[i].part, err.msg);
+        sh(f, look);
+    }
+}
+
+static void note(void *ctx, const char *path, const struct folder_file *file)
+{
+    buf_printf(ctx, "%s=%s ", path, file->path);
+}
+
+static void shows_what_programs_see(void **s)
+{
+    struct fixture *f = *s;
+    struct err err = {0};
+    struct buf b CLEANUP(buf_clear) = {0};
+    sh(f, "mkdir two; ln -s ../app two/app; ln -s ../two app/two");
+    assert_true(folder_walk(f->f, &err) && folder_each(f->f, note, &b, &err));
+    assert_string_equal(b.p, "app/a=app/a app/lib/l=lib/l app/same=app/a app/sub/g=app/sub/g "
+                             "app-b=app-b lib/l=lib/l two/app/a=app/a two/app/lib/l=lib/l "
+                             "two/app/same=app/a two/app/sub/g=app/sub/g ");
 }
 
 // Between hashing and copying somebody writes: nothing is rendered of a mixture.
@@ -256,7 +310,7 @@ static void notices_changes(void **s)
         begin(f);
         assert_true(folder_walk(f->f, &err) && folder_hash(f->f, &err));
         sh(f, changes[i]);
-        assert_false(folder_write(f->f, to, &err));
+        assert_false(copy(f, "", to, &err));
         assert_int_equal(err.kind, ERR_UNAVAILABLE);
         if (!strstr(err.msg, "was changed while it was read"))
             fail_msg("%s: %s", changes[i], err.msg);
@@ -285,9 +339,9 @@ static void stops(void **s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(lists_and_reads), TEST(refuses_links_out), TEST(leaves_ignored_links_out),
-        TEST(knows_content),   TEST(writes_copies),     TEST(notices_changes),
-        TEST(stops),
+        TEST(lists_and_reads),         TEST(refuses_links_out), TEST(leaves_ignored_links_out),
+        TEST(knows_content),           TEST(writes_copies),     TEST(writes_parts),
+        TEST(shows_what_programs_see), TEST(notices_changes),   TEST(stops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

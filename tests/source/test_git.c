@@ -223,12 +223,18 @@ static void mounts_submodules(void **s)
     strv_clear(&all);
 }
 
+static bool view(struct tree *t, const char **dir, struct err *err)
+{
+    struct strv none = {0};
+    return tree_view(t, &none, "", dir, err);
+}
+
 static void writes_folders(void **s)
 {
     struct fixture *f = *s;
     struct err err = {0};
     const char *dir = NULL;
-    while (!tree_folder(f->second, &dir, &err)) {
+    while (!view(f->second, &dir, &err)) {
         assert_true(f->source->ctx.waits.v.len);
         err_clear(&err);
         assert_true(source_wait(f->source, &err));
@@ -240,10 +246,10 @@ static void writes_folders(void **s)
     // Of the others one has a link out of it, the other a submodule that is not there.
     struct tree *const bad[] = {f->first, f->third};
     for (size_t i = 0; i < 2; i++) {
-        assert_false(tree_folder(bad[i], &dir, &err));
+        assert_false(view(bad[i], &dir, &err));
         err_clear(&err);
         assert_true(source_wait(f->source, &err));
-        assert_false(tree_folder(bad[i], &dir, &err));
+        assert_false(view(bad[i], &dir, &err));
         assert_true(err_is_set(&err));
         err_clear(&err);
     }
@@ -261,17 +267,17 @@ static void follows_links_as_they_are(void **s)
     assert_false(tree_has(trick, "a/b/c/d/out"));
     assert_lists(trick, "a/b/c/d/top/a", true,
                  "a/b/c/d/top/a/b/c/d/in a/b/c/d/top/a/b/c/d/out a/b/c/d/top/a/b/c/d/top");
-    assert_false(tree_folder(trick, &dir, &err));
+    assert_false(view(trick, &dir, &err));
     err_clear(&err);
     assert_true(source_wait(f->source, &err));
-    assert_false(tree_folder(trick, &dir, &err));
+    assert_false(view(trick, &dir, &err));
     if (!strstr(err.msg, "a/b/c/d/out is a link that leaves the repository"))
         fail_msg("%s", err.msg);
     assert_non_null(strstr(err.msg, "top/../../etc"));
     err_clear(&err);
-    assert_false(tree_folder(fine, &dir, &err));
+    assert_false(view(fine, &dir, &err));
     err_clear(&err);
-    assert_true(source_wait(f->source, &err) && tree_folder(fine, &dir, &err));
+    assert_true(source_wait(f->source, &err) && view(fine, &dir, &err));
 }
 
 static void knows_pointers_of_lfs(void **s)
