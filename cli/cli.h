@@ -68,6 +68,7 @@ struct options {
 struct cli {
     struct options o;
     struct loop *loop;
+    int64_t deadline_ms; // of --timeout, monotonic; 0: none. The loop's as well, until a run begins
     struct event_sink events;
     struct source_mirror *mirrors;
     size_t n_mirrors;
@@ -139,6 +140,8 @@ MUST_CHECK bool cli_session(struct cli *c, size_t at, bool use_cluster, struct s
 MUST_CHECK bool cli_run(struct cli *c, struct session *s, bool read_only, struct run **out,
                         struct err *err);
 struct graph_opts cli_graph_opts(const struct cli *c);
+// What ended because the time was up says so, and what to do.
+void cli_note_deadline(const struct cli *c, struct err *err);
 char *cli_cache_dir(const struct cli *c); // owned
 
 // ---- print.c ----

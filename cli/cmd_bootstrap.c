@@ -372,6 +372,7 @@ int cmd_bootstrap(struct cli *c, struct err *err)
     bool began = ok;
     if (ok) {
         progress_attach(p, run, kubeconfig_context(s->config));
+        loop_set_deadline(c->loop, 0); // from here the run sees to it: what is done is recorded
         ok = run_execute(run, err);
     }
     progress_end(p);

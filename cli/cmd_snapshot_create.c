@@ -67,6 +67,8 @@ static bool go_on_without_root(struct creation *x, struct err *err)
     struct session *s = x->session;
     bool may = err->kind == ERR_UNAVAILABLE || err->kind == ERR_TIMEOUT ||
                err->kind == ERR_DENIED || err->kind == ERR_NOT_FOUND || err->kind == ERR_CORRUPT;
+    if (loop_stopping(x->c->loop))
+        return false; // it is not the root that failed
     if (!may || !s || !s->source || !source_unread(s->source, err, &x->unread))
         return false;
     err_move(&x->why_unread, err);
@@ -365,6 +367,7 @@ int cmd_snapshot_create(struct cli *c, struct err *err)
     }
     warn_of_log(&x);
     progress_end(p);
+    cli_note_deadline(c, err);
     tell_monitoring(&x, ok, err);
     if (!ok) {
         explain(&x, err);

@@ -96,9 +96,12 @@ static int run_command(const struct command *cmd, int argc, char **argv)
     } else {
         c.color = c.color && !c.o.no_color;
         c.loop = loop_new(&stop);
+        c.deadline_ms = c.o.timeout_ms ? clock_mono_ms() + c.o.timeout_ms : 0;
+        loop_set_deadline(c.loop, c.deadline_ms);
         if (c.o.output == OUT_NDJSON)
             c.events = (struct event_sink){print_event, &c};
         code = cmd->run(&c, &err);
+        cli_note_deadline(&c, &err);
         if (err_is_set(&err))
             code = fail(&c, cmd, &err);
         loop_free(c.loop);

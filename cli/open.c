@@ -21,6 +21,20 @@ char *cli_cache_dir(const struct cli *c)
                        : str_printf("%s/.cache/regrow", home && *home ? home : "/tmp");
 }
 
+void cli_note_deadline(const struct cli *c, struct err *err)
+{
+    if (!loop_is_late(c->loop) || (err->kind != ERR_CANCELLED && err->kind != ERR_TIMEOUT))
+        return;
+    CLEANUP(str_freep) char *given = clock_duration_text(c->o.timeout_ms);
+    if (err->kind == ERR_CANCELLED) { // as any that is told to stop
+        CLEANUP(str_freep) char *msg = str_dup(err->msg);
+        err_clear(err);
+        err_set(err, ERR_TIMEOUT, "timed out waiting (%s)", msg);
+    }
+    if (!err->hint)
+        err_hint(err, "--timeout gave it %s. Run the same command again, with more time.", given);
+}
+
 static bool parse_mirrors(struct cli *c, struct err *err)
 {
     c->mirrors = mem_alloc((c->o.mirrors.len + 1) * sizeof(*c->mirrors));
@@ -276,7 +290,7 @@ bool cli_run(struct cli *c, struct session *s, bool read_only, struct run **out,
                    .n_prune_left = c->o.prune_left.len},
         .only_apps = (const char *const *)c->o.apps.v,
         .n_only_apps = c->o.apps.len,
-        .timeout_ms = c->o.timeout_ms,
+        .deadline_ms = c->deadline_ms,
         .lost_ms = c->o.wait_ms,
         .expect_cluster = c->o.expect_cluster,
         .force_conflicts = c->o.force_conflicts,

@@ -125,8 +125,8 @@ static const struct option options[] = {
      "only this application and what it depends on; repeatable"},
     {"revision", GROUP_OWN, 0, OPT_TEXT, AT(root_revision), SOURCED, "REV",
      "revision of ROOT, in place of its ?ref="},
-    {"timeout", GROUP_OWN, 0, OPT_TIME, AT(timeout_ms), LIVE, "TIME",
-     "give up waiting after, such as 10m"},
+    {"timeout", GROUP_OWN, 0, OPT_TIME, AT(timeout_ms), SOURCED, "TIME",
+     "give up after so long, sources included, such as 10m"},
     {"wait-cluster", GROUP_CLUSTER, 0, OPT_TIME, AT(wait_ms), RENDERS, "TIME",
      "how long to wait for an API server that does not answer (default 1m; for one that is lost in "
      "the middle of a run 10m)"},

@@ -167,6 +167,10 @@ static bool wait_version(struct kube *k, int64_t wait_ms, struct err *err)
     for (;;) {
         if (read_version(k, err))
             return true;
+        if (loop_stopping(k->loop)) {
+            err_clear(err);
+            return loop_stopped(k->loop, err, "waiting for the API server");
+        }
         if (err->kind != ERR_UNAVAILABLE || clock_mono_ms() + pause > end)
             return false;
         err_clear(err);
@@ -174,7 +178,7 @@ static bool wait_version(struct kube *k, int64_t wait_ms, struct err *err)
         while (clock_mono_ms() < until && !loop_stopping(k->loop))
             loop_run_once(k->loop, until - clock_mono_ms());
         if (loop_stopping(k->loop))
-            return err_set(err, ERR_CANCELLED, "interrupted while waiting for the API server");
+            return loop_stopped(k->loop, err, "waiting for the API server");
         pause = pause * 2 > 2000 ? 2000 : pause * 2;
     }
 }

@@ -216,8 +216,8 @@ static bool is_over(struct run *r)
 
 int64_t run_time_left(const struct run *r)
 {
-    int64_t left = r->started_ms + r->opts.timeout_ms - clock_mono_ms();
-    return !r->opts.timeout_ms ? INT64_MAX : left > 0 ? left : 0;
+    int64_t left = r->opts.deadline_ms - clock_mono_ms();
+    return !r->opts.deadline_ms ? INT64_MAX : left > 0 ? left : 0;
 }
 
 int64_t run_patience(const struct run *r)

@@ -142,8 +142,7 @@ static bool pause_ms(struct run *r, int64_t ms, struct err *err)
     int64_t end = clock_mono_ms() + ms;
     while (clock_mono_ms() < end && !loop_stopping(r->loop))
         loop_run_once(r->loop, end - clock_mono_ms());
-    return !loop_stopping(r->loop) ||
-           err_set(err, ERR_CANCELLED, "interrupted while waiting for the cluster's lock");
+    return !loop_stopping(r->loop) || loop_stopped(r->loop, err, "waiting for the cluster's lock");
 }
 
 static bool held_by_other(const json_t *live, struct err *err)

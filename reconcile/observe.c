@@ -441,10 +441,10 @@ bool observe_wait(struct run *r, struct err *err)
         if (all)
             return true;
         if (loop_stopping(r->loop))
-            return err_set(err, ERR_CANCELLED, "interrupted while reading the cluster");
+            return loop_stopped(r->loop, err, "reading the cluster");
         if (run_is_lost(r, err))
             return false;
-        if (r->opts.timeout_ms && clock_mono_ms() - r->started_ms > r->opts.timeout_ms)
+        if (run_time_left(r) == 0)
             return err_set(err, ERR_TIMEOUT, "the cluster was not read in time");
         loop_run_once(r->loop, 200);
     }

@@ -379,7 +379,7 @@ bool run_resolve_checks(struct run *r, struct err *err)
         }
         loop_run_once(r->loop, 100);
         if (loop_stopping(r->loop) && !open)
-            return err_set(err, ERR_CANCELLED, "interrupted");
+            return loop_stopped(r->loop, err, "comparing with the cluster");
     }
     return true;
 }

@@ -20,7 +20,7 @@ struct run_opts {
     size_t n_only_apps;
     const struct ready_override *ready;
     size_t n_ready;
-    int64_t timeout_ms;         // 0: none
+    int64_t deadline_ms;        // clock_mono_ms; 0: none
     int64_t lost_ms;            // a silent API server is waited for so long; 0: ten minutes
     const char *expect_cluster; // uid the target must have, or NULL
     bool force_conflicts;

@@ -79,7 +79,7 @@ static bool finish(struct listings *all, struct capture *c, struct err *err)
 {
     for (size_t i = 0; i < all->v.len;) {
         if (loop_stopping(c->o->loop))
-            return err_set(err, ERR_CANCELLED, "interrupted while reading the cluster");
+            return loop_stopped(c->o->loop, err, "reading the cluster");
         if (all->v.v[i]->is_over)
             i++;
         else

@@ -114,7 +114,7 @@ static bool rename_one(struct renaming *n, const struct blob_id *old, struct blo
     if (!kind || kind == 'g')
         return err_set(err, ERR_CORRUPT, "a reference to what is not in the snapshot");
     if (n->loop && loop_stopping(n->loop))
-        return err_set(err, ERR_CANCELLED, "interrupted while copying");
+        return loop_stopped(n->loop, err, "copying");
     bool is_list = kind == 'r' || kind == 'l';
     if (!(is_list ? put_list(n, old, kind, out, depth, err) : put_bytes(n, old, kind, out, err)))
         return false;

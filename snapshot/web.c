@@ -198,7 +198,7 @@ static bool failed(const struct exchange *x, CURLcode rc, struct err *err)
         return err_set(err, ERR_CORRUPT, "the answer is larger than %zu bytes", x->max);
     switch (rc) {
     case CURLE_ABORTED_BY_CALLBACK:
-        return err_set(err, ERR_CANCELLED, "interrupted");
+        return loop_stopped(x->web->loop, err, "waiting for the store");
     case CURLE_OPERATION_TIMEDOUT:
         return err_set(err, ERR_TIMEOUT, "no answer in time");
     case CURLE_PEER_FAILED_VERIFICATION:

@@ -123,7 +123,7 @@ static bool read_due(struct checking *c, struct file *f, struct err *err)
     struct buf bytes CLEANUP(buf_clear) = {0};
     CLEANUP(str_freep) char *name = name_of(c, f);
     if (c->w->r->loop && loop_stopping(c->w->r->loop))
-        return err_set(err, ERR_CANCELLED, "interrupted while reading what is stored");
+        return loop_stopped(c->w->r->loop, err, "reading what is stored");
     f->is_bad = !repo_fetch(c->w->r, name, STORE_MAX_FILE_BYTES, &bytes, err);
     if (f->is_bad && err->kind != ERR_CORRUPT)
         return false;

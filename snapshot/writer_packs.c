@@ -198,7 +198,7 @@ static bool write_class(struct writer *w, char class, struct err *err)
     for (uint32_t i = 0; ok && i < w->blobs.len; i++) {
         const struct new_blob *b = &w->blobs.v[i];
         if (w->r->loop && loop_stopping(w->r->loop)) {
-            ok = err_set(err, ERR_CANCELLED, "interrupted while writing");
+            ok = loop_stopped(w->r->loop, err, "writing");
             break;
         }
         if (!b->is_missing || blob_class(b->kind) != class)

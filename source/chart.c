@@ -309,6 +309,13 @@ static struct chart_need *find_need(const struct source_ctx *s, const char *url,
     return NULL;
 }
 
+static char *tell(const struct wanted *w)
+{
+    const struct chart_need *n =
+        (const struct chart_need *)((const char *)w - offsetof(struct chart_need, need));
+    return n->name ? str_printf("chart %s of %s", n->name, n->shown) : str_dup(n->shown);
+}
+
 static struct chart_need *need_of(struct source_ctx *s, const char *written, const char *url,
                                   const char *name, const char *target)
 {
@@ -328,6 +335,7 @@ static struct chart_need *need_of(struct source_ctx *s, const char *written, con
     n->pass_credentials = s->pass_credentials;
     n->memo = memo_path(s, url, name, target);
     n->need.start = start;
+    n->need.tell = tell;
     *vec_push(&s->charts->charts) = n;
     return n;
 }
@@ -376,6 +384,12 @@ static void start_url(struct wanted *need)
     n->http = http_start(n->c->http, &q, on_url, n);
 }
 
+static char *tell_url(const struct wanted *n)
+{
+    return url_redacted(
+        ((const struct url_need *)((const char *)n - offsetof(struct url_need, need)))->url);
+}
+
 bool url_fetch(struct source_ctx *s, const char *url, size_t max_bytes, struct buf *out,
                struct err *err)
 {
@@ -401,6 +415,7 @@ bool url_fetch(struct source_ctx *s, const char *url, size_t max_bytes, struct b
         n->project = str_dup(project);
         n->max = max_bytes;
         n->need.start = start_url;
+        n->need.tell = tell_url;
         *vec_push(&s->charts->urls) = n;
     }
     if (!wanted_wait(&n->need, &s->waits, err))

@@ -27,6 +27,20 @@ const char *gitsrc_local_path(const char *url)
 }
 
 // ---- life ----
+static char *tell_refs(const struct wanted *n)
+{
+    const struct gitsrc *g =
+        (const struct gitsrc *)((const char *)n - offsetof(struct gitsrc, listed));
+    return str_printf("the refs of %s", g->shown);
+}
+
+static char *tell_commit(const struct wanted *n)
+{
+    const struct gitcommit *c =
+        (const struct gitcommit *)((const char *)n - offsetof(struct gitcommit, need));
+    return str_printf("commit %.7s of %s", c->id, c->g->shown);
+}
+
 static struct gitsrc *gitsrc_new(struct source_ctx *c, const char *url, const char *project)
 {
     struct gitsrc *g = mem_alloc(sizeof(*g));
@@ -37,6 +51,7 @@ static struct gitsrc *gitsrc_new(struct source_ctx *c, const char *url, const ch
     g->project = str_dup(project);
     g->url = source_mirror_url(c->o, url);
     g->listed.start = gitlist_start;
+    g->listed.tell = tell_refs;
     size_t n = strlen(g->url);
     while (n > 1 && g->url[n - 1] == '/')
         g->url[--n] = 0;
@@ -108,6 +123,7 @@ struct gitcommit *gitcommit_at(struct gitsrc *g, const char *id, unsigned depth)
     c->depth = depth;
     c->spool = -1;
     c->need.start = gitcommit_start;
+    c->need.tell = tell_commit;
     memcpy(c->id, id, 40);
     *vec_push(&g->commits) = c;
     return c;

@@ -344,8 +344,7 @@ bool source_repos(struct source *s, const struct source_repos_opts *o, struct so
     }
     while (all.open && !loop_stopping(s->loop))
         loop_run_once(s->loop, 200);
-    bool ok = !loop_stopping(s->loop) ||
-              err_set(err, ERR_CANCELLED, "interrupted while reading repositories");
+    bool ok = !loop_stopping(s->loop) || loop_stopped(s->loop, err, "reading repositories");
     // What is on the network is dropped; what computes is waited for, since it writes to us.
     for (size_t i = 0; i < n && all.open; i++) {
         if (!w[i].call)

@@ -155,6 +155,13 @@ static void start_one(struct wanted *n)
     x->call = gitnet_list_one(&x->g->remote, x->name, &x->refs, on_one, x);
 }
 
+static char *tell_one(const struct wanted *n)
+{
+    const struct gitref_one *x =
+        (const struct gitref_one *)((const char *)n - offsetof(struct gitref_one, need));
+    return str_printf("ref %s of %s", x->name, x->g->shown);
+}
+
 bool gitlist_has_more(const struct gitsrc *g, const char *name)
 {
     return g->dir && !g->c->o->offline && g->remote.greeting.is_v2 && g->remote.base &&
@@ -170,6 +177,7 @@ bool gitlist_one(struct gitsrc *g, const char *name, struct err *err)
     x->g = g;
     x->name = str_dup(name);
     x->need.start = start_one;
+    x->need.tell = tell_one;
     *vec_push(&g->ones) = x;
     return wanted_wait(&x->need, &g->c->waits, err);
 }

@@ -100,6 +100,11 @@ static void start(struct wanted *n)
     x->http = http_start(x->c->http, &q, on_text, x);
 }
 
+static char *tell(const struct wanted *n)
+{
+    return str_dup(((const struct index *)((const char *)n - offsetof(struct index, need)))->shown);
+}
+
 struct index *index_new(struct source_ctx *c, const char *url, const char *project)
 {
     struct index *x = mem_alloc(sizeof(*x));
@@ -109,6 +114,7 @@ struct index *index_new(struct source_ctx *c, const char *url, const char *proje
     x->at = str_printf("%s%sindex.yaml", url, str_ends(url, "/") ? "" : "/");
     x->shown = url_redacted(x->at);
     x->need.start = start;
+    x->need.tell = tell;
     return x;
 }
 

@@ -89,6 +89,21 @@ static void cancel_jobs(struct app_jobs *all, size_t n)
                 proc_cancel(all[i].jobs[k].child);
 }
 
+static bool stopped(const struct loading *l, const struct app_jobs *all, size_t n, struct err *err)
+{
+    struct strv open = {0};
+    for (size_t i = 0; i < n; i++) {
+        waits_tell(&all[i].waits, &open);
+        for (size_t k = 0; k < all[i].n; k++)
+            if (all[i].jobs[k].child)
+                strv_push_take(&open, str_printf("%s, which renders application %s",
+                                                 all[i].jobs[k].tool, all[i].jobs[k].app->name));
+    }
+    source_stopped(l->s, &open, err);
+    strv_clear(&open);
+    return false;
+}
+
 // Until every application of the level is ready.
 static bool run_level(struct loading *l, struct app_jobs *all, size_t n, struct err *err)
 {
@@ -107,10 +122,11 @@ static bool run_level(struct loading *l, struct app_jobs *all, size_t n, struct 
             return true;
         loop_run_once(loop, deferred ? 0 : 200);
     }
+    stopped(l, all, n, err);
     cancel_jobs(all, n);
     while (count_running(all, n))
         loop_run_once(loop, 100);
-    return err_set(err, ERR_CANCELLED, "interrupted while reading sources");
+    return false;
 }
 
 static void finish_app(struct loading *l, struct app_jobs *j)

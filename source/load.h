@@ -43,6 +43,8 @@ MUST_CHECK bool source_root_tree(struct source *s, struct desired *d, struct tre
 struct tree *source_folder(struct source *s, const char *dir, const char *repo);
 // Runs the loop until what is waited for has come. False when the loop is to stop.
 MUST_CHECK bool source_wait(struct source *s, struct err *err);
+// The loop is stopping while these are waited for: the error that says so. Always false.
+bool source_stopped(const struct source *s, const struct strv *open, struct err *err);
 // There are more credentials now: what was denied is asked for again. True if anything was.
 bool source_retry_denied(struct source *s);
 

@@ -285,14 +285,26 @@ bool source_root_tree(struct source *s, struct desired *d, struct tree **out, st
     return true;
 }
 
+bool source_stopped(const struct source *s, const struct strv *open, struct err *err)
+{
+    if (!loop_is_late(s->loop) || !open->len)
+        return loop_stopped(s->loop, err, "reading sources");
+    CLEANUP(str_freep) char *more = NULL;
+    if (open->len > 1)
+        more = str_printf(", and for %zu more", open->len - 1);
+    return err_set(err, ERR_TIMEOUT, "timed out waiting for %s%s", open->v[0], more ? more : "");
+}
+
 bool source_wait(struct source *s, struct err *err)
 {
     struct waits w = s->ctx.waits;
     bool ok = true;
     s->ctx.waits = (struct waits){0};
     while (ok && !waits_over(&w)) {
-        ok = !loop_stopping(s->loop) ||
-             err_set(err, ERR_CANCELLED, "interrupted while reading sources");
+        struct strv open = {0};
+        waits_tell(&w, &open);
+        ok = !loop_stopping(s->loop) || source_stopped(s, &open, err);
+        strv_clear(&open);
         if (ok)
             loop_run_once(s->loop, 200);
     }

@@ -53,6 +53,18 @@ static void start_hash(struct wanted *n)
         wanted_settle(n, &t->hash_err);
 }
 
+static char *tell_hashed(const struct wanted *n)
+{
+    const struct tree *t = (const struct tree *)((const char *)n - offsetof(struct tree, hashed));
+    return str_printf("folder %s, which is being read", t->disk->dir);
+}
+
+static char *tell_folder(const struct wanted *n)
+{
+    const struct tree *t = (const struct tree *)((const char *)n - offsetof(struct tree, folder));
+    return str_printf("the files of %s, which are being written", t->repo);
+}
+
 struct tree *tree_new(struct source_ctx *ctx, struct gitcommit *git, const char *dir)
 {
     struct tree *t = mem_alloc(sizeof(*t));
@@ -61,6 +73,8 @@ struct tree *tree_new(struct source_ctx *ctx, struct gitcommit *git, const char 
     t->disk = dir ? folder_new(dir, ctx->loop) : NULL;
     t->folder.start = start_folder;
     t->hashed.start = start_hash;
+    t->folder.tell = tell_folder;
+    t->hashed.tell = tell_hashed;
     return t;
 }
 

@@ -73,3 +73,13 @@ bool waits_over(const struct waits *w)
             return false;
     return true;
 }
+
+void waits_tell(const struct waits *w, struct strv *out)
+{
+    for (size_t i = 0; i < w->v.len; i++) {
+        const struct wanted *n = w->v.v[i];
+        CLEANUP(str_freep) char *text = n->is_settled ? NULL : n->tell(n);
+        if (text && !strv_has(out, text))
+            strv_push(out, text);
+    }
+}

@@ -19,6 +19,7 @@ struct wanted_then {
 
 struct wanted {
     void (*start)(struct wanted *n);
+    char *(*tell)(const struct wanted *n); // what it is, for who waited too long; owned
     bool is_started, is_settled;
     struct err err; // set: it cannot be had
     VEC(struct wanted_then) then;
@@ -38,5 +39,6 @@ void wanted_settle(struct wanted *n, struct err *err); // takes the error; a set
 void wanted_reset(struct wanted *n);                   // settled, to be started again
 void wanted_clear(struct wanted *n);
 bool waits_over(const struct waits *w);
+void waits_tell(const struct waits *w, struct strv *out); // what has not come, each once
 
 #endif

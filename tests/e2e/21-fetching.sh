@@ -148,6 +148,94 @@ interrupted() {
   slow_stop quiet
 }
 
+# within FIRST LAST COMMAND...: how it ends, in STATUS, and what it says, in OUT, between so many
+# seconds
+within() {
+  local began=$SECONDS first=$1 last=$2 took
+  shift 2
+  STATUS=0
+  OUT=$("$@" 2>&1) || STATUS=$?
+  took=$((SECONDS - began))
+  check "in time ($took s)" test "$took" -ge "$first" -a "$took" -le "$last"
+}
+
+# --timeout counts from the first moment, whatever is waited for.
+deadline() {
+  local port
+  slow_start mute --hang
+  port=$SLOW_PORT
+  rm -f "$REPO"/root/*
+  application c "repoURL: http://127.0.0.1:$port/git/r01.git, path: ." >"$REPO/root/c.yaml"
+  git_publish "$REPO" repo >/dev/null
+  within 2 6 "$REGROW" plan --timeout 2s "$(root)"
+  is "$STATUS" 8 'a Git server that never answers'
+  like "$OUT" "timed out waiting for the refs of http://127.0.0.1:$port/git/r01.git" 'is named'
+  like "$OUT" 'timeout gave it 2.0 s' 'with what can be done'
+  within 2 6 "$REGROW" render --timeout 2s "http://127.0.0.1:$port/git/r01.git"
+  is "$STATUS" 8 'as the root'
+  application c "repoURL: http://127.0.0.1:$port/charts, chart: web, targetRevision: 1.x" >"$REPO/root/c.yaml"
+  application d "repoURL: oci://127.0.0.1:$port/charts/web, path: ., targetRevision: 1.2.3" >"$REPO/root/d.yaml"
+  git_publish "$REPO" repo >/dev/null
+  within 2 6 "$REGROW" render --timeout 2s "$(root)"
+  is "$STATUS" 8 'a chart repository and a registry that never answer'
+  like "$OUT" "timed out waiting for .*127.0.0.1:$port/charts.*and for 1 more" 'are named'
+  within 3 9 "$REGROW" plan --timeout 60s --source-timeout 3s "$(root)"
+  is "$STATUS" 10 'a server that is given up before is no timeout'
+  slow_stop mute
+}
+
+# A helm that hangs, with a child of its own that does.
+slow_helm() {
+  mkdir -p "$SCRATCH/slow-bin"
+  cat >"$SCRATCH/slow-bin/helm" <<'EOF'
+#!/bin/sh
+sleep 7654 &
+echo "$$ $!" >>"$(dirname "$0")/pids"
+wait
+EOF
+  printf '#!/bin/sh\nexec helm template x\n' >"$SCRATCH/slow-bin/kustomize"
+  chmod +x "$SCRATCH/slow-bin/helm" "$SCRATCH/slow-bin/kustomize"
+  PATH=$SCRATCH/slow-bin:$PATH
+  rm -f "$SCRATCH/slow-bin/pids"
+}
+none_left() {
+  local pid
+  for pid in $(cat "$SCRATCH/slow-bin/pids"); do
+    ! kill -0 "$pid" 2>/dev/null || return 1
+  done
+}
+
+slow_renderer() {
+  local tool i status
+  slow_helm
+  for tool in helm kustomize; do
+    rm -f "$REPO"/root/*
+    mkdir -p "$REPO/$tool"
+    printf 'apiVersion: v2\nname: x\nversion: 1.0.0\n' >"$REPO/helm/Chart.yaml"
+    echo 'resources: []' >"$REPO/$tool/kustomization.yaml"
+    [[ $tool == kustomize ]] || rm "$REPO/helm/kustomization.yaml"
+    application slow "repoURL: $HTTP_URL/git/repo.git, path: $tool" >"$REPO/root/a.yaml"
+    git_publish "$REPO" repo >/dev/null
+    within 3 8 "$REGROW" plan --timeout 3s "$(root)"
+    is "$STATUS" 8 "a $tool that hangs"
+    like "$OUT" "timed out waiting for $tool, which renders application slow" 'is named'
+    wait_for 3 'nothing of it is left' none_left
+    check 'nothing of it is left' none_left
+    rm -f "$SCRATCH/slow-bin/pids"
+    status=0
+    "$REGROW" plan "$(root)" >"$SCRATCH/out" 2>&1 &
+    i=$!
+    wait_for 20 'its start' test -s "$SCRATCH/slow-bin/pids"
+    kill -INT "$i"
+    wait_for 3 'its end' eval "! kill -0 $i"
+    wait "$i" || status=$?
+    is "$status" 130 "Ctrl-C while $tool hangs"
+    wait_for 3 'nothing of it is left' none_left
+    check 'nothing of it is left either' none_left
+  done
+  rm -rf "$REPO/helm" "$REPO/kustomize"
+}
+
 broken() {
   local port
   slow_start cut --cut 300
@@ -288,6 +376,8 @@ run_case 'side by side' side_by_side
 run_case 'one host hangs' one_hangs
 run_case 'one host is gone' gone
 run_case 'Ctrl-C' interrupted
+run_case 'a deadline' deadline
+run_case 'a slow renderer' slow_renderer
 run_case 'a broken connection' broken
 run_case 'a damaged cache' damaged
 run_case 'a crowded cache' crowded
