@@ -9,6 +9,7 @@ set -euo pipefail
 . "$LIB/cluster.sh"
 . "$LIB/audit.sh"
 . "$LIB/githttp.sh"
+. "$LIB/slowhttp.sh"
 . "$LIB/fleet.sh"
 
 export XDG_CACHE_HOME=$SCRATCH/cache
@@ -94,11 +95,26 @@ told() {
   kubectl create deployment stuck -n tenant-1 --image=x --dry-run=client -o yaml >"$REPO/tenants/tenant-1/stuck.yaml"
   sed -i 's/^  template:/  progressDeadlineSeconds: 600\n  template:/; s/containers:/nodeSelector: {none: "x"}\n      containers:/' "$REPO/tenants/tenant-1/stuck.yaml"
   publish
-  refuse 'what does not get ready in time' 8 "$REGROW" bootstrap --timeout 4s "$(root)"
+  refuse 'what does not get ready in time' 8 "$REGROW" bootstrap --timeout 7s "$(root)"
   like "$("$REGROW" why tenant-1 "$(root)" || true)" 'stuck' 'is named by why'
   rm "$REPO/tenants/tenant-1/stuck.yaml"
   publish
   check 'without it all is well' boot
+}
+
+# The one deadline holds from the first moment: for servers of either kind that say nothing.
+silent() {
+  local pid before=$SECONDS
+  slow_start mute --hang
+  refuse 'a Git server that never answers' 8 "$REGROW" bootstrap --timeout 4s "http://127.0.0.1:$SLOW_PORT/x.git"
+  like "$OUT" "timed out waiting for the refs of http://127.0.0.1:$SLOW_PORT/x.git" 'is named'
+  slow_stop mute
+  pid=$(cat "$CLUSTER/kube-apiserver.pid")
+  kill -STOP "$pid"
+  refuse 'an API server that never answers' 8 "$REGROW" status --timeout 4s "$(root)"
+  kill -CONT "$pid"
+  like "$OUT" 'timed out while waiting for the API server' 'is named'
+  at_most $((SECONDS - before)) 16 'each in its time'
 }
 
 one_writer() {
@@ -122,3 +138,4 @@ run_case broken broken
 run_case drifted drifted
 run_case told told
 run_case 'one writer' one_writer
+run_case 'silent servers' silent

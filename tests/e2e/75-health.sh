@@ -46,7 +46,7 @@ metadata: {name: after, namespace: demo, annotations: {argocd.argoproj.io/sync-w
 EOC
 }
 
-boot() { "$REGROW" bootstrap --timeout 5s "$REPO" >"$SCRATCH/out" 2>&1; }
+boot() { "$REGROW" bootstrap --timeout 7s "$REPO" >"$SCRATCH/out" 2>&1; }
 
 desired() {
   mkdir -p "$REPO"

@@ -207,7 +207,7 @@ gone() {
   same
   refused_none '5..'
   cluster_wipe restarts
-  in_background --timeout 14s
+  in_background --timeout 16s
   amid 15
   kill -STOP "$(api_pid)"
   lost 'frozen for good'
