@@ -133,13 +133,14 @@ bool folder_read(const struct folder *f, const char *path, size_t max_bytes, str
     bool is_executable;
     if (!folder_locate(f, path, &at, err))
         return false;
+    CLEANUP(str_freep) char *full = path_join(f->dir, path);
     // Without O_NONBLOCK a pipe would be waited for.
     int fd CLEANUP(fd_closep) = folder_open(f, at, O_RDONLY | O_NONBLOCK);
     if (fd < 0)
-        return folder_cannot_open(path, err);
+        return folder_cannot_open(full, err);
     if (!folder_is_file(fd, &is_executable))
-        return err_set(err, ERR_INVALID, "%s is not a file", path);
-    return file_read_fd(fd, path, max_bytes, out, err);
+        return err_set(err, ERR_INVALID, "%s is not a file", full);
+    return file_read_fd(fd, full, max_bytes, out, err);
 }
 
 // ---- names ----
