@@ -85,17 +85,28 @@ static bool check_cluster(const struct writer *w, const struct entry *prev, stru
                    w->o.job->chain, theirs, w->o.cluster);
 }
 
-// Which Git batches go at commit when all is known depends on their number alone, and on what is
-// torn. What they hold is packed again together with what is new, so their tips are not known any
-// more.
+uint64_t writer_batch_bytes(const struct index *x)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < x->records.len; i++)
+        if (x->records.v[i].pack != INDEX_NO_PACK)
+            bytes += x->records.v[i].len;
+    return bytes;
+}
+
+// Which Git batches go at commit when all is known depends on how many and how large they are, and
+// on what is torn. What they hold is packed again together with what is new, so their tips are not
+// known any more.
 static void choose_git_now(struct writer *w, struct batch_use *use)
 {
     size_t n = w->batches.v.len;
     size_t first = 0;
     while (first < n && !w->batches.v.v[first].is_git)
         first++;
-    for (size_t i = first; i < n; i++)
+    for (size_t i = first; i < n; i++) {
+        use[i].bytes = writer_batch_bytes(&w->batches.v.v[i]);
         use[i].is_drop = w->states.v[i].is_torn;
+    }
     choose_batches(use + first, n - first, true, true);
 }
 

@@ -23,10 +23,10 @@ static void count_needed(struct writer *w, struct batch_use *use, struct idmap *
             const struct index_record *rec = &x->records.v[k];
             if (rec->pack == INDEX_NO_PACK)
                 continue;
-            use[i].bytes += rec->len;
             if (idmap_has(&w->wanted, &rec->id) && idmap_set(seen, &rec->id, 0))
                 use[i].needed += rec->len;
         }
+        use[i].bytes = writer_batch_bytes(x);
     }
 }
 

@@ -81,6 +81,8 @@ MUST_CHECK bool writer_read_head(struct writer *w, struct err *err);
 MUST_CHECK bool writer_check_stored(struct writer *w, struct err *err);
 // Still, when some time has passed? *all_good false: less is left now.
 MUST_CHECK bool writer_check_again(struct writer *w, bool *all_good, struct err *err);
+// Content of its packs, opened.
+uint64_t writer_batch_bytes(const struct index *x);
 const struct entry *writer_newest(const struct writer *w, bool must_be_good);
 
 // Marks what is in no batch that is kept; seals, stores and reads back packs for it.
