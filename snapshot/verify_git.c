@@ -2,8 +2,8 @@
 //
 // Git in a snapshot, with its key: the packs in force are indexed, which computes the name of every
 // object, and every ref of every repository is followed through them to the last file. A pack is
-// indexed once, and what was followed in one snapshot is not followed again in the next one that
-// has the same packs and more.
+// indexed once, and what was followed through the oldest packs is not followed again in the next
+// snapshot that has these too.
 #include <stdlib.h>
 
 #include "base/file.h"
@@ -28,13 +28,14 @@ static bool index_pack(struct verifying *v, struct reader *rd, size_t i, struct 
     return true;
 }
 
-// Is everything the proof uses in force here too?
-static bool goes_on(const struct verifying *v, const struct reader *rd)
+// How many of the packs in use are the first ones in force here: they stay.
+static size_t shared_packs(const struct verifying *v, const struct reader *rd)
 {
-    size_t shared = 0;
-    for (size_t i = 0; i < reader_git_count(rd); i++)
-        shared += json_object_get(v->git_used, reader_git_name(rd, i)) != NULL;
-    return shared == json_object_size(v->git_used);
+    size_t n = 0;
+    while (n < v->git_used.len && n < reader_git_count(rd) &&
+           str_eq(v->git_used.v[n], reader_git_name(rd, n)))
+        n++;
+    return n;
 }
 
 static bool use_packs(struct verifying *v, struct reader *rd, struct err *err)
@@ -44,20 +45,18 @@ static bool use_packs(struct verifying *v, struct reader *rd, struct err *err)
             return false;
         v->proof = git_proof_new(v->git_dir, v->r->loop);
         v->git_index = json_object();
-        v->git_used = json_object();
     }
-    if (!goes_on(v, rd)) {
-        git_proof_restart(v->proof);
-        json_object_clear(v->git_used);
-    }
-    for (size_t i = 0; i < reader_git_count(rd); i++) {
+    size_t shared = shared_packs(v, rd);
+    if (shared < v->git_used.len && !git_proof_back(v->proof, shared, err))
+        return false;
+    while (v->git_used.len > shared)
+        free(v->git_used.v[--v->git_used.len]);
+    for (size_t i = shared; i < reader_git_count(rd); i++) {
         const char *name = reader_git_name(rd, i);
-        if (json_object_get(v->git_used, name))
-            continue;
         if (!index_pack(v, rd, i, err) ||
             !git_proof_use(v->proof, json_string_value(json_object_get(v->git_index, name)), err))
             return false;
-        json_object_set_new(v->git_used, name, json_true());
+        strv_push(&v->git_used, name);
     }
     v->out->git_objects = git_proof_objects(v->proof);
     return true;
@@ -133,7 +132,7 @@ bool verify_git(struct verifying *v, struct reader *rd, struct err *err)
     // What was under way when it failed is proved for nobody.
     if (v->proof)
         git_proof_restart(v->proof);
-    json_object_clear(v->git_used);
+    strv_clear(&v->git_used);
     return false;
 }
 
@@ -141,6 +140,6 @@ void verify_git_clear(struct verifying *v)
 {
     git_proof_free(v->proof);
     json_decref(v->git_index);
-    json_decref(v->git_used);
+    strv_clear(&v->git_used);
     dir_temp_cleanup(&v->git_dir);
 }

@@ -37,7 +37,7 @@ struct verifying {
     char *git_dir;           // private: index files of all Git packs
     struct git_proof *proof; // of those of the last snapshot that was looked at
     json_t *git_index;       // name of a Git pack -> its index file
-    json_t *git_used;        // names of those the proof uses
+    struct strv git_used;    // names of those the proof uses, in order
 };
 
 void verify_problem(struct verifying *v, uint64_t seq, const char *text);

@@ -5,6 +5,7 @@
 // library's own check of an index cannot be used: it wants the commits of submodules too.
 #include "source/gitproof.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <git2/sys/odb_backend.h>
@@ -25,7 +26,7 @@
 // ---- ids that were seen: open addressing, twice as many slots as ids ----
 struct oidset {
     git_oid *slots;
-    uint8_t *is_used;
+    uint32_t *with; // 1 + how many packs were used then; 0: free
     size_t cap, len;
 };
 
@@ -33,39 +34,41 @@ static size_t slot_of(const struct oidset *s, const git_oid *id)
 {
     size_t at;
     memcpy(&at, id->id, sizeof(at));
-    for (at &= s->cap - 1; s->is_used[at]; at = (at + 1) & (s->cap - 1))
+    for (at &= s->cap - 1; s->with[at]; at = (at + 1) & (s->cap - 1))
         if (git_oid_equal(&s->slots[at], id))
             break;
     return at;
 }
 
-static void oidset_grow(struct oidset *s)
+// Room for cap; of what there is, what was seen with at most so many packs stays.
+static void oidset_rebuild(struct oidset *s, size_t cap, uint32_t most)
 {
     struct oidset old = *s;
-    s->cap = old.cap ? old.cap * 2 : 1024;
-    s->slots = mem_realloc(NULL, s->cap, sizeof(*s->slots));
-    s->is_used = mem_alloc(s->cap);
+    *s = (struct oidset){.slots = mem_realloc(NULL, cap, sizeof(*s->slots)),
+                         .with = mem_alloc(cap * sizeof(*s->with)),
+                         .cap = cap};
     for (size_t i = 0; i < old.cap; i++) {
-        if (!old.is_used[i])
+        if (!old.with[i] || old.with[i] > most)
             continue;
         size_t at = slot_of(s, &old.slots[i]);
         s->slots[at] = old.slots[i];
-        s->is_used[at] = 1;
+        s->with[at] = old.with[i];
+        s->len++;
     }
     free(old.slots);
-    free(old.is_used);
+    free(old.with);
 }
 
 // True: it was not there.
-static bool oidset_add(struct oidset *s, const git_oid *id)
+static bool oidset_add(struct oidset *s, const git_oid *id, uint32_t with)
 {
     if (s->len * 2 >= s->cap)
-        oidset_grow(s);
+        oidset_rebuild(s, s->cap ? s->cap * 2 : 1024, UINT32_MAX);
     size_t at = slot_of(s, id);
-    if (s->is_used[at])
+    if (s->with[at])
         return false;
     s->slots[at] = *id;
-    s->is_used[at] = 1;
+    s->with[at] = with;
     s->len++;
     return true;
 }
@@ -73,7 +76,7 @@ static bool oidset_add(struct oidset *s, const git_oid *id)
 static void oidset_clear(struct oidset *s)
 {
     free(s->slots);
-    free(s->is_used);
+    free(s->with);
     *s = (struct oidset){0};
 }
 
@@ -87,6 +90,7 @@ struct git_proof {
     git_indexer_progress progress; // … which keeps count here
     git_odb *odb;
     git_repository *repo; // over odb
+    struct strv used;     // index files, in order
     struct oidset seen;
     VEC(struct todo {
         git_oid id;
@@ -118,12 +122,18 @@ struct git_proof *git_proof_new(const char *dir, const struct loop *stop)
     return p;
 }
 
-void git_proof_restart(struct git_proof *p)
+static void close_odb(struct git_proof *p)
 {
     git_repository_free(p->repo);
     git_odb_free(p->odb);
     p->repo = NULL;
     p->odb = NULL;
+}
+
+void git_proof_restart(struct git_proof *p)
+{
+    close_odb(p);
+    strv_clear(&p->used);
     oidset_clear(&p->seen);
     p->todo.len = 0;
 }
@@ -198,7 +208,7 @@ bool git_proof_end(struct git_proof *p, char **index, struct err *err)
     return true;
 }
 
-bool git_proof_use(struct git_proof *p, const char *index, struct err *err)
+static bool add_pack(struct git_proof *p, const char *index, struct err *err)
 {
     git_odb_backend *backend = NULL;
     if (!open_odb(p, err))
@@ -207,6 +217,29 @@ bool git_proof_use(struct git_proof *p, const char *index, struct err *err)
     if (rc == 0)
         rc = git_odb_add_backend(p->odb, backend, 1);
     return rc == 0 || damaged(rc, err);
+}
+
+bool git_proof_use(struct git_proof *p, const char *index, struct err *err)
+{
+    if (!add_pack(p, index, err))
+        return false;
+    strv_push(&p->used, index);
+    return true;
+}
+
+// What was followed while only these were used lies, with all it leads to, in these.
+bool git_proof_back(struct git_proof *p, size_t packs, struct err *err)
+{
+    assert(packs <= p->used.len && !p->todo.len);
+    close_odb(p);
+    while (p->used.len > packs)
+        free(p->used.v[--p->used.len]);
+    if (p->seen.len)
+        oidset_rebuild(&p->seen, p->seen.cap, (uint32_t)packs + 1);
+    for (size_t i = 0; i < packs; i++)
+        if (!add_pack(p, p->used.v[i], err))
+            return false;
+    return true;
 }
 
 bool git_proof_file(struct git_proof *p, const char *pack, struct err *err)
@@ -281,7 +314,7 @@ bool git_proof_repository(struct git_proof *p, git_repository **out, struct err 
 // ---- what refs lead to ----
 static void push(struct git_proof *p, const git_oid *id, git_object_t type)
 {
-    if (oidset_add(&p->seen, id))
+    if (oidset_add(&p->seen, id, (uint32_t)p->used.len + 1))
         *vec_push(&p->todo) = (struct todo){*id, type};
 }
 

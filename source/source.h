@@ -184,6 +184,9 @@ MUST_CHECK bool git_proof_bundle(struct git_proof *p, const struct git_refs *ref
                                  int fd, struct err *err);
 // No pack is used any more, and nothing was followed; index files stay.
 void git_proof_restart(struct git_proof *p);
+// Only the first so many packs are used any more, and of what was followed only what was followed
+// when they alone were used counts. Not after a failure.
+MUST_CHECK bool git_proof_back(struct git_proof *p, size_t packs, struct err *err);
 uint64_t git_proof_objects(const struct git_proof *p); // that were indexed
 // The commits that `to` leads to and `from` (NULL: nothing) does not, newest first; a tag stands
 // for its commit, and what is no commit has none. A callback that answers false ends it.

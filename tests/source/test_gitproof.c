@@ -32,6 +32,7 @@ static const char make_all[] =
     "printf '%%s\\n^%%s\\n' HEAD HEAD~1 | git pack-objects -q --revs --thin --stdout "
     ">../thin.pack\n"
     "printf '%%s\\n^%%s\\n' HEAD HEAD~1 | git pack-objects -q --revs --stdout >../increment.pack\n"
+    "git rev-list --objects HEAD~1 | cut -d' ' -f1 | git pack-objects -q --stdout >../past.pack\n"
     "git repack -qad; cp .git/objects/pack/*.pack ../kept.pack; cp .git/objects/pack/*.idx "
     "../kept.idx; chmod u+w ../kept.*\n";
 
@@ -156,6 +157,28 @@ static void increment(void **s)
     if (!git_proof_known_files(f->p, r, &oid, &err) || !leads(f, "new", &err))
         fail_msg("%s", err.msg);
     git_repository_free(r);
+}
+
+// Packs that are used no more count for nothing; what was followed without them stays followed.
+static void goes_back(void **s)
+{
+    struct fixture *f = *s;
+    struct err err = {0};
+    if (!take(f, "past.pack", &err) || !leads(f, "old", &err) || !take(f, "increment.pack", &err) ||
+        !leads(f, "new", &err) || !git_proof_back(f->p, 1, &err) || !leads(f, "old", &err) ||
+        !take(f, "increment.pack", &err) || !leads(f, "new", &err))
+        fail_msg("%s", err.msg);
+    assert_true(git_proof_back(f->p, 1, &err));
+    assert_false(leads(f, "new", &err));
+    assert_int_equal(err.kind, ERR_CORRUPT);
+    err_clear(&err);
+    git_proof_restart(f->p);
+    // The same the other way round: what was there first goes.
+    if (!take(f, "increment.pack", &err) || !take(f, "past.pack", &err) || !leads(f, "new", &err) ||
+        !git_proof_back(f->p, 1, &err))
+        fail_msg("%s", err.msg);
+    assert_false(leads(f, "old", &err));
+    err_clear(&err);
 }
 
 static void flip(const struct fixture *f, const char *name, size_t where)
@@ -358,10 +381,9 @@ static void hostile_refs(void **s)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        TEST(whole),           TEST(with_a_hole), TEST(thin),
-        TEST(increment),       TEST(damaged),     TEST(foreign_index),
-        TEST(of_a_repository), TEST(sha256),      TEST(bundles),
-        TEST(hostile_refs)};
+    const struct CMUnitTest tests[] = {TEST(whole),         TEST(with_a_hole),     TEST(thin),
+                                       TEST(increment),     TEST(goes_back),       TEST(damaged),
+                                       TEST(foreign_index), TEST(of_a_repository), TEST(sha256),
+                                       TEST(bundles),       TEST(hostile_refs)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
