@@ -4,7 +4,10 @@
 #include <stdlib.h>
 
 #include "base/file.h"
+#include "snapshot/idmap.h"
 #include "snapshot/repo.h"
+
+#define MEMO_MAX_BYTES (128U << 20) // of index files, for all snapshots of a chain
 
 struct batch_reader {
     struct repo *r;
@@ -53,8 +56,60 @@ static void write_cached(const struct repo *r, const char *file, const struct bu
         err_clear(&err); // only slower next time
 }
 
-static bool read_one(struct batch_reader *b, const struct sha256 *name, bool is_git,
-                     struct index *out, struct err *err)
+// ---- those that many snapshots stand on ----
+
+struct index_memo {
+    struct idmap at; // half of the name -> position
+    struct batches b;
+    uint64_t bytes;
+};
+
+struct index_memo *index_memo_new(void)
+{
+    return mem_alloc(sizeof(struct index_memo));
+}
+
+void index_memo_free(struct index_memo *m)
+{
+    if (!m)
+        return;
+    idmap_clear(&m->at);
+    batches_clear(&m->b);
+    free(m);
+}
+
+static struct index *recall(struct batch_reader *b, const struct sha256 *name)
+{
+    struct blob_id id;
+    uint32_t at;
+    memcpy(id.b, name->b, sizeof(id.b));
+    if (!b->r->memo || !idmap_get(&b->r->memo->at, &id, &at))
+        return NULL;
+    struct index *x = &b->r->memo->b.v.v[at];
+    return sha256_eq(&b->r->memo->b.names.v[at], name) && str_eq(x->chain, b->chain) ? x : NULL;
+}
+
+static void remember(struct batch_reader *b, const struct sha256 *name, const struct index *x)
+{
+    struct index_memo *m = b->r->memo;
+    struct index *known = recall(b, name);
+    struct blob_id id;
+    memcpy(id.b, name->b, sizeof(id.b));
+    if (!m || m->bytes + x->size > MEMO_MAX_BYTES || (!known && idmap_has(&m->at, &id)))
+        return;
+    m->bytes += x->size;
+    if (known) { // without its records
+        index_clear(known);
+        index_copy(x, known);
+        return;
+    }
+    idmap_set(&m->at, &id, (uint32_t)m->b.v.len);
+    index_copy(x, vec_push(&m->b.v));
+    *vec_push(&m->b.names) = *name;
+}
+
+static bool read_file(struct batch_reader *b, const struct sha256 *name, struct index *out,
+                      struct err *err)
 {
     struct buf bytes CLEANUP(buf_clear) = {0};
     CLEANUP(str_freep) char *file = index_file(b->chain, name);
@@ -66,9 +121,23 @@ static bool read_one(struct batch_reader *b, const struct sha256 *name, bool is_
     }
     bool ok = b->k ? index_read(bytes.p, bytes.len, repo, b->chain, b->k, out, err)
                    : index_read_clear(bytes.p, bytes.len, repo, b->chain, out, err);
-    if (ok && out->is_git != is_git)
-        ok = err_set(err, ERR_CORRUPT, "an index of the other set");
     return ok || err_wrap(err, "%s", file);
+}
+
+static bool read_one(struct batch_reader *b, const struct sha256 *name, bool is_git,
+                     struct index *out, struct err *err)
+{
+    const struct index *known = recall(b, name);
+    if (known && (known->has_records || !b->k))
+        index_copy(known, out);
+    else if (!read_file(b, name, out, err))
+        return false;
+    else
+        remember(b, name, out);
+    if (out->is_git == is_git)
+        return true;
+    CLEANUP(str_freep) char *file = index_file(b->chain, name);
+    return err_set(err, ERR_CORRUPT, "%s: an index of the other set", file);
 }
 
 static void push(struct batches *b, const struct index *x, const struct sha256 *name)

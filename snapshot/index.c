@@ -27,6 +27,26 @@ void index_clear(struct index *i)
     *i = (struct index){0};
 }
 
+#define COPY(from, to)                                                                             \
+    do {                                                                                           \
+        vec_reserve(to, (from)->len);                                                              \
+        if ((from)->len)                                                                           \
+            memcpy((to)->v, (from)->v, (from)->len * sizeof(*(to)->v));                            \
+        (to)->len = (from)->len;                                                                   \
+    } while (0)
+
+void index_copy(const struct index *from, struct index *to)
+{
+    memcpy(to->repo, from->repo, sizeof(to->repo));
+    to->chain = str_dup(from->chain);
+    to->is_git = from->is_git;
+    to->has_records = from->has_records;
+    to->size = from->size;
+    COPY(&from->over, &to->over);
+    COPY(&from->packs, &to->packs);
+    COPY(&from->records, &to->records);
+}
+
 // ---- what both sides must keep to ----
 
 static int by_hash(const void *a, const void *b)

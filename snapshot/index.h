@@ -36,6 +36,7 @@ struct index {
     uint64_t size; // of the file; set by the readers
 };
 void index_clear(struct index *i);
+void index_copy(const struct index *from, struct index *to); // to is empty
 // Serialises with a fresh salt; name is the SHA-256 of out. INVALID when it could not be read
 // again: more packs, batches or records than fit, records out of order.
 MUST_CHECK bool index_write(const struct index *i, const struct chain_keys *k, struct buf *out,

@@ -21,6 +21,7 @@ struct repo {
     struct store *store; // owned
     struct trust_chain trust;
     struct marker marker;
+    struct index_memo *memo;
     struct loop *loop;
     const struct event_sink *events;
     const char *index_cache; // folder of index files by name, lent; NULL: none
@@ -118,6 +119,10 @@ struct batches {
     VEC(struct index) v; // objects set first, oldest first, the snapshot's own last; then git set
     VEC(struct sha256) names;
 };
+// Set in the repository for whoever looks at many snapshots of a chain, with its key or without: an
+// index file that many of them stand on is read once.
+struct index_memo *index_memo_new(void);
+void index_memo_free(struct index_memo *m);
 MUST_CHECK bool batches_read(struct repo *r, const char *chain, const struct entry *snapshot,
                              const struct chain_keys *k, struct batches *out, struct err *err);
 void batches_clear(struct batches *b);

@@ -249,6 +249,8 @@ static void clear(struct verifying *v)
         free(v->files.v[i].name);
     vec_clear(&v->files);
     verify_content_clear(v);
+    index_memo_free(v->r->memo);
+    v->r->memo = NULL;
 }
 
 bool repo_verify(struct repo *r, const struct log *l, const struct verify_opts *o,
@@ -256,6 +258,7 @@ bool repo_verify(struct repo *r, const struct log *l, const struct verify_opts *
 {
     struct verifying v = {.r = r, .l = l, .o = o, .out = out};
     int64_t start = clock_mono_ms();
+    r->memo = index_memo_new();
     bool ok = collect(&v, err) && check_slots(&v, err) && check_files(&v, err);
     out->level = VERIFY_CHAIN;
     if (ok && o->k && !o->identities) {

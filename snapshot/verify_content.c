@@ -10,12 +10,12 @@
 
 #define MAX_REFS 4000000 // of one snapshot
 
-static bool note_done(struct strv *done, const char *hex)
+// SHA-256 sums are told apart by half of them, as blobs are by theirs.
+static struct blob_id half_of(const struct sha256 *sum)
 {
-    if (strv_has(done, hex))
-        return false;
-    strv_push(done, hex);
-    return true;
+    struct blob_id id;
+    memcpy(id.b, sum->b, sizeof(id.b));
+    return id;
 }
 
 // ---- packs: each once, whoever needs it ----
@@ -23,7 +23,7 @@ static bool note_done(struct strv *done, const char *hex)
 struct pack_walk {
     struct verifying *v;
     uint64_t seq;
-    const char *current; // the pack that was wanted last, borrowed from packs_done
+    struct blob_id current; // the pack that was wanted last
     const struct reader_stats *stats;
     bool has_bad; // one of this snapshot's packs is damaged
 };
@@ -31,13 +31,18 @@ struct pack_walk {
 static bool wants_pack(void *ctx, const struct sha256 *name)
 {
     struct pack_walk *w = ctx;
+    struct blob_id id = half_of(name);
+    bool is_new = !idmap_has(&w->v->packs_done, &id);
+    bool is_bad = !is_new && idmap_has(&w->v->packs_bad, &id);
+    if (!is_new && (!is_bad || w->has_bad))
+        return false;
     CLEANUP(str_freep) char *hex = hex_encode(name->b, sizeof(name->b));
-    bool is_new = note_done(&w->v->packs_done, hex);
     if (is_new) {
+        idmap_set(&w->v->packs_done, &id, 0);
         event_emit(w->v->r->events, "verify.pack", "{s:s, s:I}", "pack", hex, "bytes",
                    (json_int_t)(w->v->out->content_bytes + w->stats->content));
-        w->current = w->v->packs_done.v[w->v->packs_done.len - 1];
-    } else if (strv_has(&w->v->packs_bad, hex) && !w->has_bad) {
+        w->current = id;
+    } else {
         CLEANUP(str_freep) char *text = str_printf("pack %s is damaged", hex);
         verify_problem(w->v, w->seq, text);
         w->has_bad = true;
@@ -54,7 +59,7 @@ static bool open_packs(struct verifying *v, const struct entry *e, struct reader
     while (!reader_each_new(rd, wants_pack, NULL, &w, &stats, err)) {
         if (!verify_goes_on(v, e->seq, err))
             return false;
-        strv_push(&v->packs_bad, w.current);
+        idmap_set(&v->packs_bad, &w.current, 0);
         w.has_bad = true; // it was told
     }
     v->out->packs += stats.packs;
@@ -66,64 +71,38 @@ static bool open_packs(struct verifying *v, const struct entry *e, struct reader
 
 // ---- references ----
 
-// Members "blob" and "blobs" are references wherever they stand; a map with "sha256" beside them is
-// a file.
-static bool find_refs(const json_t *v, struct list_refs *out, struct err *err)
-{
-    const char *key;
-    json_t *x;
-    size_t i;
-    if (json_is_array(v)) {
-        json_array_foreach(v, i, x)
-        {
-            if (!find_refs(x, out, err))
-                return false;
-        }
-        return true;
-    }
-    if (!json_is_object(v))
-        return true;
-    const json_t *blobs = json_object_get(v, "blobs");
-    if (json_is_string(json_object_get(v, "sha256")) && json_is_array(blobs))
-        *vec_push(&out->files) = json_incref((json_t *)v);
-    json_object_foreach((json_t *)v, key, x)
-    {
-        bool is_ref = !strcmp(key, "blob") || !strcmp(key, "blobs");
-        size_t n = json_is_array(x) ? json_array_size(x) : 1;
-        for (i = 0; is_ref && i < n; i++) {
-            const json_t *one = json_is_array(x) ? json_array_get(x, i) : x;
-            struct blob_id id;
-            if (!json_is_string(one) || !blob_id_parse(json_string_value(one), &id))
-                return err_set(err, ERR_CORRUPT, "a reference that is no blob's name");
-            *vec_push(&out->ids) = id;
-        }
-        if (!is_ref && !find_refs(x, out, err))
-            return false;
-    }
-    return true;
-}
-
 // The references of a list, read once.
-static bool refs_of(struct verifying *v, struct reader *rd, const struct blob_id *id, char kind,
-                    uint32_t *at, struct err *err)
+static bool refs_of(struct verifying *v, struct reader *rd, const struct blob_id *id, uint32_t *at,
+                    struct err *err)
 {
-    CLEANUP(json_freep) json_t *doc = NULL;
+    struct buf text CLEANUP(buf_clear) = {0};
     struct list_refs refs = {0};
     if (idmap_get(&v->lists, id, at))
         return true;
-    if (!reader_json(rd, id, kind, &doc, err))
+    if (!reader_blob(rd, id, NULL, &text, err))
         return false;
-    bool ok = find_refs(doc, &refs, err);
-    *at = (uint32_t)v->refs.len;
-    idmap_set(&v->lists, id, *at);
-    *vec_push(&v->refs) = refs;
-    return ok;
+    if (list_refs_find(text.p, text.len, &refs, err)) {
+        *at = (uint32_t)v->refs.len;
+        idmap_set(&v->lists, id, *at);
+        *vec_push(&v->refs) = refs;
+        return true;
+    }
+    char hex[33];
+    blob_id_hex(id, hex);
+    list_refs_clear(&refs); // wrong for the next snapshot that has it too
+    return err_wrap(err, "blob %s", hex);
 }
 
 static bool check_file(struct verifying *v, struct reader *rd, const json_t *file, struct err *err)
 {
-    const char *hex = json_string_value(json_object_get(file, "sha256"));
-    return !note_done(&v->files_done, hex) || reader_file(rd, file, NULL, NULL, err);
+    struct sha256 sum;
+    if (!hex_decode(json_string_value(json_object_get(file, "sha256")), sum.b, sizeof(sum.b)))
+        return err_set(err, ERR_CORRUPT, "a file whose SHA-256 is none");
+    struct blob_id id = half_of(&sum);
+    if (idmap_has(&v->files_done, &id))
+        return true;
+    idmap_set(&v->files_done, &id, 0);
+    return reader_file(rd, file, NULL, NULL, err);
 }
 
 struct walk {
@@ -150,7 +129,7 @@ static bool visit(struct verifying *v, struct reader *rd, struct walk *w, const 
         return err_set(err, ERR_CORRUPT, "blob %s is of kind %c where it must not be", hex, kind);
     if (kind != 'r' && kind != 'l')
         return true;
-    if (!refs_of(v, rd, id, kind, &at, err))
+    if (!refs_of(v, rd, id, &at, err))
         return false;
     for (size_t i = 0; i < v->refs.v[at].ids.len; i++)
         if (idmap_set(&w->seen, &v->refs.v[at].ids.v[i], 0))
@@ -188,16 +167,12 @@ bool verify_content(struct verifying *v, const struct entry *e, const struct age
 
 void verify_content_clear(struct verifying *v)
 {
-    for (size_t i = 0; i < v->refs.len; i++) {
-        for (size_t k = 0; k < v->refs.v[i].files.len; k++)
-            json_decref(v->refs.v[i].files.v[k]);
-        vec_clear(&v->refs.v[i].files);
-        vec_clear(&v->refs.v[i].ids);
-    }
+    for (size_t i = 0; i < v->refs.len; i++)
+        list_refs_clear(&v->refs.v[i]);
     vec_clear(&v->refs);
     idmap_clear(&v->lists);
-    strv_clear(&v->packs_done);
-    strv_clear(&v->packs_bad);
-    strv_clear(&v->files_done);
+    idmap_clear(&v->packs_done);
+    idmap_clear(&v->packs_bad);
+    idmap_clear(&v->files_done);
     verify_git_clear(v);
 }

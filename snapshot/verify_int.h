@@ -10,16 +10,12 @@
 
 #include "snapshot/idmap.h"
 #include "snapshot/reader.h"
+#include "snapshot/refs.h"
 #include "source/source.h"
 
 struct needed_file {
     char *name;
     uint64_t seq; // of a snapshot that needs it; one row each
-};
-// What a list names: found once, however many snapshots hold the list.
-struct list_refs {
-    VEC(struct blob_id) ids;
-    VEC(json_t *) files; // descriptions of files in it, owned
 };
 struct verifying {
     struct repo *r;
@@ -28,11 +24,11 @@ struct verifying {
     struct verify_result *out;
     VEC(struct needed_file) files; // sorted by name
     // verify_content.c:
-    struct strv packs_done; // hex, in the order they were opened
-    struct strv packs_bad;  // those of them that are damaged
-    struct idmap lists;     // id of a list -> position in refs
-    VEC(struct list_refs) refs;
-    struct strv files_done; // hex of files that were put together
+    struct idmap packs_done;    // that were opened
+    struct idmap packs_bad;     // those of them that are damaged
+    struct idmap lists;         // id of a list -> position in refs
+    VEC(struct list_refs) refs; // found once, however many snapshots hold the list
+    struct idmap files_done;    // that were put together
     // verify_git.c:
     char *git_dir;           // private: index files of all Git packs
     struct git_proof *proof; // of those of the last snapshot that was looked at
