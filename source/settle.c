@@ -146,12 +146,14 @@ static void note_root_object(struct loading *l, const struct object *o)
 
 static bool is_same_thing(const struct object *a, const struct object *b)
 {
+    if (object_id_eq(&a->id, &b->id))
+        return true;
+    // One file may hold a List: then the names tell. They also tell most apart, which is cheaper.
+    if (!str_eq(a->id.kind, b->id.kind) || !str_eq(a->id.name, b->id.name))
+        return false;
     CLEANUP(str_freep) char *pa = place_key(a);
     CLEANUP(str_freep) char *pb = place_key(b);
-    // One file may hold a List: then the names tell.
-    return object_id_eq(&a->id, &b->id) ||
-           (pa && str_eq(pa, pb) && str_eq(a->id.kind, b->id.kind) &&
-            str_eq(a->id.name, b->id.name));
+    return pa && str_eq(pa, pb);
 }
 
 static void take_from_root(struct loading *l, const struct object *o)
