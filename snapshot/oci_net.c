@@ -263,6 +263,7 @@ bool oci_get_manifest(struct oci *o, const char *ref, struct buf *out, char **di
     bool ok = oci_send(o, "GET", path, &headers, NULL, 0, MAX_MANIFEST, true, &r, err);
     strv_clear(&headers);
     *found = ok && r.status == 200;
+    o->is_there |= *found;
     if (*found) {
         struct sha256 h = sha256_of(r.body.p ? r.body.p : "", r.body.len);
         CLEANUP(str_freep) char *hex = hex_encode(h.b, sizeof(h.b));
@@ -318,10 +319,13 @@ bool oci_tags(struct oci *o, struct strv *out, struct err *err)
     for (unsigned page = 0; path && ok && page < MAX_PAGES; page++) {
         ok = oci_send(o, "GET", path, NULL, NULL, 0, MAX_TAGS_BYTES, true, &r, err);
         str_freep(&path);
-        if (ok && r.status == 404)
+        if (ok && r.status == 404 && !o->is_there)
             break;
-        if (ok && r.status != 200)
+        if (ok && r.status == 404)
+            ok = err_set(err, ERR_UNAVAILABLE, "the registry shows no tags any more");
+        else if (ok && r.status != 200)
             ok = oci_status_err(&r, err);
+        o->is_there |= ok;
         ok = ok && add_tags(&r, out, err);
         path = ok ? next_page(&r) : NULL;
     }

@@ -16,6 +16,7 @@ struct oci {
     char *user, *password; // NULL: anonymous
     char *token;           // bearer, once one was asked for
     int64_t date_ms;       // the registry's clock at the last answer
+    bool is_there;         // it has shown something of the repository
 };
 
 // GET, HEAD, PUT … on /v2/<repository>/<path>, or on a whole URL. 401 is answered with credentials
@@ -37,7 +38,7 @@ MUST_CHECK bool oci_put_manifest(struct oci *o, const char *ref, const char *jso
 MUST_CHECK bool oci_get_manifest(struct oci *o, const char *ref, struct buf *out, char **digest,
                                  bool *found, struct err *err);
 MUST_CHECK bool oci_delete_manifest(struct oci *o, const char *digest, struct err *err);
-// All tags, sorted. A repository that is not there has none.
+// All tags, sorted. A repository that is not there has none; one that was there is not gone.
 MUST_CHECK bool oci_tags(struct oci *o, struct strv *out, struct err *err);
 
 // User and password for a host from docker's config.json text. Pure; false: none.

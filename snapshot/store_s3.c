@@ -281,6 +281,13 @@ static bool s3_create(struct store *base, const char *name, const void *p, size_
     return ok;
 }
 
+// A list without its end is not all there is.
+static bool is_whole_list(const struct web_reply *r)
+{
+    static const char end[] = "</ListBucketResult>";
+    return r->body.p && memmem(r->body.p, r->body.len, end, strlen(end));
+}
+
 static void add_items(const struct s3_store *s, const struct web_reply *r, struct store_items *out)
 {
     size_t at = 0;
@@ -320,6 +327,8 @@ static bool ask_page(struct s3_store *s, const char *prefix, char **token, struc
     bool ok = send_safe(s, &o, r, err);
     if (ok && r->status != 200)
         ok = status_err(r, err);
+    else if (ok && !is_whole_list(r))
+        ok = err_set(err, ERR_UNAVAILABLE, "the list was cut");
     str_freep(token);
     if (ok) {
         CLEANUP(str_freep) char *more = xml_text(r->body.p, r->body.len, "IsTruncated");

@@ -60,6 +60,7 @@ struct exchange {
     const struct web_request *q;
     size_t sent, max;
     bool is_too_large;
+    bool is_head_whole; // the empty line after the headers came
 };
 
 static size_t on_body(char *p, size_t size, size_t n, void *ctx)
@@ -115,6 +116,7 @@ static size_t on_header(char *p, size_t size, size_t n, void *ctx)
     CLEANUP(str_freep) char *date = NULL;
     CLEANUP(str_freep) char *retry = NULL;
     long long seconds = 0;
+    x->is_head_whole = len <= 2 && (*p == '\r' || *p == '\n');
     take_header(&date, p, len, "Date");
     take_header(&retry, p, len, "Retry-After");
     take_header(&x->r->location, p, len, "Location");
@@ -226,6 +228,9 @@ bool web_run(struct web *w, const struct web_request *q, struct web_reply *r, st
     curl_slist_free_all(headers);
     if (rc != CURLE_OK)
         return failed(&x, rc, err);
+    // libcurl takes headers that end with the connection for all of them.
+    if (!x.is_head_whole)
+        return err_set(err, ERR_UNAVAILABLE, "the answer was cut");
     r->status = (int)status;
     return true;
 }
