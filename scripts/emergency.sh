@@ -2,11 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # usage: emergency.sh REPOSITORY OUT -i IDENTITY [--trust PIN] [--chain NAME] [--snapshot SEQ]
+#                     [--expect-last SEQ:HASH]
 #
 # Reads a snapshot out of a repository without regrow, with age, zstd, openssl, jq and git, as
 # docs/repository-format.md describes it. REPOSITORY is a folder: of a bucket, a copy of its files.
 # IDENTITY is an age key file that opens a slot, or what `age -d keys/SLOT` printed (of a passphrase).
-# Without --snapshot the newest good one. OUT becomes a folder of mode 0700 with
+# Without --snapshot the newest good one. Entries that the log lost, and files that nobody signed, are
+# warned of, first and last: what is missing may be newer than what comes back. That the end of a log
+# is missing only who remembers it can tell: --expect-last, as "snapshot list" prints it.
+# OUT becomes a folder of mode 0700 with
 #
 #   objects/NNN-APP/NNNN.json   as they would be sent (000-live: what no application owned)
 #   secrets.json                a line each, in clear
@@ -20,21 +24,26 @@ die() {
 }
 say() { printf '%s\n' "$*" >&2; }
 
-repo= out= identity= pin= chain= seq=
+repo= out= identity= pin= chain= seq= last=
 while [ $# -gt 0 ]; do
   case $1 in
-  -i | --trust | --chain | --snapshot) [ $# -gt 1 ] || die "$1 wants a value" ;;
+  -i | --trust | --chain | --snapshot | --expect-last) [ $# -gt 1 ] || die "$1 wants a value" ;;
   esac
   case $1 in
   -i) identity=$2; shift ;;
   --trust) pin=$2; shift ;;
   --chain) chain=$2; shift ;;
   --snapshot) seq=$2; shift ;;
-  -*) sed -n '4,14s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  --expect-last) last=$2; shift ;;
+  -*) sed -n '4,18s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
   *) if [ -z "$repo" ]; then repo=$1; else out=$1; fi ;;
   esac
   shift
 done
+case $last in
+"" | [1-9]*:????????????????????????????????????????????????????????????????) ;;
+*) die '--expect-last wants SEQ:HASH, as snapshot list -o json prints it' ;;
+esac
 [ -n "$repo" ] && [ -n "$out" ] && [ -n "$identity" ] || die 'REPOSITORY, OUT and -i IDENTITY are wanted'
 for tool in age zstd openssl jq git sha256sum od; do
   command -v "$tool" >/dev/null || die "$tool is not on the PATH"
@@ -87,43 +96,94 @@ for file in "$repo"/trust/[0-9][0-9][0-9][0-9]; do
   before=$file
 done
 head -n1 "$before" >"$work/trust"
+for file in "$repo"/trust/[0-9][0-9][0-9][0-9]; do head -n1 "$file"; done >"$work/trusts"
 
-# ---- which snapshot ----
+# ---- what the log says ----
 if [ -z "$chain" ]; then
   chain=$(ls "$repo/chains")
   [ "$(printf '%s\n' "$chain" | wc -l)" = 1 ] || die "--chain is wanted, one of: $(echo $chain)"
 fi
 dir=$repo/chains/$chain
 [ -d "$dir/log" ] || die "there is no chain $chain"
+: >"$work/warnings"
+warn() { printf '%s\n' "$*" >>"$work/warnings"; }
+warnings() { sed 's/^/WARNING: /' "$work/warnings" >&2; }
 keys_of() { # ROLE SEQ: who may sign such a number
   jq -r --arg r "$1" --arg c "$chain" --argjson s "$2" '.signers[] | select(.role == $r and
     (.chains | length == 0 or index($c)) and ((.until[$c] // $s) >= $s)) | .key' "$work/trust"
 }
+for role in write prune judge; do # who could at any time
+  jq -rs --arg r "$role" --arg c "$chain" 'map(.signers[] | select(.role == $r and
+    (.chains | length == 0 or index($c))) | .key) | unique[]' "$work/trusts" >"$work/ever-$role"
+done
+id=$(jq -r .repo "$work/trust")
+# Nothing of an entry is looked at before a signature holds; the text it begins with says whose.
+log_entry() { # FILE NUMBER: its line, with its place and whether it counts
+  case $(head -c 24 "$1") in
+  '{"type":"regrow snapshot'*) role=write ;;
+  '{"type":"regrow checkpoi'*) role=prune ;;
+  '{"type":"regrow verdict '*) role=judge ;;
+  *) return 1 ;;
+  esac
+  signed_by "$1" 1 <"$work/ever-$role" || return 1
+  counts=false
+  keys_of "$role" "$2" | signed_by "$1" 1 && counts=true
+  head -n1 "$1" | jq -ce --arg file "$1" --arg hash "$(hash_of "$1")" --arg chain "$chain" \
+    --argjson n "$2" --argjson counts "$counts" --arg repo "$id" '
+    select(.seq == $n and .chain == $chain and .repo == $repo) + {$file, $hash, $counts}'
+}
+: >"$work/log"
 for file in "$dir"/log/*; do
-  head -n1 "$file" | jq -c --arg file "$file" '. + {file: $file}'
-done >"$work/log"
+  n=$(basename "$file")
+  case $n in
+  [0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9] | \
+    [0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]-*) ;;
+  *) continue ;;
+  esac
+  n=$(printf %s "${n%%-*}" | sed 's/^0*//')
+  log_entry "$file" "${n:-0}" >>"$work/log" || warn "$file is not signed by anybody who could: passed over"
+done
+# A number counts from the newest checkpoint on, and below it what that one keeps. From there on every
+# number has to be there, and all that an entry names before it.
+jq -rs --arg last "$last" --argjson trust "$(jq .n "$work/trust")" '
+  (map(select(.type == "regrow checkpoint v1" and .counts)) | max_by(.seq)) as $c
+  | ($c.seq // 1) as $from
+  | (map({key: .hash, value: true}) | from_entries) as $hashes
+  | (map({key: (.seq | tostring), value: true}) | from_entries) as $numbers
+  | ($last | split(":")) as $want
+  | ((map(.seq) | max // 0) as $head
+    | (range($from; $head) | select($numbers[tostring] | not) | "entry \(.) of the log is missing"),
+      (if $last == "" then empty
+       elif ($want[0] | tonumber) > $head then "the log ends at \($head), and entry \($want[0]) is remembered: it was rolled back"
+       elif ($want[0] | tonumber) >= $from and ($hashes[$want[1]] | not) then "entry \($want[0]) is not the one that is remembered"
+       else empty end)),
+    (.[] | select(.seq > $from) | .seq as $n | .prev[] | select($hashes[.] | not) | "what entry \($n) follows is missing, or was changed"),
+    (.[] | select(.seq == 1 and (.prev | length) > 0) | "entry 1 follows another"),
+    ($c | .keep[]?, .wait[]? | select($hashes[.[1]] | not) | "entry \(.[0]), which is to stay, is missing or was changed"),
+    ((map(.trust) | max // 0) as $newest | select($newest > $trust) | "trust/\($newest) is missing: who was revoked since is not known")
+  ' "$work/log" | awk '!seen[$0]++' >"$work/holes"
+cat "$work/holes" >>"$work/warnings"
+warnings
+
+# ---- which snapshot ----
 # Of good and bad what a judge said last counts; else what the writer said.
 jq -rs --arg want "$seq" '
-  (map(select(.type == "regrow verdict v1" and (.verdict == "good" or .verdict == "bad"))) | sort_by(.seq)
-    | map({key: (.of[0] | tostring), value: .verdict}) | from_entries) as $said
+  map(select(.counts))
+  | (map(select(.type == "regrow checkpoint v1")) | max_by(.seq)) as $c
+  | ([$c | .keep[]?, .wait[]? | .[1]] | map({key: ., value: true}) | from_entries) as $stays
+  | map(select(.seq >= ($c.seq // 1) or $stays[.hash]))
+  | (map(select(.type == "regrow verdict v1" and (.verdict == "good" or .verdict == "bad"))) | sort_by(.seq)
+    | map({key: .of[1], value: .verdict}) | from_entries) as $said
   | map(select(.type == "regrow snapshot v1")) | sort_by(.seq) | reverse
-  | map(select(if $want != "" then (.seq | tostring) == $want else ($said[.seq | tostring] // .state) == "good" end))
-  | .[].file' "$work/log" >"$work/candidates"
-entry=
-while read -r file; do
-  n=$(head -n1 "$file" | jq -r .seq)
-  if keys_of write "$n" | signed_by "$file" 1; then
-    entry=$file
-    break
-  fi
-  say "$file is not signed by a writer that is trusted: passed over"
-done <"$work/candidates"
-[ -n "$entry" ] || die 'there is no such snapshot'
+  | map(select(if $want != "" then (.seq | tostring) == $want else ($said[.hash] // .state) == "good" end))
+  | .[0].file // empty' "$work/log" >"$work/candidate"
+[ -s "$work/candidate" ] || die 'there is no such snapshot'
+entry=$(cat "$work/candidate")
 head -n1 "$entry" >"$work/entry"
 say "snapshot $(jq -r .seq "$work/entry") of $chain, $(jq -r '.time | todate? // .' "$work/entry"), $(jq -r .state "$work/entry")"
 
 # ---- what opens it ----
-id=$(jq -r .repo "$work/entry") epoch=$(jq -r .epoch "$work/entry")
+epoch=$(jq -r .epoch "$work/entry")
 if grep -q '^# raw ' "$identity"; then
   cp "$identity" "$work/key"
 else
@@ -290,3 +350,5 @@ if [ -n "$gits" ]; then
 fi
 mv "$work/out" "$out"
 say "all of it is in $out; its Secrets lie there in clear"
+warnings
+[ ! -s "$work/warnings" ] || say 'What is missing may have been newer. Compare with regrow snapshot list, a copy, or what was noted down.'

@@ -145,7 +145,57 @@ emergency() {
   chmod -R u+w bad
   sed -i 's/"state":"good"/"state":"goof"/' bad/chains/prod/log/0000000002
   refuse 'an entry that was changed' 1 sh "$script" bad none -i repo.key --trust "$PIN" --snapshot 2
+  like "$OUT" 'log/0000000002 is not signed' 'is told'
   is "$(ls -d none* 2>/dev/null)" '' 'nothing half is left'
+}
+
+# What a log has lost is said aloud, and what is there comes back all the same.
+copy_log() { # a copy of the golden repository to do harm to
+  rm -rf bad rescued
+  cp -r "$golden" bad
+  chmod -R u+w bad
+  log=bad/chains/prod/log
+}
+rescue() { OUT=$(sh "$ROOT/scripts/emergency.sh" bad rescued -i repo.key --trust "$PIN" "$@" 2>&1); }
+holes() {
+  local last log
+  copy_log
+  last=4:$(sha256sum <"$log/0000000004" | cut -d' ' -f1)
+  rescue --expect-last "$last"
+  unlike "$OUT" WARNING 'a whole log: nothing to warn of'
+  rm "$log/0000000001"
+  rm -rf rescued
+  rescue
+  like "$OUT" 'WARNING: entry 1, which is to stay, is missing.*in clear
+WARNING: entry 1, ' 'an entry that a checkpoint keeps is missing: warned of, first and last'
+  copy_log
+  rm "$log/0000000004"
+  rescue
+  unlike "$OUT" WARNING 'the end is missing: the log cannot tell'
+  rm -rf rescued
+  rescue --expect-last "$last"
+  like "$OUT" 'WARNING: the log ends at 3, and entry 4 is remembered' 'who remembers it can'
+  rm "$log/0000000002"
+  rm -rf rescued
+  rescue
+  like "$OUT" 'WARNING: entry 2 of the log is missing' 'a hole'
+  like "$OUT" 'WARNING: what entry 3 follows is missing' 'and what hung on it'
+  like "$OUT" 'snapshot 1 of prod' 'the newest that is left comes back'
+  check 'with what it has' test -s rescued/secrets.json
+  copy_log
+  sed 's/"seq":3/"seq":5/' "$log/0000000003" >"$log/0000000005"
+  rescue
+  like "$OUT" 'WARNING: .*/0000000005 is not signed by anybody who could: passed over' 'a forged entry'
+  copy_log
+  cp "$log/0000000003" "$log/0000000005"
+  rescue
+  like "$OUT" 'WARNING: .*/0000000005 is not signed' 'an entry under another number'
+  copy_log
+  # A verdict that nobody signed would choose what comes back.
+  sed '1s/"verdict":"[a-z]*"/"verdict":"bad"/' "$log/0000000003" >"$log/0000000005"
+  sed -i '1s/"seq":3/"seq":5/' "$log/0000000005"
+  rescue
+  like "$OUT" 'snapshot 2 of prod' 'a forged verdict chooses nothing'
 }
 
 run_case log log
@@ -154,3 +204,4 @@ run_case walk walk
 run_case secrets secrets
 run_case git git_packs
 run_case emergency emergency
+run_case holes holes
