@@ -186,8 +186,11 @@ static bool need_pack(struct reader *r, struct reader_pack *p, struct err *err)
         return err_set(err, ERR_CORRUPT, "%s has another size than its index says", name);
     while (r->n_open >= CACHED_PACKS)
         close_oldest(r);
-    if (!pack_open(&keys, bytes.p, bytes.len, &p->open, err))
+    if (!pack_open(&keys, bytes.p, bytes.len, &p->open, err)) {
+        if (err->kind == ERR_DENIED)
+            err->kind = ERR_CORRUPT; // the key of the epoch opens all that is of it
         return err_wrap(err, "%s", name);
+    }
     r->n_open++;
     if (table_agrees(p))
         return true;

@@ -41,13 +41,13 @@ void verify_problem(struct verifying *v, uint64_t seq, const char *text)
     harm(v, seq);
 }
 
-// What ends the whole: the store does not answer. Everything else is noted and err is empty again.
+// What ends the whole: the store does not answer, or refuses; that is no damage. Everything else is
+// noted and err is empty again.
 bool verify_goes_on(struct verifying *v, uint64_t seq, struct err *err)
 {
     if (!err_is_set(err))
         return true;
-    if (err->kind != ERR_CORRUPT && err->kind != ERR_NOT_FOUND && err->kind != ERR_INVALID &&
-        err->kind != ERR_DENIED)
+    if (err->kind != ERR_CORRUPT && err->kind != ERR_NOT_FOUND && err->kind != ERR_INVALID)
         return false;
     verify_problem(v, seq, err->msg);
     err_clear(err);
