@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash disable=SC2034,SC2154
+#
+# A command on a repository of snapshots, of which one call of the store goes wrong: a file
+# operation (faultfs.c, preloaded), or a request to a real server (faultproxy.py in front of it).
+# After env.sh, githttp.sh, charts.sh and s3.sh.
+#
+#   faults_begin STORE          folder, s3 or oci: servers, and a repository "base" with three
+#                               snapshots of which the first waits to be deleted
+#   faults_end
+#   faults_of COMMAND           every call of create, forget, prune or verify goes wrong in turn, in
+#                               each of the ways; a TAP line for each way. FAULTS=few: at every call
+#                               one way, another one at the next; of create also all the ways at one
+#                               call of each kind. (A registry is slow: every call of create one way,
+#                               of the others every third.)
+#
+# What has to hold: the command ends with an exit code that such a fault may have, with one error when
+# it ends with one; then everything that was called good is there and verifies; the same command
+# without the fault completes, and leaves what it leaves where nothing goes wrong.
+
+FAULTS=${FAULTS:-few}
+WORKERS=${WORKERS:-3}
+faults_http='403 404 409 412 500 503 cut lost late short half stale'
+faults_files='EIO ENOSPC EACCES lost short stale kill killed'
+
+# ---- stores ----
+
+faults_url() { # NAME [PORT]
+  case $store in
+    folder) echo "$SCRATCH/store/$1" ;;
+    s3) echo "s3://$1" ;;
+    oci) echo "oci://127.0.0.1:${2:-${OCI_HOST##*:}}/snapshots/$1" ;;
+  esac
+}
+faults_place() { # NAME: where its files lie
+  case $store in
+    folder) echo "$SCRATCH/store/$1" ;;
+    s3) echo "$SCRATCH/s3/data/$1" ;;
+    oci) echo "$SCRATCH/oci/data/docker/registry/v2/repositories/snapshots/$1" ;;
+  esac
+}
+faults_copy() { # NAME: the repository that the commands are about
+  name=$1 url=$(faults_url "$1") place=$(faults_place "$1") base=$(faults_place base)
+}
+snap() { "$REGROW" snapshot "$@" --repo "$url"; }
+
+faults_begin() {
+  local i
+  store=$1
+  export XDG_CACHE_HOME=$SCRATCH/cache-$store
+  case $store in
+    folder)
+      mkdir -p "$SCRATCH/store"
+      [[ -f $SCRATCH/faultfs.so ]] || cc -shared -fPIC -O1 -D_GNU_SOURCE -o "$SCRATCH/faultfs.so" "$LIB/faultfs.c" -ldl
+      ;;
+    s3)
+      s3_start
+      upstream=${S3_ENDPOINT##*:}
+      s3_bucket base
+      ;;
+    oci)
+      REGISTRY_STORAGE_DELETE_ENABLED=true oci_start
+      upstream=${OCI_HOST##*:}
+      ;;
+  esac
+  faults_copy base
+  [[ -f ann.id ]] || age-keygen -o ann.id 2>/dev/null
+  snap init --out "$store.admin" --recipient "$(age-keygen -y ann.id)" --single >"$store.init"
+  REGROW_TRUST=$(sed -n 's/^ *pin //p' "$store.init")
+  export REGROW_TRUST
+  snap key add --key "$store.admin" -i ann.id --role writer --chain prod --out "$store.job" >/dev/null
+  snap key add --key "$store.admin" -i ann.id --role pruner --out "$store.pruner" >/dev/null
+  for i in 1 2 3 4; do
+    faults_root "$i"
+    ((i == 4)) || snap create --key "$store.job" "root-$i" >/dev/null
+  done
+  sleep 1.1 # clocks of stores count seconds
+  snap forget --keep-last 2 --keep-within 1ms --min-good 1 --key "$store.pruner" >/dev/null
+  sleep 1.1
+}
+faults_end() {
+  case $store in
+    s3) s3_stop ;;
+    oci) oci_stop ;;
+  esac
+}
+
+faults_root() { # NUMBER: a ROOT of one object that changes, a Secret, and some that do not
+  local i
+  [[ ! -d root-$1 ]] || return 0
+  mkdir "root-$1"
+  for i in 1 2 3; do
+    printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c%s, namespace: default}\ndata: {a: "%s"}\n' \
+      "$i" "$((i == 1 ? $1 : 0))" >"root-$1/c$i.yaml"
+  done
+  # One that cannot be guessed: another would cost a scrypt each time it is read.
+  [[ -f tls.key ]] || openssl ecparam -name prime256v1 -genkey -noout -out tls.key
+  { printf 'apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: default}\ntype: kubernetes.io/tls\nstringData:\n  tls.key: |\n'
+    sed 's/^/    /' tls.key; } >"root-$1/s.yaml"
+}
+
+# A fresh copy of the base, and nothing remembered of the one before.
+faults_renew() {
+  rm -rf "$place" "$dir/cache"
+  cp -a "$base" "$place"
+}
+
+# ---- the commands ----
+
+faults_command() { # COMMAND [MORE]
+  local more=("${@:2}")
+  case $1 in
+    create) snap create --key "$store.job" "${more[@]}" root-4 ;;
+    forget) snap forget --keep-last 1 --keep-within 1ms --min-good 1 --key "$store.pruner" "${more[@]}" ;;
+    prune)
+      [[ $store != oci ]] || more+=(--exclusive)
+      snap prune --grace 1ms --key "$store.pruner" "${more[@]}"
+      ;;
+    verify) snap verify -i ann.id "${more[@]}" ;;
+  esac
+}
+# With a call that goes wrong: the command's own words and code.
+faults_run() { # RULE COMMAND
+  case $store in
+    folder)
+      rm -f "$dir/log"
+      FAULTFS_UNDER=$place FAULTFS_RULE=$1 FAULTFS_LOG=$dir/log LD_PRELOAD=$SCRATCH/faultfs.so \
+        faults_command "$2"
+      ;;
+    *)
+      # Which of the racers of a probe comes first is not always the same.
+      echo "$1 ^(?!.*probe)" >"$dir/rule.new"
+      mv "$dir/rule.new" "$dir/rule"
+      case $store in
+        s3) AWS_ENDPOINT_URL_S3=http://127.0.0.1:$proxy faults_command "$2" ;;
+        oci) url=oci://127.0.0.1:$proxy/snapshots/$name faults_command "$2" ;;
+      esac
+      ;;
+  esac
+}
+# Sets there: what there is, all of it proven: how many snapshots, and of forget which count.
+faults_look() { # COMMAND
+  there=$(faults_command verify -o json 2>&1 | jq -r 'if .whole then .snapshots else .problems // . | tostring end' 2>&1)
+  [[ $1 != forget ]] || there+=" of $(snap list -o json | jq -c '[.chains[0].snapshots[] | select(.state != "forgotten").seq]')"
+}
+declare -A faults_before=([create]=3 [forget]='3 of [3,2]' [prune]=3) faults_after=([create]=4 [forget]='3 of [3]' [prune]=2)
+
+# ---- one case ----
+
+faults_codes() { # FAULT: exit codes that may be (an extended regular expression)
+  case $1 in
+    500 | 503 | cut | lost | late) echo 0 ;; # asked again, and looked whether it was done
+    short) [[ $store == folder ]] && echo '0|7' || echo 0 ;;
+    403 | EACCES) echo '0|5' ;;
+    404 | stale) echo '0|4|7|9' ;; # nobody can tell: it may be gone
+    409 | 412) echo '0|6' ;;
+    half) echo '0|7|9' ;;
+    kill | killed) echo '0|137' ;;
+    *) echo '0|1|7' ;;
+  esac
+}
+
+faults_case() { # COMMAND NUMBER FAULT: prints what is wrong
+  local code=0 out before=${faults_before[$1]:-} after=${faults_after[$1]:-} there
+  faults_renew
+  faults_run "$2 $3" "$1" >"$dir/out" 2>&1 || code=$?
+  hit="$(grep -m1 -- " $3\$" "$dir/log") -> $code"
+  out=$(<"$dir/out")
+  [[ $code =~ ^($(faults_codes "$3"))$ ]] || echo "ended with $code: $out"
+  # verify tells all that is damaged.
+  [[ $code =~ ^(0|137)$ || "$1 $code" == 'verify 9' || ($out == *✗* && $out != *✗*✗*) ]] || echo "not one error: $out"
+  [[ $out != *BEGIN* && $out != *AGE-SECRET* && $out != *test-secret* ]] || echo "a secret is printed: $out"
+  [[ $1 != verify ]] || return 0
+  faults_look "$1"
+  if [[ $code == 0 ]]; then
+    [[ $there == "$after" ]] || echo "said to be done, and there is $there"
+    return 0
+  fi
+  [[ $there == "$before" || $there == "$after" ]] || echo "there is $there"
+  faults_command "$1" >"$dir/out" 2>&1 || echo "the next run: $(<"$dir/out")"
+  faults_look "$1"
+  # What was not heard of may have been done.
+  [[ $there == "$after" || ($1 == create && $there == 5) ]] || echo "after the next run there is $there"
+}
+
+# ---- all of them ----
+
+faults_worker() { # NUMBER: prepares what it has of its own
+  faults_copy "copy-$1"
+  dir=$SCRATCH/worker-$store-$1
+  mkdir -p "$dir"
+  export XDG_CACHE_HOME=$dir/cache
+  [[ $store != folder && ! -f $dir/port ]] || return 0
+  free_port >"$dir/port"
+  spawn "proxy-$store-$1" python3 "$LIB/faultproxy.py" "$(<"$dir/port")" "$upstream" "$dir"
+  wait_for 10 'a proxy' port_open "$(<"$dir/port")"
+}
+
+# Calls of the command when nothing goes wrong, a line each: NUMBER CALL KIND-OF-FILE
+faults_calls() {
+  faults_renew
+  faults_run '0 -' "$1" >"$dir/out" 2>&1
+  cut -d' ' -f1-3 "$dir/log" | sed -E "s#[^ ]*/$name/?##; s/\?_state=.*//; s/[0-9a-f]{8}-[0-9a-f-]{27}/*/
+    s/[0-9a-f]{16,}/*/g; s/\b[0-9]{4,10}\b/N/g; s/\.tmp-[^ ]*/tmp/; s/index/packs/"
+}
+# Which go wrong in which way: NUMBER FAULT KIND
+faults_chosen() { # COMMAND FAULT...
+  awk -v faults="${*:2}" -v few="$([[ $FAULTS == few ]] && echo "$store $1")" -v seed="${SEED:-0}" '
+    few ~ /^oci (forget|prune|verify)/ && (NR + seed) % 3 { next }
+    { kind = $2 " " $3
+      n = split(faults, f, " ")
+      for (i = 1; i <= n; i++) {
+        if (f[i] == "half" && $2 != "GET") continue
+        if (f[i] == "stale" && $2 !~ /^(GET|HEAD|list)$/) continue
+        if (f[i] == "short" && $2 ~ /^(create|open|fsync|close|rename|link|unlink|mkdir|list)$/) continue
+        if (few && (NR + seed) % n + 1 != i && (few !~ /^(folder|s3) create/ || seen[kind, f[i]])) continue
+        seen[kind, f[i]] = 1
+        print $1, f[i], kind
+      } }'
+}
+
+faults_share() { # COMMAND WORKER: its part of the cases; a line each: FAULT ok|bad WHAT
+  local n fault kind wrong
+  while read -r n fault kind; do
+    hit=
+    faults_case "$1" "$n" "$fault" >"$dir/wrong"
+    wrong=$(<"$dir/wrong")
+    if [[ -z $wrong ]]; then
+      echo "$fault ok $hit"
+    else
+      echo "$fault bad $n $kind ($hit): ${wrong//$'\n'/; }"
+    fi
+  done <"$dir/cases"
+}
+
+faults_of() { # COMMAND
+  local command=$1 i fault faults pids=() status=0 results=$SCRATCH/results-$store-$1
+  read -ra faults <<<"$([[ $store == folder ]] && echo "$faults_files" || echo "$faults_http")"
+  for ((i = 0; i < WORKERS; i++)); do faults_worker "$i"; done
+  faults_worker 0
+  proxy=$(cat "$dir/port" 2>/dev/null || true)
+  faults_calls "$command" >"$SCRATCH/calls"
+  faults_chosen "$command" "${faults[@]}" <"$SCRATCH/calls" >"$SCRATCH/cases"
+  for ((i = 0; i < WORKERS; i++)); do
+    (
+      set +e
+      faults_worker "$i"
+      proxy=$(cat "$dir/port" 2>/dev/null)
+      awk -v i="$i" -v n="$WORKERS" 'NR % n == i' "$SCRATCH/cases" >"$dir/cases"
+      faults_share "$command" >"$dir/results"
+    ) &
+    pids+=($!)
+  done
+  for i in "${pids[@]}"; do wait "$i" || status=$?; done
+  cat "$SCRATCH/worker-$store"-*/results >"$results"
+  is "$status $(wc -l <"$results")" "0 $(wc -l <"$SCRATCH/cases")" "$store, $command: all of $(wc -l <"$SCRATCH/cases") faults at $(wc -l <"$SCRATCH/calls") calls were tried"
+  for fault in "${faults[@]}"; do
+    grep -q "^$fault " "$results" || continue
+    is "$(grep "^$fault bad" "$results")" '' "$store, $command: $fault at $(grep -c "^$fault " "$results") calls"
+  done
+}
