@@ -74,14 +74,13 @@ static bool load_identities(struct snap *s, struct err *err)
     for (size_t i = 0; i < s->o->identities.len; i++) {
         const char *path = s->o->identities.v[i];
         struct buf text CLEANUP(buf_wipe) = {0};
-        struct age_identities some = {0};
+        struct age_identities some CLEANUP(age_identities_clear) = {0};
         buf_reserve(&text, MAX_IDENTITY_FILE);
         if (!file_read(path, MAX_IDENTITY_FILE, &text, err) ||
             !age_identities_read(text.p, text.len, &some, err))
             return err_wrap(err, "--identity %s", path);
         for (size_t k = 0; k < some.v.len; k++)
             *vec_push(&s->ids.v) = some.v.v[k];
-        age_identities_clear(&some);
     }
     return true;
 }
