@@ -101,11 +101,13 @@ static void set_options(struct creation *x, const char *work)
     struct capture_opts *cap = &x->o.capture;
     x->o.work = work;
     x->o.if_changed = o->if_changed;
+    x->o.retain_ms = o->retain_ms;
     x->o.writer = (struct writer_opts){.job = &x->s->key,
                                        .cluster = s->kube ? kube_cluster_uid(s->kube) : NULL,
                                        .adopt_chain = o->adopt_chain,
                                        .full = o->full,
                                        .index_cache = x->s->index_cache};
+    cap->cache = x->s->index_cache;
     cap->loop = x->c->loop;
     cap->desired = x->unread ? x->unread : s->desired;
     cap->source = s->source;
@@ -332,6 +334,9 @@ static void warn_of_log(struct creation *x)
 static void explain(const struct creation *x, struct err *err)
 {
     snap_explain_fault(x->s, err);
+    if (x->c->o.snap.retain_ms && err->kind == ERR_INVALID && !err->hint &&
+        strstr(err->msg, "Lock"))
+        err_hint(err, "--retain wants a bucket that was made with object lock.");
     if (err->kind == ERR_CANCELLED && !err->hint)
         err_hint(err, "No snapshot was made, and nothing is lost: the next run continues.");
     else if (err->kind == ERR_CONFLICT && !err->hint && strstr(err->msg, "reads none"))

@@ -23,6 +23,7 @@ struct store_opts snap_store_opts(struct cli *c, const struct snapshot_options *
                                .s3_endpoint = o->s3_endpoint,
                                .s3_region = o->s3_region,
                                .s3_path_style = o->s3_path_style,
+                               .s3_retain_ms = o->retain_ms,
                                .credentials_file = o->store_credentials};
 }
 

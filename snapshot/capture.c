@@ -6,10 +6,8 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/proc.h"
 #include "snapshot/capture_int.h"
-
-#define MAX_VERSION_BYTES 4096
+#include "snapshot/programs.h"
 
 bool capture_add(struct capture *c, char kind, const json_t *v, struct blob_id *id, struct err *err)
 {
@@ -117,22 +115,10 @@ static void build_graph(struct capture *c)
 }
 
 // ---- versions, healthy revisions ----
-static void add_program(json_t *versions, const char *name, const char *const *argv)
+static void add_program(const struct capture *c, json_t *versions, const char *const *argv)
 {
-    CLEANUP(str_freep) char *path = proc_find(name);
-    struct proc_result r = {0};
-    struct err err = {0};
-    struct proc_opts o = {.argv = argv,
-                          .max_out_bytes = MAX_VERSION_BYTES,
-                          .timeout_ms = 10000,
-                          .max_data_bytes = 4ULL << 30, // Go reserves far more than it uses
-                          .no_network = true};
-    if (path && proc_run(&o, &r, &err) && r.exit_code == 0 && r.out.p) {
-        r.out.p[strcspn(r.out.p, "\r\n")] = 0;
-        capture_set(versions, name, r.out.p);
-    }
-    proc_result_clear(&r);
-    err_clear(&err); // a version that is not known
+    CLEANUP(str_freep) char *version = program_version(argv, c->o->cache);
+    capture_set(versions, argv[0], version);
 }
 
 static int by_kind(const void *a, const void *b)
@@ -175,8 +161,8 @@ static bool add_versions(struct capture *c, struct err *err)
     CLEANUP(json_freep)
     json_t *v =
         json_pack("{s:s, s:s}", "type", "regrow versions v1", "tool", "regrow " REGROW_VERSION);
-    add_program(v, "helm", helm);
-    add_program(v, "kustomize", kustomize);
+    add_program(c, v, helm);
+    add_program(c, v, kustomize);
     if (c->o->kube) {
         json_t *cluster = json_object();
         capture_set(v, "kubernetes", kube_version(c->o->kube));

@@ -70,6 +70,7 @@ struct capture_opts {
         unsigned objects, apps, secrets, refs;
         bool may_be_empty; // a first one without any object
     } bounds;
+    const char *cache;    // folder for what need not be asked again, or NULL
     const char *work_dir; // private folder for files that pieces are cut from
     const struct event_sink *events;
 };

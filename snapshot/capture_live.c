@@ -348,7 +348,8 @@ static bool add_images(struct capture *c, const json_t *all, struct err *err)
     return true;
 }
 
-static bool capture_images(struct capture *c, struct err *err)
+// They do not depend on what the others find, and run beside them.
+static void start_images(struct capture *c, struct listings *all)
 {
     static const struct {
         const char *group, *kind;
@@ -357,15 +358,19 @@ static bool capture_images(struct capture *c, struct err *err)
                  {"apps", "StatefulSet"},
                  {"apps", "DaemonSet"},
                  {"batch", "CronJob"}};
-    struct listings all = {0};
+    for (size_t i = 0; c->o->kube && i < ARRAY_LEN(kinds); i++)
+        start(all, c, kinds[i].group, kinds[i].kind, NULL, keep_images);
+}
+
+static bool capture_images(struct capture *c, struct listings *all, struct err *err)
+{
     CLEANUP(json_freep) json_t *images = json_object();
     const char *name;
     json_t *digest;
-    for (size_t i = 0; c->o->kube && i < ARRAY_LEN(kinds); i++)
-        start(&all, c, kinds[i].group, kinds[i].kind, NULL, keep_images);
-    bool ok = !c->o->kube || finish(&all, c, err);
-    for (size_t i = 0; ok && i < all.v.len; i++) {
-        struct listing *l = all.v.v[i];
+    if (c->o->kube && !finish(all, c, err))
+        return false;
+    for (size_t i = 0; i < all->v.len; i++) {
+        struct listing *l = all->v.v[i];
         if (err_is_set(&l->err)) {
             capture_warn(c, "%s: the images in use are not all known", l->err.msg);
             if (!strv_has(&c->e->why, "unknown-images"))
@@ -376,14 +381,17 @@ static bool capture_images(struct capture *c, struct err *err)
             note_image(images, name, json_string_value(digest));
         }
     }
-    listings_clear(&all);
-    return ok && add_images(c, images, err);
+    return add_images(c, images, err);
 }
 
 bool capture_live(struct capture *c, struct err *err)
 {
     struct secret_roots roots = {0};
-    bool ok = !c->o->kube || (find_roots(c, &roots, err) && capture_set_zero(c, &roots, err));
+    struct listings images = {0};
+    start_images(c, &images);
+    bool ok = (!c->o->kube || (find_roots(c, &roots, err) && capture_set_zero(c, &roots, err))) &&
+              capture_images(c, &images, err);
     secret_roots_clear(&roots);
-    return ok && capture_images(c, err);
+    listings_clear(&images);
+    return ok;
 }

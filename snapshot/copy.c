@@ -18,7 +18,13 @@ struct copy {
     struct renaming names;
     struct workdir work;
     struct entry e; // as far as it is known
+    uint64_t kept;  // bytes of files and objects in memory
+    char *aside_path;
+    int aside_fd;
+    uint64_t aside; // bytes in it
 };
+
+#define MAX_KEPT_BYTES (16U << 20)
 
 // ---- which ----
 
@@ -58,17 +64,6 @@ bool copy_check(const struct log *to, const struct entry *snapshot, bool *is_the
 
 // ---- blobs ----
 
-static bool add_blob(void *ctx, char kind, const void *p, size_t len, struct blob_id *id,
-                     struct err *err)
-{
-    struct copy *c = ctx;
-    (void)err;
-    *id = writer_add(c->w, kind, p, len);
-    return true;
-}
-
-// ---- Git packs, through files: they may be large ----
-
 static bool write_bytes(void *ctx, const void *p, size_t len, struct err *err)
 {
     const int *fd = ctx;
@@ -76,12 +71,44 @@ static bool write_bytes(void *ctx, const void *p, size_t len, struct err *err)
     while (len) {
         ssize_t n = write(*fd, at, len);
         if (n <= 0)
-            return err_set(err, ERR_UNAVAILABLE, "a Git pack cannot be written: %m");
+            return err_set(err, ERR_UNAVAILABLE, "it cannot be written to disk: %m");
         at += n;
         len -= (size_t)n;
     }
     return true;
 }
+
+// Charts and files may be more than memory holds: what does not fit lies in the private folder. No
+// Secret does.
+static bool put_aside(struct copy *c, const void *p, size_t len, struct err *err)
+{
+    if (!c->aside_path)
+        c->aside_path = str_printf("%s/blobs", c->work.path);
+    if (c->aside_fd < 0)
+        c->aside_fd = open(c->aside_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (c->aside_fd < 0)
+        return err_set(err, ERR_UNAVAILABLE, "make %s: %m", c->aside_path);
+    return write_bytes(&c->aside_fd, p, len, err);
+}
+
+static bool add_blob(void *ctx, char kind, const void *p, size_t len, struct blob_id *id,
+                     struct err *err)
+{
+    struct copy *c = ctx;
+    bool may_lie = kind == 'f' || kind == 'o';
+    if (!may_lie || c->kept + len <= MAX_KEPT_BYTES) {
+        c->kept += may_lie ? len : 0;
+        *id = writer_add(c->w, kind, p, len);
+        return true;
+    }
+    if (!put_aside(c, p, len, err))
+        return false;
+    *id = writer_add_lying(c->w, kind, p, len, c->aside_path, c->aside);
+    c->aside += len;
+    return true;
+}
+
+// ---- Git packs, through files: they may be large ----
 
 static bool copy_git(struct copy *c, struct err *err)
 {
@@ -269,6 +296,8 @@ void copy_free(struct copy *c)
     writer_free(c->w);
     renaming_clear(&c->names);
     entry_clear(&c->e);
+    fd_closep(&c->aside_fd);
+    free(c->aside_path);
     workdir_remove(&c->work);
     free(c);
 }
@@ -283,7 +312,7 @@ bool copy_begin(struct reader *r, const struct entry *snapshot, struct repo *to,
                              .index_cache = o->index_cache};
     c->r = r;
     c->e.kind = ENTRY_SNAPSHOT;
-    c->work.fd = -1;
+    c->work.fd = c->aside_fd = -1;
     c->names = (struct renaming){.r = r, .loop = to->loop, .put = add_blob, .ctx = c};
     describe(snapshot, o, origin_of(snapshot->repo, snapshot->chain, snapshot->seq),
              &c->e.snapshot);

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "snapshot/capture_int.h"
 
 #define MAX_ATTEMPTS 5
@@ -102,6 +103,26 @@ static void take_warnings(struct creation *c, const struct writer *w)
         strv_push(&c->out->report.warnings, said->v[i]);
 }
 
+// The last file of the run stands for all: a server may take the wish and lock nothing.
+static void look_at_lock(struct creation *c)
+{
+    const struct entry *e = &c->out->entry;
+    struct err err = {0};
+    int64_t until = 0;
+    if (!c->o->retain_ms || c->out->is_unchanged)
+        return;
+    CLEANUP(str_freep) char *name = log_name(c->r, c->o->writer.job->chain, e->seq, &e->hash);
+    bool ok = store_retained(c->r->store, name, &until, &err);
+    if (!ok)
+        strv_push_take(
+            &c->out->report.warnings,
+            str_printf("whether what was written is locked cannot be seen: %s", err.msg));
+    else if (until < clock_unix_ms() + c->o->retain_ms / 2)
+        strv_push_take(&c->out->report.warnings,
+                       str_printf("what was written is not locked in %s", c->r->store->url));
+    err_clear(&err);
+}
+
 // One run. *again: it failed, and another may do.
 static bool attempt(struct creation *c, bool *again, struct err *err)
 {
@@ -122,6 +143,8 @@ static bool attempt(struct creation *c, bool *again, struct err *err)
     else if (ok)
         ok = writer_commit(w, &e.snapshot, &c->out->entry, err);
     take_warnings(c, w);
+    if (ok)
+        look_at_lock(c);
     c->out->is_mended |= ok && writer_found_damage(w);
     *again = !ok && writer_needs_again(w);
     entry_clear(&e);

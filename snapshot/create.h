@@ -14,7 +14,8 @@ struct create_opts {
     // The root could not be read, for this reason: capture.desired knows only that it is there. One
     // that no snapshot of the chain knows fails for that reason, as a mistake.
     const struct err *unread;
-    bool if_changed; // nothing new, nothing unknown: no entry
+    int64_t retain_ms; // what the store was told to lock files for; 0: nothing. Is it locked?
+    bool if_changed;   // nothing new, nothing unknown: no entry
 };
 struct create_result {
     struct entry entry; // as it is stored; not changed: the newest one there is

@@ -191,6 +191,7 @@ static bool need_pack(struct reader *r, struct reader_pack *p, struct err *err)
             err->kind = ERR_CORRUPT; // the key of the epoch opens all that is of it
         return err_wrap(err, "%s", name);
     }
+    buf_wipe(&p->open.stream); // it is not needed any more, and may be as large as the content
     r->n_open++;
     if (table_agrees(p))
         return true;

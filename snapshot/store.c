@@ -136,6 +136,14 @@ bool store_retain(struct store *s, const char *name, int64_t until_unix_ms, stru
             wrap(s, "retain", name, err));
 }
 
+bool store_retained(struct store *s, const char *name, int64_t *until_unix_ms, struct err *err)
+{
+    *until_unix_ms = 0;
+    return check_name(s, "look at the lock of", name, err) &&
+           (!s->ops->retained || s->ops->retained(s, name, until_unix_ms, err) ||
+            wrap(s, "look at the lock of", name, err));
+}
+
 void store_items_clear(struct store_items *i)
 {
     for (size_t n = 0; n < i->v.len; n++)

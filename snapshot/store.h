@@ -54,6 +54,8 @@ struct store_ops {
     bool (*now)(struct store *s, int64_t *unix_ms, struct err *err);    // the store's clock
     // Keeps a file from deletion until then; stores without retention: NULL.
     bool (*retain)(struct store *s, const char *name, int64_t until_unix_ms, struct err *err);
+    // Until when it is kept; 0: it is not. With retain.
+    bool (*retained)(struct store *s, const char *name, int64_t *until_unix_ms, struct err *err);
     void (*free)(struct store *s);
 };
 
@@ -71,7 +73,7 @@ struct store_opts {
     const char *s3_endpoint; // NULL: AWS
     const char *s3_region;
     bool s3_path_style;
-    int64_t s3_retain_ms;         // object lock on every file; 0: none
+    int64_t s3_retain_ms;         // object lock on every file of a chain; 0: none
     const char *credentials_file; // NULL: standard places
 };
 MUST_CHECK bool store_open(const struct store_opts *o, struct store **out, struct err *err);
@@ -92,6 +94,10 @@ MUST_CHECK bool store_retain(struct store *s, const char *name, int64_t until_un
                              struct err *err);
 
 #define STORE_PROBE "probe/"
+// 0 as well where the store has no retention.
+MUST_CHECK bool store_retained(struct store *s, const char *name, int64_t *until_unix_ms,
+                               struct err *err);
+
 // Races 16 writers on each of ten names below "probe/", and looks whether what was made is listed.
 struct store_guarantees {
     bool atomic_create, list_after_create;

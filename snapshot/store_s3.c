@@ -188,7 +188,8 @@ static void put_headers(const struct s3_store *s, struct op *o)
     s3_pair_add(&o->headers, "content-type", "application/octet-stream");
     if (!s->no_condition)
         s3_pair_add(&o->headers, "if-none-match", "*");
-    if (s->retain_ms) {
+    // Nobody needs what a probe leaves, and the pruner takes it away.
+    if (s->retain_ms && str_starts(o->name, "chains/")) {
         CLEANUP(str_freep)
         char *until = clock_rfc3339((clock_unix_ms() + s->skew_ms + s->retain_ms) / 1000);
         s3_pair_add(&o->headers, "x-amz-object-lock-mode", "GOVERNANCE");
@@ -454,6 +455,26 @@ static bool s3_retain(struct store *base, const char *name, int64_t until_unix_m
     return ok;
 }
 
+static bool s3_retained(struct store *base, const char *name, int64_t *until_unix_ms,
+                        struct err *err)
+{
+    struct s3_store *s = (struct s3_store *)base;
+    struct op o = {.method = "GET", .name = name};
+    struct web_reply r = {0};
+    s3_pair_add(&o.query, "retention", "");
+    bool ok = send_safe(s, &o, &r, err);
+    // "No such configuration" and "no lock in this bucket" are answers too.
+    if (ok && r.status >= 400 && r.status != 400 && r.status != 404)
+        ok = status_err(&r, err);
+    CLEANUP(str_freep)
+    char *until = ok && r.status == 200 ? xml_text(r.body.p, r.body.len, "RetainUntilDate") : NULL;
+    int64_t at = until ? clock_parse_rfc3339_ms(until) : 0;
+    *until_unix_ms = at > 0 ? at : 0;
+    web_reply_clear(&r);
+    op_clear(&o);
+    return ok;
+}
+
 static void s3_free(struct store *base)
 {
     struct s3_store *s = (struct s3_store *)base;
@@ -478,6 +499,7 @@ static const struct store_ops ops = {
     .remove = s3_remove,
     .now = s3_now,
     .retain = s3_retain,
+    .retained = s3_retained,
     .free = s3_free,
 };
 

@@ -181,6 +181,14 @@ static bool extend_locks(struct pruning_run *p, const struct strv *needed, struc
         if (!(i && !strcmp(needed->v[i], needed->v[i - 1])) &&
             !store_retain(p->r->store, needed->v[i], p->now_ms + p->o->retain_ms, err))
             return false;
+    // And the entries, without which nobody knows what is needed.
+    for (size_t i = 0; i < p->log.v.len; i++) {
+        const struct entry *e = &p->log.v.v[i];
+        CLEANUP(str_freep) char *name = log_name(p->r, p->chain, e->seq, &e->hash);
+        if (log_standing(&p->log, e) != STANDING_DEAD &&
+            !store_retain(p->r->store, name, p->now_ms + p->o->retain_ms, err))
+            return false;
+    }
     return true;
 }
 

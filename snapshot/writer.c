@@ -300,6 +300,21 @@ struct blob_id writer_add(struct writer *w, char kind, const void *p, size_t len
     return b.id;
 }
 
+struct blob_id writer_add_lying(struct writer *w, char kind, const void *p, size_t len,
+                                const char *path, uint64_t offset)
+{
+    if (!w->files.len || !str_eq(w->files.v[w->files.len - 1], path))
+        strv_push(&w->files, path);
+    struct new_blob b = {.id = blob_name(w->namer, kind, p, len),
+                         .kind = kind,
+                         .len = (uint32_t)len,
+                         .file = (uint32_t)w->files.len - 1,
+                         .offset = offset,
+                         .git = -1};
+    want(w, &b);
+    return b.id;
+}
+
 static json_t *file_row(uint64_t size, struct sha256_ctx *whole, json_t *blobs)
 {
     struct sha256 h = sha256_end(whole);

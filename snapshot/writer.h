@@ -50,7 +50,11 @@ struct blob_id writer_add(struct writer *w, char kind, const void *p, size_t len
 // commit: it must stay as it is until then. *out: {"size","sha256","blobs":[…]}, owned.
 MUST_CHECK bool writer_add_file(struct writer *w, const char *path, int git, json_t **out,
                                 struct err *err);
-// The same from memory (copied).
+// A blob of which a copy lies in a file, from that offset on, as that file must stay until commit:
+// nothing of it is kept in memory.
+struct blob_id writer_add_lying(struct writer *w, char kind, const void *p, size_t len,
+                                const char *path, uint64_t offset);
+// As writer_add_file, from memory (copied).
 json_t *writer_add_bytes(struct writer *w, const void *p, size_t len);
 // Names a list of this snapshot, so that the next run finds it without being able to read it.
 void writer_note_list(struct writer *w, const char *name, const struct blob_id *list,

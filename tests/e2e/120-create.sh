@@ -417,6 +417,37 @@ rots() {
   unlike "$(create small/root)" 'log entry' 'and there is nothing to warn of'
 }
 
+# Object lock: what is written stays, whoever holds the rights; and where nothing is locked that is told.
+locked() {
+  local to=(--repo s3://locked/prod --s3-path-style) file seq
+  s3_start --versions
+  s3_locked_bucket locked
+  snap init "${to[@]}" --out locked.admin --recipient "$(age-keygen -y ann.id)" --single >locked.txt
+  to+=(--trust "$(sed -n 's/^ *pin //p' locked.txt)")
+  snap key add "${to[@]}" --key locked.admin -i ann.id --role writer --chain prod --out locked.key >/dev/null
+  snap key add "${to[@]}" --key locked.admin -i ann.id --role pruner --out locked.pruner >/dev/null
+  shaped 'create --retain' snapshot-create 'seq' snap create "${to[@]}" --key locked.key --retain 24h small/root
+  is "$(jq -c '.warnings' out.json)" '[]' 'nothing to warn of'
+  for file in $(snap show "${to[@]}" -o json | jq -r '.files[]') chains/prod/log/0000000001; do
+    file=$(s3_lock "locked/prod/$file")
+    at_most $(($(date +%s) + 82000)) "$(date -d "${file:-1970-01-01}" +%s)" 'a file of it is locked for a day'
+  done
+  is "$(s3_lock locked/prod/regrow.json || true)" '' 'others are not'
+  check 'prune --retain' snap prune "${to[@]}" --key locked.pruner --retain 48h
+  for file in $(snap show "${to[@]}" -o json | jq -r '.files[]') chains/prod/log/0000000001; do
+    file=$(s3_lock "locked/prod/$file")
+    at_most $(($(date +%s) + 164000)) "$(date -d "${file:-1970-01-01}" +%s)" 'makes it two'
+  done
+  s3_bucket open
+  snap init --repo s3://open --s3-path-style --out open.admin --recipient "$(age-keygen -y ann.id)" --single >open.txt
+  to=(--repo s3://open --s3-path-style --trust "$(sed -n 's/^ *pin //p' open.txt)")
+  snap key add "${to[@]}" --key open.admin -i ann.id --role writer --chain prod --out open.key >/dev/null
+  seq=0
+  snap create "${to[@]}" --key open.key --retain 24h small/root >open.txt 2>&1 || seq=$?
+  like "$seq $(tr -s ' \n' ' ' <open.txt)" '(made with object lock|not locked)' 'a bucket without object lock: told'
+  s3_stop
+}
+
 # A ROOT in which nothing is, as the first snapshot of a chain.
 empties() {
   make_repo empties
@@ -449,3 +480,4 @@ run_case copied copied
 run_case heals heals
 run_case rots rots
 run_case empties empties
+run_case locked locked
