@@ -121,12 +121,15 @@ static bool copy_wanted(struct copying *x, struct err *err)
         x->to.has_log = false;
         if (!snap_log(&x->to, err))
             return false;
-        if (!copy_check(&x->to.log, e, &is_there, err))
+        bool may = copy_check(&x->to.log, e, &is_there, err);
+        bool harmed = is_harmed(x, e->seq);
+        if (!may && !harmed)
             return err_hint(err, "Copy into a chain of its own: regrow snapshot key add --role "
                                  "writer --chain NAME makes its job there.");
+        err_clear(err); // one that is left out is older than what was copied since
         if (is_there)
             json_array_append_new(x->passed, json_integer((json_int_t)e->seq));
-        else if (is_harmed(x, e->seq))
+        else if (harmed)
             json_array_append_new(x->left, json_integer((json_int_t)e->seq));
         else if (!copy_one(x, e, err))
             return false;
