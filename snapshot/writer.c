@@ -211,6 +211,7 @@ void writer_free(struct writer *w)
     log_clear(&w->log);
     strv_clear(&w->files);
     strv_clear(&w->warnings);
+    free(w->piece);
     blob_namer_free(w->namer);
     crypto_wipe(&w->keys, sizeof(w->keys));
     free(w);
@@ -366,7 +367,9 @@ bool writer_add_file(struct writer *w, const char *path, int git, json_t **out, 
         int errnum = errno;
         return err_set_errno(err, errnum, "open %s", path);
     }
-    CLEANUP(str_freep) char *piece = mem_alloc(BLOB_MAX_BYTES);
+    if (!w->piece)
+        w->piece = mem_alloc(BLOB_MAX_BYTES); // once: clearing it costs more than a small file
+    char *piece = w->piece;
     struct sha256_ctx *whole = sha256_begin();
     json_t *blobs = json_array();
     uint64_t offset = 0;

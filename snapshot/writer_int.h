@@ -52,6 +52,7 @@ struct writer {
     VEC(struct batch_state) states; // one a batch
     VEC(struct new_blob) blobs;
     struct strv files;
+    char *piece;         // room to read one of a file, once any was read
     struct idmap wanted; // id -> position in blobs
     struct idmap lists;  // name -> position in known_lists: n records of the batches
     struct idmap tips;   // t records of the batches that stay if any may go
