@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MAX_TRIES 20 // others keep changing it meanwhile
+
 // ---- one change ----
 
 static bool is_admin(const struct trust *t, const struct credential *c)
@@ -16,7 +18,7 @@ static bool is_admin(const struct trust *t, const struct credential *c)
     return false;
 }
 
-bool change_begin(struct repo *r, const struct credential *admin, struct trust *next,
+static bool begin(struct repo *r, const struct credential *admin, struct trust *next,
                   struct err *err)
 {
     const struct trust *now = trust_now(&r->trust);
@@ -25,30 +27,81 @@ bool change_begin(struct repo *r, const struct credential *admin, struct trust *
         return false;
     if (!is_admin(now, admin))
         return err_set(err, ERR_DENIED, "the key is not, or not any more, that of an admin");
-    if (now->need > 1)
-        return err_set(err, ERR_DENIED, "a change takes the keys of %u admins", now->need);
     trust_next(&r->trust, next);
     return true;
 }
 
-static bool write_change(struct repo *r, const struct credential *admin, const struct trust *next,
-                         struct err *err)
+static bool read_again(struct repo *r, struct err *err)
 {
-    struct sha256 hash;
     struct trust_chain fresh = {0};
-    if (!trust_write(r->store, &r->trust, next, &admin->signer, 1, &hash, err) ||
-        !trust_read(r->store, &r->trust.pin, &fresh, err))
+    if (!trust_read(r->store, &r->trust.pin, &fresh, err))
         return false;
     trust_chain_clear(&r->trust);
     r->trust = fresh;
     return true;
 }
 
-bool change_commit(struct repo *r, const struct credential *admin, struct trust *next,
-                   struct err *err)
+// Signed by all who are here: written, or, while others are missing, left to them.
+static bool sign_change(struct repo *r, const struct credential *admin, const struct trust *next,
+                        bool *written, struct err *err)
 {
-    bool ok = write_change(r, admin, next, err);
-    trust_clear(next);
+    const struct cosigning *c = r->cosigning;
+    struct buf file CLEANUP(buf_clear) = {0};
+    struct trust read = {0};
+    unsigned missing = 0;
+    bool ok = trust_propose(&r->trust, next, &admin->signer, 1, &file, err);
+    for (size_t i = 0; ok && c && i < c->n; i++)
+        ok = trust_cosign(&r->trust, &c->others[i], &file, err);
+    ok = ok && trust_proposal_read(&r->trust, &file, &read, &missing, err);
+    trust_clear(&read);
+    *written = ok && !missing;
+    if (*written)
+        return trust_write_proposal(r->store, &r->trust, &file, err);
+    if (!ok)
+        return false;
+    if (!c || !c->proposal)
+        return err_set(err, ERR_DENIED, "the signature%s of %u more admin%s %s missing",
+                       missing == 1 ? "" : "s", missing, missing == 1 ? "" : "s",
+                       missing == 1 ? "is" : "are");
+    buf_clear(c->proposal);
+    *c->proposal = file;
+    file = (struct buf){0};
+    return true;
+}
+
+// *made false, without an error: it is so already, or (*again) another change took the number.
+static bool change_once(struct repo *r, const struct credential *admin, change_fn fn, void *ctx,
+                        bool *made, bool *again, struct err *err)
+{
+    struct trust next = {0};
+    bool news = false;
+    bool written = false;
+    bool ok = begin(r, admin, &next, err) && fn(r, &next, ctx, &news, err);
+    *again = false;
+    if (ok && news) {
+        ok = sign_change(r, admin, &next, &written, err);
+        *again = !ok && written && err->kind == ERR_CONFLICT;
+        *made = ok;
+        if (*again)
+            err_clear(err); // decided anew on what is there now
+        if ((ok && written) || *again)
+            ok = read_again(r, err);
+    }
+    trust_clear(&next);
+    return ok;
+}
+
+bool change_run(struct repo *r, const struct credential *admin, change_fn fn, void *ctx, bool *made,
+                struct err *err)
+{
+    bool again = true;
+    bool ok = true;
+    *made = false;
+    for (int i = 0; ok && again; i++) {
+        if (i == MAX_TRIES)
+            return err_set(err, ERR_CONFLICT, "others changed the keys all the while");
+        ok = change_once(r, admin, fn, ctx, made, &again, err);
+    }
     return ok;
 }
 
@@ -100,21 +153,34 @@ static bool push_slot(struct repo *r, const struct slot_content *c, const struct
     return true;
 }
 
+struct adding {
+    const struct unlocked *u;
+    const struct slot_way *w;
+    size_t added;
+};
+
+static bool add_slots(struct repo *r, struct trust *next, void *ctx, bool *news, struct err *err)
+{
+    struct adding *a = ctx;
+    a->added = 0;
+    for (size_t i = 0; i < a->u->v.len; i++) {
+        if (admin_find_slot(r, a->u->v.v[i].epoch, a->w))
+            continue;
+        if (!push_slot(r, &a->u->v.v[i], a->w, next, err))
+            return false;
+        a->added++;
+    }
+    *news = a->added > 0;
+    return true;
+}
+
 bool admin_add_slot(struct repo *r, const struct credential *admin, const struct unlocked *u,
                     const struct slot_way *w, size_t *added, struct err *err)
 {
-    struct trust next = {0};
-    bool ok = change_begin(r, admin, &next, err);
-    *added = 0;
-    for (size_t i = 0; ok && i < u->v.len; i++) {
-        if (admin_find_slot(r, u->v.v[i].epoch, w))
-            continue;
-        ok = push_slot(r, &u->v.v[i], w, &next, err);
-        *added += ok;
-    }
-    if (ok && *added)
-        return change_commit(r, admin, &next, err);
-    trust_clear(&next);
+    struct adding a = {.u = u, .w = w};
+    bool made;
+    bool ok = change_run(r, admin, add_slots, &a, &made, err);
+    *added = ok ? a.added : 0;
     return ok;
 }
 
@@ -191,21 +257,31 @@ static size_t drop_slots(struct trust *next, const char *name)
     return before - kept;
 }
 
+struct removing {
+    const char *name;
+    size_t removed;
+};
+
+static bool remove_slots(struct repo *r, struct trust *next, void *ctx, bool *news, struct err *err)
+{
+    struct removing *m = ctx;
+    struct epochs used = {0};
+    m->removed = drop_slots(next, m->name);
+    if (!m->removed)
+        return err_set(err, ERR_NOT_FOUND, "there is no slot \"%.80s\"", m->name);
+    *news = used_epochs(r, &used, err) && stays_open(next, &used, err);
+    vec_clear(&used.v);
+    return *news;
+}
+
 bool admin_remove_slot(struct repo *r, const struct credential *admin, const char *name,
                        size_t *removed, struct err *err)
 {
-    struct trust next = {0};
-    struct epochs used = {0};
-    bool ok = change_begin(r, admin, &next, err) && used_epochs(r, &used, err);
-    *removed = ok ? drop_slots(&next, name) : 0;
-    if (ok && !*removed)
-        ok = err_set(err, ERR_NOT_FOUND, "there is no slot \"%.80s\"", name);
-    ok = ok && stays_open(&next, &used, err);
-    vec_clear(&used.v);
-    if (ok)
-        return change_commit(r, admin, &next, err);
-    trust_clear(&next);
-    return false;
+    struct removing m = {.name = name};
+    bool made;
+    bool ok = change_run(r, admin, remove_slots, &m, &made, err);
+    *removed = ok ? m.removed : 0;
+    return ok;
 }
 
 // ---- a new epoch ----
@@ -232,30 +308,37 @@ static bool new_epoch(struct repo *r, const struct slot_way *ways, size_t n_ways
     return ok;
 }
 
+struct rotating {
+    const struct rotate_opts *o;
+    unsigned n;
+};
+
+static bool rotate_once(struct repo *r, struct trust *next, void *ctx, bool *news, struct err *err)
+{
+    struct rotating *x = ctx;
+    struct epochs used = {0};
+    const struct trust_epoch *open = trust_open_epoch(next);
+    bool ok = used_epochs(r, &used, err);
+    bool is_fresh = open && open->n > 1 && !has_epoch(&used, open->n);
+    vec_clear(&used.v);
+    x->n = open ? open->n : 0;
+    if (!ok || (is_fresh && !x->o->again))
+        return ok;
+    *news = new_epoch(r, x->o->ways, x->o->n_ways, next, err);
+    if (*news)
+        x->n = next->epochs.v[next->epochs.len - 1].n;
+    return *news;
+}
+
 bool admin_rotate(struct repo *r, const struct credential *admin, const struct rotate_opts *o,
                   unsigned *n, bool *made, struct err *err)
 {
-    struct trust next = {0};
-    struct epochs used = {0};
+    struct rotating x = {.o = o};
     *made = false;
     *n = 0;
     if (o->n_ways < (o->is_single ? 1 : INIT_MIN_SLOTS))
         return err_set(err, ERR_USAGE, "%zu ways to open the new epoch are too few", o->n_ways);
-    bool ok = change_begin(r, admin, &next, err) && used_epochs(r, &used, err);
-    const struct trust_epoch *open = ok ? trust_open_epoch(&next) : NULL;
-    bool is_fresh = open && open->n > 1 && !has_epoch(&used, open->n);
-    vec_clear(&used.v);
-    if (open)
-        *n = open->n;
-    if (ok && is_fresh && !o->again) {
-        trust_clear(&next);
-        return true;
-    }
-    if (ok && new_epoch(r, o->ways, o->n_ways, &next, err)) {
-        *n = next.epochs.v[next.epochs.len - 1].n;
-        *made = change_commit(r, admin, &next, err);
-        return *made;
-    }
-    trust_clear(&next);
-    return false;
+    bool ok = change_run(r, admin, rotate_once, &x, made, err);
+    *n = x.n;
+    return ok;
 }

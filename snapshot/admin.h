@@ -2,7 +2,8 @@
 //
 // Changes to who may do what (docs/repository-format.md section 13): each is the next trust file,
 // signed by an admin. A change that was made already is none, so that a command that was killed is
-// run again. Somebody else was first: CONFLICT, to be repeated.
+// run again. When another change is first, it is decided anew on that one. Where a change takes
+// several admins, see struct cosigning: *made is true of one that was only proposed, too.
 #ifndef SNAPSHOT_ADMIN_H
 #define SNAPSHOT_ADMIN_H
 
@@ -51,6 +52,10 @@ struct revocation {
 };
 MUST_CHECK bool admin_revoke(struct repo *r, const struct credential *admin,
                              const struct revocation *v, json_t **until, struct err *err);
+
+// How many admins' signatures a change takes from now on: those of now, and as many of then.
+MUST_CHECK bool admin_quorum(struct repo *r, const struct credential *admin, unsigned need,
+                             bool *made, struct err *err);
 
 // Fills what a job needs to write to a chain: the open epoch, K, the head as it is now. The rest
 // (kind, signer) is there.

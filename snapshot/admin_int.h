@@ -6,11 +6,13 @@
 
 #include "snapshot/admin.h"
 
-// A copy of the newest as a start; the credential may sign it.
-MUST_CHECK bool change_begin(struct repo *r, const struct credential *admin, struct trust *next,
-                             struct err *err);
-// Writes it, and reads the repository's trust again. next is cleared, on failure too.
-MUST_CHECK bool change_commit(struct repo *r, const struct credential *admin, struct trust *next,
-                              struct err *err);
+// What to change in a copy of the newest trust; *news stays false when it is so already. Called
+// again, on the newer one, when another change was first.
+typedef bool (*change_fn)(struct repo *r, struct trust *next, void *ctx, bool *news,
+                          struct err *err);
+// Makes the change, if the credential may, and reads the repository's trust again. *made false:
+// there was nothing to change. Others were first all the while: CONFLICT.
+MUST_CHECK bool change_run(struct repo *r, const struct credential *admin, change_fn fn, void *ctx,
+                           bool *made, struct err *err);
 
 #endif

@@ -63,16 +63,17 @@ static bool add_row(struct trust *next, const struct signer_new_row *s, bool *ne
     return true;
 }
 
+static bool add_signer(struct repo *r, struct trust *next, void *ctx, bool *news, struct err *err)
+{
+    (void)r;
+    return add_row(next, ctx, news, err);
+}
+
 bool admin_add_signer(struct repo *r, const struct credential *admin,
                       const struct signer_new_row *s, bool *made, struct err *err)
 {
-    struct trust next = {0};
-    *made = false;
-    bool ok = change_begin(r, admin, &next, err) && add_row(&next, s, made, err);
-    if (ok && *made)
-        return change_commit(r, admin, &next, err);
-    trust_clear(&next);
-    return ok;
+    struct signer_new_row row = *s;
+    return change_run(r, admin, add_signer, &row, made, err);
 }
 
 // ---- revoking ----
@@ -149,6 +150,11 @@ static bool drop_admin(struct trust *next, size_t i, struct err *err)
 {
     if (next->admins.len == 1)
         return err_set(err, ERR_CONFLICT, "the last admin cannot be revoked: add another before");
+    if (next->need == next->admins.len)
+        return err_set(err, ERR_CONFLICT,
+                       "a change takes the signatures of %u admins, and fewer would be left: add "
+                       "another before, or lower that",
+                       next->need);
     free(next->admins.v[i].label);
     memmove(&next->admins.v[i], &next->admins.v[i + 1],
             (next->admins.len - i - 1) * sizeof(*next->admins.v));
@@ -169,17 +175,46 @@ static bool revoke_one(struct repo *r, struct trust *next, const struct revocati
     return err_set(err, ERR_NOT_FOUND, "there is no key \"%.80s\"", v->who);
 }
 
+struct revoking {
+    const struct revocation *v;
+    json_t **until;
+};
+
+static bool revoke_once(struct repo *r, struct trust *next, void *ctx, bool *news, struct err *err)
+{
+    struct revoking *x = ctx;
+    json_decref(*x->until);
+    *x->until = NULL;
+    return revoke_one(r, next, x->v, x->until, news, err);
+}
+
 bool admin_revoke(struct repo *r, const struct credential *admin, const struct revocation *v,
                   json_t **until, struct err *err)
 {
-    struct trust next = {0};
-    bool news = false;
+    struct revoking x = {.v = v, .until = until};
+    bool made;
     *until = NULL;
-    bool ok = change_begin(r, admin, &next, err) && revoke_one(r, &next, v, until, &news, err);
-    if (ok && news)
-        return change_commit(r, admin, &next, err);
-    trust_clear(&next);
-    return ok;
+    return change_run(r, admin, revoke_once, &x, &made, err);
+}
+
+// ---- how many it takes ----
+
+static bool set_need(struct repo *r, struct trust *next, void *ctx, bool *news, struct err *err)
+{
+    unsigned need = *(unsigned *)ctx;
+    (void)r;
+    if (need > next->admins.len || need > MAX_SIGNATURES)
+        return err_set(err, ERR_INVALID, "there are %zu admins, and at most %d can be needed",
+                       next->admins.len, MAX_SIGNATURES);
+    *news = next->need != need;
+    next->need = need;
+    return true;
+}
+
+bool admin_quorum(struct repo *r, const struct credential *admin, unsigned need, bool *made,
+                  struct err *err)
+{
+    return change_run(r, admin, set_need, &need, made, err);
 }
 
 // ---- credentials of jobs ----

@@ -17,6 +17,14 @@ struct log_fault {
     bool is_there; // a file that nobody signed, or that is damaged; else there is none
     bool is_last;  // nothing stands above it
 };
+
+// Changes of trust that take several admins.
+struct cosigning {
+    const struct signer *others; // further admins whose keys are here
+    size_t n;
+    struct buf *proposal; // takes a change whose signatures do not suffice; NULL: it is refused
+};
+
 struct repo {
     struct store *store; // owned
     struct trust_chain trust;
@@ -24,7 +32,8 @@ struct repo {
     struct index_memo *memo;
     struct loop *loop;
     const struct event_sink *events;
-    const char *index_cache; // folder of index files by name, lent; NULL: none
+    const char *index_cache;           // folder of index files by name, lent; NULL: none
+    const struct cosigning *cosigning; // lent; NULL: one admin alone
     struct log_fault fault;
 };
 // pin NULL is allowed only for commands that show it (key trust); then trust/0001 is believed as it

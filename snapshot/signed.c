@@ -163,3 +163,22 @@ void signed_write(const char *type, const json_t *body, const struct signer *sig
         buf_append(out, lines[i], SIG_LINE);
     }
 }
+
+bool signed_add(const char *type, size_t max_bytes, const struct signer *s, struct buf *file,
+                struct err *err)
+{
+    struct signed_line line;
+    char lines[MAX_SIGNATURES][SIG_LINE];
+    if (!signed_split(file->p, file->len, max_bytes, type, &line, err))
+        return false;
+    if (signed_by(&line, s->public))
+        return true;
+    if (line.n_sigs == MAX_SIGNATURES || file->len + SIG_LINE > max_bytes)
+        return err_set(err, ERR_INVALID, "signed line: no room for another signature");
+    memcpy(lines, line.body + line.body_len, line.n_sigs * SIG_LINE);
+    put_sig(s, line.body, line.body_len, lines[line.n_sigs]);
+    qsort(lines, line.n_sigs + 1, SIG_LINE, by_key_id);
+    file->len = line.body_len;
+    buf_append(file, lines, (line.n_sigs + 1) * SIG_LINE);
+    return true;
+}

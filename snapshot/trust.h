@@ -97,6 +97,25 @@ MUST_CHECK bool trust_write(struct store *s, const struct trust_chain *before,
                             const struct trust *t, const struct signer *admins, size_t n,
                             struct sha256 *hash, struct err *err);
 
+// ---- a change that takes the keys of several admins ----
+// The next trust file with the signatures there are, in *out. Refused as by trust_write, but for
+// signatures that are missing.
+MUST_CHECK bool trust_propose(const struct trust_chain *before, const struct trust *t,
+                              const struct signer *admins, size_t n, struct buf *out,
+                              struct err *err);
+// What a proposal says. No admin of now stands behind it: CORRUPT. It does not follow the newest
+// trust: CONFLICT. *missing: how many signatures more it takes at least.
+MUST_CHECK bool trust_proposal_read(const struct trust_chain *before, const struct buf *file,
+                                    struct trust *out, unsigned *missing, struct err *err);
+// Adds the signature of an admin of now or of then; no such: DENIED.
+MUST_CHECK bool trust_cosign(const struct trust_chain *before, const struct signer *s,
+                             struct buf *file, struct err *err);
+// Writes it when nothing is missing, as trust_write does.
+MUST_CHECK bool trust_write_proposal(struct store *s, const struct trust_chain *before,
+                                     const struct buf *file, struct err *err);
+// What differs, a line each that begins with "+ " or "- ": all of it, for who is to sign it.
+void trust_changes(const struct trust *from, const struct trust *to, struct strv *out);
+
 // regrow.json
 #define REPOSITORY_FORMAT 1
 struct marker {

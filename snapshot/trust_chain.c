@@ -6,7 +6,7 @@
 
 #include "snapshot/trust_int.h"
 
-static char *trust_name(unsigned n)
+char *trust_name(unsigned n)
 {
     return str_printf("trust/%04u", n);
 }
@@ -261,12 +261,17 @@ static bool texts_are_utf8(const struct trust *t, struct err *err)
     return ok || err_set(err, ERR_INVALID, "a name or label is not UTF-8");
 }
 
-static bool check_new(const struct trust *before, const struct trust *t, const struct buf *file,
-                      struct err *err)
+bool trust_check_rules(const struct trust *before, const struct trust *t, struct err *err)
+{
+    return texts_are_utf8(t, err) && writers_only_write(t, err) && one_open_epoch(t, err) &&
+           (!before || (epochs_stay(before, t, err) && signers_stay(before, t, err)));
+}
+
+bool trust_check_new(const struct trust *before, const struct trust *t, const struct buf *file,
+                     struct err *err)
 {
     return would_be_read(file, before, before ? before->n + 1 : 1, err) &&
-           writers_only_write(t, err) && one_open_epoch(t, err) &&
-           (!before || (epochs_stay(before, t, err) && signers_stay(before, t, err)));
+           trust_check_rules(before, t, err);
 }
 
 bool trust_write(struct store *s, const struct trust_chain *before, const struct trust *t,
@@ -280,7 +285,7 @@ bool trust_write(struct store *s, const struct trust_chain *before, const struct
         return err_wrap(err, "%s", name);
     json_auto_t *body = trust_json(t);
     signed_write("trust", body, admins, n, &file);
-    if (!check_new(before ? trust_now(before) : NULL, t, &file, err))
+    if (!trust_check_new(before ? trust_now(before) : NULL, t, &file, err))
         return err_wrap(err, "%s", name);
     *hash = sha256_of(file.p, file.len);
     return create_same(s, name, &file, err);

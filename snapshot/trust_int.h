@@ -12,6 +12,14 @@
 
 // How many of t's admins stand behind the line?
 unsigned admins_behind(const struct trust *t, const struct signed_line *line);
+// The file of trust number n.
+char *trust_name(unsigned n); // owned
+// What no trust file may break, whoever signed it: INVALID.
+MUST_CHECK bool trust_check_rules(const struct trust *before, const struct trust *t,
+                                  struct err *err);
+// As the reader will see it, and by those rules.
+MUST_CHECK bool trust_check_new(const struct trust *before, const struct trust *t,
+                                const struct buf *file, struct err *err);
 // Creates a file that is either made by this or has these very bytes already, and reads it back.
 MUST_CHECK bool create_same(struct store *s, const char *name, const struct buf *bytes,
                             struct err *err);

@@ -380,6 +380,79 @@ static void faults(void **state)
     }
 }
 
+// Another admin's change takes the number just before ours is created.
+struct rival {
+    struct fixture *f;
+    const char *seed;
+    unsigned left;
+};
+
+static enum memstore_fault rival_first(void *ctx, const struct memstore_call *call)
+{
+    struct rival *v = ctx;
+    struct repo r = {0};
+    struct err err = {0};
+    bool made = false;
+    if (call->op != MEM_CREATE || !str_starts(call->name, "trust/") || !v->left)
+        return MEM_FINE;
+    v->left--;
+    // Inside a hook the store works without faults; it is lent to the rival.
+    if (!trust_read(v->f->st, &v->f->ann.pin, &r.trust, &err))
+        fail_msg("%s", err.msg);
+    r.store = v->f->st;
+    CLEANUP(str_freep) char *seed = str_printf("%s %u", v->seed, v->left);
+    struct signer_new_row row = {.role = ROLE_JUDGE, .label = seed};
+    memcpy(row.public, kit_signer(seed).public, KEY_BYTES);
+    expect(admin_add_signer(&r, &v->f->ann, &row, &made, &err), &err, ERR_NONE);
+    trust_chain_clear(&r.trust);
+    return MEM_FINE;
+}
+
+// Who loses the race for a number decides anew on what the other made: both changes are there.
+static void others_are_first(void **state)
+{
+    struct fixture f;
+    struct err err = {0};
+    bool made = false;
+    size_t n = 0;
+    unsigned epoch = 0;
+    json_t *until = NULL;
+    (void)state;
+    begin(&f);
+    struct rival v = {.f = &f, .seed = "added", .left = 3};
+    struct signer_new_row row = {.role = ROLE_PRUNE, .label = "p"};
+    memcpy(row.public, kit_signer("p").public, KEY_BYTES);
+    memstore_hook(f.st, rival_first, &v);
+    expect(admin_add_signer(&f.r, &f.ann, &row, &made, &err), &err, ERR_NONE);
+    assert_true(made);
+    assert_int_equal(now(&f)->signers.len, 2 + 3 + 1);
+    v.seed = "slot", v.left = 1;
+    struct slot_way ways[2] = {way_of(&f, 0), way_of(&f, 1)};
+    expect(admin_add_slot(&f.r, &f.ann, &f.u, &ways[1], &n, &err), &err, ERR_NONE);
+    assert_int_equal(n, 1);
+    assert_int_equal(now(&f)->slots.len, 2);
+    v.seed = "epoch", v.left = 1;
+    struct rotate_opts o = {.ways = ways, .n_ways = 2};
+    expect(admin_rotate(&f.r, &f.ann, &o, &epoch, &made, &err), &err, ERR_NONE);
+    assert_int_equal(epoch, 2);
+    v.seed = "revoked", v.left = 1;
+    struct revocation gone = {.who = "p"};
+    expect(admin_revoke(&f.r, &f.ann, &gone, &until, &err), &err, ERR_NONE);
+    json_decref(until);
+    v.seed = "removed", v.left = 1;
+    CLEANUP(str_freep) char *file = str_dup(now(&f)->slots.v[3].file);
+    expect(admin_remove_slot(&f.r, &f.ann, file, &n, &err), &err, ERR_NONE);
+    assert_int_equal(now(&f)->slots.len, 3);
+    assert_int_equal(now(&f)->signers.len, 6 + 4);
+    v.seed = "always", v.left = 1000; // that has an end
+    expect(admin_rotate(&f.r, &f.ann,
+                        &(struct rotate_opts){.ways = ways, .n_ways = 2, .again = true}, &epoch,
+                        &made, &err),
+           &err, ERR_CONFLICT);
+    memstore_hook(f.st, NULL, NULL);
+    end(&f);
+}
+
 static void judging(void **state)
 {
     struct fixture f;
@@ -413,10 +486,15 @@ static void judging(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(slots),     cmocka_unit_test(foreign_slot),
-        cmocka_unit_test(lost_slot), cmocka_unit_test(rotation),
-        cmocka_unit_test(revoking),  cmocka_unit_test(by_admins_alone),
-        cmocka_unit_test(faults),    cmocka_unit_test(judging),
+        cmocka_unit_test(slots),
+        cmocka_unit_test(foreign_slot),
+        cmocka_unit_test(lost_slot),
+        cmocka_unit_test(rotation),
+        cmocka_unit_test(revoking),
+        cmocka_unit_test(by_admins_alone),
+        cmocka_unit_test(faults),
+        cmocka_unit_test(judging),
+        cmocka_unit_test(others_are_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
