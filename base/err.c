@@ -82,6 +82,7 @@ bool err_set_errno(struct err *err, int errnum, const char *fmt, ...)
     va_start(ap, fmt);
     CLEANUP(str_freep) char *what = str_vprintf(fmt, ap);
     va_end(ap);
+    err->errnum = errnum;
     return set_take(err, kind_of_errno(errnum), str_printf("%s: %s", what, strerror(errnum)));
 }
 
@@ -128,6 +129,7 @@ void err_copy(struct err *dst, const struct err *src)
     dst->kind = src->kind;
     dst->msg = src->msg ? str_dup(src->msg) : NULL;
     dst->hint = src->hint ? str_dup(src->hint) : NULL;
+    dst->errnum = src->errnum;
 }
 
 bool err_is_set(const struct err *err)

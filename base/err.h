@@ -36,6 +36,7 @@ struct err {
     enum err_kind kind;
     char *msg;  // owned; NULL when kind is ERR_NONE
     char *hint; // owned; may be NULL
+    int errnum; // what the system said, where it was that; 0: it was not
 };
 
 // Sets an empty error. Always returns false. A second set on a set error is a programming mistake.

@@ -10,7 +10,7 @@
 //   manual.c      help and man pages
 //   completion.c  for bash, zsh and fish
 //   open.c        from options to a session and a run
-//   snapshot_open.c  from options to an opened repository; pass.c: passphrases
+//   snapshot_open.c  from options to an opened repository; pass.c, identities.c: what opens it
 //   snapshot_keys.h  what the commands on keys share
 //   snapshot_metrics.c  what monitoring is told
 //   print.c       colours, lines, documents
@@ -34,9 +34,11 @@ enum output { OUT_TEXT, OUT_JSON, OUT_NDJSON, OUT_YAML, OUT_DOT };
 // Of the snapshot commands.
 struct snapshot_options {
     const char *repo, *trust, *chain, *key, *passphrase_file, *expect_last;
+    const char *identity_passphrase_file;
     const char *s3_endpoint, *s3_region, *store_credentials;
     const char *out, *role, *label, *public, *new_passphrase_file;
-    struct strv identities, recipients, last_trusted, write_off, remove_untrusted;
+    const char *propose;
+    struct strv identities, recipients, also_keys, last_trusted, write_off, remove_untrusted;
     bool s3_path_style, single, again, dry_run, undo, exclusive, quick, secrets;
     long long max_work_factor;
     long long keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly, min_good;
@@ -182,7 +184,9 @@ char *chain_words(const struct run *r, unsigned app);
 char *advice(const struct run *r, unsigned node);
 // "mend it, then run it again", "Mend it. Then run it again"; owned.
 char *and_again(const char *what, const char *again);
-const char *hint_of(enum err_kind kind);                // where an error has none of its own
+const char *hint_of(enum err_kind kind); // where an error has none of its own
+// Of a disk that is full, or not to be written: which folder it is, and what to do; owned, or NULL.
+char *hint_of_disk(const struct cli *c, const struct err *err);
 const char *advice_unread(const struct application *a); // what to do about one that is unknown
 char *node_place(const struct run *r,
                  unsigned node); // file:line in repository @ rev; owned or NULL
@@ -233,6 +237,8 @@ int cmd_snapshot_key_list(struct cli *c, struct err *err);
 int cmd_snapshot_key_trust(struct cli *c, struct err *err);
 int cmd_snapshot_key_rotate(struct cli *c, struct err *err);
 int cmd_snapshot_key_revoke(struct cli *c, struct err *err);
+int cmd_snapshot_key_quorum(struct cli *c, struct err *err);
+int cmd_snapshot_key_sign(struct cli *c, struct err *err);
 int cmd_snapshot_create(struct cli *c, struct err *err);
 int cmd_snapshot_export(struct cli *c, struct err *err);
 int cmd_snapshot_diff(struct cli *c, struct err *err);

@@ -36,6 +36,9 @@ static int fail(const struct cli *c, const struct command *cmd, struct err *err)
     int code = err_exit_code(err->kind);
     if (!err->hint && cmd && err->kind == ERR_USAGE)
         err_hint(err, "regrow %s --help shows its options, with examples.", cmd->name);
+    CLEANUP(str_freep) char *disk = err->hint ? NULL : hint_of_disk(c, err);
+    if (disk)
+        err_hint(err, "%s", disk);
     if (!err->hint && hint_of(err->kind))
         err_hint(err, "%s", hint_of(err->kind));
     cli_print_error(c, err);

@@ -163,10 +163,8 @@ static bool load_root(struct cli *c, struct session *s, const char *root, struct
     if (!check_kube_version(c->o.kube_version, err) || !parse_mirrors(c, err) ||
         !find_credentials(c, root, err))
         return false;
-    if (!dir_make(cache, 0700, err)) {
-        err_wrap(err, "cache");
-        return err_hint(err, "--cache-dir names another folder.");
-    }
+    if (!dir_make(cache, 0700, err))
+        return err_wrap(err, "cache");
     strv_push(&c->o.owned, cache);
     struct source_opts o = {
         .cache_dir = c->o.owned.v[c->o.owned.len - 1],

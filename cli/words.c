@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What nodes and chains are called, and what a person can do about them.
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -152,10 +153,68 @@ const char *hint_of(enum err_kind kind)
     return (size_t)kind < ARRAY_LEN(hints) ? hints[kind] : NULL;
 }
 
+// A place that is full or may not be written; NULL: that is not what was wrong.
+static const char *trouble_of(int errnum)
+{
+    switch (errnum) {
+    case ENOSPC:
+        return "is on a full disk";
+    case EDQUOT:
+        return "is on a disk of which you may use no more";
+    case EROFS:
+        return "is on a file system that cannot be written";
+    default:
+        return NULL;
+    }
+}
+
+// Does the message name this folder, or something in it?
+static bool is_in(const char *msg, const char *folder)
+{
+    size_t n = folder ? strlen(folder) : 0;
+    for (const char *at = n ? strstr(msg, folder) : NULL; at; at = strstr(at + 1, folder))
+        if ((at == msg || at[-1] == ' ') && (!at[n] || strchr("/: ", at[n])))
+            return true;
+    return false;
+}
+
+char *hint_of_disk(const struct cli *c, const struct err *err)
+{
+    const char *trouble = trouble_of(err->errnum);
+    const char *tmp = getenv("TMPDIR");
+    CLEANUP(str_freep) char *cache = cli_cache_dir(c);
+    bool full = err->errnum != EROFS;
+    if (!trouble && (err->errnum == EACCES || err->errnum == EPERM) && is_in(err->msg, cache))
+        trouble = "is not yours to write";
+    if (!trouble)
+        return NULL;
+    if (is_in(err->msg, cache))
+        return str_printf("The cache, %s, %s: %sname another with --cache-dir.", cache, trouble,
+                          full && err->errnum != EACCES ? "make room there (all of it may be "
+                                                          "deleted), or "
+                                                        : "");
+    if (is_in(err->msg, c->o.snap.repo))
+        return str_printf("The repository, %s, %s: %s.", c->o.snap.repo, trouble,
+                          full
+                              ? "make room there; regrow snapshot prune deletes what was forgotten "
+                                "some time ago"
+                              : "make it writable, or name another");
+    tmp = str_is_empty(tmp) ? "/tmp" : tmp;
+    if (is_in(err->msg, tmp))
+        return str_printf("%s, for temporary files, %s: %sset TMPDIR to another.", tmp, trouble,
+                          full ? "make room there, or " : "");
+    return str_printf("It %s: %s.", trouble,
+                      full ? "make room there, then run the same command again"
+                           : "make it writable, or name another place");
+}
+
 const char *advice_unread(const struct application *a)
 {
     if (a->problem.hint)
         return a->problem.hint;
+    if (trouble_of(a->problem.errnum))
+        return "Make room there, or name another place: --cache-dir for the cache, TMPDIR for "
+               "temporary files.";
     bool elsewhere = a->problem.kind == ERR_UNAVAILABLE || a->problem.kind == ERR_TIMEOUT ||
                      a->problem.kind == ERR_DENIED;
     return elsewhere ? hint_of(a->problem.kind) : "Mend it in Git.";
