@@ -50,6 +50,29 @@ static char *reasons(const struct listing *l, const struct entry *e)
 
 // ---- text ----
 
+// A narrow terminal gets what matters most: lines that break say nothing.
+static const struct {
+    const char *name;
+    unsigned flags;
+    int least_width;
+} columns[] = {
+    {"SEQ", TABLE_RIGHT, 0},
+    {"TAKEN", 0, 56},
+    {"AGE", 0, 0},
+    {"APPS", TABLE_RIGHT, 0},
+    {"OBJECTS", TABLE_RIGHT, 76},
+    {"ADDED", TABLE_RIGHT, 56},
+    {"TOTAL", TABLE_RIGHT, 76},
+    {"STATE", TABLE_WRAP, 0},
+};
+
+static bool has_column(size_t i)
+{
+    int rows, cols;
+    screen_size(stdout, &rows, &cols);
+    return !cols || cols >= columns[i].least_width;
+}
+
 static void add_row(struct table *t, const struct listing *l, const struct entry *e)
 {
     const struct snapshot_entry *s = &e->snapshot;
@@ -67,8 +90,10 @@ static void add_row(struct table *t, const struct listing *l, const struct entry
     CLEANUP(str_freep) char *text = str_printf("%s%s%s", state, *why ? ": " : "", why);
     const char *const cells[] = {seq, taken, age, apps, objects, added, total, text};
     size_t row = table_row(t, -1);
+    size_t n = 0;
     for (size_t i = 0; i < ARRAY_LEN(cells); i++)
-        table_cell(t, row, i, i < 7 ? NULL : good ? "green" : "yellow", cells[i]);
+        if (has_column(i))
+            table_cell(t, row, n++, i < 7 ? NULL : good ? "green" : "yellow", cells[i]);
 }
 
 static void print_last_line(const struct listing *l)
@@ -99,14 +124,9 @@ static void print_chain(const struct cli *c, const struct listing *l, bool has_n
     struct table *t CLEANUP(table_freep) = table_new(c, true, 2);
     if (has_name)
         printf("%s%s%s\n", paint(c, "bold"), l->chain, paint(c, ""));
-    table_column(t, "SEQ", TABLE_RIGHT);
-    table_column(t, "TAKEN", 0);
-    table_column(t, "AGE", 0);
-    table_column(t, "APPS", TABLE_RIGHT);
-    table_column(t, "OBJECTS", TABLE_RIGHT);
-    table_column(t, "ADDED", TABLE_RIGHT);
-    table_column(t, "TOTAL", TABLE_RIGHT);
-    table_column(t, "STATE", TABLE_WRAP);
+    for (size_t i = 0; i < ARRAY_LEN(columns); i++)
+        if (has_column(i))
+            table_column(t, columns[i].name, columns[i].flags);
     for (size_t i = l->log->v.len; i-- > 0;)
         if (is_listed(l, &l->log->v.v[i]))
             add_row(t, l, &l->log->v.v[i]);

@@ -138,6 +138,18 @@ static void add_app(struct tree *tr, size_t at, int parent, unsigned depth)
         add_children(tr, text_of(app, "name"), (int)row, depth + 1);
 }
 
+// First, also when something else was never read and hangs nowhere.
+static void add_root(struct tree *tr)
+{
+    size_t i;
+    json_t *app;
+    json_array_foreach(tr->apps, i, app)
+    {
+        if (str_eq(text_of(app, "name"), text_of(tr->v->contents, "name")))
+            add_app(tr, i, -1, 0);
+    }
+}
+
 static void print_tree(const struct shown *v)
 {
     struct table *t CLEANUP(table_freep) = table_new(v->c, false, 2);
@@ -146,6 +158,7 @@ static void print_tree(const struct shown *v)
     table_column(t, "", TABLE_TREE);
     table_column(t, "", TABLE_RIGHT);
     table_column(t, "", TABLE_WRAP);
+    add_root(&tr);
     add_children(&tr, NULL, -1, 0);
     // What only names each other as parents is shown all the same.
     for (size_t i = 0; i < json_array_size(tr.apps); i++)
@@ -173,6 +186,13 @@ static void print_repositories(const struct shown *v)
     }
 }
 
+// A digest is known by its beginning, a version by all of it.
+static int shown_chars(const char *revision)
+{
+    size_t n = strlen(revision);
+    return n < SHA256_HEX ? (int)n : 19;
+}
+
 static void print_sources(const struct shown *v)
 {
     size_t i;
@@ -185,9 +205,9 @@ static void print_sources(const struct shown *v)
         CLEANUP(str_freep)
         char *size = size_text((uint64_t)json_integer_value(json_object_get(s, "bytes")));
         CLEANUP(str_freep)
-        char *text = str_printf("%s %s%s%s %s   %s%s", text_of(s, "kind"), text_of(s, "chart"),
+        char *text = str_printf("%s %s%s%s %.*s   %s%s", text_of(s, "kind"), text_of(s, "chart"),
                                 *text_of(s, "chart") ? " of " : "", text_of(s, "url"),
-                                text_of(s, "revision"), size,
+                                shown_chars(text_of(s, "revision")), text_of(s, "revision"), size,
                                 is_true(s, "stale") ? "   as it was before" : "");
         printf("  %-10s ", n++ ? "" : "kept");
         print_wrapped(stdout, text, 13, 13);
@@ -199,8 +219,12 @@ static void print_secrets(const struct shown *v)
     const json_t *list = json_object_get(v->contents, "secrets");
     size_t i;
     json_t *s;
-    printf("  %-10s %zu, sealed%s\n", "secrets", json_array_size(list),
-           v->c->o.snap.secrets ? "" : " (--secrets names them)");
+    CLEANUP(str_freep)
+    char *head =
+        str_printf("%zu, sealed%s", json_array_size(list),
+                   v->c->o.snap.secrets || !json_array_size(list) ? "" : " (--secrets names them)");
+    printf("  %-10s ", "secrets");
+    print_wrapped(stdout, head, 13, 13);
     if (!v->c->o.snap.secrets)
         return;
     json_array_foreach(list, i, s)
@@ -231,6 +255,25 @@ static void print_standing(const struct shown *v)
     }
 }
 
+static void print_counts(const struct entry *e)
+{
+    const struct snapshot_entry *s = &e->snapshot;
+    const struct {
+        unsigned long long n;
+        const char *one;
+    } counts[] = {{snap_apps(e), "application"},
+                  {s->counts.objects, "object"},
+                  {s->counts.sources, "source"},
+                  {s->counts.secrets, "Secret"},
+                  {s->counts.refs, "ref"}};
+    struct buf b CLEANUP(buf_clear) = {0};
+    for (size_t i = 0; i < ARRAY_LEN(counts); i++)
+        buf_printf(&b, "%s%llu %s%s", i ? ", " : "", counts[i].n, counts[i].one,
+                   counts[i].n == 1 ? "" : "s");
+    printf("  %-10s ", "counts");
+    print_wrapped(stdout, b.p, 13, 13);
+}
+
 static void print_head(const struct shown *v)
 {
     const struct entry *e = v->e;
@@ -248,11 +291,8 @@ static void print_head(const struct shown *v)
     printf("  %-10s %s (trusted), epoch %u\n", "signed by", label_of_signer(v), s->epoch);
     if (s->cluster)
         printf("  %-10s %s\n", "cluster", s->cluster);
-    printf("  %-10s %llu applications, %llu objects, %llu sources, %llu secrets, %llu refs\n",
-           "counts", snap_apps(e), (unsigned long long)s->counts.objects,
-           (unsigned long long)s->counts.sources, (unsigned long long)s->counts.secrets,
-           (unsigned long long)s->counts.refs);
-    printf("  %-10s %zu files, %s\n", "needs", v->needs.len, stored);
+    print_counts(e);
+    printf("  %-10s %zu file%s, %s\n", "needs", v->needs.len, v->needs.len == 1 ? "" : "s", stored);
 }
 
 static void print_text(const struct shown *v)
