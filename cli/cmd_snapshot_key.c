@@ -152,6 +152,7 @@ int cmd_snapshot_key_list(struct cli *c, struct err *err)
     if (wants_doc(c)) {
         CLEANUP(json_freep) json_t *doc = snap_doc("snapshot-key-list", &s);
         json_object_set_new(doc, "trust", json_integer(t->n));
+        json_object_set_new(doc, "need", json_integer(t->need));
         json_object_set_new(doc, "epochs", epochs_doc(t));
         json_object_set_new(doc, "slots", slots_doc(t));
         json_object_set_new(doc, "keys", keys_doc(t));
@@ -160,6 +161,8 @@ int cmd_snapshot_key_list(struct cli *c, struct err *err)
     }
     printf("%zu way%s to open %s, %zu key%s\n", t->slots.len, t->slots.len == 1 ? "" : "s",
            s.repo.store->url, n_keys(t), n_keys(t) == 1 ? "" : "s");
+    if (t->need > 1)
+        printf("  a change takes the signatures of %u admins\n", t->need);
     print_slots(c, t);
     printf("\n");
     print_keys(c, t);

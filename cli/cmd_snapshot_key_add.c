@@ -73,6 +73,8 @@ static bool add_slots(struct cli *c, struct snap *s, struct ways *w, size_t *add
     if (!ways_recipients(w, &c->o.snap, err) || !snap_open(c, &c->o.snap, &want, s, err) ||
         (!w->n && !new_passphrase(&c->o.snap, w, err)))
         return false;
+    if (w->n > 1 && !str_is_empty(c->o.snap.propose))
+        return err_set(err, ERR_USAGE, "--propose: one slot at a time");
     for (size_t i = 0; i < w->n; i++) {
         size_t n = 0;
         if (!admin_add_slot(&s->repo, &s->key, &s->unlocked, &w->v[i], &n, err))
@@ -89,6 +91,10 @@ static int add_slot(struct cli *c, struct err *err)
     size_t added = 0;
     if (!add_slots(c, &s, &w, &added, err))
         return 0;
+    if (key_is_proposed(&s)) {
+        key_tell_proposed(&s, err);
+        return 0;
+    }
     if (wants_doc(c)) {
         CLEANUP(json_freep) json_t *doc = snap_doc("snapshot-key-add", &s);
         json_object_set_new(doc, "made", json_boolean(added > 0));
@@ -282,7 +288,11 @@ int cmd_snapshot_key_add(struct cli *c, struct err *err)
     if (!a.o->role)
         return add_slot(c, err);
     a.role = role_index(a.o->role);
-    if (add_key(&a, err))
+    if (!add_key(&a, err))
+        return 0;
+    if (key_is_proposed(&a.s))
+        key_tell_proposed(&a.s, err);
+    else
         print_added(&a);
     return 0;
 }

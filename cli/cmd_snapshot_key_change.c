@@ -24,6 +24,11 @@ int cmd_snapshot_key_remove(struct cli *c, struct err *err)
     if (!admin_remove_slot(&s.repo, &s.key, c->o.args.v[0], &n, err)) {
         if (err->kind == ERR_CONFLICT)
             err_hint(err, "Add another with regrow snapshot key add first.");
+        key_change_failed(err);
+        return 0;
+    }
+    if (key_is_proposed(&s)) {
+        key_tell_proposed(&s, err);
         return 0;
     }
     if (wants_doc(c)) {
@@ -154,6 +159,10 @@ int cmd_snapshot_key_rotate(struct cli *c, struct err *err)
     bool made = false;
     if (!snap_open(c, &c->o.snap, &want, &s, err) || !rotate(&s, &w, &left, &n, &made, err))
         return 0;
+    if (key_is_proposed(&s)) {
+        key_tell_proposed(&s, err);
+        return 0;
+    }
     if (wants_doc(c)) {
         CLEANUP(json_freep) json_t *doc = snap_doc("snapshot-key-rotate", &s);
         json_object_set_new(doc, "epoch", json_integer(n));
@@ -221,9 +230,11 @@ int cmd_snapshot_key_revoke(struct cli *c, struct err *err)
     if (!parse_last(c, &last, err) || !snap_open(c, &c->o.snap, &want, &s, err))
         return 0;
     v.last = last;
-    if (admin_revoke(&s.repo, &s.key, &v, &until, err))
-        print_revoked(&s, v.who, until);
-    else
+    if (!admin_revoke(&s.repo, &s.key, &v, &until, err))
         key_change_failed(err);
+    else if (key_is_proposed(&s))
+        key_tell_proposed(&s, err);
+    else
+        print_revoked(&s, v.who, until);
     return 0;
 }

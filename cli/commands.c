@@ -199,6 +199,19 @@ static const struct command commands[] = {
      "  regrow snapshot key revoke --key ADMIN ci-job\n"
      "  regrow snapshot key revoke --key ADMIN --last-trusted prod:117 ci-job\n",
      KEY_REVOKE, 1, TREES, cmd_snapshot_key_revoke},
+    {"snapshot key quorum", "N", "say how many admins a change takes",
+     "From then on every change to keys and slots wants the signatures of N admins: their keys "
+     "beside --key as --also-key, or one after the other: --propose leaves the change in a file, "
+     "which key sign signs. So does this change itself. Snapshots are not concerned.",
+     "  regrow snapshot key quorum 2 --key ann.admin --also-key ben.admin\n"
+     "  regrow snapshot key quorum 2 --key ann.admin --propose two.change\n",
+     KEY_QUORUM, 1, TREES, cmd_snapshot_key_quorum},
+    {"snapshot key sign", "FILE", "sign a change that another admin proposes",
+     "Shows what the change in FILE would do and signs it; with the last signature it is made. "
+     "--dry-run only shows it, and takes no key. A change that others have overtaken is refused.",
+     "  regrow snapshot key sign --dry-run --trust PIN two.change\n"
+     "  regrow snapshot key sign --key ben.admin two.change\n",
+     KEY_SIGN, 1, TREES, cmd_snapshot_key_sign},
     {"completion", "bash|zsh|fish", "print a completion script",
      "make install puts them where the shells look.",
      "  regrow completion bash >/etc/bash_completion.d/regrow\n", OTHER, 1, 1U << OUT_TEXT,

@@ -356,6 +356,7 @@ void options_clear(struct options *o)
     strv_clear(&o->snap.identities);
     strv_clear(&o->snap.recipients);
     strv_clear(&o->snap.last_trusted);
+    strv_clear(&o->snap.also_keys);
     strv_clear(&o->snap.least);
     strv_clear(&o->snap.write_off);
     strv_clear(&o->snap.remove_untrusted);

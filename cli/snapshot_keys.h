@@ -13,6 +13,10 @@ char *key_chains_text(const struct trust_signer *s); // "prod test", "all"; owne
 // What to do when a change of trust came too late, or is not allowed; always false.
 bool key_change_failed(struct err *err);
 
+// Was the change only proposed? Then it is written to --propose and told, and the command is done.
+bool key_is_proposed(const struct snap *s);
+void key_tell_proposed(const struct snap *s, struct err *err);
+
 // ---- ways to open a repository that a command line names ----
 #define MAX_WAYS 32
 struct ways {

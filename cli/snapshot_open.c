@@ -7,9 +7,6 @@
 #include "base/file.h"
 #include "cli/pass.h"
 
-#define AGE_MAGIC "age-encryption.org/v1"
-#define MAX_IDENTITY_FILE (64U << 10)
-#define MAX_IDENTITIES 100 // of one file
 #define MAX_PIN_FILE 4096
 
 // ---- options ----
@@ -68,22 +65,10 @@ static bool parse_pin(const char *text, struct sha256 *out, struct err *err)
 
 // ---- what was given to open it ----
 
-static bool load_identities(struct snap *s, struct err *err)
+// Only where they are needed: one that is sealed asks for its passphrase.
+static bool need_identities(struct snap *s, struct err *err)
 {
-    // Growing would leave copies of secrets behind.
-    vec_reserve(&s->ids.v, MAX_IDENTITIES * (s->o->identities.len + 1));
-    for (size_t i = 0; i < s->o->identities.len; i++) {
-        const char *path = s->o->identities.v[i];
-        struct buf text CLEANUP(buf_wipe) = {0};
-        struct age_identities some CLEANUP(age_identities_clear) = {0};
-        buf_reserve(&text, MAX_IDENTITY_FILE);
-        if (!file_read(path, MAX_IDENTITY_FILE, &text, err) ||
-            !age_identities_read(text.p, text.len, &some, err))
-            return err_wrap(err, "--identity %s", path);
-        for (size_t k = 0; k < some.v.len; k++)
-            *vec_push(&s->ids.v) = some.v.v[k];
-    }
-    return true;
+    return s->ids.v.len || identities_load(s->o, &s->ids, err);
 }
 
 // ask: what a person is asked for; NULL: only what was given.
@@ -110,19 +95,46 @@ static bool no_way_in(const char *what, struct err *err)
 
 // ---- the credential ----
 
-// A sealed one (what init hands its admin) opens as the repository does.
-static bool open_sealed_key(struct snap *s, const struct buf *file, struct err *err)
+// A passphrase that is this key's own.
+static bool open_with_own(const char *where, const struct buf *file, unsigned max_log_n,
+                          struct buf *text, struct err *err)
+{
+    struct buf pass CLEANUP(buf_wipe) = {0};
+    CLEANUP(str_freep) char *ask = str_printf("passphrase of %s", where);
+    struct pass_source from = {.env = "", .ask = ask};
+    struct err wrong = {0};
+    bool found = false;
+    err_move(&wrong, err);
+    if (!pass_get(&from, &pass, &found, err)) {
+        err_clear(&wrong);
+        return false;
+    }
+    if (!found) {
+        err_move(err, &wrong);
+        return false;
+    }
+    err_clear(&wrong);
+    struct age_keys keys = {.passphrase = pass.p, .max_log_n = max_log_n};
+    return age_open(&keys, file->p, file->len, CREDENTIAL_MAX_BYTES, text, err);
+}
+
+// A sealed one (what init hands its admin) opens as the repository does. That of another admin may
+// have a passphrase of its own.
+static bool open_sealed_key(struct snap *s, const char *where, const struct buf *file,
+                            struct credential *out, struct err *err)
 {
     struct buf text CLEANUP(buf_wipe) = {0};
     bool by_pass = false;
     if (!age_is_passphrase(file->p, file->len, &by_pass, err) ||
-        !load_passphrase(s, by_pass ? "passphrase of the key" : NULL, err))
+        (by_pass ? !load_passphrase(s, "passphrase of the key", err) : !need_identities(s, err)))
         return false;
     struct age_keys keys = keys_of(s);
     if (by_pass ? !keys.passphrase : !keys.identities)
         return no_way_in("it", err);
-    return age_open(&keys, file->p, file->len, CREDENTIAL_MAX_BYTES, &text, err) &&
-           credential_parse(text.p, text.len, &s->key, err);
+    bool ok = age_open(&keys, file->p, file->len, CREDENTIAL_MAX_BYTES, &text, err);
+    if (!ok && err->kind == ERR_DENIED && by_pass && out != &s->key)
+        ok = open_with_own(where, file, keys.max_log_n, &text, err);
+    return ok && credential_parse(text.p, text.len, out, err);
 }
 
 static bool is_sealed(const char *where, struct buf *file)
@@ -130,7 +142,7 @@ static bool is_sealed(const char *where, struct buf *file)
     struct err ignored = {0};
     bool ok = !str_starts(where, "env:") && file_read(where, CREDENTIAL_MAX_BYTES, file, &ignored);
     err_clear(&ignored); // credential_load says what is wrong with it
-    return ok && str_starts(file->p ? file->p : "", AGE_MAGIC);
+    return ok && age_is_file(file->p, file->len);
 }
 
 static bool check_kind(const struct snap *s, const struct snap_want *want, struct err *err)
@@ -141,9 +153,17 @@ static bool check_kind(const struct snap *s, const struct snap_want *want, struc
                    credential_kind_name(s->key.kind), credential_kind_name(want->kind));
 }
 
-static bool load_key(struct snap *s, const struct snap_want *want, struct err *err)
+static bool load_credential(struct snap *s, const char *where, struct credential *out,
+                            struct err *err)
 {
     struct buf file CLEANUP(buf_wipe) = {0};
+    if (!is_sealed(where, &file))
+        return credential_load(where, out, err);
+    return open_sealed_key(s, where, &file, out, err) || err_wrap(err, "key %s", where);
+}
+
+static bool load_key(struct snap *s, const struct snap_want *want, struct err *err)
+{
     if (str_is_empty(s->o->key)) {
         if (!want->key)
             return true;
@@ -151,10 +171,30 @@ static bool load_key(struct snap *s, const struct snap_want *want, struct err *e
                 credential_kind_name(want->kind));
         return err_hint(err, "init makes that of the admin, regrow snapshot key add the others.");
     }
-    s->has_key = is_sealed(s->o->key, &file)
-                     ? open_sealed_key(s, &file, err) || err_wrap(err, "--key %s", s->o->key)
-                     : credential_load(s->o->key, &s->key, err);
+    s->has_key = load_credential(s, s->o->key, &s->key, err);
     return s->has_key && check_kind(s, want, err);
+}
+
+// Other admins whose keys are here.
+static bool load_others(struct snap *s, struct err *err)
+{
+    const struct strv *files = &s->o->also_keys;
+    if (files->len >= MAX_SIGNATURES)
+        return err_set(err, ERR_USAGE, "--also-key: at most %d", MAX_SIGNATURES - 1);
+    s->cosigning.others = s->others;
+    s->cosigning.proposal = str_is_empty(s->o->propose) ? NULL : &s->proposal;
+    for (size_t i = 0; i < files->len; i++) {
+        struct credential c CLEANUP(credential_clear) = {0};
+        if (!load_credential(s, files->v[i], &c, err))
+            return false;
+        if (c.kind != CREDENTIAL_ADMIN)
+            return err_set(err, ERR_DENIED, "--also-key %s is the key of a %s, not of an admin",
+                           files->v[i], credential_kind_name(c.kind));
+        if (s->has_key && !sha256_eq(&c.pin, &s->key.pin))
+            return err_set(err, ERR_CORRUPT, "--also-key %s is of another repository", files->v[i]);
+        s->others[s->cosigning.n++] = c.signer;
+    }
+    return true;
 }
 
 // ---- the pin, and opening ----
@@ -179,6 +219,7 @@ static bool open_repo(struct snap *s, const struct sha256 *pin, struct err *err)
     struct store_opts so = snap_store_opts(s->c, s->o);
     if (repo_open(&so, s->is_pinned ? pin : NULL, &s->repo, err)) {
         s->repo.index_cache = s->index_cache;
+        s->repo.cosigning = &s->cosigning;
         return true;
     }
     if (err->kind == ERR_NOT_FOUND)
@@ -203,9 +244,11 @@ static bool not_pinned(const struct snap *s, struct err *err)
 static bool unlock(struct snap *s, const struct snap_want *want, struct err *err)
 {
     bool must = want->read == READ_MUST;
-    bool ask = must && !s->ids.v.len;
+    bool ask = must && !s->o->identities.len;
     if (want->read == READ_NOTHING && (s->is_pinned || want->unpinned))
         return true;
+    if (s->is_pinned && !need_identities(s, err))
+        return false;
     if (!load_passphrase(s, ask ? "passphrase of the repository" : NULL, err))
         return false;
     struct age_keys keys = keys_of(s);
@@ -260,7 +303,7 @@ bool snap_open(struct cli *c, const struct snapshot_options *o, const struct sna
     out->index_cache = path_join(cache, "snapshot-index");
     if (o->max_work_factor > AGE_MAX_LOG_N)
         return err_set(err, ERR_USAGE, "--max-work-factor is at most %d", AGE_MAX_LOG_N);
-    if (!snap_repo_given(o, err) || !load_identities(out, err) || !load_key(out, want, err) ||
+    if (!snap_repo_given(o, err) || !load_key(out, want, err) || !load_others(out, err) ||
         !given_pin(out, &pin, err) || !open_repo(out, &pin, err) || !unlock(out, want, err))
         return false;
     if (!out->is_pinned && !want->unpinned)
@@ -275,6 +318,8 @@ void snap_close(struct snap *s)
     unlocked_clear(&s->unlocked);
     age_identities_clear(&s->ids);
     buf_wipe(&s->passphrase);
+    crypto_wipe(s->others, sizeof(s->others));
+    buf_clear(&s->proposal);
     if (s->has_key)
         credential_clear(&s->key);
     if (s->repo.store)

@@ -38,6 +38,9 @@ struct snap {
     struct log log;
     bool has_log;
     char *index_cache;
+    struct signer others[MAX_SIGNATURES]; // of --also-key
+    struct cosigning cosigning;           // with these, and with --propose
+    struct buf proposal;
 };
 // Options are c->o.snap, or others of the same shape (the second repository of copy). *out is to be
 // closed, on failure too.
@@ -56,6 +59,12 @@ MUST_CHECK bool snap_find(struct snap *s, const char *ref, const struct entry **
 // What opens that snapshot; DENIED when no slot of its epoch was opened. Borrowed.
 MUST_CHECK bool snap_identity(const struct snap *s, const struct entry *e,
                               const struct age_identity **out, struct err *err);
+
+// ---- identities.c ----
+// All files of --identity; one that is sealed to a passphrase is opened, asking for it at a
+// terminal where none was given. Added to out.
+MUST_CHECK bool identities_load(const struct snapshot_options *o, struct age_identities *out,
+                                struct err *err);
 
 // ---- parts that commands without a repository need as well ----
 struct store_opts snap_store_opts(struct cli *c, const struct snapshot_options *o);

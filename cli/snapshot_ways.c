@@ -45,6 +45,10 @@ void ways_passphrase(struct ways *w, const char *label)
 
 bool key_change_failed(struct err *err)
 {
+    if (err->kind == ERR_DENIED && !err->hint)
+        err_hint(err,
+                 "regrow snapshot key list shows who is an admin, and how many a change takes: "
+                 "--also-key with the key of another, or --propose FILE for them to sign.");
     if (err->kind == ERR_CONFLICT && !err->hint)
         err_hint(err, "Nothing was changed by this. regrow snapshot key list shows how things are "
                       "now; if somebody else changed them meanwhile, run it again.");

@@ -358,6 +358,12 @@ bool age_open_file_key(const uint8_t file_key[AGE_FILE_KEY_BYTES], const void *i
            open_with_key(&h, file_key, in, len, max_out, out, err);
 }
 
+bool age_is_file(const void *p, size_t len)
+{
+    static const char magic[] = "age-encryption.org/v1\n";
+    return age_is_armored(p, len) || (len >= strlen(magic) && !memcmp(p, magic, strlen(magic)));
+}
+
 bool age_is_passphrase(const void *in, size_t len, bool *out, struct err *err)
 {
     struct buf room CLEANUP(buf_clear) = {0};

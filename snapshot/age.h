@@ -65,6 +65,8 @@ MUST_CHECK bool age_open_file_key(const uint8_t file_key[AGE_FILE_KEY_BYTES], co
                                   size_t len, size_t max_out, struct buf *out, struct err *err);
 // Is it binary, and sealed to one X25519 key and to nothing else? Otherwise CORRUPT.
 MUST_CHECK bool age_check_single(const void *in, size_t len, struct err *err);
+// Does it begin as an age file does, binary or armored?
+bool age_is_file(const void *p, size_t len);
 // Does the header hold a scrypt stanza? (Only someone who knew the passphrase made such a file.)
 MUST_CHECK bool age_is_passphrase(const void *in, size_t len, bool *out, struct err *err);
 

@@ -116,7 +116,90 @@ forgotten() {
   like "$OUT" 'restore' 'and why'
 }
 
+quorum() {
+  NAME=quorum
+  make_repo "$SCRATCH/quorum" quorum
+  admin key add --role admin --out ben.admin --label ben >/dev/null
+  local theirs=(--key ben.admin)
+  refuse 'two admins, said by one' 5 admin key quorum 2
+  like "$OUT" '1 more admin.*--also-key' 'is told as that'
+  shaped quorum snapshot-key-quorum need admin key quorum 2 --also-key ben.admin
+  is "$(jq .made out.json) $(snap key list -o json | jq .need)" 'true 2' 'both are needed from now on'
+  refuse 'a change by one' 5 admin key add --role judge --out no.judge
+  is "$(ls no.judge 2>/dev/null)" '' 'makes no key'
+  shaped 'a change that is proposed' snapshot-key-sign 'changes[],missing' admin key add --role judge --out q.judge --propose judge.change
+  is "$(jq -c '[.missing, .made]' out.json) $(snap key list -o json | jq '.keys | length')" '[1,false] 2' 'is none yet'
+  like "$(snap key sign --dry-run judge.change)" 'when 1 more admin signs.*\+ key judge' 'is shown without a key'
+  like "$(admin key sign judge.change)" 'signed; in force when 1 more admin signs' 'is not signed twice by one'
+  refuse 'by somebody who is no admin' 5 snap key sign --key q.judge judge.change
+  like "$(snap key sign "${theirs[@]}" judge.change)" 'in force as trust' 'is made when the other signs'
+  is "$(snap key list -o json | jq -r '.keys[-1].role')" judge 'and counts'
+  refuse 'signed once more' 6 snap key sign "${theirs[@]}" judge.change
+  admin key rotate --propose rotate.change >/dev/null
+  admin key add --role pruner --out q.pruner --also-key ben.admin >/dev/null
+  refuse 'a change that another one has overtaken' 6 snap key sign "${theirs[@]}" rotate.change
+  like "$OUT" 'proposed anew' 'says what to do'
+  refuse 'fewer admins than it takes' 6 admin key revoke ben --also-key ben.admin
+  sed 's/"need":2/"need":1/' judge.change >forged.change
+  refuse 'a change that somebody changed' 9 snap key sign "${theirs[@]}" forged.change
+  is "$(admin key quorum 1 --also-key ben.admin -o json | jq .made)" true 'one is enough again'
+  check 'and one does it' admin key revoke ben
+  unlike "$(cat ./*.change)" 'AGE-SECRET-KEY|seed' 'nothing secret is in a change'
+}
+
+identities() {
+  local pty=$LIB/ptyrun.py
+  make_chain ids
+  "$pty" "$PASS" "$PASS" -- age -p -o sealed.id ann.id >/dev/null
+  "$pty" "$PASS" "$PASS" -- age -p -a -o armored.id ann.id >/dev/null
+  is "$(head -c 15 sealed.id) $(head -c 10 armored.id)" 'age-encryption. -----BEGIN' 'sealed by age itself'
+  opened() { "$@" -o json | jq .opened; }
+  is "$(REGROW_IDENTITY_PASSPHRASE=$PASS opened snap show -i sealed.id)" true 'its passphrase from the environment'
+  is "$(REGROW_IDENTITY_PASSPHRASE=$PASS REGROW_IDENTITY=armored.id opened snap show)" true 'armored, and both from there'
+  echo "$PASS" >pass
+  is "$(opened snap show -i sealed.id --identity-passphrase-file pass)" true 'from a file'
+  is "$(REGROW_PASSPHRASE=$PASS opened snap show -i sealed.id)" true 'that of the repository is tried'
+  OUT=$("$pty" "$PASS" -- "$REGROW" snapshot show -i sealed.id)
+  like "$OUT" 'passphrase of sealed.id:.*git|kept|secrets .*echo on' 'asked for at a terminal'
+  unlike "$OUT" "$PASS" 'and not shown'
+  refuse 'a wrong one' 5 env REGROW_IDENTITY_PASSPHRASE=no "$REGROW" snapshot show -i sealed.id
+  refuse 'none, and nobody to ask' 5 setsid "$REGROW" snapshot show -i sealed.id
+  like "$OUT" 'sealed.id.*sealed with a passphrase.*REGROW_IDENTITY_PASSPHRASE' 'is told'
+  check 'nobody is asked where nothing is opened' setsid "$REGROW" snapshot list -i sealed.id
+  age -r "$BEN" -o to-ben.id ann.id
+  refuse 'one that is sealed to a key' 5 snap show -i to-ben.id
+  REGROW_IDENTITY_PASSPHRASE=$PASS check "it opens the admin's key" "$REGROW" snapshot key add --key ids.admin -i sealed.id --role judge --out more.judge
+}
+
+# A disk without room for another file, and one that cannot be written.
+disks() {
+  mkdir -p tiny ro plain
+  if ! mount -t tmpfs -o nr_inodes=1 tmpfs tiny 2>/dev/null; then
+    skip 'full disks' 'nothing may be mounted'
+    return 0
+  fi
+  at_exit umount "$SCRATCH/tiny"
+  mount -t tmpfs -o ro tmpfs ro
+  at_exit umount "$SCRATCH/ro"
+  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n' >plain/c.yaml
+  refuse 'a store on a full disk' 7 snap init --repo tiny/repo --out t.admin "${both[@]}"
+  like "$OUT" 'The repository, tiny/repo, is on a full disk: make room there' 'is told, and what to do'
+  refuse 'a cache on a full disk' 7 env XDG_CACHE_HOME="$PWD/tiny" "$REGROW" plan plain
+  like "$OUT" "The cache, $PWD/tiny/regrow, is on a full disk: make room there .*--cache-dir" 'is told'
+  refuse 'a cache that cannot be written' 5 "$REGROW" plan --cache-dir ro/cache plain
+  like "$OUT" 'The cache, ro/cache, is on a file system that cannot be written: name another' 'is told'
+  make_chain disks
+  refuse 'a file on a full disk' 7 snap export latest tiny/x.tar -i ann.id --no-secrets
+  like "$OUT" 'It is on a full disk: make room there' 'is told'
+  refuse 'an export, and no room for its work' 7 env XDG_CACHE_HOME="$PWD/tiny" "$REGROW" snapshot export latest x.tar -i ann.id --no-secrets
+  like "$OUT" 'The cache, .*tiny/regrow, is on a full disk' 'is told'
+  check 'no cache at all is none for who only looks' env XDG_CACHE_HOME="$PWD/tiny" "$REGROW" snapshot list
+}
+
 run_case made made
+run_case disks disks
+run_case quorum quorum
+run_case identities identities
 run_case rotated rotated
 run_case roles roles
 run_case lost lost
