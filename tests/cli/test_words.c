@@ -24,10 +24,10 @@ static const struct {
      "The repository, /r, is on a full disk: make room"},
     {ENOSPC, "probe: store /r: create log/1: write", "snapshot prune"},
     {EROFS, "store /r: create log/1: write", "The repository, /r, is on a file system that cannot"},
-    {ENOSPC, "write /home/x.tar", "It is on a full disk: make room there"},
+    {ENOSPC, "write /data/x.tar", "It is on a full disk: make room there"},
     {ENOSPC, "write /rest/x.tar", "It is on a full disk"}, // begins like the repository
     {ENOSPC, "write /x/t", "It is on a full disk"},
-    {EACCES, "open /home/x", NULL},
+    {EACCES, "open /data/x", NULL},
     {ENOENT, "open /c/regrow/x", NULL},
     {0, "write /c/regrow/x", NULL},
 };
