@@ -208,8 +208,8 @@ static const struct command commands[] = {
      KEY_QUORUM, 1, TREES, cmd_snapshot_key_quorum},
     {"snapshot key sign", "FILE", "sign a change that another admin proposes",
      "Shows what the change in FILE would do and signs it; with the last signature it is made. "
-     "--dry-run only shows it, and takes no key. A change that others have overtaken is refused.",
-     "  regrow snapshot key sign --dry-run --trust PIN two.change\n"
+     "--show only shows it, and takes no key. A change that others have overtaken is refused.",
+     "  regrow snapshot key sign --show --trust PIN two.change\n"
      "  regrow snapshot key sign --key ben.admin two.change\n",
      KEY_SIGN, 1, TREES, cmd_snapshot_key_sign},
     {"completion", "bash|zsh|fish", "print a completion script",

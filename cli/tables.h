@@ -37,14 +37,14 @@
 #define KEY_ROTATE BIT(26)
 #define KEY_REVOKE BIT(27)
 #define SNAP_JUDGE BIT(28)
-#define KEY_SIGN BIT(40)
-#define KEY_QUORUM BIT(41)
 
 #define LIVE (BOOT | STATUS | WHY | DIFF | PLAN)
 #define ROOTED (LIVE | RENDER)
 #define SOURCED (ROOTED | SNAP_CREATE) // read a root
 #define RENDERS SOURCED                // may ask a cluster what it serves
 // Commands on a repository that is there.
+#define KEY_SIGN BIT(40)
+#define KEY_QUORUM BIT(41)
 #define KEY_CHANGES (KEY_ADD | KEY_REMOVE | KEY_ROTATE | KEY_REVOKE | KEY_QUORUM)
 #define KEYS (KEY_INIT | KEY_LIST | KEY_TRUST | KEY_SIGN | KEY_CHANGES)
 #define SNAP_READS (SNAP_SHOW | SNAP_VERIFY | SNAP_DIFF | SNAP_COPY | SNAP_EXPORT)
