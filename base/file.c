@@ -74,6 +74,13 @@ static bool write_all(int fd, const char *p, size_t len)
     return true;
 }
 
+bool file_write_fd(int fd, const char *name, const void *p, size_t len, struct err *err)
+{
+    bool ok = write_all(fd, p, len);
+    int errnum = errno;
+    return ok || err_set_errno(err, errnum, "write %s", name);
+}
+
 static char *folder_of(const char *path)
 {
     const char *slash = strrchr(path, '/');

@@ -16,6 +16,8 @@ MUST_CHECK bool file_read(const char *path, size_t max_bytes, struct buf *out, s
 // Reads fd to its end, same bound.
 MUST_CHECK bool file_read_fd(int fd, const char *name, size_t max_bytes, struct buf *out,
                              struct err *err);
+// All of it, where fd stands.
+MUST_CHECK bool file_write_fd(int fd, const char *name, const void *p, size_t len, struct err *err);
 MUST_CHECK bool file_replace(const char *path, const void *p, size_t len, mode_t mode,
                              struct err *err);
 bool file_exists(const char *path);

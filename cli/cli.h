@@ -48,6 +48,8 @@ struct snapshot_options {
     bool full, if_changed, adopt_chain, no_secrets, allow_empty; // create
     bool replace;                                                // export
     bool among_others;                                           // init
+    bool on_top;                                                 // import
+    const char *from_trust;                                      // import
     const char *metrics, *push_metrics;                          // create
 };
 
@@ -241,6 +243,7 @@ int cmd_snapshot_key_quorum(struct cli *c, struct err *err);
 int cmd_snapshot_key_sign(struct cli *c, struct err *err);
 int cmd_snapshot_create(struct cli *c, struct err *err);
 int cmd_snapshot_export(struct cli *c, struct err *err);
+int cmd_snapshot_import(struct cli *c, struct err *err);
 int cmd_snapshot_diff(struct cli *c, struct err *err);
 int cmd_snapshot_copy(struct cli *c, struct err *err);
 

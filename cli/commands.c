@@ -114,6 +114,17 @@ static const struct command commands[] = {
      "  regrow snapshot export latest x.tar.zst -i key.txt --recipient age1...\n"
      "  regrow snapshot export 117 prod.tar -i key.txt --no-secrets\n",
      SNAP_EXPORT, 2, TREES, cmd_snapshot_export},
+    {"snapshot import", "FILE", "take an export into a repository",
+     "FILE is what export wrote. Checksums, signature and every Git history in it are proved, then "
+     "the same snapshot is written again into the chain of --key, where the next create goes on "
+     "from it. --identity opens its Secrets; the repository it comes from may be gone. What is "
+     "not signed, or of a pin that nobody names, is taken as suspect (exit 10) until a judge has "
+     "looked. What is there already is passed over. Kill it at any moment: the same command "
+     "begins again.",
+     "  regrow snapshot import prod.tar.zst --key job.key -i key.txt \\\n"
+     "    --from-trust PIN\n"
+     "  regrow snapshot import prod.tar.zst --key job.key -i key.txt --dry-run\n",
+     SNAP_IMPORT, 1, TREES, cmd_snapshot_import},
     {"snapshot diff", "SNAPSHOT [SNAPSHOT]", "show what lies between two snapshots",
      "From the first to the second, or to the latest good one: refs that moved, with the commits "
      "between; charts and artifacts; objects added, removed, and changed field by field. Of a "

@@ -396,6 +396,15 @@ static void draw(struct progress *p)
 }
 
 // ---- what happens before the run: a phase, not a view ----
+static void note_import(struct progress *p, const json_t *e)
+{
+    long long of = json_dot_int(e, "of", 0);
+    CLEANUP(str_freep) char *size = size_text((uint64_t)json_dot_int(e, "bytes", 0));
+    CLEANUP(str_freep) char *all = size_text((uint64_t)of);
+    str_freep(&p->phase);
+    p->phase = str_printf("reading the export: %s of %s", size, all);
+}
+
 static void note_phase(struct progress *p, const char *type, const json_t *e)
 {
     if (!strcmp(type, "source.fetched")) {
@@ -419,6 +428,8 @@ static void note_phase(struct progress *p, const char *type, const json_t *e)
         char *size = size_text(p->stored += (uint64_t)json_dot_int(e, "bytes", 0));
         str_freep(&p->phase);
         p->phase = str_printf("writing what is new: %s", size);
+    } else if (!strcmp(type, "import.read")) {
+        note_import(p, e);
     } else if (!strcmp(type, "lease.acquired")) {
         str_set(&p->phase, "reading the cluster");
     } else {

@@ -47,20 +47,19 @@ bool snap_parse_last(const char *text, struct seq_hash *out, struct err *err)
                    text);
 }
 
-// "<64 hex>", or "@FILE" that begins with it.
-static bool parse_pin(const char *text, struct sha256 *out, struct err *err)
+bool snap_parse_pin(const char *option, const char *text, struct sha256 *out, struct err *err)
 {
     struct buf b CLEANUP(buf_clear) = {0};
     const char *hex = text;
     if (*text == '@') {
         if (!file_read(text + 1, MAX_PIN_FILE, &b, err))
-            return err_wrap(err, "--trust");
+            return err_wrap(err, "%s", option);
         hex = b.p ? b.p : "";
     }
     size_t n = strcspn(hex, " \t\r\n");
     CLEANUP(str_freep) char *word = str_ndup(hex, n);
     return (n == SHA256_HEX && hex_decode(word, out->b, sizeof(out->b))) ||
-           err_set(err, ERR_USAGE, "--trust \"%.80s\": no pin, which has 64 hex digits", text);
+           err_set(err, ERR_USAGE, "%s \"%.80s\": no pin, which has 64 hex digits", option, text);
 }
 
 // ---- what was given to open it ----
@@ -206,7 +205,7 @@ static bool given_pin(struct snap *s, struct sha256 *pin, struct err *err)
         *pin = s->key.pin;
     if (str_is_empty(s->o->trust))
         return true;
-    if (!parse_pin(s->o->trust, pin, err))
+    if (!snap_parse_pin("--trust", s->o->trust, pin, err))
         return false;
     s->is_pinned = true;
     return !s->has_key || sha256_eq(pin, &s->key.pin) ||

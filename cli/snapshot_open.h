@@ -70,6 +70,9 @@ MUST_CHECK bool identities_load(const struct snapshot_options *o, struct age_ide
 struct store_opts snap_store_opts(struct cli *c, const struct snapshot_options *o);
 // --repo, or USAGE.
 MUST_CHECK bool snap_repo_given(const struct snapshot_options *o, struct err *err);
+// "<64 hex>", or "@FILE" that begins with it, given by that option.
+MUST_CHECK bool snap_parse_pin(const char *option, const char *text, struct sha256 *out,
+                               struct err *err);
 // "SEQ:HASH".
 MUST_CHECK bool snap_parse_last(const char *text, struct seq_hash *out, struct err *err);
 

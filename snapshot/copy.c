@@ -287,6 +287,9 @@ static void describe(const struct entry *from, const struct copy_opts *o, char *
             strv_push(&to->why, o->doubts->v[i]);
     to->counts = s->counts;
     to->origin = origin_take;
+    to->has_export = o->export != NULL;
+    if (o->export)
+        to->export = *o->export;
 }
 
 void copy_free(struct copy *c)

@@ -16,6 +16,7 @@ struct copy_opts {
     const char *work; // as create_opts
     // Codes of why it is no good one beyond what its writer said ("judged-bad"); NULL: none.
     const struct strv *doubts;
+    const struct sha256 *export; // it comes out of one with these checksums; NULL: it does not
 };
 // May this snapshot be copied on top of that log? *is_there: it has been already. A log with
 // snapshots of its own, or with later ones of the same chain: CONFLICT, since a copy on top would

@@ -145,6 +145,7 @@ static void read_snapshot(struct members *m, struct snapshot_entry *s)
     member_hex(m, "objects", s->objects.b, sizeof(s->objects.b));
     s->has_git = member_hex_or_null(m, "git", s->git.b, sizeof(s->git.b));
     s->origin = str_dup_or_null(member_text_or_null(m, "origin", NAME_MAX_BYTES));
+    s->has_export = member_hex_or_null(m, "export", s->export.b, sizeof(s->export.b));
     if (!m->is_bad && s->is_good && s->why.len)
         member_bad(m, "state", "good, but for reasons");
 }
@@ -315,6 +316,8 @@ static void set_snapshot(json_t *o, const struct snapshot_entry *s)
     json_object_set_new(o, "git", s->has_git ? hash_json(&s->git) : json_null());
     if (s->origin)
         json_object_set_new(o, "origin", json_string(s->origin));
+    if (s->has_export)
+        json_object_set_new(o, "export", hash_json(&s->export));
 }
 
 static void set_checkpoint(json_t *o, const struct checkpoint_entry *c)

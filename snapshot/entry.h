@@ -42,7 +42,9 @@ struct snapshot_entry {
     struct {
         uint64_t reread, present;
     } check;
-    char *origin; // copied from another repository: "<repo> <chain> <seq>", or NULL
+    char *origin;         // copied from another repository: "<repo> <chain> <seq>", or NULL
+    struct sha256 export; // … out of an export with these checksums
+    bool has_export;
 };
 struct checkpoint_entry {
     VEC(struct seq_hash) keep, wait; // ascending by seq and hash, each below the checkpoint

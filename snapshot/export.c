@@ -132,7 +132,7 @@ static bool add_signature(struct export *x, const struct buf *sums, struct err *
     if (!x->o->signer)
         return true;
     signed_write("export", body, x->o->signer, 1, &line);
-    return export_tar_add(x->tar, "SHA256SUMS.signed", line.p, line.len, err);
+    return export_tar_add(x->tar, FORM_SIGNED, line.p, line.len, err);
 }
 
 static bool add_sums(struct export *x, struct err *err)
@@ -141,8 +141,7 @@ static bool add_sums(struct export *x, struct err *err)
     buf_append(&sums, export_tar_sums(x->tar)->p, export_tar_sums(x->tar)->len);
     for (size_t i = 0; i < sums.len; i++)
         x->out->files += sums.p[i] == '\n';
-    return export_tar_add(x->tar, "SHA256SUMS", sums.p, sums.len, err) &&
-           add_signature(x, &sums, err);
+    return export_tar_add(x->tar, FORM_SUMS, sums.p, sums.len, err) && add_signature(x, &sums, err);
 }
 
 // ---- the whole ----
@@ -153,7 +152,7 @@ static bool write_all(struct export *x, struct err *err)
         !add_script(x, err) || !add_contents(x, err) || !export_sources(x, err) ||
         !export_objects(x, err) ||
         !export_tar_add(x->tar, "steps", x->steps.p ? x->steps.p : "", x->steps.len, err) ||
-        !add_trust(x, err) || !add_sums(x, err))
+        !export_lists(x, err) || !add_trust(x, err) || !add_sums(x, err))
         return false;
     if (x->r->loop && loop_stopping(x->r->loop))
         return err_set(err, ERR_CANCELLED, "interrupted");
@@ -170,6 +169,7 @@ static void export_clear(struct export *x)
     vec_clear(&x->objects);
     export_order_clear(&x->order);
     buf_clear(&x->steps);
+    idmap_clear(&x->pieces);
     json_decref(x->root);
     json_decref(x->contents);
     json_decref(x->live);
@@ -186,8 +186,14 @@ bool snapshot_export(struct repo *r, struct reader *rd, const struct export_opts
         .r = r, .rd = rd, .o = o, .out = out, .defined = json_object(), .secrets = json_object()};
     CLEANUP(str_freep)
     char *top = str_printf("%s-%llu", o->entry->chain, (unsigned long long)o->entry->seq);
+    const char *label;
     if (!o->without_secrets && !o->n_recipients)
         return err_set(err, ERR_USAGE, "nobody is named who may open the Secrets");
+    if (o->signer && !form_signer(trust_now(&r->trust), o->signer->public, o->entry->chain, &label))
+        return err_set(err, ERR_DENIED,
+                       "this key may not vouch for snapshots of chain %s: that of an admin, of a "
+                       "judge or of its writer may",
+                       o->entry->chain);
     if (!export_tar_new(file, top, o->entry->time_unix_s, o->replace, &x.tar, err) ||
         !workdir_make(o->work, &work, err))
         return false;

@@ -15,7 +15,7 @@ struct export_opts {
     const uint8_t (*recipients)[KEY_BYTES]; // who may open the Secrets …
     size_t n_recipients;
     bool without_secrets;        // … or they are left out
-    const struct signer *signer; // signs the checksums; NULL: nobody does
+    const struct signer *signer; // signs the checksums (who may not: DENIED); NULL: nobody does
     const char *work;            // folder in which a private one is made
     bool replace;                // a file that is there
 };

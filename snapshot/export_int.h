@@ -7,12 +7,15 @@
 //   export_order.c    from edges to steps (pure)
 //   export_objects.c  manifests and Secrets of each step, the script's list of steps
 //   export_sources.c  Git bundles, charts, artifacts
+//   export_lists.c    what `snapshot import` needs besides (export_form.h)
 //   export_tar.c      the file
 //   restore.sh restore.md   what goes into every export as it is (export_text.c)
 #ifndef SNAPSHOT_EXPORT_INT_H
 #define SNAPSHOT_EXPORT_INT_H
 
 #include "snapshot/export.h"
+#include "snapshot/export_form.h"
+#include "snapshot/idmap.h"
 
 // ---- export_tar.c ----
 struct export_tar;
@@ -28,6 +31,8 @@ MUST_CHECK bool export_tar_begin(struct export_tar *t, const char *name, uint64_
                                  bool executable, struct err *err);
 MUST_CHECK bool export_tar_data(struct export_tar *t, const void *p, size_t len, struct err *err);
 MUST_CHECK bool export_tar_done(struct export_tar *t, struct err *err);
+// A file in a file, from its beginning.
+MUST_CHECK bool export_tar_file(struct export_tar *t, int fd, const char *name, struct err *err);
 // Of all files so far, as sha256sum prints them.
 const struct buf *export_tar_sums(const struct export_tar *t);
 MUST_CHECK bool export_tar_end(struct export_tar *t, uint64_t *bytes, struct err *err);
@@ -76,11 +81,13 @@ struct export
     json_t *live;                      // rows of what only the cluster had
     VEC(struct export_object) objects; // the first nodes of order
     struct export_order order;
-    struct buf steps; // lines for restore.sh
+    struct buf steps;    // lines for restore.sh
+    struct idmap pieces; // of files that are in it: nothing else is known of them
 };
 MUST_CHECK bool export_apps(struct export *x, struct err *err);
 MUST_CHECK bool export_objects(struct export *x, struct err *err);
 MUST_CHECK bool export_sources(struct export *x, struct err *err);
+MUST_CHECK bool export_lists(struct export *x, struct err *err); // after the sources
 void export_warn(struct export *x, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 // ---- export_text.c ----

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -15,7 +14,6 @@
 #include "snapshot/lists.h"
 #include "source/source.h"
 
-#define CHUNK (256U << 10)
 #define MAX_NAME 60
 
 static const char *text_of(const json_t *o, const char *key)
@@ -77,26 +75,9 @@ static bool use_packs(struct export *x, struct git_proof *p, struct err *err)
     return true;
 }
 
-static bool copy_file(struct export *x, int fd, const char *name, struct err *err)
-{
-    struct stat st;
-    CLEANUP(str_freep) char *chunk = mem_alloc(CHUNK);
-    ssize_t n = -1;
-    if (fstat(fd, &st) != 0 || lseek(fd, 0, SEEK_SET) != 0) {
-        int errnum = errno;
-        return err_set_errno(err, errnum, "read back %s", name);
-    }
-    if (!export_tar_begin(x->tar, name, (uint64_t)st.st_size, false, err))
-        return false;
-    while ((n = read(fd, chunk, CHUNK)) > 0 || (n < 0 && errno == EINTR))
-        if (n > 0 && !export_tar_data(x->tar, chunk, (size_t)n, err))
-            return false;
-    int errnum = errno;
-    return n < 0 ? err_set_errno(err, errnum, "read back %s", name) : export_tar_done(x->tar, err);
-}
-
+// tips: ids that are in a bundle.
 static bool add_bundle(struct export *x, struct git_proof *p, const json_t *repository,
-                       const char *name, struct err *err)
+                       const char *name, json_t *tips, struct err *err)
 {
     CLEANUP(str_freep) char *path = path_join(x->work, "bundle");
     struct git_refs refs = {0};
@@ -109,33 +90,83 @@ static bool add_bundle(struct export *x, struct git_proof *p, const json_t *repo
     {
         *vec_push(&refs.refs) = (struct git_ref){.name = str_dup(text_of(ref, "name")),
                                                  .id = str_dup(text_of(ref, "id"))};
+        json_object_set_new(tips, text_of(ref, "id"), json_true());
         ok = ok && (git_proof_tip(p, text_of(ref, "id"), err) ||
                     err_wrap(err, "%s", text_of(ref, "name")));
     }
     if (ok && fd < 0)
         ok = err_set_errno(err, errnum, "make %s", path);
     ok = ok && git_proof_bundle(p, &refs, json_dot_str(repository, "head"), fd, err) &&
-         copy_file(x, fd, name, err);
+         export_tar_file(x->tar, fd, name, err);
     git_refs_clear(&refs);
     return ok;
 }
 
+struct passing {
+    struct export_tar *tar;
+    struct form_pieces pieces;
+};
+
 static bool pass_on(void *ctx, const void *p, size_t len, struct err *err)
 {
-    return export_tar_data(ctx, p, len, err);
+    struct passing *to = ctx;
+    form_pieces_add(&to->pieces, p, len);
+    return export_tar_data(to->tar, p, len, err);
 }
 
+// What is in it need not be carried again.
 static bool add_file(struct export *x, const char *name, const json_t *file, bool executable,
                      struct err *err)
 {
     json_int_t size = json_integer_value(json_object_get(file, "size"));
-    return (size >= 0 || err_set(err, ERR_CORRUPT, "%s has no size", name)) &&
-           export_tar_begin(x->tar, name, (uint64_t)size, executable, err) &&
-           reader_file(x->rd, file, pass_on, x->tar, err) && export_tar_done(x->tar, err);
+    struct passing to = {.tar = x->tar};
+    bool ok = (size >= 0 || err_set(err, ERR_CORRUPT, "%s has no size", name)) &&
+              export_tar_begin(x->tar, name, (uint64_t)size, executable, err) &&
+              reader_file(x->rd, file, pass_on, &to, err) && export_tar_done(x->tar, err);
+    form_pieces_end(&to.pieces);
+    for (size_t i = 0; ok && i < to.pieces.ids.len; i++)
+        idmap_set(&x->pieces, &to.pieces.ids.v[i], 0);
+    form_pieces_clear(&to.pieces);
+    return ok;
 }
 
-static bool add_repository(struct export *x, struct git_proof *p, const json_t *row, json_t *taken,
-                           struct buf *index, struct err *err)
+struct bundling {
+    struct git_proof *proof;
+    json_t *taken; // names
+    json_t *tips;
+    struct buf index;
+    unsigned before; // bundles for `snapshot import` alone
+};
+
+static void bundling_clear(struct bundling *b)
+{
+    git_proof_free(b->proof);
+    json_decref(b->taken);
+    json_decref(b->tips);
+    buf_clear(&b->index);
+}
+
+// A repository that has a newer list: nobody but `snapshot import` needs what refs led to before.
+static bool add_before(struct export *x, struct bundling *b, const json_t *row, struct err *err)
+{
+    CLEANUP(json_freep) json_t *repository = NULL;
+    bool is_new = false;
+    size_t i;
+    json_t *ref;
+    if (!list_read(x->rd, row, "refs", &repository, err))
+        return false;
+    json_array_foreach(json_object_get(repository, "refs"), i, ref)
+    {
+        is_new |= !json_object_get(b->tips, text_of(ref, "id"));
+    }
+    if (!is_new || json_object_get(repository, "bundle"))
+        return true;
+    CLEANUP(str_freep) char *name = str_printf(FORM_GIT "%04u.bundle", ++b->before);
+    return add_bundle(x, b->proof, repository, name, b->tips, err) ||
+           err_wrap(err, "%s", text_of(row, "url"));
+}
+
+static bool add_repository(struct export *x, struct bundling *b, const json_t *row, struct err *err)
 {
     CLEANUP(json_freep) json_t *repository = NULL;
     const char *url = text_of(row, "url");
@@ -146,16 +177,16 @@ static bool add_repository(struct export *x, struct git_proof *p, const json_t *
         export_warn(x, "%s: %s", url, repository ? "it has no refs" : "it was never read");
         return true;
     }
-    CLEANUP(str_freep) char *name = short_name(url, ".bundle", taken);
+    CLEANUP(str_freep) char *name = short_name(url, ".bundle", b->taken);
     CLEANUP(str_freep) char *path = str_printf("git/%s", name);
     const char *head = text_of(repository, "head");
     if (!is_one_line(url) || !is_one_line(head) || strchr(head, ' '))
         return err_set(err, ERR_CORRUPT, "a repository whose URL or HEAD is not one line");
-    bool ok =
-        bundle ? add_file(x, path, bundle, false, err) : add_bundle(x, p, repository, path, err);
+    bool ok = bundle ? add_file(x, path, bundle, false, err)
+                     : add_bundle(x, b->proof, repository, path, b->tips, err);
     if (!ok)
         return err_wrap(err, "%s", url);
-    buf_printf(index, "%s %s %s\n", name, *head ? head : "-", url);
+    buf_printf(&b->index, "%s %s %s\n", name, *head ? head : "-", url);
     x->out->repositories++;
     return true;
 }
@@ -163,24 +194,23 @@ static bool add_repository(struct export *x, struct git_proof *p, const json_t *
 static bool add_repositories(struct export *x, struct err *err)
 {
     CLEANUP(json_freep) json_t *rows = NULL;
-    CLEANUP(json_freep) json_t *taken = json_object();
     CLEANUP(json_freep) json_t *seen = json_object();
-    CLEANUP(git_proof_freep) struct git_proof *p = git_proof_new(x->work, x->r->loop);
-    struct buf index CLEANUP(buf_clear) = {0};
+    struct bundling b CLEANUP(bundling_clear) = {
+        .proof = git_proof_new(x->work, x->r->loop), .taken = json_object(), .tips = json_object()};
     size_t i;
     json_t *row;
-    if (!list_read_all(x->rd, x->root, "git", "repositories", &rows, err) || !use_packs(x, p, err))
+    if (!list_read_all(x->rd, x->root, "git", "repositories", &rows, err) ||
+        !use_packs(x, b.proof, err))
         return false;
     json_array_foreach(rows, i, row)
     {
         const char *url = text_of(row, "url");
-        if (json_object_get(seen, url))
-            continue;
+        bool is_before = json_object_get(seen, url) != NULL;
         json_object_set_new(seen, url, json_true());
-        if (!add_repository(x, p, row, taken, &index, err))
+        if (!(is_before ? add_before(x, &b, row, err) : add_repository(x, &b, row, err)))
             return false;
     }
-    return export_tar_add(x->tar, "git/index", index.p ? index.p : "", index.len, err);
+    return export_tar_add(x->tar, "git/index", b.index.p ? b.index.p : "", b.index.len, err);
 }
 
 // ---- charts, artifacts, folders ----
@@ -197,6 +227,13 @@ static bool add_files(struct export *x, const json_t *source, const char *folder
             return err_set(err, ERR_CORRUPT, "%s: a file whose path leads elsewhere", folder);
         json_object_set_new(seen, clean, json_true());
         CLEANUP(str_freep) char *name = path_join(folder, clean);
+        if (!form_name_is_plain(name)) {
+            export_warn(x,
+                        "%s: a file whose name is more than one line is in " FORM_FILES
+                        " alone, for import",
+                        folder);
+            continue;
+        }
         if (!add_file(x, name, f, str_eq(json_dot_str(f, "mode"), "755"), err))
             return err_wrap(err, "%s", name);
     }

@@ -17,6 +17,7 @@
 
 #define FILE_MODE 0600
 #define ZSTD_LEVEL "9"
+#define CHUNK (256U << 10)
 
 struct export_tar {
     char *file, *top;
@@ -210,6 +211,24 @@ bool export_tar_add(struct export_tar *t, const char *name, const void *p, size_
 {
     return export_tar_begin(t, name, len, false, err) && export_tar_data(t, p, len, err) &&
            export_tar_done(t, err);
+}
+
+bool export_tar_file(struct export_tar *t, int fd, const char *name, struct err *err)
+{
+    struct stat st;
+    CLEANUP(str_freep) char *chunk = mem_alloc(CHUNK);
+    ssize_t n = -1;
+    if (fstat(fd, &st) != 0 || lseek(fd, 0, SEEK_SET) != 0) {
+        int errnum = errno;
+        return err_set_errno(err, errnum, "read back %s", name);
+    }
+    if (!export_tar_begin(t, name, (uint64_t)st.st_size, false, err))
+        return false;
+    while ((n = read(fd, chunk, CHUNK)) > 0 || (n < 0 && errno == EINTR))
+        if (n > 0 && !export_tar_data(t, chunk, (size_t)n, err))
+            return false;
+    int errnum = errno;
+    return n < 0 ? err_set_errno(err, errnum, "read back %s", name) : export_tar_done(t, err);
 }
 
 const struct buf *export_tar_sums(const struct export_tar *t)

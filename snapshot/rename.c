@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Without recursion, and with one list in memory at a time: how deep lists lie in each other is
+// said by who made them.
 #include "snapshot/rename.h"
 
 #include <stdlib.h>
@@ -6,52 +9,52 @@
 
 #include "gitops/gitops.h"
 
-#define MAX_DEPTH 1000 // of lists that name lists
+#define OPEN UINT32_MAX // what it names is not done yet
 
 void renaming_clear(struct renaming *n)
 {
     idmap_clear(&n->map);
     vec_clear(&n->ids);
+    vec_clear(&n->todo);
 }
 
 bool renamed(const struct renaming *n, const struct blob_id *old, struct blob_id *out)
 {
     uint32_t at;
-    if (!idmap_get(&n->map, old, &at))
+    if (!idmap_get(&n->map, old, &at) || at == OPEN)
         return false;
     *out = n->ids.v[at];
     return true;
 }
 
-static bool rename_one(struct renaming *n, const struct blob_id *old, struct blob_id *out,
-                       unsigned depth, struct err *err);
+// ---- references of a list ----
 
-static bool new_name(struct renaming *n, const json_t *hex, json_t **out, unsigned depth,
-                     struct err *err)
+// False from fn ends it. One that is no name: CORRUPT.
+typedef bool (*ref_fn)(struct renaming *n, const struct blob_id *old, json_t **out,
+                       struct err *err);
+
+static bool one_ref(struct renaming *n, const json_t *hex, ref_fn fn, json_t **out, struct err *err)
 {
     struct blob_id old;
-    struct blob_id new;
-    char text[33];
     const char *s = json_string_value(hex);
-    if (!s || !blob_id_parse(s, &old))
-        return err_set(err, ERR_CORRUPT, "a reference that is no blob's name");
-    if (!rename_one(n, &old, &new, depth, err))
-        return false;
-    blob_id_hex(&new, text);
-    *out = json_string(text);
-    return true;
+    *out = NULL;
+    return ((s && blob_id_parse(s, &old)) ||
+            err_set(err, ERR_CORRUPT, "a reference that is no blob's name")) &&
+           fn(n, &old, out, err);
 }
 
-// Members "blob" and "blobs" are references wherever they stand, and nothing else is.
-static bool rename_refs(struct renaming *n, json_t *v, unsigned depth, struct err *err)
+// Members "blob" and "blobs" are references wherever they stand, and nothing else is. What fn gives
+// takes the place of one.
+static bool each_ref(struct renaming *n, json_t *v, ref_fn fn, struct err *err)
 {
     const char *key;
     json_t *x;
+    json_t *new;
     size_t i;
     if (json_is_array(v)) {
         json_array_foreach(v, i, x)
         {
-            if (!rename_refs(n, x, depth, err))
+            if (!each_ref(n, x, fn, err))
                 return false;
         }
         return true;
@@ -60,76 +63,129 @@ static bool rename_refs(struct renaming *n, json_t *v, unsigned depth, struct er
         return true;
     json_object_foreach(v, key, x)
     {
-        json_t *name = NULL;
         if (!strcmp(key, "blob")) {
-            if (!new_name(n, x, &name, depth, err))
+            if (!one_ref(n, x, fn, &new, err))
                 return false;
-            json_object_set_new(v, "blob", name); // of a key that is there: nothing moves
+            if (new)
+                json_object_set_new(v, "blob", new); // of a key that is there: nothing moves
         } else if (!strcmp(key, "blobs")) {
             for (i = 0; i < json_array_size(x); i++) {
-                if (!new_name(n, json_array_get(x, i), &name, depth, err))
+                if (!one_ref(n, json_array_get(x, i), fn, &new, err))
                     return false;
-                json_array_set_new(x, i, name);
+                if (new)
+                    json_array_set_new(x, i, new);
             }
-        } else if (!rename_refs(n, x, depth, err)) {
+        } else if (!each_ref(n, x, fn, err)) {
             return false;
         }
     }
     return true;
 }
 
-static bool put_doc(struct renaming *n, json_t *doc, char kind, struct blob_id *out, unsigned depth,
+static bool give_name(struct renaming *n, const struct blob_id *old, json_t **out, struct err *err)
+{
+    struct blob_id new;
+    char text[33];
+    if (!renamed(n, old, &new))
+        return err_set(err, ERR_INTERNAL, "a list before what it names");
+    blob_id_hex(&new, text);
+    *out = json_string(text);
+    return true;
+}
+
+static bool note_missing(struct renaming *n, const struct blob_id *old, json_t **out,
+                         struct err *err)
+{
+    uint32_t at;
+    (void)out;
+    if (!idmap_get(&n->map, old, &at))
+        *vec_push(&n->todo) = *old;
+    else if (at == OPEN)
+        return err_set(err, ERR_CORRUPT, "a list that is in itself");
+    return true;
+}
+
+// ---- one after another ----
+
+static void is_done(struct renaming *n, const struct blob_id *old, const struct blob_id *new)
+{
+    idmap_set(&n->map, old, (uint32_t)n->ids.len);
+    *vec_push(&n->ids) = *new;
+}
+
+static bool put_doc(struct renaming *n, json_t *doc, char kind, struct blob_id *out,
                     struct err *err)
 {
     struct buf b CLEANUP(buf_clear) = {0};
-    if (depth > MAX_DEPTH)
-        return err_set(err, ERR_CORRUPT, "lists that name lists, more than %d deep", MAX_DEPTH);
-    if (!rename_refs(n, doc, depth + 1, err))
+    if (!each_ref(n, doc, give_name, err))
         return false;
     canon_write(doc, &b);
     buf_char(&b, '\n');
     return n->put(n->ctx, kind, b.p, b.len, out, err);
 }
 
-static bool put_list(struct renaming *n, const struct blob_id *old, char kind, struct blob_id *out,
-                     unsigned depth, struct err *err)
+// The first time what it names is noted, to be done before; the second time it is its turn.
+static bool visit_list(struct renaming *n, const struct blob_id *old, char kind, struct err *err)
 {
     CLEANUP(json_freep) json_t *doc = NULL;
-    return reader_json(n->r, old, kind, &doc, err) && put_doc(n, doc, kind, out, depth, err);
+    struct blob_id new;
+    size_t before = n->todo.len;
+    if (!reader_json(n->r, old, kind, &doc, err))
+        return false;
+    if (!idmap_has(&n->map, old)) {
+        idmap_set(&n->map, old, OPEN);
+        *vec_push(&n->todo) = *old;
+        if (!each_ref(n, doc, note_missing, err))
+            return false;
+        if (n->todo.len > before + 1)
+            return true;
+        n->todo.len = before;
+    }
+    if (!put_doc(n, doc, kind, &new, err))
+        return false;
+    is_done(n, old, &new);
+    return true;
 }
 
-static bool put_bytes(struct renaming *n, const struct blob_id *old, char kind, struct blob_id *out,
-                      struct err *err)
+static bool visit(struct renaming *n, const struct blob_id *old, struct err *err)
 {
+    struct blob_id new;
     struct buf b CLEANUP(buf_wipe) = {0};
-    return reader_blob(n->r, old, NULL, &b, err) && n->put(n->ctx, kind, b.p, b.len, out, err);
-}
-
-static bool rename_one(struct renaming *n, const struct blob_id *old, struct blob_id *out,
-                       unsigned depth, struct err *err)
-{
     char kind = reader_kind(n->r, old);
-    if (renamed(n, old, out))
+    if (renamed(n, old, &new))
         return true;
     if (!kind || kind == 'g')
         return err_set(err, ERR_CORRUPT, "a reference to what is not in the snapshot");
     if (n->loop && loop_stopping(n->loop))
         return loop_stopped(n->loop, err, "copying");
-    bool is_list = kind == 'r' || kind == 'l';
-    if (!(is_list ? put_list(n, old, kind, out, depth, err) : put_bytes(n, old, kind, out, err)))
+    if (kind == 'r' || kind == 'l')
+        return visit_list(n, old, kind, err);
+    if (!reader_blob(n->r, old, NULL, &b, err) || !n->put(n->ctx, kind, b.p, b.len, &new, err))
         return false;
-    idmap_set(&n->map, old, (uint32_t)n->ids.len);
-    *vec_push(&n->ids) = *out;
+    is_done(n, old, &new);
+    return true;
+}
+
+// Whatever is open lies on the way to what is visited: named again, it is in itself.
+static bool visit_all(struct renaming *n, struct err *err)
+{
+    while (n->todo.len) {
+        struct blob_id next = n->todo.v[--n->todo.len];
+        if (!visit(n, &next, err))
+            return false;
+    }
     return true;
 }
 
 bool rename_blob(struct renaming *n, const struct blob_id *old, struct blob_id *out,
                  struct err *err)
 {
-    return rename_one(n, old, out, 0, err);
+    *vec_push(&n->todo) = *old;
+    return visit_all(n, err) && (renamed(n, old, out) || err_set(err, ERR_INTERNAL, "not renamed"));
 }
 
 bool rename_doc(struct renaming *n, json_t *doc, char kind, struct blob_id *out, struct err *err)
 {
-    return put_doc(n, doc, kind, out, 0, err);
+    return each_ref(n, doc, note_missing, err) && visit_all(n, err) &&
+           put_doc(n, doc, kind, out, err);
 }

@@ -18,7 +18,7 @@ struct renaming {
     rename_put_fn put;
     void *ctx;
     struct idmap map; // old id -> position in ids
-    VEC(struct blob_id) ids;
+    VEC(struct blob_id) ids, todo;
 };
 void renaming_clear(struct renaming *n);
 // A blob and all it leads to. Not there, a Git piece, lists without end: CORRUPT.

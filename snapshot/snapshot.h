@@ -15,7 +15,7 @@
 //   prune                      forgetting, grace, deletion, undo
 //   capture secrets            from Git and cluster to blobs; create: the whole of one
 //   contents lists verdict     what a snapshot holds; what a judge says of it
-//   diff export copy           what people do with snapshots
+//   diff export import copy    what people do with snapshots
 //   metrics                    what monitoring is told
 //
 // It knows how to write and read snapshots, not how to restore them; no command line.
@@ -28,6 +28,7 @@
 #include "snapshot/create.h"
 #include "snapshot/diff.h"
 #include "snapshot/export.h"
+#include "snapshot/import.h"
 #include "snapshot/init.h"
 #include "snapshot/keyfile.h"
 #include "snapshot/lists.h"
