@@ -148,15 +148,14 @@ declare -A faults_before=([create]=3 [forget]='3 of [3,2]' [prune]=3) faults_aft
 # ---- one case ----
 
 faults_codes() { # FAULT: exit codes that may be (an extended regular expression)
-  case $1 in
-    500 | 503 | cut | lost | late) echo 0 ;; # asked again, and looked whether it was done
-    short) [[ $store == folder ]] && echo '0|7' || echo 0 ;;
-    403 | EACCES) echo '0|5' ;;
-    404 | stale) echo '0|4|7|9' ;; # nobody can tell: it may be gone
-    409 | 412) echo '0|6' ;;
-    half) echo '0|7|9' ;;
-    kill | killed) echo '0|137' ;;
-    *) echo '0|1|7' ;;
+  case $store,$1 in
+    folder,EACCES | *,403) echo '0|5' ;;
+    *,404 | *,stale) echo '0|4|7|9' ;; # nobody can tell: it may be gone
+    folder,kill | folder,killed) echo '0|137' ;;
+    folder,*) echo '0|7' ;;
+    *,409 | *,412) echo '0|6' ;;
+    *,half) echo '0|7|9' ;;
+    *) echo 0 ;; # asked again, and looked whether it was done
   esac
 }
 
