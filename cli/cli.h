@@ -18,6 +18,7 @@
 //   left.c        what is told of applications that left Git without their objects
 //   words.c       what nodes, chains and states are called, and what to do about them
 //   progress.c    what a bootstrap shows while it runs
+//   outcome.c     how a bootstrap or a restore ended
 //   cmd_*.c       a command each
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
@@ -53,6 +54,11 @@ struct snapshot_options {
     const char *metrics, *push_metrics;                          // create
 };
 
+struct restore_options {
+    const char *at;
+    bool yes, adopt, allow_suspect;
+};
+
 struct options {
     enum output output;
     const char *kubeconfig, *context, *namespace;
@@ -65,6 +71,7 @@ struct options {
     int64_t timeout_ms, wait_ms, source_timeout_ms;
     long long jobs;
     struct snapshot_options snap;
+    struct restore_options restore;
     struct snapshot_options to; // the second repository of copy
     struct strv owned;          // strings that came from environment or file
 };
@@ -143,6 +150,12 @@ MUST_CHECK bool cli_session(struct cli *c, size_t at, bool use_cluster, struct s
 // A run over it, prepared. *out may be set on failure too.
 MUST_CHECK bool cli_run(struct cli *c, struct session *s, bool read_only, struct run **out,
                         struct err *err);
+// The same, with what is to be done before all else (run_opts.first).
+MUST_CHECK bool cli_run_first(struct cli *c, struct session *s, bool read_only,
+                              bool (*first)(void *ctx, struct err *err), void *ctx,
+                              struct run **out, struct err *err);
+// The cluster alone, and what it remembers; no root is read.
+MUST_CHECK bool cli_cluster(struct cli *c, struct session **out, struct err *err);
 struct graph_opts cli_graph_opts(const struct cli *c);
 // What ended because the time was up says so, and what to do.
 void cli_note_deadline(const struct cli *c, struct err *err);
@@ -224,6 +237,7 @@ int cmd_why(struct cli *c, struct err *err);
 int cmd_diff(struct cli *c, struct err *err);
 int cmd_render(struct cli *c, struct err *err);
 int cmd_health(struct cli *c, struct err *err);
+int cmd_restore(struct cli *c, struct err *err);
 int cmd_version(struct cli *c, struct err *err);
 int cmd_snapshot_init(struct cli *c, struct err *err);
 int cmd_snapshot_list(struct cli *c, struct err *err);

@@ -56,6 +56,18 @@ static const struct command commands[] = {
      "  regrow health -o json objects.yaml\n"
      "  regrow health --customizations argocd-cm.yaml objects.yaml\n",
      HEALTH, 1, TREES, cmd_health},
+    {"restore", "[SNAPSHOT]", "bring a cluster back from a snapshot",
+     "SNAPSHOT is a number, or latest, which is the newest good one. It is proved whole, from the "
+     "pin on, before anything of it is read; then the target and what will be done are shown, and "
+     "the target's name must be typed, or --yes given. Keys and credentials come first, then every "
+     "application as in a bootstrap, from the manifests of the snapshot: neither Git nor a "
+     "registry "
+     "is asked, nor helm or kustomize needed. A cluster that others use is refused. Kill it at any "
+     "moment: the same command continues.",
+     "  regrow restore --repo s3://backup/prod -i alice.key --context new\n"
+     "  regrow restore --at '2026-11-23 02:00' --dry-run\n"
+     "  regrow restore 117 --yes -o json --timeout 30m\n",
+     RESTORE, 1, TREES | 1U << OUT_NDJSON, cmd_restore},
     {"version", "", "print the version", "", "  regrow version -o json\n", VERSION, 0, TREES,
      cmd_version},
     {"snapshot", "COMMAND", "save desired state with all it needs, and keep it",

@@ -260,6 +260,8 @@ struct graph_opts cli_graph_opts(const struct cli *c)
 
 static bool parse_ready(struct cli *c, struct err *err)
 {
+    if (c->ready)
+        return true; // by an earlier run
     c->ready = mem_alloc((c->o.ready.len + 1) * sizeof(*c->ready));
     for (size_t i = 0; i < c->o.ready.len; i++) {
         const char *s = c->o.ready.v[i];
@@ -273,7 +275,23 @@ static bool parse_ready(struct cli *c, struct err *err)
     return true;
 }
 
+bool cli_cluster(struct cli *c, struct session **out, struct err *err)
+{
+    struct session *s CLEANUP(session_closep) = NULL;
+    if (!open_session(c, true, &s, err) || !session_recall(s, err))
+        return false;
+    *out = TAKE(s);
+    return true;
+}
+
 bool cli_run(struct cli *c, struct session *s, bool read_only, struct run **out, struct err *err)
+{
+    return cli_run_first(c, s, read_only, NULL, NULL, out, err);
+}
+
+bool cli_run_first(struct cli *c, struct session *s, bool read_only,
+                   bool (*first)(void *ctx, struct err *err), void *ctx, struct run **out,
+                   struct err *err)
 {
     if (!parse_ready(c, err))
         return false;
@@ -297,6 +315,8 @@ bool cli_run(struct cli *c, struct session *s, bool read_only, struct run **out,
         .events = &c->events,
         .ready = c->ready,
         .n_ready = c->o.ready.len,
+        .first = first,
+        .first_ctx = ctx,
     };
     if (session_is_new_root(s))
         o.policy.replaced_root = s->remembered;

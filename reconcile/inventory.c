@@ -384,6 +384,26 @@ static char *header_of(const char *app, const json_t *note)
     return buf_take(&b);
 }
 
+static int cmp_line(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+// The same text from Git and from a snapshot, which have objects in orders of their own.
+static void sort_lines(struct buf *lines)
+{
+    struct strv v = {0};
+    if (!lines->len)
+        return;
+    strv_split(&v, lines->p, '\n');
+    qsort(v.v, v.len, sizeof(*v.v), cmp_line);
+    buf_reset(lines);
+    for (size_t i = 0; i < v.len; i++)
+        if (*v.v[i])
+            buf_printf(lines, "%s\n", v.v[i]);
+    strv_clear(&v);
+}
+
 void inventory_write_app(struct run *r, unsigned app)
 {
     const struct application *a = r->desired->apps.v[app];
@@ -400,6 +420,7 @@ void inventory_write_app(struct run *r, unsigned app)
         else if (stays_recorded(it))
             write_record(&lines, &r->records.v[it->record], r->records.v[it->record].uid);
     }
+    sort_lines(&lines);
     CLEANUP(json_freep) json_t *note = cascade_note(r->desired, app);
     CLEANUP(str_freep) char *header = header_of(a->tracking_name, note);
     CLEANUP(str_freep) char *name = map_name(a->tracking_name, 0);

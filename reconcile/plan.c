@@ -51,13 +51,23 @@ void plan_free(struct plan *p)
     free(p);
 }
 
+static int cmp_hash(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct sha256));
+}
+
+// The same from Git and from a snapshot: in whichever order the objects stand.
 struct sha256 plan_hook_token(const struct desired *d, unsigned object)
 {
     unsigned app = d->objects.v[object].app;
     struct sha256_ctx *c = sha256_begin();
+    VEC(struct sha256) all = {0};
     for (size_t i = 0; i < d->objects.len; i++)
         if (d->objects.v[i].app == app)
-            sha256_add(c, d->objects.v[i].hash.b, sizeof(d->objects.v[i].hash.b));
+            *vec_push(&all) = d->objects.v[i].hash;
+    qsort(all.v, all.len, sizeof(*all.v), cmp_hash);
+    sha256_add(c, all.v, all.len * sizeof(*all.v));
+    vec_clear(&all);
     sha256_add(c, d->objects.v[object].hash.b, sizeof(d->objects.v[object].hash.b));
     const char phase = (char)d->objects.v[object].phase;
     sha256_add(c, &phase, 1);

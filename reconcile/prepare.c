@@ -238,6 +238,8 @@ bool run_prepare(struct run *r, struct err *err)
         return false;
     if (!r->opts.read_only && (!ensure_namespace(r, err) || !lease_take(r, err)))
         return false;
+    if (!r->opts.read_only && r->opts.first && !r->opts.first(r->opts.first_ctx, err))
+        return false;
     if (!read_cluster(r, err))
         return false;
     if (!graph_of_live(r, &r->graph, err))

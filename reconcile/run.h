@@ -29,6 +29,10 @@ struct run_opts {
     const char *holder;  // who we are in the Lease: "host/pid"
     const char *root;    // what is reconciled, kept in the inventory: the root's URL
     const struct event_sink *events;
+    // Called once by a run that writes, when the Lease is held and before anything is listed: what
+    // must be there before all else. NULL: nothing.
+    bool (*first)(void *ctx, struct err *err);
+    void *first_ctx;
 };
 
 enum node_state {

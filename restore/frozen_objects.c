@@ -120,6 +120,20 @@ static bool fill(struct thaw *t, unsigned app, json_t *doc, struct object *o, st
     return true;
 }
 
+// The phases of a hook are rows of one identity, in any order; they run in that of the phases.
+static void settle_phases(struct desired *d)
+{
+    for (size_t i = d->objects.len - 1; i > 0; i--) {
+        struct object *a = &d->objects.v[i - 1];
+        struct object *b = &d->objects.v[i];
+        if (a->app != b->app || a->phase <= b->phase || !object_id_eq(&a->id, &b->id))
+            return;
+        struct object swapped = *a;
+        *a = *b;
+        *b = swapped;
+    }
+}
+
 static bool add_row(struct thaw *t, unsigned app, const json_t *list, const json_t *row,
                     struct err *err)
 {
@@ -142,6 +156,7 @@ static bool add_row(struct thaw *t, unsigned app, const json_t *list, const json
         return err_wrap(err, "%s", name);
     }
     desired_add_object_take(t->d, &o);
+    settle_phases(t->d);
     return true;
 }
 

@@ -3,12 +3,25 @@
 // From a snapshot back to a healthy cluster, when Git, registries and the old cluster may be gone.
 // This header is the room's whole face; the parts have headers of their own.
 //
-//   frozen    a snapshot as the desired state, and what must be there before it
+//   which    which snapshot is meant: the newest good one, one of a time, of a revision
+//   frozen   a snapshot as the desired state, and what must be there before it
+//   apis     what the target does not serve, and what becomes of it (pure)
+//   target   whose cluster is it? the note that it was restored
+//   rights   may we do what is planned?
+//   zero     keys and credentials, before everything else
 //
-// It prints nothing, renders nothing, and knows neither a command line nor the bootstrap room.
+// Order of a restore: verify (snapshot room), frozen_read, apis_settle, target_look, a plan for
+// people to see (reconcile), rights_check, and after their word a run, which writes target_note
+// and zero_write first of all. It prints nothing, renders nothing, and knows neither a command line
+// nor the bootstrap room.
 #ifndef RESTORE_RESTORE_H
 #define RESTORE_RESTORE_H
 
+#include "restore/apis.h"
 #include "restore/frozen.h"
+#include "restore/rights.h"
+#include "restore/target.h"
+#include "restore/which.h"
+#include "restore/zero.h"
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/file.h"
+#include "reconcile/plan.h"
 #include "snapshot/capture.h"
 #include "tests/snapshot/snapkit.h"
 #include "tests/test.h"
@@ -182,16 +183,18 @@ static char *app_words(const struct desired *d, unsigned i)
     return buf_take(&b);
 }
 
-static char *object_words(const struct desired *d, const struct object *o)
+static char *object_words(const struct desired *d, unsigned i)
 {
+    const struct object *o = &d->objects.v[i];
+    CLEANUP(str_freep) char *run = o->is_hook ? plan_hook_run(d, i) : str_dup("-");
     CLEANUP(str_freep) char *key = object_key(&o->id);
     CLEANUP(str_freep) char *where = origin_words(&o->origin);
     CLEANUP(str_freep) char *hash = hex_encode(o->hash.b, 8);
     return str_printf(
-        "%s %s %s phase=%d/%u hook=%d/%u wave=%d options=%u flags=%d%d%d%d%d %zu %s %s",
+        "%s %s %s phase=%d/%u hook=%d/%u wave=%d options=%u flags=%d%d%d%d%d %zu %s %s %s",
         d->apps.v[o->app]->tracking_name, key, o->version, (int)o->phase, o->phases, o->is_hook,
         o->hook_delete, o->wave, o->options, o->is_namespaced, o->is_scope_guessed, o->is_made,
-        o->is_bare, o->is_virtual, o->body_len, hash, where);
+        o->is_bare, o->is_virtual, o->body_len, hash, where, run);
 }
 
 static char *edge_words(const struct graph *g, const struct edge *e)
@@ -210,7 +213,7 @@ static void apps_of(const struct desired *d, struct strv *out)
 static void objects_of(const struct desired *d, struct strv *out)
 {
     for (size_t i = 0; i < d->objects.len; i++)
-        strv_push_take(out, object_words(d, &d->objects.v[i]));
+        strv_push_take(out, object_words(d, (unsigned)i));
 }
 
 static void edges_of(const struct desired *d, struct strv *out)

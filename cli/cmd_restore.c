@@ -1,0 +1,403 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// regrow restore: verify, plan, ask, secret-zero, then the run of a bootstrap.
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/restoring.h"
+
+#define MAX_ANSWER 300
+
+static void restoring_clear(struct restoring *x)
+{
+    struct desired *d = x->s ? x->s->desired : NULL;
+    if (d && d == x->frozen.desired)
+        x->frozen.desired = NULL; // the session's
+    frozen_clear(&x->frozen);
+    api_changes_clear(&x->apis);
+    target_clear(&x->target);
+    strv_clear(&x->volumes);
+    zero_result_clear(&x->zero);
+    verify_result_clear(&x->verified);
+    session_close(x->s);
+    snap_close(&x->snap);
+}
+
+// ---- which snapshot ----
+static bool parse_time(const char *text, int64_t *unix_s, struct err *err)
+{
+    // "2026-11-23", "2026-11-23 02:00" and "2026-11-23T02:00:00" are of UTC.
+    static const char rest[] = "0000-00-00T00:00:00Z";
+    CLEANUP(str_freep) char *full = str_dup(text);
+    size_t n = strlen(text);
+    if (n < sizeof(rest) - 1 && (n == 10 || n == 16 || n == 19)) {
+        free(full);
+        full = str_printf("%s%s", text, rest + n);
+    }
+    if (n > 10 && full[10] == ' ')
+        full[10] = 'T';
+    int64_t ms = clock_parse_rfc3339_ms(full);
+    *unix_s = ms / 1000;
+    return ms >= 0 ||
+           err_set(err, ERR_USAGE,
+                   "--at \"%.40s\": a time such as 2026-11-23, \"2026-11-23 02:00\" (UTC) "
+                   "or RFC 3339 is wanted",
+                   text);
+}
+
+static bool find_at(struct restoring *x, const char *text, struct err *err)
+{
+    int64_t at = 0;
+    if (!parse_time(text, &at, err))
+        return false;
+    x->e = which_at(&x->snap.log, at);
+    if (x->e)
+        return true;
+    err_set(err, ERR_NOT_FOUND, "there is no good snapshot of %s from %s or before", x->snap.chain,
+            text);
+    return err_hint(err, "regrow snapshot list shows those there are.");
+}
+
+static bool is_of_revision(struct restoring *x, const struct entry *e, const char *revision,
+                           bool *out, struct err *err)
+{
+    const struct age_identity *id = NULL;
+    CLEANUP(reader_freep) struct reader *r = NULL;
+    CLEANUP(str_freep) char *exact = NULL;
+    *out = false;
+    if (!snap_identity(&x->snap, e, &id, err)) {
+        err_clear(err); // of an epoch that nothing given opens: not this one
+        return true;
+    }
+    if (!reader_open(&x->snap.repo, x->snap.chain, e, id, &r, err) ||
+        !which_revision(r, &exact, err))
+        return err_wrap(err, "snapshot %llu", (unsigned long long)e->seq);
+    *out = exact && str_starts(exact, revision);
+    return true;
+}
+
+static bool find_revision(struct restoring *x, const char *revision, struct err *err)
+{
+    const struct log *l = &x->snap.log;
+    uint64_t below = UINT64_MAX;
+    if (strlen(revision) < 4)
+        return err_set(err, ERR_USAGE, "--revision \"%s\": four digits at least", revision);
+    for (;;) {
+        const struct entry *next = NULL;
+        bool found = false;
+        for (size_t i = 0; i < l->v.len; i++) {
+            const struct entry *e = &l->v.v[i];
+            if (e->kind == ENTRY_SNAPSHOT && e->seq < below && (!next || e->seq > next->seq) &&
+                log_standing(l, e) == STANDING_LIVE && log_goodness(l, e) >= SNAP_GOOD)
+                next = e;
+        }
+        if (!next)
+            break;
+        if (!is_of_revision(x, next, revision, &found, err))
+            return false;
+        x->e = found ? next : NULL;
+        if (found)
+            return true;
+        below = next->seq;
+    }
+    err_set(err, ERR_NOT_FOUND, "no good snapshot of %s is of revision %.64s", x->snap.chain,
+            revision);
+    return err_hint(err, "regrow snapshot show SEQ says which revision one is of.");
+}
+
+static bool refuse_bad(const struct restoring *x, struct err *err)
+{
+    enum goodness g = log_goodness(&x->snap.log, x->e);
+    struct buf why CLEANUP(buf_clear) = {0};
+    if (g >= SNAP_GOOD || x->c->o.restore.allow_suspect)
+        return true;
+    for (size_t i = 0; i < x->e->snapshot.why.len; i++)
+        buf_printf(&why, "%s%s", i ? ", " : ": ", x->e->snapshot.why.v[i]);
+    err_set(err, ERR_DENIED, "snapshot %llu is %s%s", (unsigned long long)x->e->seq,
+            goodness_name(g), why.p ? why.p : "");
+    return err_hint(err, "regrow restore latest takes the newest good one. If this very one is "
+                         "meant: --allow-suspect.");
+}
+
+static bool choose(struct restoring *x, struct err *err)
+{
+    const struct options *o = &x->c->o;
+    const char *named = o->args.len ? o->args.v[0] : NULL;
+    if ((named != NULL) + (o->restore.at != NULL) + (o->root_revision != NULL) > 1)
+        return err_set(err, ERR_USAGE, "one of SNAPSHOT, --at and --revision says which is meant");
+    if (o->restore.at)
+        return find_at(x, o->restore.at, err);
+    if (o->root_revision)
+        return find_revision(x, o->root_revision, err);
+    return snap_find(&x->snap, named ? named : "latest", &x->e, err) && refuse_bad(x, err);
+}
+
+// ---- verify ----
+static bool is_proved(const struct restoring *x, struct err *err)
+{
+    const struct verify_result *v = &x->verified;
+    unsigned long long seq = x->e->seq;
+    if (!v->problems.len && v->level == VERIFY_CONTENT && !v->unopened.len)
+        return true;
+    if (!v->problems.len)
+        return err_set(err, ERR_DENIED, "nothing that was given opens snapshot %llu", seq);
+    CLEANUP(str_freep)
+    char *more =
+        v->problems.len > 1 ? str_printf(", and %zu more", v->problems.len - 1) : str_dup("");
+    err_set(err, ERR_CORRUPT, "snapshot %llu is damaged: %s%s", seq, v->problems.v[0], more);
+    return err_hint(err, "Nothing was written. Use another copy of the repository, or an earlier "
+                         "snapshot; regrow snapshot verify names every file.");
+}
+
+static bool verify(struct restoring *x, const struct age_identity *id, struct err *err)
+{
+    struct age_identities ids CLEANUP(age_identities_clear) = {0};
+    int64_t began = clock_mono_ms();
+    *vec_push(&ids.v) = *id;
+    struct verify_opts o = {.identities = &ids, .only_seq = x->e->seq};
+    if (!repo_verify(&x->snap.repo, &x->snap.log, &o, &x->verified, err) || !is_proved(x, err))
+        return false;
+    x->verify_ms = clock_mono_ms() - began;
+    event_emit(&x->c->events, "restore.verified", "{s:I, s:s, s:s, s:I, s:I, s:I}", "seq",
+               (json_int_t)x->e->seq, "chain", x->snap.chain, "state",
+               goodness_name(log_goodness(&x->snap.log, x->e)), "files",
+               (json_int_t)x->verified.files, "bytes", (json_int_t)x->verified.stored_bytes, "ms",
+               (json_int_t)x->verify_ms);
+    return true;
+}
+
+// ---- the target ----
+static bool is_known_target(const struct restoring *x)
+{
+    bool same_root = x->s->remembered && !session_is_new_root(x->s);
+    return same_root || str_eq(x->target.chain, x->snap.chain);
+}
+
+static bool refuse_foreign(const struct restoring *x, struct err *err)
+{
+    const char *name = kubeconfig_context(x->s->config);
+    if (x->c->o.restore.adopt || is_known_target(x))
+        return true;
+    if (x->s->remembered)
+        err_set(err, ERR_CONFLICT, "cluster %s was grown from %s, the snapshot is of %s", name,
+                x->s->remembered, x->s->root);
+    else if (x->target.chain)
+        err_set(err, ERR_CONFLICT,
+                "cluster %s was restored from snapshot %llu of %s, this one is of %s", name,
+                x->target.seq, x->target.chain, x->snap.chain);
+    else if (x->target.foreign)
+        err_set(
+            err, ERR_CONFLICT,
+            "cluster %s is not empty: %zu namespace%s or workloads that regrow did not make, such "
+            "as %s",
+            name, x->target.foreign, x->target.foreign == 1 ? "" : "s", x->target.examples.v[0]);
+    else
+        return true;
+    return err_hint(err, "Nothing was written. Check --kubeconfig and --context. If this is the "
+                         "cluster you mean, --adopt restores into it and leaves alone what it has "
+                         "besides.");
+}
+
+// ---- the plan ----
+static void find_volumes(struct restoring *x)
+{
+    const struct desired *d = x->s->desired;
+    for (size_t i = 0; i < d->objects.len; i++) {
+        const struct object *o = &d->objects.v[i];
+        bool is_set = !strcmp(o->id.kind, "StatefulSet");
+        if (o->is_virtual || (!is_set && strcmp(o->id.kind, "PersistentVolumeClaim") != 0))
+            continue;
+        CLEANUP(json_freep) json_t *doc = is_set ? object_doc(o) : NULL;
+        if (!is_set || json_array_size(json_dot(doc, "spec.volumeClaimTemplates")))
+            strv_push_take(&x->volumes, object_name(&o->id));
+    }
+}
+
+static bool check_rights(struct restoring *x, struct err *err)
+{
+    struct strv missing = {0};
+    bool ok = rights_check(x->s->kube, x->c->loop, x->s->desired, &missing, err);
+    if (ok && missing.len) {
+        struct buf b CLEANUP(buf_clear) = {0};
+        for (size_t i = 0; i < missing.len && i < 3; i++)
+            buf_printf(&b, "%s%s", i ? ", " : "", missing.v[i]);
+        ok = err_set(err, ERR_DENIED, "it is not permitted to %s%s", b.p,
+                     missing.len > 3 ? " and more" : "");
+        err_hint(err, "Nothing was written. A restore needs the rights of a cluster's admin.");
+    }
+    strv_clear(&missing);
+    return ok;
+}
+
+// A cycle of what people declared: coming back is worth more than declared order.
+static bool prepare_look(struct restoring *x, struct run **run, struct err *err)
+{
+    struct err again = {0};
+    if (cli_run(x->c, x->s, true, run, err))
+        return true;
+    if (err->kind != ERR_INVALID || x->c->o.break_declared)
+        return false;
+    run_free(*run);
+    *run = NULL;
+    x->c->o.break_declared = x->is_order_broken = true;
+    if (cli_run(x->c, x->s, true, run, &again)) {
+        err_clear(err);
+        return true;
+    }
+    err_clear(&again); // what was wrong at first is
+    return false;
+}
+
+// What this run would say of applications is not news yet: they only come.
+static bool compare(struct restoring *x, struct err *err)
+{
+    struct run *run CLEANUP(run_freep) = NULL;
+    struct event_sink events = x->c->events;
+    x->c->events.emit = NULL;
+    bool ok = prepare_look(x, &run, err) && run_resolve_checks(run, err);
+    x->c->events = events;
+    if (ok)
+        memcpy(x->counts, run_plan(run)->counts, sizeof(x->counts));
+    return ok;
+}
+
+static bool read_snapshot(struct restoring *x, const struct age_identity *id, struct err *err)
+{
+    CLEANUP(reader_freep) struct reader *r = NULL;
+    struct frozen_opts o = {.served = x->s->kinds,
+                            .minor = kube_minor(x->s->kube),
+                            .server = kubeconfig_server(x->s->config)};
+    if (!reader_open(&x->snap.repo, x->snap.chain, x->e, id, &r, err) ||
+        !frozen_read(r, &o, &x->frozen, err))
+        return err_wrap(err, "snapshot %llu", (unsigned long long)x->e->seq);
+    x->s->desired = x->frozen.desired;
+    x->s->root = str_dup(x->frozen.root);
+    return true;
+}
+
+static bool plan(struct restoring *x, const struct age_identity *id, struct err *err)
+{
+    int64_t began = clock_mono_ms();
+    if (!cli_cluster(x->c, &x->s, err) || !read_snapshot(x, id, err) ||
+        !target_look(x->s->kube, x->c->loop, x->s->kinds, &x->target, err) ||
+        !refuse_foreign(x, err))
+        return false;
+    apis_settle(x->s->desired, x->s->kinds, &x->apis);
+    find_volumes(x);
+    if (!compare(x, err) || !check_rights(x, err))
+        return false;
+    x->plan_ms = clock_mono_ms() - began;
+    event_emit(&x->c->events, "restore.planned", "{s:I, s:I, s:I, s:I, s:I, s:I}", "create",
+               (json_int_t)x->counts[ACTION_CREATE], "change", (json_int_t)x->counts[ACTION_CHANGE],
+               "unchanged", (json_int_t)x->counts[ACTION_NONE], "prune",
+               (json_int_t)x->counts[ACTION_PRUNE], "first", (json_int_t)x->frozen.zero.len, "ms",
+               (json_int_t)x->plan_ms);
+    return true;
+}
+
+// ---- a person's word ----
+static bool confirm(struct restoring *x, struct err *err)
+{
+    const char *name = kubeconfig_context(x->s->config);
+    char line[MAX_ANSWER];
+    if (x->c->o.restore.yes)
+        return true;
+    if (x->c->o.output != OUT_TEXT || !isatty(STDIN_FILENO)) {
+        err_set(err, ERR_USAGE, "nobody is there to confirm that %s is the cluster that is meant",
+                name);
+        return err_hint(err, "--yes goes on without asking; --dry-run only shows the plan.");
+    }
+    int64_t began = clock_mono_ms();
+    CLEANUP(str_freep) char *shown = clean(name);
+    printf("Type the target's name, %s, to go on: ", shown);
+    fflush(stdout);
+    ssize_t n = read(STDIN_FILENO, line, sizeof(line) - 1);
+    if (n < 0 || loop_stopping(x->c->loop))
+        return err_set(err, ERR_CANCELLED, "interrupted; nothing was written");
+    line[n] = 0;
+    line[strcspn(line, "\r\n")] = 0;
+    x->asked_ms = clock_mono_ms() - began;
+    return str_eq(line, name) ||
+           err_set(err, ERR_USAGE, "that is not %s; nothing was written", name);
+}
+
+// ---- the run ----
+// Holding the Lease, before anything else: what is restored, so that the next run knows it again;
+// then keys and credentials.
+static bool first(void *ctx, struct err *err)
+{
+    struct restoring *x = ctx;
+    CLEANUP(str_freep)
+    char *repository = hex_encode(x->snap.repo.marker.repo, sizeof(x->snap.repo.marker.repo));
+    struct target_note note = {
+        .chain = x->snap.chain, .seq = x->e->seq, .repository = repository, .root = x->s->root};
+    if (!target_note(x->s->kube, &note, err) ||
+        !zero_write(x->s->kube, x->c->loop, x->s->kinds, x->s->desired, &x->frozen, &x->zero, err))
+        return false;
+    event_emit(&x->c->events, "restore.first", "{s:I, s:I, s:I, s:I}", "written",
+               (json_int_t)x->zero.written, "namespaces", (json_int_t)x->zero.namespaces,
+               "unchanged", (json_int_t)x->zero.unchanged, "kept", (json_int_t)x->zero.kept.len);
+    return true;
+}
+
+static bool run_it(struct restoring *x, struct run **run, struct err *err)
+{
+    struct progress *p CLEANUP(progress_freep) = progress_new(x->c);
+    x->run_ms = clock_mono_ms();
+    bool ok = cli_run_first(x->c, x->s, false, first, x, run, err);
+    if (!ok)
+        return false;
+    progress_attach(p, *run, kubeconfig_context(x->s->config));
+    ok = run_execute(*run, err);
+    progress_end(p);
+    if (!ok)
+        outcome_explain(*run, err);
+    return ok;
+}
+
+static int finish(struct restoring *x, const struct run *run)
+{
+    struct outcome o;
+    outcome_of(&o, x->c, run);
+    o.is_alone = true;
+    if (!o.code && x->frozen.missing.len)
+        o.code = err_exit_code(ERR_PARTIAL);
+    if (wants_doc(x->c)) {
+        CLEANUP(json_freep) json_t *doc = restoring_doc(x, &o);
+        print_doc(x->c, doc);
+    } else if (x->c->o.output == OUT_TEXT) {
+        restoring_print_end(x, &o);
+    }
+    return o.code;
+}
+
+static bool open_all(struct restoring *x, const struct age_identity **id, struct err *err)
+{
+    struct snap_want want = {.read = READ_MUST, .chain = true};
+    return snap_open(x->c, &x->c->o.snap, &want, &x->snap, err) && snap_log(&x->snap, err) &&
+           choose(x, err) && snap_identity(&x->snap, x->e, id, err) && verify(x, *id, err);
+}
+
+int cmd_restore(struct cli *c, struct err *err)
+{
+    struct restoring x CLEANUP(restoring_clear) = {.c = c, .began_ms = clock_mono_ms()};
+    struct run *run CLEANUP(run_freep) = NULL;
+    const struct age_identity *id = NULL;
+    if (!open_all(&x, &id, err) || !plan(&x, id, err))
+        return 0;
+    if (c->o.output == OUT_TEXT)
+        restoring_print_plan(&x);
+    if (c->o.snap.dry_run) {
+        if (wants_doc(c)) {
+            CLEANUP(json_freep) json_t *doc = restoring_doc(&x, NULL);
+            print_doc(c, doc);
+        }
+        return 0;
+    }
+    if (!confirm(&x, err) || !run_it(&x, &run, err))
+        return 0;
+    return finish(&x, run);
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How a run ended, for people and for programs: what bootstrap and restore share.
+#ifndef CLI_OUTCOME_H
+#define CLI_OUTCOME_H
+
+#include "cli/cli.h"
+
+struct outcome {
+    struct cli *c;
+    const struct run *r;
+    struct run_summary sum;
+    int code;
+    bool is_alone; // Git cannot be counted on: commands that read the root are not recommended
+    // Private to outcome.c:
+    int name_width;      // of the applications that are listed
+    const char *first;   // application with a problem
+    char *next;          // what to do about it
+    size_t listed, more; // applications with problems
+};
+
+void outcome_of(struct outcome *x, struct cli *c, const struct run *r);
+// Verdict, warnings, and the critical path or what is wrong.
+void outcome_print(struct outcome *x);
+// exitCode, ms, timedOut, applications, objects, criticalPath, problems, warnings.
+void outcome_add(const struct outcome *x, json_t *out);
+// A run that was interrupted, or ended as a whole: how far it came, and that nothing is lost.
+void outcome_explain(const struct run *r, struct err *err);
+
+#endif

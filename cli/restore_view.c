@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a restore shows: whose snapshot, which target, what will be done; at the end how long it
+// took, what could not come back, and what to do next.
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/restoring.h"
+
+#define SHOWN_LOSSES 8
+#define SHOWN_NAMES 3
+
+int64_t restoring_age_s(const struct restoring *x)
+{
+    int64_t age = clock_unix_ms() / 1000 - x->e->time_unix_s;
+    return age > 0 ? age : 0;
+}
+
+static const char *signer_of(const struct restoring *x)
+{
+    const struct trust_signer *t =
+        trust_signer_for(trust_now(&x->snap.repo.trust), &x->e->signer, ROLE_WRITE, x->snap.chain);
+    return t && *t->label ? t->label : x->e->signer.hex;
+}
+
+static enum goodness goodness_of(const struct restoring *x)
+{
+    return log_goodness(&x->snap.log, x->e);
+}
+
+static void print_line(const struct restoring *x, const char *symbol, const char *text)
+{
+    (void)x;
+    printf("  %s%s", symbol, *symbol ? " " : "");
+    print_wrapped(stdout, text, *symbol ? 4 : 2, *symbol ? 4 : 4);
+}
+
+// ---- before ----
+static void print_snapshot(const struct restoring *x)
+{
+    CLEANUP(str_freep) char *at = clock_rfc3339(x->e->time_unix_s);
+    CLEANUP(str_freep) char *age = age_text(restoring_age_s(x));
+    CLEANUP(str_freep) char *size = size_text(x->verified.stored_bytes);
+    CLEANUP(str_freep) char *took = clock_duration_text(x->verify_ms);
+    static const char *const attested[] = {
+        [SNAP_SUSPECT] = "SUSPECT: what it holds may be too little",
+        [SNAP_BAD] = "BAD, says a judge",
+        [SNAP_GOOD] = "never verified before",
+        [SNAP_VERIFIED] = "verified before",
+        [SNAP_DRILLED] = "drilled before",
+    };
+    CLEANUP(str_freep)
+    char *line = str_printf("Snapshot %llu of %s, %.10s %.5s UTC (%s ago), signed by %s (trusted), "
+                            "%s; %s whole in %s",
+                            (unsigned long long)x->e->seq, x->snap.chain, at, at + 11, age,
+                            signer_of(x), attested[goodness_of(x)], size, took);
+    print_wrapped(stdout, line, 0, 2);
+}
+
+static char *target_state(const struct restoring *x)
+{
+    if (x->target.chain)
+        return str_printf("restored from snapshot %llu of %s before", x->target.seq,
+                          x->target.chain);
+    if (x->s->remembered)
+        return str_printf("grown from %s", x->s->remembered);
+    if (x->target.foreign)
+        return str_printf("NOT EMPTY: %zu namespace%s or workloads of others (--adopt)",
+                          x->target.foreign, x->target.foreign == 1 ? "" : "s");
+    return str_dup("empty");
+}
+
+static void print_target(const struct restoring *x)
+{
+    CLEANUP(str_freep) char *state = target_state(x);
+    const char *uid = kube_cluster_uid(x->s->kube);
+    const char *from = x->frozen.kubernetes ? x->frozen.kubernetes : "unknown";
+    bool same = x->frozen.cluster && str_eq(uid, x->frozen.cluster);
+    CLEANUP(str_freep)
+    char *line = str_printf(
+        "Target   %s (uid %s), Kubernetes %s, %s; %s %s", kubeconfig_context(x->s->config),
+        uid ? uid : "unknown", kube_version(x->s->kube), state,
+        same ? "the very cluster the snapshot is of, then" : "source was", from);
+    print_wrapped(stdout, line, 0, 2);
+}
+
+static void print_counts(const struct restoring *x)
+{
+    const size_t *n = x->counts;
+    struct buf b CLEANUP(buf_clear) = {0};
+    const struct {
+        size_t n;
+        const char *what;
+    } parts[] = {{n[ACTION_CHANGE] + n[ACTION_REPLACE] + n[ACTION_RECREATE], "to change"},
+                 {n[ACTION_PRUNE], "to delete"},
+                 {n[ACTION_TERMINATING], "to wait for until they are gone"},
+                 {n[ACTION_CHECK], "not comparable"},
+                 {n[ACTION_NONE] + n[ACTION_HOOK_DONE], "as they should be"}};
+    buf_printf(&b, "%zu application%s: %zu object%s to create", x->s->desired->apps.len - 1,
+               x->s->desired->apps.len == 2 ? "" : "s", n[ACTION_CREATE],
+               n[ACTION_CREATE] == 1 ? "" : "s");
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+        if (parts[i].n)
+            buf_printf(&b, ", %zu %s", parts[i].n, parts[i].what);
+    print_line(x, "", b.p);
+}
+
+// "sealed-secrets keys (3), TLS certificates (2)".
+static void print_zero(const struct restoring *x)
+{
+    CLEANUP(json_freep) json_t *rules = json_object();
+    struct buf b CLEANUP(buf_clear) = {0};
+    const char *rule;
+    json_t *n;
+    for (size_t i = 0; i < x->frozen.zero.len; i++) {
+        const char *key = x->frozen.zero.v[i].rule;
+        key = key ? key : "what the cluster had of Secrets beside Git";
+        json_object_set_new(rules, key,
+                            json_integer(json_integer_value(json_object_get(rules, key)) + 1));
+    }
+    json_object_foreach(rules, rule, n)
+    {
+        buf_printf(&b, "%s%lld %s",
+                   b.len ? ", " : "First of all: ", (long long)json_integer_value(n), rule);
+    }
+    if (b.len)
+        print_line(x, "", b.p);
+}
+
+static void print_apis(const struct restoring *x)
+{
+    for (size_t i = 0; i < x->apis.v.len; i++) {
+        CLEANUP(str_freep) char *text = api_change_text(x->s->desired, &x->apis.v.v[i]);
+        if (i >= SHOWN_LOSSES && !x->c->o.verbose) {
+            printf("  and %zu more (-v)\n", x->apis.v.len - i);
+            return;
+        }
+        print_line(x, "!", text);
+    }
+}
+
+void restoring_print_plan(const struct restoring *x)
+{
+    struct strv losses = {0};
+    print_snapshot(x);
+    print_target(x);
+    print_counts(x);
+    print_zero(x);
+    print_apis(x);
+    if (x->is_order_broken)
+        print_line(x, "!", "What waves and depends-on declare closes a cycle: they give way.");
+    restoring_losses(x, &losses);
+    for (size_t i = 0; i < losses.len && i < SHOWN_LOSSES; i++)
+        print_line(x, "!", losses.v[i]);
+    if (losses.len > SHOWN_LOSSES)
+        printf("  and %zu more, shown again at the end\n", losses.len - SHOWN_LOSSES);
+    strv_clear(&losses);
+    if (x->c->o.snap.dry_run)
+        printf("Nothing was written (--dry-run).\n");
+    fflush(stdout);
+}
+
+// ---- what cannot come back ----
+static void add_volumes(const struct restoring *x, struct strv *out)
+{
+    struct buf b = {0};
+    if (!x->volumes.len)
+        return;
+    buf_printf(&b, "the content of volumes is in no snapshot; a tool of its own restores it: ");
+    for (size_t i = 0; i < x->volumes.len && i < SHOWN_NAMES; i++)
+        buf_printf(&b, "%s%s", i ? ", " : "", x->volumes.v[i]);
+    if (x->volumes.len > SHOWN_NAMES)
+        buf_printf(&b, " and %zu more", x->volumes.len - SHOWN_NAMES);
+    strv_push_take(out, buf_take(&b));
+}
+
+void restoring_losses(const struct restoring *x, struct strv *out)
+{
+    for (size_t i = 0; i < x->frozen.missing.len; i++)
+        strv_push(out, x->frozen.missing.v[i]);
+    for (size_t i = 0; i < x->frozen.stale.len; i++)
+        strv_push_take(out, str_printf("application %s: it could not be read when the snapshot was "
+                                       "made, and comes back as it was before",
+                                       x->frozen.stale.v[i]));
+    add_volumes(x, out);
+}
+
+// ---- afterwards ----
+// Until the last write was accepted; what follows is waiting.
+static int64_t apply_ms(const struct restoring *x, const struct run *r)
+{
+    int64_t last = x->run_ms;
+    for (unsigned i = 0; i < run_desired(r)->objects.len; i++) {
+        struct node_view v;
+        run_node(r, i, &v);
+        if (v.applied_ms > last)
+            last = v.applied_ms;
+    }
+    return last - x->run_ms;
+}
+
+struct phases {
+    int64_t verify, plan, apply, ready, total;
+};
+
+static struct phases phases_of(const struct restoring *x, const struct run *r)
+{
+    int64_t whole = clock_mono_ms() - x->run_ms;
+    struct phases p = {.verify = x->verify_ms, .plan = x->plan_ms, .apply = apply_ms(x, r)};
+    p.ready = whole > p.apply ? whole - p.apply : 0;
+    p.total = clock_mono_ms() - x->began_ms - x->asked_ms;
+    return p;
+}
+
+static void print_times(const struct restoring *x, const struct run *r)
+{
+    struct phases p = phases_of(x, r);
+    CLEANUP(str_freep) char *total = clock_duration_text(p.total);
+    CLEANUP(str_freep) char *verify = clock_duration_text(p.verify);
+    CLEANUP(str_freep) char *plan = clock_duration_text(p.plan);
+    CLEANUP(str_freep) char *apply = clock_duration_text(p.apply);
+    CLEANUP(str_freep) char *ready = clock_duration_text(p.ready);
+    CLEANUP(str_freep) char *age = age_text(restoring_age_s(x));
+    CLEANUP(str_freep)
+    char *line =
+        str_printf("RTO %s (verify %s, plan %s, apply %s, ready %s)   RPO %s: what changed "
+                   "since is not in it",
+                   total, verify, plan, apply, ready, age);
+    print_line(x, "", line);
+}
+
+static void print_losses(const struct restoring *x)
+{
+    struct strv losses = {0};
+    restoring_losses(x, &losses);
+    for (size_t i = 0; i < x->apis.v.len; i++)
+        if (x->apis.v.v[i].fate != API_MOVED)
+            strv_push_take(&losses, api_change_text(x->s->desired, &x->apis.v.v[i]));
+    for (size_t i = 0; i < x->zero.kept.len; i++)
+        strv_push_take(&losses,
+                       str_printf("%s was there already, made by others: it stays as it is",
+                                  x->zero.kept.v[i]));
+    for (size_t i = 0; i < losses.len; i++)
+        print_line(x, "!", losses.v[i]);
+    strv_clear(&losses);
+}
+
+void restoring_print_end(const struct restoring *x, struct outcome *o)
+{
+    outcome_print(o);
+    print_times(x, o->r);
+    print_losses(x);
+    if (o->sum.apps_failed + o->sum.apps_blocked + o->sum.apps_waiting)
+        return; // what to do has been said
+    CLEANUP(str_freep)
+    char *next =
+        str_printf("when Git answers again: regrow bootstrap %s   (where Git says what the "
+                   "snapshot says, it changes nothing)",
+                   x->s->root);
+    printf("  next: ");
+    print_wrapped(stdout, next, 8, 8);
+}
+
+// ---- for programs ----
+static json_t *texts(const struct strv *v)
+{
+    json_t *out = json_array();
+    for (size_t i = 0; i < v->len; i++)
+        json_array_append_new(out, json_string(v->v[i]));
+    return out;
+}
+
+static json_t *snapshot_part(const struct restoring *x)
+{
+    CLEANUP(str_freep) char *at = clock_rfc3339(x->e->time_unix_s);
+    return json_pack("{s:I, s:s, s:I, s:s, s:s, s:o, s:s*, s:s*}", "seq", (json_int_t)x->e->seq,
+                     "taken", at, "ageSeconds", (json_int_t)restoring_age_s(x), "state",
+                     goodness_name(goodness_of(x)), "signedBy", signer_of(x), "why",
+                     texts(&x->e->snapshot.why), "kubernetes", x->frozen.kubernetes, "cluster",
+                     x->frozen.cluster);
+}
+
+static json_t *target_part(const struct restoring *x)
+{
+    json_t *t = json_pack("{s:I, s:o, s:s*}", "foreign", (json_int_t)x->target.foreign, "examples",
+                          texts(&x->target.examples), "grownFrom", x->s->remembered);
+    if (x->target.chain)
+        json_object_set_new(
+            t, "restoredFrom",
+            json_pack("{s:s, s:I}", "chain", x->target.chain, "seq", (json_int_t)x->target.seq));
+    return t;
+}
+
+static json_t *plan_part(const struct restoring *x)
+{
+    const size_t *n = x->counts;
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "applications",
+                     (json_int_t)(x->s->desired->apps.len - 1), "create",
+                     (json_int_t)n[ACTION_CREATE], "change",
+                     (json_int_t)(n[ACTION_CHANGE] + n[ACTION_REPLACE] + n[ACTION_RECREATE]),
+                     "prune", (json_int_t)n[ACTION_PRUNE], "keep", (json_int_t)n[ACTION_KEEP],
+                     "unchanged", (json_int_t)(n[ACTION_NONE] + n[ACTION_HOOK_DONE]),
+                     "notComparable", (json_int_t)n[ACTION_CHECK]);
+}
+
+static json_t *apis_part(const struct restoring *x)
+{
+    static const char *const fates[] = {"moved", "dropped", "awaited"};
+    json_t *out = json_array();
+    for (size_t i = 0; i < x->apis.v.len; i++) {
+        const struct api_change *c = &x->apis.v.v[i];
+        const struct object *o = &x->s->desired->objects.v[c->object];
+        json_array_append_new(out, json_pack("{s:s, s:s, s:s*, s:s, s:s, s:s*, s:s}", "group",
+                                             o->id.group, "kind", o->id.kind, "namespace",
+                                             o->id.namespace, "name", o->id.name, "version",
+                                             c->from, "to", c->to, "fate", fates[c->fate]));
+    }
+    return out;
+}
+
+static json_t *first_part(const struct restoring *x)
+{
+    json_t *out = json_array();
+    for (size_t i = 0; i < x->frozen.zero.len; i++) {
+        const struct zero_object *z = &x->frozen.zero.v[i];
+        json_array_append_new(out,
+                              json_pack("{s:s, s:s*, s:s, s:s*}", "kind", z->id.kind, "namespace",
+                                        z->id.namespace, "name", z->id.name, "rule", z->rule));
+    }
+    return out;
+}
+
+static void add_result(const struct restoring *x, const struct outcome *o, json_t *doc)
+{
+    struct phases p = phases_of(x, o->r);
+    json_t *result = json_object();
+    outcome_add(o, result);
+    json_object_set_new(doc, "result", result);
+    json_object_set_new(doc, "kept", texts(&x->zero.kept));
+    json_object_set_new(doc, "rpoSeconds", json_integer(restoring_age_s(x)));
+    json_object_set_new(doc, "rto",
+                        json_pack("{s:I, s:I, s:I, s:I, s:I}", "ms", (json_int_t)p.total,
+                                  "verifyMs", (json_int_t)p.verify, "planMs", (json_int_t)p.plan,
+                                  "applyMs", (json_int_t)p.apply, "readyMs", (json_int_t)p.ready));
+}
+
+json_t *restoring_doc(const struct restoring *x, const struct outcome *o)
+{
+    json_t *doc = doc_new("restore", x->s);
+    CLEANUP(json_freep) json_t *repo = snap_doc("restore", &x->snap);
+    struct strv losses = {0};
+    json_object_update_missing(doc, repo);
+    restoring_losses(x, &losses);
+    json_object_set_new(doc, "snapshot", snapshot_part(x));
+    json_object_set_new(doc, "target", target_part(x));
+    json_object_set_new(doc, "plan", plan_part(x));
+    json_object_set_new(doc, "apis", apis_part(x));
+    json_object_set_new(doc, "first", first_part(x));
+    json_object_set_new(doc, "losses", texts(&losses));
+    json_object_set_new(doc, "dryRun", json_boolean(!o));
+    strv_clear(&losses);
+    if (o)
+        add_result(x, o, doc);
+    return doc;
+}

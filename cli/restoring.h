@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Private to the restore command: one restore on its way, and how it is shown.
+#ifndef CLI_RESTORING_H
+#define CLI_RESTORING_H
+
+#include "cli/outcome.h"
+#include "cli/snapshot_open.h"
+#include "restore/restore.h"
+
+struct restoring {
+    struct cli *c;
+    struct snap snap;
+    const struct entry *e; // of snap.log
+    struct verify_result verified;
+    struct session *s; // the target; its desired state is that of the snapshot
+    struct frozen frozen;
+    struct api_changes apis;
+    struct target target;
+    struct strv volumes; // what holds data that no snapshot has
+    struct zero_result zero;
+    size_t counts[ACTION_TERMINATING + 1]; // of the plan
+    bool is_order_broken;                  // declared edges gave way
+    int64_t began_ms, verify_ms, plan_ms, asked_ms, run_ms;
+};
+
+// "0.2 s", "5 h" and so on are made where they are printed.
+int64_t restoring_age_s(const struct restoring *x); // of the snapshot: RPO
+void restoring_print_plan(const struct restoring *x);
+// What cannot come back, a line each; added to *out.
+void restoring_losses(const struct restoring *x, struct strv *out);
+void restoring_print_end(const struct restoring *x, struct outcome *o);
+// o: NULL for a dry run.
+json_t *restoring_doc(const struct restoring *x, const struct outcome *o);
+
+#endif

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Objects whose API the target does not serve, found before the first write (pure). Where another
+// version of a built-in kind has the same fields, that one is written; what has no successor is not
+// sent. Custom resources wait for their definition, as in a bootstrap.
+#ifndef RESTORE_APIS_H
+#define RESTORE_APIS_H
+
+#include "gitops/gitops.h"
+
+enum api_fate {
+    API_MOVED,   // written in another version
+    API_DROPPED, // not sent: is_virtual
+    API_AWAITED, // nothing here defines it: somebody must, at run time
+};
+struct api_change {
+    unsigned object; // index in desired.objects
+    enum api_fate fate;
+    char *from, *to; // versions; to: API_MOVED only
+};
+struct api_changes {
+    VEC(struct api_change) v;
+};
+
+// Changes objects of d. served: of the target.
+void apis_settle(struct desired *d, const struct kinds *served, struct api_changes *out);
+void api_changes_clear(struct api_changes *c);
+size_t api_changes_count(const struct api_changes *c, enum api_fate fate);
+// "PodSecurityPolicy legacy: policy/v1beta1 is no longer served: left out"; owned.
+char *api_change_text(const struct desired *d, const struct api_change *c);
+
+#endif

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "restore/rights.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_QUESTIONS 2000
+
+struct question {
+    struct asking *all;
+    const char *group, *resource, *verb, *namespace; // namespace NULL: all of them
+    bool is_allowed;
+};
+struct asking {
+    struct kube *k;
+    struct loop *l;
+    VEC(struct question) v;
+    size_t open;
+    struct err err;
+};
+
+static void on_answer(void *ctx, const struct kube_reply *r)
+{
+    struct question *q = ctx;
+    struct asking *a = q->all;
+    CLEANUP(json_freep) json_t *doc = NULL;
+    struct err bad = {0};
+    a->open--;
+    if (r->cls == KUBE_OK && canon_read(r->body, r->body_len, &doc, &bad))
+        q->is_allowed = json_dot_bool(doc, "status.allowed", false);
+    else if (!err_is_set(&a->err) && r->cls != KUBE_OK)
+        (void)kube_reply_err(r, &a->err, "ask what is permitted");
+    err_clear(&bad);
+}
+
+static void ask(struct question *q)
+{
+    CLEANUP(json_freep)
+    json_t *doc = json_pack("{s:s, s:s, s:{s:{s:s, s:s, s:s, s:s*}}}", "apiVersion",
+                            "authorization.k8s.io/v1", "kind", "SelfSubjectAccessReview", "spec",
+                            "resourceAttributes", "group", q->group, "resource", q->resource,
+                            "verb", q->verb, "namespace", q->namespace);
+    struct buf body CLEANUP(buf_clear) = {0};
+    canon_write(doc, &body);
+    struct kube_call post = {.method = "POST",
+                             .path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+                             .body = body.p,
+                             .body_len = body.len,
+                             .patience_ms = KUBE_PATIENCE_MS,
+                             .is_idempotent = true};
+    q->all->open++;
+    kube_send(q->all->k, &post, on_answer, q);
+}
+
+static bool ask_all(struct asking *a, struct err *err)
+{
+    for (size_t i = 0; i < a->v.len; i++) {
+        a->v.v[i].all = a;
+        ask(&a->v.v[i]);
+    }
+    while (a->open) {
+        if (loop_stopping(a->l)) {
+            kube_cancel_all(a->k); // answers point into this list
+            while (a->open)
+                loop_run_once(a->l, 100);
+            err_clear(&a->err);
+            return err_set(err, ERR_CANCELLED, "interrupted");
+        }
+        loop_run_once(a->l, 200);
+    }
+    if (!err_is_set(&a->err))
+        return true;
+    err_move(err, &a->err);
+    return false;
+}
+
+static void add(struct asking *a, const char *group, const char *resource, const char *verb,
+                const char *namespace)
+{
+    for (size_t i = 0; i < a->v.len; i++) {
+        const struct question *q = &a->v.v[i];
+        if (!strcmp(q->group, group) && !strcmp(q->resource, resource) && !strcmp(q->verb, verb) &&
+            str_eq(q->namespace, namespace))
+            return;
+    }
+    if (a->v.len < MAX_QUESTIONS)
+        *vec_push(&a->v) = (struct question){NULL, group, resource, verb, namespace, false};
+}
+
+static bool may_all(struct asking *a, bool *out, struct err *err)
+{
+    add(a, "*", "*", "*", NULL);
+    bool ok = ask_all(a, err);
+    *out = ok && a->v.v[0].is_allowed;
+    a->v.len = 0;
+    return ok;
+}
+
+static const struct kind_info *kind_of(const struct desired *d, const struct object *o)
+{
+    return o->is_virtual ? NULL : kinds_find(d->kinds, o->id.group, NULL, o->id.kind);
+}
+
+static void add_kinds(struct asking *a, const struct desired *d)
+{
+    add(a, "", "configmaps", "*", NULL); // the inventory
+    add(a, "coordination.k8s.io", "leases", "*", NULL);
+    for (size_t i = 0; i < d->objects.len; i++) {
+        const struct kind_info *k = kind_of(d, &d->objects.v[i]);
+        if (k)
+            add(a, k->group, k->plural, "*", NULL);
+    }
+}
+
+// Every verb of the kinds that not all is allowed of; writes by namespace where there is one.
+static void add_verbs(struct asking *a, const struct desired *d, const struct asking *denied)
+{
+    static const char *const everywhere[] = {"list", "watch"};
+    static const char *const writes[] = {"create", "patch"};
+    for (size_t i = 0; i < denied->v.len; i++) {
+        const struct question *q = &denied->v.v[i];
+        for (size_t k = 0; !q->is_allowed && k < ARRAY_LEN(everywhere); k++)
+            add(a, q->group, q->resource, everywhere[k], NULL);
+    }
+    for (size_t i = 0; i < d->objects.len; i++) {
+        const struct object *o = &d->objects.v[i];
+        const struct kind_info *k = kind_of(d, o);
+        bool is_denied = false;
+        for (size_t n = 0; k && !is_denied && n < denied->v.len; n++)
+            is_denied = !denied->v.v[n].is_allowed && !strcmp(denied->v.v[n].group, k->group) &&
+                        !strcmp(denied->v.v[n].resource, k->plural);
+        for (size_t n = 0; is_denied && n < ARRAY_LEN(writes); n++)
+            add(a, k->group, k->plural, writes[n], o->id.namespace);
+    }
+}
+
+static void tell(const struct asking *a, struct strv *out)
+{
+    for (size_t i = 0; i < a->v.len; i++) {
+        const struct question *q = &a->v.v[i];
+        if (!q->is_allowed)
+            strv_push_take(out,
+                           str_printf("%s %s%s%s%s%s", q->verb, q->resource, *q->group ? "." : "",
+                                      q->group, q->namespace ? " in namespace " : "",
+                                      q->namespace ? q->namespace : ""));
+    }
+}
+
+bool rights_check(struct kube *k, struct loop *l, const struct desired *d, struct strv *out,
+                  struct err *err)
+{
+    struct asking kinds = {.k = k, .l = l};
+    struct asking verbs = {.k = k, .l = l};
+    bool all = false;
+    bool ok = may_all(&kinds, &all, err);
+    if (ok && !all) {
+        add_kinds(&kinds, d);
+        ok = ask_all(&kinds, err);
+        if (ok)
+            add_verbs(&verbs, d, &kinds);
+        ok = ok && ask_all(&verbs, err);
+        if (ok)
+            tell(&verbs, out);
+    }
+    vec_clear(&kinds.v);
+    vec_clear(&verbs.v);
+    return ok;
+}

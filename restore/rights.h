@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// May we do what the plan needs? Asked of the API server (SelfSubjectAccessReview) before the first
+// write: one question when all is allowed, else one for each kind, and only then one for each verb.
+#ifndef RESTORE_RIGHTS_H
+#define RESTORE_RIGHTS_H
+
+#include "gitops/gitops.h"
+#include "kube/kube.h"
+
+// *out: a line for each right that is missing, "create deployments.apps"; empty when all are there.
+MUST_CHECK bool rights_check(struct kube *k, struct loop *l, const struct desired *d,
+                             struct strv *out, struct err *err);
+
+#endif

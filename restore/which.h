@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which snapshot of a chain is meant, when it is not named by its number.
+#ifndef RESTORE_WHICH_H
+#define RESTORE_WHICH_H
+
+#include "snapshot/snapshot.h"
+
+// The newest good one that was taken at that time or before; NULL: none. Borrowed from the log.
+const struct entry *which_at(const struct log *l, int64_t unix_s);
+// The exact revision of the root: a commit, or of a folder the hash of its files; NULL when the
+// snapshot does not say. Owned.
+MUST_CHECK bool which_revision(struct reader *r, char **out, struct err *err);
+
+#endif
