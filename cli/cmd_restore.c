@@ -314,12 +314,15 @@ static bool confirm(struct restoring *x, struct err *err)
     CLEANUP(str_freep) char *shown = clean(name);
     printf("Type the target's name, %s, to go on: ", shown);
     fflush(stdout);
+    loop_set_deadline(x->c->loop, 0); // a person may take their time
     ssize_t n = read(STDIN_FILENO, line, sizeof(line) - 1);
     if (n < 0 || loop_stopping(x->c->loop))
         return err_set(err, ERR_CANCELLED, "interrupted; nothing was written");
     line[n] = 0;
     line[strcspn(line, "\r\n")] = 0;
     x->asked_ms = clock_mono_ms() - began;
+    x->c->deadline_ms += x->c->deadline_ms ? x->asked_ms : 0;
+    loop_set_deadline(x->c->loop, x->c->deadline_ms);
     return str_eq(line, name) ||
            err_set(err, ERR_USAGE, "that is not %s; nothing was written", name);
 }
