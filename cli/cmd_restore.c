@@ -176,11 +176,15 @@ static bool is_known_target(const struct restoring *x)
     return same_root || str_eq(x->target.chain, x->snap.chain);
 }
 
-static bool refuse_foreign(const struct restoring *x, struct err *err)
+static bool refuse_foreign(struct restoring *x, struct err *err)
 {
     const char *name = kubeconfig_context(x->s->config);
-    if (x->c->o.restore.adopt || is_known_target(x))
+    if (is_known_target(x))
         return true;
+    if (x->c->o.restore.adopt) {
+        x->c->o.no_prune = true; // what it has besides is others'
+        return true;
+    }
     if (x->s->remembered)
         err_set(err, ERR_CONFLICT, "cluster %s was grown from %s, the snapshot is of %s", name,
                 x->s->remembered, x->s->root);
@@ -391,7 +395,7 @@ int cmd_restore(struct cli *c, struct err *err)
     const struct age_identity *id = NULL;
     if (!open_all(&x, &id, err) || !plan(&x, id, err))
         return 0;
-    if (c->o.output == OUT_TEXT)
+    if (c->o.output == OUT_TEXT && !(c->o.quiet && c->o.restore.yes))
         restoring_print_plan(&x);
     if (c->o.snap.dry_run) {
         if (wants_doc(c)) {

@@ -245,6 +245,22 @@ static void print_losses(const struct restoring *x)
     strv_clear(&losses);
 }
 
+// The kinds of Argo CD that a snapshot brings are served only at the end: until then what is of
+// them is read, never sent.
+static bool has_argo_left(const struct restoring *x)
+{
+    const struct desired *d = x->s->desired;
+    for (size_t i = 0; i < d->objects.len; i++) {
+        const struct object *o = &d->objects.v[i];
+        struct object_id crd = {(char *)"apiextensions.k8s.io", (char *)"CustomResourceDefinition",
+                                NULL, (char *)"applications.argoproj.io"};
+        if (o->is_virtual && !strcmp(o->id.group, "argoproj.io") &&
+            !strcmp(o->id.kind, "Application"))
+            return desired_find(d, &crd) != NULL;
+    }
+    return false;
+}
+
 void restoring_print_end(const struct restoring *x, struct outcome *o)
 {
     outcome_print(o);
@@ -258,6 +274,13 @@ void restoring_print_end(const struct restoring *x, struct outcome *o)
                    "snapshot says, it changes nothing)",
                    x->s->root);
     printf("  next: ");
+    if (has_argo_left(x)) {
+        print_wrapped(stdout,
+                      "run the same command once more: now that Argo CD is there it takes its "
+                      "Applications. Then,",
+                      8, 8);
+        printf("        ");
+    }
     print_wrapped(stdout, next, 8, 8);
 }
 
