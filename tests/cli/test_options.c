@@ -102,7 +102,9 @@ static void by_file(const struct command *cmd, const struct option *opt)
         return;
     int fd = mkstemp(path);
     assert_true(fd >= 0);
-    dprintf(fd, opt->kind == OPT_LIST ? "%s: [%s]\n" : "%s: %s\n", opt->name, good_value(opt, cmd));
+    // In quotes, since YAML 1.1 takes yes for a truth value.
+    dprintf(fd, opt->kind == OPT_LIST ? "\"%s\": [%s]\n" : "\"%s\": %s\n", opt->name,
+            good_value(opt, cmd));
     close(fd);
     char *argv[] = {(char *)"--config", path};
     expect_set(cmd, opt, 2, argv, "the file");

@@ -631,7 +631,7 @@ static void many_commits(void **state)
     assert_true(dir_make(dir, 0700, &err));
     open_snapshot(f, &e, &o);
     unsigned packs = write_packs(f, &e, &o, dir);
-    assert_true(packs >= 4 && packs <= 9);
+    assert_in_range(packs, 2, 6); // batches of like size become one (snapshot/choose.c)
     expect_same_git(f, &e, &o);
     expect_verified(f);
     close_snapshot(&o);
