@@ -20,6 +20,9 @@
 #define RACE_SECONDS 20
 #define MAX_RACE_SECONDS 3600
 #define MAX_WRITERS 16
+// Writers that never rest leave a pruner no turn: it has to read a log that stands still.
+#define ROUND_MS 10000
+#define REST_MS 3000
 
 static struct store_opts opts;
 static unsigned n_writers;
@@ -123,6 +126,14 @@ static bool prune_one(struct worker *w, struct repo *r, const struct credential 
     return ok;
 }
 
+// Writers come together, as jobs on a schedule do.
+static void rest(const struct worker *w)
+{
+    while (!w->is_pruner && clock_mono_ms() < w->until_ms &&
+           (w->until_ms - clock_mono_ms()) % ROUND_MS < REST_MS)
+        clock_pause_ms(20);
+}
+
 static void *work(void *p)
 {
     struct worker *w = p;
@@ -131,8 +142,10 @@ static void *work(void *p)
     struct credential pruner = {.kind = CREDENTIAL_PRUNER, .signer = kit_signer("pruner")};
     kit_repo(pruner.repo);
     bool ok = open_repo(w, &r, &w->err);
-    while (ok && clock_mono_ms() < w->until_ms)
+    while (ok && clock_mono_ms() < w->until_ms) {
         ok = w->is_pruner ? prune_one(w, &r, &pruner) : write_one(w, &r, &job);
+        rest(w);
+    }
     if (r.store)
         repo_close(&r);
     credential_clear(&job);
@@ -233,7 +246,7 @@ static void race(void **state)
     print_message("%zu snapshots by %u writers in %d s, %zu swept, %u there and whole\n", written,
                   n_writers, (int)(race_ms / 1000), swept, whole);
     assert_true(written >= n_writers);
-    assert_true(n == n_writers ? whole == written : whole >= 3);
+    assert_true(n == n_writers ? whole == written : swept > 0 && whole >= 3);
     for (unsigned i = 0; i < n; i++) {
         vec_clear(&workers[i].written);
         vec_clear(&workers[i].swept);
