@@ -81,6 +81,9 @@ static bool check_free(struct making *m, struct err *err)
     if (!has_file(m->target, MARKER, &found, err))
         return false;
     if (found) {
+        // Who told the pin and was killed while cleaning up left a rest: it goes now.
+        if (!dir_remove(m->dir, err))
+            return false;
         err_set(err, ERR_CONFLICT, "there is a repository in %s already", m->target->url);
         return err_hint(err, "If it is yours: regrow snapshot key trust shows its pin, and with "
                              "--key or the passphrase proves it. Else name another place.");

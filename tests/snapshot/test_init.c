@@ -104,6 +104,10 @@ static void made(void **state)
     assert_int_equal(stat(f.admin, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
     init(&f, ERR_NONE, true); // killed before the pin was told
+    CLEANUP(str_freep) char *marker = path_join(f.staging, "regrow.json");
+    unlink(marker); // killed after it, while cleaning up
+    init(&f, ERR_CONFLICT, false);
+    assert_false(file_exists(f.staging));
     assert_true(repo_init_end(f.admin, &err));
     assert_false(file_exists(f.staging));
     init(&f, ERR_CONFLICT, false);
