@@ -112,9 +112,9 @@ static const struct option options[] = {
      "S3 with object lock: nobody deletes what is written, or stays, before so long from now"},
     {"remove-untrusted", GROUP_OWN, 0, OPT_LIST, AT(snap.remove_untrusted), SNAP_PRUNE, "SEQ",
      "delete a file of the log that no key of the repository signed; repeatable"},
-    {"dry-run", GROUP_OWN, 0, OPT_FLAG, AT(snap.dry_run), SNAP_FORGET | SNAP_PRUNE | SNAP_IMPORT |
-         RESTORE,
-     NULL, "only say what would be done; forget and prune take no key for it"},
+    {"dry-run", GROUP_OWN, 0, OPT_FLAG, AT(snap.dry_run),
+     SNAP_FORGET | SNAP_PRUNE | SNAP_IMPORT | RESTORE, NULL,
+     "only say what would be done; forget and prune take no key for it"},
     {"at", GROUP_OWN, 0, OPT_TEXT, AT(restore.at), RESTORE, "TIME",
      "the newest good snapshot of that time or before: 2026-11-23, \"2026-11-23 02:00\" (UTC)"},
     {"yes", GROUP_OWN, 'y', OPT_FLAG, AT(restore.yes), RESTORE, NULL,

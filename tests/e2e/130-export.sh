@@ -6,7 +6,8 @@
 # cluster are deleted; what an export holds brings all of it back with nothing on the PATH but git,
 # kubectl, age and what every POSIX system has: the objects are those that the bootstrap made, field
 # by field, and every ref and commit is there. The same snapshot makes the same bytes; killed
-# anywhere it leaves nothing; no Secret lies in it unsealed.
+# anywhere it leaves nothing; no Secret lies in it unsealed; taken into another repository it is the
+# same snapshot.
 set -euo pipefail
 . "$(dirname "$0")/../lib/env.sh"
 need_shared upstream
@@ -169,6 +170,27 @@ identities() { # FILES of ours: "KIND NAMESPACE NAME" of every document
     END { out() }' "$@"
 }
 
+# Into another repository, with what only a cluster has; there it is exported again.
+imported() {
+  unset REGROW_TRUST
+  export REGROW_REPO=$SCRATCH/again
+  local pin
+  snap init --out again.age --recipient "$ANN" --single >again.txt
+  age -d -i ann.id again.age >again.admin
+  chmod 600 again.admin
+  pin=$(sed -n 's/^ *pin //p' init.txt)
+  snap key add --key again.admin -i ann.id --role writer --chain prod --out again.job >/dev/null
+  check 'taken into another repository' snap import one.tar --key again.job -i ben.id --from-trust "$pin"
+  check 'where every byte and reference is there' snap verify --key again.job -i ann.id
+  check 'and exported again' snap export latest again.tar -i ann.id --key again.admin --recipient "$ANN"
+  mkdir again.d
+  tar -xf again.tar -C again.d --strip-components 1
+  is "$(diff -rq one again.d | grep -v -e '/secrets' -e SHA256SUMS -e RESTORE.md -e snapshot.json -e 'import: entry' -e '/entry' -e trust)" \
+    '' 'it is the same'
+  is "$(for f in again.d/secrets/*; do age -d -i ann.id "$f"; done | sha256sum)" \
+    "$(for f in one/secrets/*; do age -d -i ann.id "$f"; done | sha256sum)" 'Secrets too'
+}
+
 # The repository itself, without regrow, by the script for that day.
 emergency() {
   local tool
@@ -248,6 +270,7 @@ run_case exported exported
 run_case signed signed
 run_case sealed sealed
 run_case killed killed
+run_case imported imported
 run_case emergency emergency
 gone
 run_case git git_comes_back

@@ -75,8 +75,14 @@ static bool read_link(void *ctx, const char *path, bool *is_link, struct buf *te
 static char *ask_kernel(int top, const char *root, const char *path)
 {
     struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_BENEATH};
-    int fd CLEANUP(fd_closep) = (int)syscall(SYS_openat2, top, path, &how, sizeof(how));
+    int fd CLEANUP(fd_closep) = -1;
     char text[4096];
+    // EAGAIN: something else on this machine was renamed meanwhile.
+    for (int tries = 0; fd < 0 && tries < 1000; tries++) {
+        fd = (int)syscall(SYS_openat2, top, path, &how, sizeof(how));
+        if (fd < 0 && errno != EAGAIN)
+            break;
+    }
     if (fd < 0)
         return NULL;
     CLEANUP(str_freep) char *self = str_printf("/proc/self/fd/%d", fd);
