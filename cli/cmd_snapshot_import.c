@@ -213,7 +213,7 @@ static bool run(struct importing *x, const char *work, struct err *err)
         return err_set(err, ERR_USAGE, "which file? An export is wanted");
     if (!snap_open(x->c, &x->c->o.snap, &want, &x->s, err) ||
         !dir_make(x->s.index_cache, 0700, err) || !snap_log(&x->s, err) ||
-        !open_export(x, work, err))
+        !open_export(x, work, err) || !snap_need_identities(&x->s, err))
         return false;
     if (!import_read(x->m, &x->s.ids, err)) {
         if (err->kind == ERR_DENIED)

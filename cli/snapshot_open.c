@@ -64,8 +64,7 @@ bool snap_parse_pin(const char *option, const char *text, struct sha256 *out, st
 
 // ---- what was given to open it ----
 
-// Only where they are needed: one that is sealed asks for its passphrase.
-static bool need_identities(struct snap *s, struct err *err)
+bool snap_need_identities(struct snap *s, struct err *err)
 {
     return s->ids.v.len || identities_load(s->o, &s->ids, err);
 }
@@ -125,7 +124,8 @@ static bool open_sealed_key(struct snap *s, const char *where, const struct buf 
     struct buf text CLEANUP(buf_wipe) = {0};
     bool by_pass = false;
     if (!age_is_passphrase(file->p, file->len, &by_pass, err) ||
-        (by_pass ? !load_passphrase(s, "passphrase of the key", err) : !need_identities(s, err)))
+        (by_pass ? !load_passphrase(s, "passphrase of the key", err)
+                 : !snap_need_identities(s, err)))
         return false;
     struct age_keys keys = keys_of(s);
     if (by_pass ? !keys.passphrase : !keys.identities)
@@ -246,7 +246,7 @@ static bool unlock(struct snap *s, const struct snap_want *want, struct err *err
     bool ask = must && !s->o->identities.len;
     if (want->read == READ_NOTHING && (s->is_pinned || want->unpinned))
         return true;
-    if (s->is_pinned && !need_identities(s, err))
+    if (s->is_pinned && !snap_need_identities(s, err))
         return false;
     if (!load_passphrase(s, ask ? "passphrase of the repository" : NULL, err))
         return false;

@@ -32,7 +32,7 @@ struct snap {
     char *chain; // NULL: none was asked for, or there is none
     struct credential key;
     bool has_key;
-    struct age_identities ids; // as given
+    struct age_identities ids; // as given; after snap_need_identities
     struct buf passphrase;     // as given
     struct unlocked unlocked;  // of what was opened; empty when nothing was
     struct log log;
@@ -59,6 +59,9 @@ MUST_CHECK bool snap_find(struct snap *s, const char *ref, const struct entry **
 // What opens that snapshot; DENIED when no slot of its epoch was opened. Borrowed.
 MUST_CHECK bool snap_identity(const struct snap *s, const struct entry *e,
                               const struct age_identity **out, struct err *err);
+// Reads --identity into s->ids, once: one that is sealed asks for its passphrase, so only who needs
+// them does.
+MUST_CHECK bool snap_need_identities(struct snap *s, struct err *err);
 
 // ---- identities.c ----
 // All files of --identity; one that is sealed to a passphrase is opened, asking for it at a
