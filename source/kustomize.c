@@ -143,10 +143,15 @@ static void follow(struct walk *w, const char *dir, const char *what, bool is_pl
         return; // kustomize refuses it
     } else if (!path_clean(joined, &path)) {
         // A folder anywhere on this machine is a base like any other to kustomize.
-        if (!err_is_set(&w->err))
-            err_set(&w->err, ERR_INVALID,
-                    "the kustomization in \"%s\" names %.200s, which leaves the %s", dir, what,
-                    w->j->tree->git ? "repository" : "folder");
+        if (err_is_set(&w->err))
+            return;
+        err_set(&w->err, ERR_INVALID,
+                "the kustomization in \"%s\" names %.200s, which leaves the %s", *dir ? dir : ".",
+                what, w->j->tree->git ? "repository" : "folder");
+        if (!w->j->tree->git)
+            err_hint(&w->err, "A folder is read as far as its Git work tree, and by itself where "
+                              "there is none: git init in the folder that holds both, then run "
+                              "it again.");
     } else if (tree_is_dir(w->j->tree, path)) {
         if (!json_object_get(w->seen, path) && json_object_size(w->seen) < MAX_KUSTOMIZATIONS) {
             json_object_set_new(w->seen, path, json_true());

@@ -175,6 +175,11 @@ both() { # DIR FOLDER
   [[ $ours.$theirs != 0.0 ]] || return 0
   case $ours.$theirs in
     0.*) echo 'ours alone' ;;
+    3.0) if [[ $what == *'is no name for it'* ]] && grep -qE '^ *name: (\$\{|_$)' "$1/theirs.yaml"; then
+      echo 'a template' # of Flux: what it would put in is no part of the folder
+    else
+      echo "theirs alone: $what"
+    fi ;;
     [34].0) echo "theirs alone: $what" ;;
     [34].*) echo neither ;;
     *) echo "ends with $ours: $what" ;;
@@ -186,7 +191,7 @@ export -f both
 folders() {
   awk -F'\t' -v at="$SCRATCH" 'NR > 1 && $1 != "kubefirst-gitops-template" {
     sub("^\\./", "", $2); print $1 "\t" at "/" $1 "/" $2 }' "$REPOS/RENDER.tsv"
-  find "$REGROW_SHARED/upstream" \( -name Chart.yaml -o -name kustomization.yaml \) -printf '%h\n' |
+  find "$SCRATCH/add-ons" \( -name Chart.yaml -o -name kustomization.yaml \) -printf '%h\n' |
     grep -v '/charts/.*/charts/' | sort -u | sed 's/^/add-ons, from their own repositories\t/'
 }
 
@@ -203,12 +208,16 @@ results() {
 }
 
 same() {
+  # What a kustomization names beside its folder must be in one work tree with it.
+  cp -R "$REGROW_SHARED/upstream" "$SCRATCH/add-ons"
+  chmod -R u+w "$SCRATCH/add-ons"
+  git init -q "$SCRATCH/add-ons"
   folders >"$SCRATCH/folders"
   awk -F'\t' -v at="$SCRATCH/same/" '{ print at NR; print $2 }' "$SCRATCH/folders" |
     xargs -d '\n' -P "$(nproc)" -n 2 bash -c 'both "$@"' -
   awk -F'\t' 'NR == FNR { n[$1] = $2; what[$1] = $3; next }
     { print $1 "\t" n[FNR] "\t" what[FNR] "\t" $2 }' <(results) "$SCRATCH/folders" >"$SCRATCH/compared"
-  is "$(grep -vE $'\t(same|neither|ours alone)\t' "$SCRATCH/compared" || true)" '' \
+  is "$(grep -vE $'\t(same|neither|ours alone|a template)\t' "$SCRATCH/compared" || true)" '' \
     'every folder that kustomize or helm can render is the same in regrow'
   at_most 250 "$(grep -c $'\tsame\t' "$SCRATCH/compared")" 'that is many folders'
   awk -F'\t' '{ n[$1]++; same[$1] += $3 == "same"; objects[$1] += $2; other[$1] += $3 != "same" }
@@ -316,7 +325,7 @@ table() {
   cat "$ROWS"/plan.*
   printf '\n| repository | unknown | because |\n|---|---|---|\n'
   sed -E 's/(.*)\t(.*)\t(.*)/| \1 | \2 | \3 |/' "$ROWS"/why.*
-  printf '\n## Folders\n\n| repository | folders | the same | objects in them | not to be rendered offline |\n|---|---|---|---|---|\n'
+  printf '\n## Folders\n\n| repository | folders | the same | objects in them | not to be rendered offline, or templates for Flux |\n|---|---|---|---|---|\n'
   cat "$ROWS/same"
 }
 
