@@ -294,7 +294,7 @@ tls() {
 # need not wait so long.
 hanging() {
   config hangs "$(exec_user v1 hangs)"
-  (boot hangs >"$IDS/hangs.out" 2>&1 || echo $? >"$IDS/hangs.code") &
+  (boot hangs --timeout 5m >"$IDS/hangs.out" 2>&1 || echo $? >"$IDS/hangs.code") &
 }
 
 interrupted() {
