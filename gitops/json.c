@@ -44,7 +44,8 @@ long long json_dot_int(const json_t *v, const char *dotted, long long fallback)
     const json_t *x = json_dot(v, dotted);
     if (json_is_integer(x))
         return json_integer_value(x);
-    return json_is_real(x) ? (long long)json_real_value(x) : fallback;
+    double d = json_real_value(x); // 0 for what is none
+    return json_is_real(x) && d >= -0x1p63 && d < 0x1p63 ? (long long)d : fallback;
 }
 
 const char *json_annotation(const json_t *obj, const char *key)

@@ -17,6 +17,8 @@ static void paths(void **s)
     assert_null(json_at(NULL, "a", NULL));
     assert_int_equal(json_dot_int(v, "a.b.num", -1), 7);
     assert_int_equal(json_dot_int(v, "a.b.f", -1), 1);
+    json_object_set_new(json_object_get(json_object_get(v, "a"), "b"), "huge", json_real(8.9e47));
+    assert_int_equal(json_dot_int(v, "a.b.huge", -1), -1);
     assert_int_equal(json_dot_int(v, "a.b.c", -1), -1);
     assert_true(json_dot_bool(v, "a.b.t", false));
     assert_true(json_dot_bool(v, "a.b.c", true));
