@@ -286,7 +286,9 @@ bool repo_init(const struct init_opts *o, struct init_result *out, struct err *e
 bool repo_init_end(const char *admin_file, struct err *err)
 {
     CLEANUP(str_freep) char *dir = staging_dir(admin_file);
-    return dir_remove(dir, err);
+    CLEANUP(str_freep) char *marker = path_join(dir, MARKER);
+    // The marker first: whoever is killed in between leaves what nobody takes for begun.
+    return dir_remove(marker, err) && dir_remove(dir, err);
 }
 
 void init_result_clear(struct init_result *r)

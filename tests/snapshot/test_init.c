@@ -4,6 +4,7 @@
 #include "snapshot/init.h"
 
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -89,6 +90,21 @@ static void expect_whole(struct fixture *f)
     credential_clear(&admin);
 }
 
+// No descriptor is left with which to open the folder.
+static void end_half_way(struct fixture *f)
+{
+    struct err err = {0};
+    struct rlimit old, none;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    none = old;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    bool ended = repo_init_end(f->admin, &err);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    assert_false(ended);
+    err_clear(&err);
+}
+
 static void made(void **state)
 {
     struct fixture f;
@@ -105,7 +121,9 @@ static void made(void **state)
     assert_int_equal(st.st_mode & 0777, 0600);
     init(&f, ERR_NONE, true); // killed before the pin was told
     CLEANUP(str_freep) char *marker = path_join(f.staging, "regrow.json");
-    unlink(marker); // killed after it, while cleaning up
+    end_half_way(&f); // killed after it, while cleaning up
+    assert_false(file_exists(marker));
+    assert_true(file_exists(f.staging));
     init(&f, ERR_CONFLICT, false);
     assert_false(file_exists(f.staging));
     assert_true(repo_init_end(f.admin, &err));
