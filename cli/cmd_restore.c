@@ -11,7 +11,7 @@
 
 #define MAX_ANSWER 300
 
-static void restoring_clear(struct restoring *x)
+void restoring_clear(struct restoring *x)
 {
     struct desired *d = x->s ? x->s->desired : NULL;
     if (d && d == x->frozen.desired)
@@ -176,9 +176,34 @@ static bool is_known_target(const struct restoring *x)
     return same_root || str_eq(x->target.chain, x->snap.chain);
 }
 
+// A drill writes to nothing that anybody may still want: not even to what it restored itself.
+static bool refuse_used(struct restoring *x, struct err *err)
+{
+    const char *name = kubeconfig_context(x->s->config);
+    const char *uid = kube_cluster_uid(x->s->kube);
+    if (str_eq(uid, x->frozen.cluster))
+        err_set(err, ERR_CONFLICT, "cluster %s is the very one that the snapshot is of", name);
+    else if (x->target.chain || x->s->remembered)
+        err_set(err, ERR_CONFLICT, "cluster %s is not empty: it was %s %s", name,
+                x->target.chain ? "restored from a snapshot of" : "grown from",
+                x->target.chain ? x->target.chain : x->s->remembered);
+    else if (x->target.foreign)
+        err_set(err, ERR_CONFLICT,
+                "cluster %s is not empty: it has %zu namespace%s or workloads, "
+                "such as %s",
+                name, x->target.foreign, x->target.foreign == 1 ? "" : "s",
+                x->target.examples.v[0]);
+    else
+        return true;
+    return err_hint(err, "Nothing was written. A drill wants an empty cluster that is thrown away "
+                         "afterwards; without --kubeconfig it starts one of its own.");
+}
+
 static bool refuse_foreign(struct restoring *x, struct err *err)
 {
     const char *name = kubeconfig_context(x->s->config);
+    if (x->is_drill)
+        return refuse_used(x, err);
     if (is_known_target(x))
         return true;
     if (x->c->o.restore.adopt) {
@@ -282,7 +307,7 @@ static bool read_snapshot(struct restoring *x, const struct age_identity *id, st
     return true;
 }
 
-static bool plan(struct restoring *x, const struct age_identity *id, struct err *err)
+bool restoring_plan(struct restoring *x, const struct age_identity *id, struct err *err)
 {
     int64_t began = clock_mono_ms();
     if (!cli_cluster(x->c, &x->s, err) || !read_snapshot(x, id, err) ||
@@ -290,6 +315,8 @@ static bool plan(struct restoring *x, const struct age_identity *id, struct err 
         !refuse_foreign(x, err))
         return false;
     apis_settle(x->s->desired, x->s->kinds, &x->apis);
+    if (x->settle)
+        x->settle(x);
     find_volumes(x);
     if (!compare(x, err) || !check_rights(x, err))
         return false;
@@ -350,7 +377,7 @@ static bool first(void *ctx, struct err *err)
     return true;
 }
 
-static bool run_it(struct restoring *x, struct run **run, struct err *err)
+bool restoring_run(struct restoring *x, struct run **run, struct err *err)
 {
     struct progress *p CLEANUP(progress_freep) = progress_new(x->c);
     x->run_ms = clock_mono_ms();
@@ -381,7 +408,7 @@ static int finish(struct restoring *x, const struct run *run)
     return o.code;
 }
 
-static bool open_all(struct restoring *x, const struct age_identity **id, struct err *err)
+bool restoring_open(struct restoring *x, const struct age_identity **id, struct err *err)
 {
     struct snap_want want = {.read = READ_MUST, .chain = true};
     return snap_open(x->c, &x->c->o.snap, &want, &x->snap, err) && snap_log(&x->snap, err) &&
@@ -393,7 +420,7 @@ int cmd_restore(struct cli *c, struct err *err)
     struct restoring x CLEANUP(restoring_clear) = {.c = c, .began_ms = clock_mono_ms()};
     struct run *run CLEANUP(run_freep) = NULL;
     const struct age_identity *id = NULL;
-    if (!open_all(&x, &id, err) || !plan(&x, id, err))
+    if (!restoring_open(&x, &id, err) || !restoring_plan(&x, id, err))
         return 0;
     if (c->o.output == OUT_TEXT && !(c->o.quiet && c->o.restore.yes))
         restoring_print_plan(&x);
@@ -404,7 +431,7 @@ int cmd_restore(struct cli *c, struct err *err)
         }
         return 0;
     }
-    if (!confirm(&x, err) || !run_it(&x, &run, err))
+    if (!confirm(&x, err) || !restoring_run(&x, &run, err))
         return 0;
     return finish(&x, run);
 }

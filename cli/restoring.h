@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Private to the restore command: one restore on its way, and how it is shown.
+// Private to the commands restore and drill: one restore on its way, and how it is shown.
 #ifndef CLI_RESTORING_H
 #define CLI_RESTORING_H
 
@@ -22,7 +22,21 @@ struct restoring {
     size_t counts[ACTION_TERMINATING + 1]; // of the plan
     bool is_order_broken;                  // declared edges gave way
     int64_t began_ms, verify_ms, plan_ms, asked_ms, run_ms;
+    // Of a drill: the target must be empty, and what it cannot show is settled before the plan.
+    bool is_drill;
+    void (*settle)(struct restoring *x);
 };
+
+// ---- cmd_restore.c: the steps in their order ----
+// Which snapshot is meant, proved whole; *id is borrowed from x->snap.
+MUST_CHECK bool restoring_open(struct restoring *x, const struct age_identity **id,
+                               struct err *err);
+// The target and what would be done; nothing is written.
+MUST_CHECK bool restoring_plan(struct restoring *x, const struct age_identity *id, struct err *err);
+MUST_CHECK bool restoring_run(struct restoring *x, struct run **run, struct err *err);
+void restoring_clear(struct restoring *x);
+
+// ---- restore_view.c ----
 
 // "0.2 s", "5 h" and so on are made where they are printed.
 int64_t restoring_age_s(const struct restoring *x); // of the snapshot: RPO
