@@ -19,6 +19,7 @@
 //   words.c       what nodes, chains and states are called, and what to do about them
 //   progress.c    what a bootstrap shows while it runs
 //   outcome.c     how a bootstrap or a restore ended
+//   restore_view.c, restore_report.c  what a restore shows before and after
 //   cmd_*.c       a command each
 #ifndef CLI_CLI_H
 #define CLI_CLI_H

@@ -19,7 +19,9 @@ void restoring_clear(struct restoring *x)
     frozen_clear(&x->frozen);
     api_changes_clear(&x->apis);
     target_clear(&x->target);
-    strv_clear(&x->volumes);
+    json_decref(x->volumes);
+    json_decref(x->images);
+    timeline_clear(&x->timeline);
     zero_result_clear(&x->zero);
     verify_result_clear(&x->verified);
     session_close(x->s);
@@ -231,20 +233,6 @@ static bool refuse_foreign(struct restoring *x, struct err *err)
 }
 
 // ---- the plan ----
-static void find_volumes(struct restoring *x)
-{
-    const struct desired *d = x->s->desired;
-    for (size_t i = 0; i < d->objects.len; i++) {
-        const struct object *o = &d->objects.v[i];
-        bool is_set = !strcmp(o->id.kind, "StatefulSet");
-        if (o->is_virtual || (!is_set && strcmp(o->id.kind, "PersistentVolumeClaim") != 0))
-            continue;
-        CLEANUP(json_freep) json_t *doc = is_set ? object_doc(o) : NULL;
-        if (!is_set || json_array_size(json_dot(doc, "spec.volumeClaimTemplates")))
-            strv_push_take(&x->volumes, object_name(&o->id));
-    }
-}
-
 static bool check_rights(struct restoring *x, struct err *err)
 {
     struct strv missing = {0};
@@ -310,14 +298,19 @@ static bool read_snapshot(struct restoring *x, const struct age_identity *id, st
 bool restoring_plan(struct restoring *x, const struct age_identity *id, struct err *err)
 {
     int64_t began = clock_mono_ms();
-    if (!cli_cluster(x->c, &x->s, err) || !read_snapshot(x, id, err) ||
+    timeline_enter(&x->timeline, "target", began);
+    if (!cli_cluster(x->c, &x->s, err))
+        return false;
+    timeline_enter(&x->timeline, "plan", clock_mono_ms());
+    if (!read_snapshot(x, id, err) ||
         !target_look(x->s->kube, x->c->loop, x->s->kinds, &x->target, err) ||
         !refuse_foreign(x, err))
         return false;
     apis_settle(x->s->desired, x->s->kinds, &x->apis);
     if (x->settle)
         x->settle(x);
-    find_volumes(x);
+    x->volumes = json_array();
+    awaited_volumes(x->s->desired, x->volumes);
     if (!compare(x, err) || !check_rights(x, err))
         return false;
     x->plan_ms = clock_mono_ms() - began;
@@ -342,6 +335,7 @@ static bool confirm(struct restoring *x, struct err *err)
         return err_hint(err, "--yes goes on without asking; --dry-run only shows the plan.");
     }
     int64_t began = clock_mono_ms();
+    timeline_enter(&x->timeline, PHASE_CONFIRM, began);
     CLEANUP(str_freep) char *shown = clean(name);
     printf("Type the target's name, %s, to go on: ", shown);
     fflush(stdout);
@@ -351,8 +345,7 @@ static bool confirm(struct restoring *x, struct err *err)
         return err_set(err, ERR_CANCELLED, "interrupted; nothing was written");
     line[n] = 0;
     line[strcspn(line, "\r\n")] = 0;
-    x->asked_ms = clock_mono_ms() - began;
-    x->c->deadline_ms += x->c->deadline_ms ? x->asked_ms : 0;
+    x->c->deadline_ms += x->c->deadline_ms ? clock_mono_ms() - began : 0;
     loop_set_deadline(x->c->loop, x->c->deadline_ms);
     return str_eq(line, name) ||
            err_set(err, ERR_USAGE, "that is not %s; nothing was written", name);
@@ -371,6 +364,7 @@ static bool first(void *ctx, struct err *err)
     if (!target_note(x->s->kube, &note, err) ||
         !zero_write(x->s->kube, x->c->loop, x->s->kinds, x->s->desired, &x->frozen, &x->zero, err))
         return false;
+    timeline_enter(&x->timeline, "apply", clock_mono_ms());
     event_emit(&x->c->events, "restore.first", "{s:I, s:I, s:I, s:I}", "written",
                (json_int_t)x->zero.written, "namespaces", (json_int_t)x->zero.namespaces,
                "unchanged", (json_int_t)x->zero.unchanged, "kept", (json_int_t)x->zero.kept.len);
@@ -380,7 +374,7 @@ static bool first(void *ctx, struct err *err)
 bool restoring_run(struct restoring *x, struct run **run, struct err *err)
 {
     struct progress *p CLEANUP(progress_freep) = progress_new(x->c);
-    x->run_ms = clock_mono_ms();
+    timeline_enter(&x->timeline, "secret-zero", clock_mono_ms());
     bool ok = cli_run_first(x->c, x->s, false, first, x, run, err);
     if (!ok)
         return false;
@@ -399,25 +393,26 @@ static int finish(struct restoring *x, const struct run *run)
     o.is_alone = true;
     if (!o.code && x->frozen.missing.len)
         o.code = err_exit_code(ERR_PARTIAL);
-    if (wants_doc(x->c)) {
-        CLEANUP(json_freep) json_t *doc = restoring_doc(x, &o);
+    restoring_settle(x, &o);
+    CLEANUP(json_freep) json_t *doc = restoring_doc(x, &o);
+    if (wants_doc(x->c))
         print_doc(x->c, doc);
-    } else if (x->c->o.output == OUT_TEXT) {
-        restoring_print_end(x, &o);
-    }
+    else if (x->c->o.output == OUT_TEXT)
+        restoring_print_end(x, &o, doc);
     return o.code;
 }
 
 bool restoring_open(struct restoring *x, const struct age_identity **id, struct err *err)
 {
     struct snap_want want = {.read = READ_MUST, .chain = true};
+    timeline_enter(&x->timeline, "verify", clock_mono_ms());
     return snap_open(x->c, &x->c->o.snap, &want, &x->snap, err) && snap_log(&x->snap, err) &&
            choose(x, err) && snap_identity(&x->snap, x->e, id, err) && verify(x, *id, err);
 }
 
 int cmd_restore(struct cli *c, struct err *err)
 {
-    struct restoring x CLEANUP(restoring_clear) = {.c = c, .began_ms = clock_mono_ms()};
+    struct restoring x CLEANUP(restoring_clear) = {.c = c};
     struct run *run CLEANUP(run_freep) = NULL;
     const struct age_identity *id = NULL;
     if (!restoring_open(&x, &id, err) || !restoring_plan(&x, id, err))

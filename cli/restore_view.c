@@ -28,9 +28,8 @@ static enum goodness goodness_of(const struct restoring *x)
     return log_goodness(&x->snap.log, x->e);
 }
 
-static void print_line(const struct restoring *x, const char *symbol, const char *text)
+void restoring_print_line(const char *symbol, const char *text)
 {
-    (void)x;
     printf("  %s%s", symbol, *symbol ? " " : "");
     print_wrapped(stdout, text, *symbol ? 4 : 2, *symbol ? 4 : 4);
 }
@@ -102,7 +101,7 @@ static void print_counts(const struct restoring *x)
     for (size_t i = 0; i < ARRAY_LEN(parts); i++)
         if (parts[i].n)
             buf_printf(&b, ", %zu %s", parts[i].n, parts[i].what);
-    print_line(x, "", b.p);
+    restoring_print_line("", b.p);
 }
 
 // "sealed-secrets keys (3), TLS certificates (2)".
@@ -124,7 +123,7 @@ static void print_zero(const struct restoring *x)
                    b.len ? ", " : "First of all: ", (long long)json_integer_value(n), rule);
     }
     if (b.len)
-        print_line(x, "", b.p);
+        restoring_print_line("", b.p);
 }
 
 static void print_apis(const struct restoring *x)
@@ -135,7 +134,7 @@ static void print_apis(const struct restoring *x)
             printf("  and %zu more (-v)\n", x->apis.v.len - i);
             return;
         }
-        print_line(x, "!", text);
+        restoring_print_line("!", text);
     }
 }
 
@@ -148,10 +147,11 @@ void restoring_print_plan(const struct restoring *x)
     print_zero(x);
     print_apis(x);
     if (x->is_order_broken)
-        print_line(x, "!", "What waves and depends-on declare closes a cycle: they give way.");
+        restoring_print_line("!",
+                             "What waves and depends-on declare closes a cycle: they give way.");
     restoring_losses(x, &losses);
     for (size_t i = 0; i < losses.len && i < SHOWN_LOSSES; i++)
-        print_line(x, "!", losses.v[i]);
+        restoring_print_line("!", losses.v[i]);
     if (losses.len > SHOWN_LOSSES)
         printf("  and %zu more, shown again at the end\n", losses.len - SHOWN_LOSSES);
     strv_clear(&losses);
@@ -164,13 +164,15 @@ void restoring_print_plan(const struct restoring *x)
 static void add_volumes(const struct restoring *x, struct strv *out)
 {
     struct buf b = {0};
-    if (!x->volumes.len)
+    size_t n = json_array_size(x->volumes);
+    if (!n)
         return;
     buf_printf(&b, "the content of volumes is in no snapshot; a tool of its own restores it: ");
-    for (size_t i = 0; i < x->volumes.len && i < SHOWN_NAMES; i++)
-        buf_printf(&b, "%s%s", i ? ", " : "", x->volumes.v[i]);
-    if (x->volumes.len > SHOWN_NAMES)
-        buf_printf(&b, " and %zu more", x->volumes.len - SHOWN_NAMES);
+    for (size_t i = 0; i < n && i < SHOWN_NAMES; i++)
+        buf_printf(&b, "%s%s", i ? ", " : "",
+                   json_dot_str(json_array_get(x->volumes, i), "object"));
+    if (n > SHOWN_NAMES)
+        buf_printf(&b, " and %zu more", n - SHOWN_NAMES);
     strv_push_take(out, buf_take(&b));
 }
 
@@ -183,105 +185,6 @@ void restoring_losses(const struct restoring *x, struct strv *out)
                                        "made, and comes back as it was before",
                                        x->frozen.stale.v[i]));
     add_volumes(x, out);
-}
-
-// ---- afterwards ----
-// Until the last write was accepted; what follows is waiting.
-static int64_t apply_ms(const struct restoring *x, const struct run *r)
-{
-    int64_t last = x->run_ms;
-    for (unsigned i = 0; i < run_desired(r)->objects.len; i++) {
-        struct node_view v;
-        run_node(r, i, &v);
-        if (v.applied_ms > last)
-            last = v.applied_ms;
-    }
-    return last - x->run_ms;
-}
-
-struct phases {
-    int64_t verify, plan, apply, ready, total;
-};
-
-static struct phases phases_of(const struct restoring *x, const struct run *r)
-{
-    int64_t whole = clock_mono_ms() - x->run_ms;
-    struct phases p = {.verify = x->verify_ms, .plan = x->plan_ms, .apply = apply_ms(x, r)};
-    p.ready = whole > p.apply ? whole - p.apply : 0;
-    p.total = clock_mono_ms() - x->began_ms - x->asked_ms;
-    return p;
-}
-
-static void print_times(const struct restoring *x, const struct run *r)
-{
-    struct phases p = phases_of(x, r);
-    CLEANUP(str_freep) char *total = clock_duration_text(p.total);
-    CLEANUP(str_freep) char *verify = clock_duration_text(p.verify);
-    CLEANUP(str_freep) char *plan = clock_duration_text(p.plan);
-    CLEANUP(str_freep) char *apply = clock_duration_text(p.apply);
-    CLEANUP(str_freep) char *ready = clock_duration_text(p.ready);
-    CLEANUP(str_freep) char *age = age_text(restoring_age_s(x));
-    CLEANUP(str_freep)
-    char *line =
-        str_printf("RTO %s (verify %s, plan %s, apply %s, ready %s)   RPO %s: what changed "
-                   "since is not in it",
-                   total, verify, plan, apply, ready, age);
-    print_line(x, "", line);
-}
-
-static void print_losses(const struct restoring *x)
-{
-    struct strv losses = {0};
-    restoring_losses(x, &losses);
-    for (size_t i = 0; i < x->apis.v.len; i++)
-        if (x->apis.v.v[i].fate != API_MOVED)
-            strv_push_take(&losses, api_change_text(x->s->desired, &x->apis.v.v[i]));
-    for (size_t i = 0; i < x->zero.kept.len; i++)
-        strv_push_take(&losses,
-                       str_printf("%s was there already, made by others: it stays as it is",
-                                  x->zero.kept.v[i]));
-    for (size_t i = 0; i < losses.len; i++)
-        print_line(x, "!", losses.v[i]);
-    strv_clear(&losses);
-}
-
-// The kinds of Argo CD that a snapshot brings are served only at the end: until then what is of
-// them is read, never sent.
-static bool has_argo_left(const struct restoring *x)
-{
-    const struct desired *d = x->s->desired;
-    for (size_t i = 0; i < d->objects.len; i++) {
-        const struct object *o = &d->objects.v[i];
-        struct object_id crd = {(char *)"apiextensions.k8s.io", (char *)"CustomResourceDefinition",
-                                NULL, (char *)"applications.argoproj.io"};
-        if (o->is_virtual && !strcmp(o->id.group, "argoproj.io") &&
-            !strcmp(o->id.kind, "Application"))
-            return desired_find(d, &crd) != NULL;
-    }
-    return false;
-}
-
-void restoring_print_end(const struct restoring *x, struct outcome *o)
-{
-    outcome_print(o);
-    print_times(x, o->r);
-    print_losses(x);
-    if (o->sum.apps_failed + o->sum.apps_blocked + o->sum.apps_waiting)
-        return; // what to do has been said
-    CLEANUP(str_freep)
-    char *next =
-        str_printf("when Git answers again: regrow bootstrap %s   (where Git says what the "
-                   "snapshot says, it changes nothing)",
-                   x->s->root);
-    printf("  next: ");
-    if (has_argo_left(x)) {
-        print_wrapped(stdout,
-                      "run the same command once more: now that Argo CD is there it takes its "
-                      "Applications. Then,",
-                      8, 8);
-        printf("        ");
-    }
-    print_wrapped(stdout, next, 8, 8);
 }
 
 // ---- for programs ----
@@ -355,16 +258,19 @@ static json_t *first_part(const struct restoring *x)
 
 static void add_result(const struct restoring *x, const struct outcome *o, json_t *doc)
 {
-    struct phases p = phases_of(x, o->r);
+    const struct timeline *t = &x->timeline;
     json_t *result = json_object();
     outcome_add(o, result);
     json_object_set_new(doc, "result", result);
     json_object_set_new(doc, "kept", texts(&x->zero.kept));
     json_object_set_new(doc, "rpoSeconds", json_integer(restoring_age_s(x)));
+    int64_t plan = timeline_phase_ms(t, "target") + timeline_phase_ms(t, "plan");
+    int64_t apply = timeline_phase_ms(t, "secret-zero") + timeline_phase_ms(t, "apply");
     json_object_set_new(doc, "rto",
-                        json_pack("{s:I, s:I, s:I, s:I, s:I}", "ms", (json_int_t)p.total,
-                                  "verifyMs", (json_int_t)p.verify, "planMs", (json_int_t)p.plan,
-                                  "applyMs", (json_int_t)p.apply, "readyMs", (json_int_t)p.ready));
+                        json_pack("{s:I, s:I, s:I, s:I, s:I}", "ms", (json_int_t)timeline_total(t),
+                                  "verifyMs", (json_int_t)x->verify_ms, "planMs", (json_int_t)plan,
+                                  "applyMs", (json_int_t)apply, "readyMs",
+                                  (json_int_t)timeline_phase_ms(t, "healthy")));
 }
 
 json_t *restoring_doc(const struct restoring *x, const struct outcome *o)
@@ -384,5 +290,6 @@ json_t *restoring_doc(const struct restoring *x, const struct outcome *o)
     strv_clear(&losses);
     if (o)
         add_result(x, o, doc);
+    restoring_add_report(x, o, doc);
     return doc;
 }

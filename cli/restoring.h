@@ -17,11 +17,13 @@ struct restoring {
     struct frozen frozen;
     struct api_changes apis;
     struct target target;
-    struct strv volumes; // what holds data that no snapshot has
+    json_t *images;  // that could not be pulled: of awaited_images, or NULL
+    json_t *volumes; // what holds data that no snapshot has: of awaited_volumes
     struct zero_result zero;
     size_t counts[ACTION_TERMINATING + 1]; // of the plan
     bool is_order_broken;                  // declared edges gave way
-    int64_t began_ms, verify_ms, plan_ms, asked_ms, run_ms;
+    struct timeline timeline;
+    int64_t verify_ms, plan_ms;
     // Of a drill: the target must be empty, and what it cannot show is settled before the plan.
     bool is_drill;
     void (*settle)(struct restoring *x);
@@ -43,8 +45,18 @@ int64_t restoring_age_s(const struct restoring *x); // of the snapshot: RPO
 void restoring_print_plan(const struct restoring *x);
 // What cannot come back, a line each; added to *out.
 void restoring_losses(const struct restoring *x, struct strv *out);
-void restoring_print_end(const struct restoring *x, struct outcome *o);
+// "  ! text", wrapped.
+void restoring_print_line(const char *symbol, const char *text);
 // o: NULL for a dry run.
 json_t *restoring_doc(const struct restoring *x, const struct outcome *o);
+
+// ---- restore_report.c ----
+// The run has ended: when its last write was accepted the phase "healthy" began. Where something is
+// not healthy, pods are asked for images that could not be pulled.
+void restoring_settle(struct restoring *x, const struct outcome *o);
+// Phases, applications, critical path, what is missing or awaited, what to do next: added to doc.
+void restoring_add_report(const struct restoring *x, const struct outcome *o, json_t *doc);
+// report: of restoring_doc.
+void restoring_print_end(const struct restoring *x, struct outcome *o, const json_t *report);
 
 #endif

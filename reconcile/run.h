@@ -138,5 +138,8 @@ struct path_step {
     int64_t ms;
 };
 size_t run_critical_path(const struct run *r, struct path_step **out);
+// What an application that is ready waited for last that is not its own: a node, and when that was
+// there (monotonic). -1: nothing.
+int run_app_waited(const struct run *r, unsigned app, int64_t *until_ms);
 
 #endif

@@ -265,6 +265,28 @@ static int latest(const struct run *r, unsigned node)
     return best;
 }
 
+// Back from the object that was ready last, until it is something of others.
+int run_app_waited(const struct run *r, unsigned app, int64_t *until_ms)
+{
+    int at = -1;
+    for (unsigned k = r->app_first[app]; k < r->app_first[app + 1]; k++) {
+        unsigned i = r->app_objects[k];
+        if (r->nodes[i].ready_ms && (at < 0 || r->nodes[i].ready_ms > r->nodes[at].ready_ms))
+            at = (int)i;
+    }
+    for (int i = 0; i < MAX_CHAIN && at >= 0; i++) {
+        const struct node *n = &r->graph->nodes.v[at];
+        enum node_kind k = n->kind;
+        if (k == NODE_WEBHOOK || k == NODE_EXTERNAL || n->app != app) {
+            const struct node_rt *x = &r->nodes[at];
+            *until_ms = x->ready_ms ? x->ready_ms : x->applied_ms;
+            return at;
+        }
+        at = latest(r, (unsigned)at);
+    }
+    return -1;
+}
+
 size_t run_critical_path(const struct run *r, struct path_step **out)
 {
     VEC(struct path_step) back = {0};

@@ -9,6 +9,8 @@
 //   target   whose cluster is it? the note that it was restored
 //   rights   may we do what is planned?
 //   zero     keys and credentials, before everything else
+//   timeline how long it took, and what that was spent on
+//   awaited  what no restore can do or bring back
 //
 // Order of a restore: verify (snapshot room), frozen_read, apis_settle, target_look, a plan for
 // people to see (reconcile), rights_check, and after their word a run, which writes target_note
@@ -18,9 +20,11 @@
 #define RESTORE_RESTORE_H
 
 #include "restore/apis.h"
+#include "restore/awaited.h"
 #include "restore/frozen.h"
 #include "restore/rights.h"
 #include "restore/target.h"
+#include "restore/timeline.h"
 #include "restore/which.h"
 #include "restore/zero.h"
 

@@ -139,7 +139,8 @@ all_gone() {
 comes_back() {
   local max
   refuse 'helm is not there' 127 bare helm version
-  check 'it comes back' restore --yes -o json
+  refuse 'it comes back' 0 restore --yes -o json
+  timeline "$(sed -n '/^{/,$p' <<<"$OUT")"
   restore_out=$(restore --dry-run -o json)
   is "$(audit_rejected)" 0 'no write was rejected'
   audit_rejections | head -5
@@ -157,6 +158,20 @@ comes_back() {
     'the sealed-secrets key is the same'
   audit_before 'core/secrets kube-system sealed-1' 'apps/deployments kube-system sealed-secrets' &&
     ok 'keys come before what opens with them' || fail 'keys come before what opens with them'
+}
+
+# The phases follow one another and are the whole; every application is in them.
+timeline() { # DOCUMENT
+  is "$(jq -r '[.phases[].name] | join(" ")' <<<"$1")" 'verify target plan secret-zero apply healthy' 'its phases'
+  is "$(jq '[.phases | range(1; length) as $i | .[$i].from_ms - .[$i - 1].from_ms - .[$i - 1].ms] | unique' -c <<<"$1")" '[0]' \
+    'one after the other'
+  is "$(jq '.phases[-1].from_ms + .phases[-1].ms - .rto_ms' <<<"$1")" 0 'the RTO is all of them'
+  is "$(jq -r '[.applications[].state] | unique | join(" ")' <<<"$1")" healthy 'every application is healthy'
+  is "$(jq '.applications | length' <<<"$1")" "$(jq .result.applications.total <<<"$1")" 'and in the report'
+  is "$(jq '.rto_ms as $end | [.applications[] | select(.from_ms + .ms > $end or .ms < 0)] | length' <<<"$1")" 0 'within the time'
+  like "$(jq '.critical_path | length' <<<"$1")" '^[1-9]' 'with a critical path'
+  at_most 600 "$(jq .rpo_seconds <<<"$1")" 'and the RPO'
+  like "$(jq -r '.next_steps[-1].command' <<<"$1")" '^regrow bootstrap ' 'and what to do next'
 }
 
 from_git_again() {
@@ -196,7 +211,7 @@ killed() {
   audit_rejections | head -5
   world >world.killed
   check 'to the same state' diff world.before world.killed
-  check 'documented' bash -c "'$SHAPE' restore 'snapshot.seq,plan.create,first[].rule,result.objects.written,rto.applyMs,rpoSeconds' <after-kills.json"
+  check 'documented' bash -c "'$SHAPE' restore 'snapshot.seq,plan.create,first[].rule,result.objects.written,rto.applyMs,rpoSeconds,rpo_seconds,rto_ms,phases[].from_ms,applications[].state,next_steps[].command' <after-kills.json"
 }
 
 writes_nothing() { # NAME CODE COMMAND...

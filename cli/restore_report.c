@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The report of a restore: what the time was spent on, what is missing or awaited, what to do next;
+// as members of its document, and in short on a terminal.
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/restoring.h"
+
+#define SHORT_MS 50 // a phase that took no time explains nothing
+#define SHOWN_NAMES 3
+#define SHOWN_IMAGES 5
+#define ADVISED_APPS 3
+
+// ---- the end of the run ----
+static int64_t last_write(const struct run *r)
+{
+    int64_t last = 0;
+    for (unsigned i = 0; i < run_desired(r)->objects.len; i++) {
+        struct node_view v;
+        run_node(r, i, &v);
+        if (v.applied_ms > last)
+            last = v.applied_ms;
+    }
+    return last;
+}
+
+static bool is_all_well(const struct outcome *o)
+{
+    return !(o->sum.apps_failed + o->sum.apps_blocked + o->sum.apps_waiting);
+}
+
+void restoring_settle(struct restoring *x, const struct outcome *o)
+{
+    struct err err = {0};
+    int64_t at = last_write(o->r);
+    if (at)
+        timeline_split(&x->timeline, "healthy", at);
+    timeline_end(&x->timeline, clock_mono_ms());
+    x->images = json_array();
+    // (The report says less where pods may not be listed, or the server has gone.)
+    if (!is_all_well(o) && !awaited_images(x->s->kube, x->s->desired, x->images, &err))
+        err_clear(&err);
+}
+
+// ---- what is missing ----
+static void add(json_t *list, const char *kind, const char *object, const char *app,
+                const char *message)
+{
+    json_array_append_new(list, json_pack("{s:s, s:s*, s:s*, s:s}", "kind", kind, "object", object,
+                                          "application", app, "message", message));
+}
+
+static void add_apis(const struct restoring *x, json_t *out)
+{
+    const struct desired *d = x->s->desired;
+    for (size_t i = 0; i < x->apis.v.len; i++) {
+        const struct api_change *c = &x->apis.v.v[i];
+        if (c->fate == API_MOVED)
+            continue;
+        const struct object *o = &d->objects.v[c->object];
+        CLEANUP(str_freep) char *name = object_name(&o->id);
+        CLEANUP(str_freep) char *text = api_change_text(d, c);
+        add(out, "api", name, d->apps.v[o->app]->name, text);
+    }
+}
+
+static json_t *missing_part(const struct restoring *x)
+{
+    json_t *out = json_array();
+    for (size_t i = 0; i < x->frozen.missing.len; i++)
+        add(out, "snapshot", NULL, NULL, x->frozen.missing.v[i]);
+    for (size_t i = 0; i < x->frozen.stale.len; i++)
+        add(out, "stale", NULL, x->frozen.stale.v[i],
+            "it could not be read when the snapshot was made, and comes back as it was before");
+    add_apis(x, out);
+    for (size_t i = 0; i < x->zero.kept.len; i++)
+        add(out, "kept", x->zero.kept.v[i], NULL,
+            "was there already, made by others: it stays as it is");
+    json_array_extend(out, x->images);
+    json_array_extend(out, x->volumes);
+    return out;
+}
+
+// ---- what to do next ----
+static void step(json_t *list, const char *text, const char *command)
+{
+    json_array_append_new(list, json_pack("{s:s, s:s*}", "text", text, "command", command));
+}
+
+// The kinds of Argo CD that a snapshot brings are served only at the end: until then what is of
+// them is read, never sent.
+static bool has_argo_left(const struct restoring *x)
+{
+    const struct desired *d = x->s->desired;
+    for (size_t i = 0; i < d->objects.len; i++) {
+        const struct object *o = &d->objects.v[i];
+        struct object_id crd = {(char *)"apiextensions.k8s.io", (char *)"CustomResourceDefinition",
+                                NULL, (char *)"applications.argoproj.io"};
+        if (o->is_virtual && !strcmp(o->id.group, "argoproj.io") &&
+            !strcmp(o->id.kind, "Application"))
+            return desired_find(d, &crd) != NULL;
+    }
+    return false;
+}
+
+// "kubectl describe ... shows what it lacks": for each application that is not healthy what can be
+// done about the cause, every cause once.
+static void add_advice(const struct outcome *o, json_t *out)
+{
+    struct strv said = {0};
+    for (unsigned i = 0; i < run_desired(o->r)->apps.len && said.len < ADVISED_APPS; i++) {
+        struct chain_link *chain = NULL;
+        struct node_view v;
+        run_node(o->r, run_graph(o->r)->app_end[i], &v);
+        if (v.state == NODE_READY || v.state == NODE_SKIPPED)
+            continue;
+        size_t n = run_why(o->r, run_graph(o->r)->app_end[i], &chain);
+        CLEANUP(str_freep) char *what = advice(o->r, chain[n - 1].node);
+        free(chain);
+        if (!*what || strv_has(&said, what))
+            continue;
+        CLEANUP(str_freep)
+        char *text = str_printf("%s: %s", run_desired(o->r)->apps.v[i]->name, what);
+        strv_push(&said, what);
+        step(out, text, NULL);
+    }
+    strv_clear(&said);
+}
+
+// A schedule of Velero that came back names the backups that fill volumes.
+static void add_volume_step(const struct restoring *x, json_t *out)
+{
+    const struct desired *d = x->s->desired;
+    if (!json_array_size(x->volumes))
+        return;
+    for (size_t i = 0; i < d->objects.len; i++) {
+        const struct object_id *id = &d->objects.v[i].id;
+        if (strcmp(id->group, "velero.io") != 0 || strcmp(id->kind, "Schedule") != 0)
+            continue;
+        CLEANUP(str_freep)
+        char *command =
+            str_printf("velero restore create --from-schedule %s --include-resources "
+                       "persistentvolumeclaims,persistentvolumes --existing-resource-policy update",
+                       id->name);
+        step(out, "fill the volumes, which came back empty", command);
+        return;
+    }
+    step(out, "fill the volumes, which came back empty, with the tool that saves them", NULL);
+}
+
+static json_t *steps_part(const struct restoring *x, const struct outcome *o)
+{
+    json_t *out = json_array();
+    CLEANUP(str_freep) char *boot = str_printf("regrow bootstrap %s", x->s->root);
+    CLEANUP(str_freep)
+    char *again = str_printf("regrow restore %llu", (unsigned long long)x->e->seq);
+    if (!is_all_well(o)) {
+        add_advice(o, out);
+        step(out, "then the same restore again: it continues where it is", again);
+    } else if (has_argo_left(x)) {
+        step(out,
+             "run the same command once more: now that Argo CD is there it takes its Applications",
+             again);
+    }
+    if (json_array_size(x->images))
+        step(out, "bring the images back to their registry; pods try again by themselves",
+             "kubectl get pods -A --field-selector=status.phase=Pending");
+    add_volume_step(x, out);
+    step(out, "when Git answers again; where Git says what the snapshot says, it changes nothing",
+         boot);
+    return out;
+}
+
+// ---- the document ----
+void restoring_add_report(const struct restoring *x, const struct outcome *o, json_t *doc)
+{
+    const struct timeline *t = &x->timeline;
+    int64_t began = t->began_unix_ms / 1000;
+    int64_t commit = x->s->desired->root_time_unix_s;
+    int64_t rpo = began - x->e->time_unix_s;
+    CLEANUP(str_freep) char *at = clock_rfc3339(began);
+    json_object_set_new(doc, "began", json_string(at));
+    json_object_set_new(doc, "rpo_seconds", json_integer(rpo > 0 ? rpo : 0));
+    if (commit > 0)
+        json_object_set_new(doc, "commit_age_seconds",
+                            json_integer(began > commit ? began - commit : 0));
+    json_object_set_new(doc, "phases", timeline_phases(t));
+    json_object_set_new(doc, "missing", missing_part(x));
+    if (!o)
+        return;
+    json_object_set_new(doc, "rto_ms", json_integer(timeline_total(t)));
+    json_object_set_new(doc, "applications", timeline_applications(t, o->r));
+    json_object_set_new(doc, "critical_path", timeline_path(t, o->r));
+    json_object_set_new(doc, "awaited", awaited_find(o->r));
+    json_object_set_new(doc, "next_steps", steps_part(x, o));
+}
+
+// ---- for people ----
+static void print_times(const json_t *report)
+{
+    struct buf b CLEANUP(buf_clear) = {0};
+    CLEANUP(str_freep) char *total = clock_duration_text(json_dot_int(report, "rto_ms", 0));
+    CLEANUP(str_freep) char *age = age_text(json_dot_int(report, "rpo_seconds", 0));
+    long long commit = json_dot_int(report, "commit_age_seconds", -1);
+    CLEANUP(str_freep) char *of_commit = commit >= 0 ? age_text(commit) : NULL;
+    size_t i;
+    json_t *p;
+    const char *sep = " (";
+    buf_printf(&b, "RTO %s", total);
+    json_array_foreach(json_object_get(report, "phases"), i, p)
+    {
+        int64_t ms = json_dot_int(p, "ms", 0);
+        if (ms < SHORT_MS || !json_dot_bool(p, "counted", true))
+            continue;
+        CLEANUP(str_freep) char *took = clock_duration_text(ms);
+        buf_printf(&b, "%s%s" NBSP "%s", sep, json_dot_str(p, "name"), took);
+        sep = ", ";
+    }
+    buf_printf(&b, "%s", *sep == ',' ? ")" : "");
+    restoring_print_line("", b.p);
+    buf_reset(&b);
+    buf_printf(&b, "RPO %s", age);
+    if (of_commit)
+        buf_printf(&b, " (its commit is %s old)", of_commit);
+    buf_str(&b, ": what changed since is not in it");
+    restoring_print_line("", b.p);
+}
+
+static void print_losses(const struct restoring *x, const json_t *report)
+{
+    struct strv losses = {0};
+    size_t i;
+    json_t *m;
+    restoring_losses(x, &losses);
+    json_array_foreach(json_object_get(report, "missing"), i, m)
+    {
+        const char *kind = json_dot_str(m, "kind");
+        const char *object = json_dot_str(m, "object");
+        if (!strcmp(kind, "api"))
+            strv_push(&losses, json_dot_str(m, "message"));
+        else if (!strcmp(kind, "kept"))
+            strv_push_take(&losses, str_printf("%s %s", object, json_dot_str(m, "message")));
+    }
+    for (i = 0; i < json_array_size(x->images) && i < SHOWN_IMAGES; i++) {
+        m = json_array_get(x->images, i);
+        strv_push_take(&losses, str_printf("the image of %s cannot be pulled: %s",
+                                           json_dot_str(m, "object"), json_dot_str(m, "message")));
+    }
+    if (json_array_size(x->images) > SHOWN_IMAGES)
+        strv_push_take(
+            &losses, str_printf("and %zu more images", json_array_size(x->images) - SHOWN_IMAGES));
+    for (i = 0; i < losses.len; i++)
+        restoring_print_line("!", losses.v[i]);
+    strv_clear(&losses);
+}
+
+// A line for each act of others: "waits for a certificate authority: Certificate edge/tls".
+static void print_awaited(const json_t *report)
+{
+    const json_t *list = json_object_get(report, "awaited");
+    CLEANUP(json_freep) json_t *lines = json_object();
+    size_t i;
+    json_t *a;
+    json_t *names;
+    const char *kind;
+    json_array_foreach(list, i, a)
+    {
+        kind = json_dot_str(a, "kind");
+        const char *object = json_dot_str(a, "object");
+        names = json_object_get(lines, kind);
+        if (!names) {
+            names = json_array();
+            json_object_set_new(lines, kind, names);
+        }
+        json_array_append_new(names, json_string(object ? object : json_dot_str(a, "message")));
+    }
+    json_object_foreach(lines, kind, names)
+    {
+        struct buf b CLEANUP(buf_clear) = {0};
+        buf_printf(&b, "it waits for %s: ", awaited_text(kind));
+        for (i = 0; i < json_array_size(names) && i < SHOWN_NAMES; i++)
+            buf_printf(&b, "%s%s", i ? ", " : "", json_string_value(json_array_get(names, i)));
+        if (json_array_size(names) > SHOWN_NAMES)
+            buf_printf(&b, " and %zu more", json_array_size(names) - SHOWN_NAMES);
+        restoring_print_line("·", b.p);
+    }
+}
+
+static void print_steps(const json_t *report)
+{
+    size_t i;
+    json_t *s;
+    json_array_foreach(json_object_get(report, "next_steps"), i, s)
+    {
+        const char *command = json_dot_str(s, "command");
+        printf("%s", i ? "        " : "  next: ");
+        print_wrapped(stdout, json_dot_str(s, "text"), 8, 8);
+        if (command) {
+            printf("          ");
+            print_wrapped(stdout, command, 10, 12);
+        }
+    }
+}
+
+void restoring_print_end(const struct restoring *x, struct outcome *o, const json_t *report)
+{
+    outcome_print(o);
+    print_times(report);
+    print_losses(x, report);
+    print_awaited(report);
+    if (is_all_well(o)) // else what to do has been said
+        print_steps(report);
+}
