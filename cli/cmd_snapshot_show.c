@@ -249,8 +249,8 @@ static void print_standing(const struct shown *v)
     if (log_is_in_doubt(&v->s.log, v->e)) {
         printf("  ! ");
         print_wrapped(stdout,
-                      "An entry after it was lost, which may have called it bad: it is not good "
-                      "before a judge says so again.",
+                      "An entry after it that called it bad, or may have, is not there any more: "
+                      "it is not good before a judge says so again.",
                       4, 4);
     }
 }

@@ -166,16 +166,23 @@ cat "$work/holes" >>"$work/warnings"
 warnings
 
 # ---- which snapshot ----
-# Of good and bad what a judge said last counts; else what the writer said.
+# Of good and bad what a judge said last counts; else what the writer said. What was called bad by an entry
+# that is not there any more, as others remember, or may have been, is not good until a judge says so.
 jq -rs --arg want "$seq" '
   map(select(.counts))
   | (map(select(.type == "regrow checkpoint v1")) | max_by(.seq)) as $c
+  | ($c.seq // 1) as $from
   | ([$c | .keep[]?, .wait[]? | .[1]] | map({key: ., value: true}) | from_entries) as $stays
-  | map(select(.seq >= ($c.seq // 1) or $stays[.hash]))
+  | map(select(.seq >= $from or $stays[.hash]))
   | (map(select(.type == "regrow verdict v1" and (.verdict == "good" or .verdict == "bad"))) | sort_by(.seq)
-    | map({key: .of[1], value: .verdict}) | from_entries) as $said
+    | map({key: .of[1], value: {verdict, seq}}) | from_entries) as $said
+  | map(select(.type != "regrow checkpoint v1")) as $who
+  | ([$c.lost // 0, ($who[] | .lost // 0 | select(. < $from))] | max) as $lost
+  | ([$who[] | .bad[]? | select(.[2] < $from)] | sort_by(.[2]) | map({key: .[1], value: .[2]}) | from_entries) as $bad
   | map(select(.type == "regrow snapshot v1")) | sort_by(.seq) | reverse
-  | map(select(if $want != "" then (.seq | tostring) == $want else ($said[.hash] // .state) == "good" end))
+  | map(. + {doubt: ([$lost, $bad[.hash] // 0] | max)})
+  | map(select(if $want != "" then (.seq | tostring) == $want
+      else ($said[.hash].verdict // .state) == "good" and (.doubt <= .seq or .doubt <= ($said[.hash].seq // 0)) end))
   | .[0].file // empty' "$work/log" >"$work/candidate"
 [ -s "$work/candidate" ] || die 'there is no such snapshot'
 entry=$(cat "$work/candidate")

@@ -43,6 +43,7 @@ void entry_clear(struct entry *e)
     vec_clear(&e->checkpoint.wait);
     vec_clear(&e->checkpoint.sweep);
     free(e->verdict.why);
+    vec_clear(&e->remembered.bad);
     *e = (struct entry){0};
 }
 
@@ -168,10 +169,9 @@ static bool read_pair(const json_t *row, uint64_t below, bool has_since, struct 
 }
 
 static void read_pairs(struct members *m, const char *key, uint64_t below, bool has_since,
-                       struct checkpoint_entry *c)
+                       size_t max, struct seq_hashes *out)
 {
-    const json_t *rows = member_array(m, key, LIST_MAX);
-    __typeof__(c->keep) *out = has_since ? &c->wait : &c->keep;
+    const json_t *rows = member_array(m, key, max);
     for (size_t i = 0; !m->is_bad && i < json_array_size(rows); i++) {
         struct seq_hash *p = vec_push(out);
         if (!read_pair(json_array_get(rows, i), below, has_since, p))
@@ -179,6 +179,21 @@ static void read_pairs(struct members *m, const char *key, uint64_t below, bool 
         else if (i > 0 && seq_hash_cmp(p - 1, p) >= 0)
             member_bad(m, key, "out of order");
     }
+}
+
+static void read_lost(struct members *m, uint64_t seq, uint64_t *out)
+{
+    const json_t *lost = json_object_get(m->o, "lost");
+    if (!m->is_bad && lost && !read_number(lost, seq - 1, out))
+        member_bad(m, "lost", "not a number below it");
+}
+
+static void read_remembered(struct members *m, uint64_t seq, struct remembered *r)
+{
+    r->has_bad = json_object_get(m->o, "bad");
+    if (r->has_bad)
+        read_pairs(m, "bad", seq, true, ENTRY_MAX_BAD, &r->bad);
+    read_lost(m, seq, &r->lost);
 }
 
 // Nothing is kept and waits; both lists are in order.
@@ -196,17 +211,15 @@ static bool are_apart(const struct checkpoint_entry *c)
 
 static void read_checkpoint(struct members *m, uint64_t seq, struct checkpoint_entry *c)
 {
-    read_pairs(m, "keep", seq, false, c);
-    read_pairs(m, "wait", seq, true, c);
+    read_pairs(m, "keep", seq, false, LIST_MAX, &c->keep);
+    read_pairs(m, "wait", seq, true, LIST_MAX, &c->wait);
     const json_t *sweep = member_array(m, "sweep", SWEEP_MAX);
     for (size_t i = 0; !m->is_bad && i < json_array_size(sweep); i++) {
         uint64_t *n = vec_push(&c->sweep);
         if (!read_number(json_array_get(sweep, i), seq - 1, n) || (i > 0 && n[-1] >= *n))
             member_bad(m, "sweep", "not a list of ascending numbers below it");
     }
-    const json_t *lost = json_object_get(m->o, "lost");
-    if (!m->is_bad && lost && !read_number(lost, seq - 1, &c->lost))
-        member_bad(m, "lost", "not a number below it");
+    read_lost(m, seq, &c->lost);
     c->rule = str_dup(member_text(m, "rule", TEXT_MAX));
     if (!m->is_bad && !are_apart(c))
         member_bad(m, "wait", "also in keep");
@@ -243,12 +256,14 @@ bool entry_parse(enum entry_kind kind, const json_t *body, struct entry *out, st
         switch (out->kind) {
         case ENTRY_SNAPSHOT:
             read_snapshot(&m, &out->snapshot);
+            read_remembered(&m, out->seq, &out->remembered);
             break;
         case ENTRY_CHECKPOINT:
             read_checkpoint(&m, out->seq, &out->checkpoint);
             break;
         case ENTRY_VERDICT:
             read_verdict(&m, out->seq, &out->verdict);
+            read_remembered(&m, out->seq, &out->remembered);
             break;
         }
     if (m.is_bad)
@@ -320,22 +335,36 @@ static void set_snapshot(json_t *o, const struct snapshot_entry *s)
         json_object_set_new(o, "export", hash_json(&s->export));
 }
 
+static json_t *pairs_json(const struct seq_hashes *rows, bool has_since)
+{
+    json_t *v = json_array();
+    for (size_t i = 0; i < rows->len; i++)
+        json_array_append_new(v, pair_json(&rows->v[i], has_since));
+    return v;
+}
+
+static void set_lost(json_t *o, uint64_t lost)
+{
+    if (lost)
+        json_object_set_new(o, "lost", number_json(lost));
+}
+
+static void set_remembered(json_t *o, const struct remembered *r)
+{
+    if (r->has_bad)
+        json_object_set_new(o, "bad", pairs_json(&r->bad, true));
+    set_lost(o, r->lost);
+}
+
 static void set_checkpoint(json_t *o, const struct checkpoint_entry *c)
 {
-    json_t *keep = json_array();
-    json_t *wait = json_array();
     json_t *sweep = json_array();
-    for (size_t i = 0; i < c->keep.len; i++)
-        json_array_append_new(keep, pair_json(&c->keep.v[i], false));
-    for (size_t i = 0; i < c->wait.len; i++)
-        json_array_append_new(wait, pair_json(&c->wait.v[i], true));
     for (size_t i = 0; i < c->sweep.len; i++)
         json_array_append_new(sweep, number_json(c->sweep.v[i]));
-    json_object_set_new(o, "keep", keep);
-    json_object_set_new(o, "wait", wait);
+    json_object_set_new(o, "keep", pairs_json(&c->keep, false));
+    json_object_set_new(o, "wait", pairs_json(&c->wait, true));
     json_object_set_new(o, "sweep", sweep);
-    if (c->lost)
-        json_object_set_new(o, "lost", number_json(c->lost));
+    set_lost(o, c->lost);
     json_object_set_new(o, "rule", text_json(c->rule));
 }
 
@@ -364,12 +393,14 @@ static json_t *entry_json(const struct entry *e)
     switch (e->kind) {
     case ENTRY_SNAPSHOT:
         set_snapshot(o, &e->snapshot);
+        set_remembered(o, &e->remembered);
         break;
     case ENTRY_CHECKPOINT:
         set_checkpoint(o, &e->checkpoint);
         break;
     case ENTRY_VERDICT:
         set_verdict(o, &e->verdict);
+        set_remembered(o, &e->remembered);
         break;
     }
     return o;

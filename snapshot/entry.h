@@ -12,6 +12,7 @@
 #define ENTRY_MAX_BYTES (1U << 20)
 #define ENTRY_MAX_SEQ 9999999999U
 #define ENTRY_MAX_PREV 64
+#define ENTRY_MAX_BAD 256 // the newest: a chain with more of them has other troubles
 #define EPOCH_MAX 9999
 
 enum entry_kind { ENTRY_SNAPSHOT, ENTRY_CHECKPOINT, ENTRY_VERDICT };
@@ -22,7 +23,11 @@ const char *verdict_name(enum verdict v);
 struct seq_hash {
     uint64_t seq;
     struct sha256 hash;
-    uint64_t since; // wait only: seq of the checkpoint that first dropped it
+    uint64_t since; // wait: seq of the checkpoint that first dropped it; bad: of the verdict
+};
+struct seq_hashes { // as VEC makes them
+    struct seq_hash *v;
+    size_t len, cap;
 };
 
 struct snapshot_entry {
@@ -47,10 +52,10 @@ struct snapshot_entry {
     bool has_export;
 };
 struct checkpoint_entry {
-    VEC(struct seq_hash) keep, wait; // ascending by seq and hash, each below the checkpoint
-    VEC(uint64_t) sweep;             // ascending: all of that number that are not in keep or wait
-    uint64_t lost; // highest number given up that may have held a verdict; 0: none
-    char *rule;    // how keep was chosen, for people
+    struct seq_hashes keep, wait; // ascending by seq and hash, each below the checkpoint
+    VEC(uint64_t) sweep;          // ascending: all of that number that are not in keep or wait
+    uint64_t lost;                // highest number given up that may have held a verdict; 0: none
+    char *rule;                   // how keep was chosen, for people
 };
 struct verdict_entry {
     struct seq_hash of;
@@ -58,6 +63,14 @@ struct verdict_entry {
     char *why;
     struct sha256 report; // pack name
     bool has_report;
+};
+
+// What a snapshot or a verdict remembers of those before it, so that no checkpoint can leave it
+// out.
+struct remembered {
+    struct seq_hashes bad; // called bad by a verdict, of the number `since`; as in wait
+    bool has_bad;          // says it at all: entries of earlier versions do not
+    uint64_t lost;         // as that of a checkpoint; 0: none
 };
 
 struct entry {
@@ -72,6 +85,7 @@ struct entry {
     struct snapshot_entry snapshot;
     struct checkpoint_entry checkpoint;
     struct verdict_entry verdict;
+    struct remembered remembered; // of a snapshot or a verdict
     // Set by the reader of the log:
     struct sha256 hash; // of the whole file
     struct key_id signer;

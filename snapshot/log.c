@@ -186,9 +186,11 @@ static void find_checkpoint(struct log *l)
     }
 }
 
+// The newest snapshot must remember what is below it: those of earlier versions do not.
 static bool is_enough(const struct reading *rd)
 {
-    return rd->o->only_head && log_newest_snapshot(rd->l) && log_newest_known(rd->l) &&
+    const struct entry *newest = rd->o->only_head ? log_newest_snapshot(rd->l) : NULL;
+    return newest && newest->remembered.has_bad && log_newest_known(rd->l) &&
            log_latest_good(rd->l);
 }
 
@@ -461,6 +463,10 @@ static void fill(const struct repo *r, const struct log *l, struct entry *e)
     for (size_t i = 0; i < l->heads.len; i++)
         *vec_push(&e->prev) = l->heads.v[i];
     e->trust = now->n;
+    vec_clear(&e->remembered.bad);
+    e->remembered = (struct remembered){0};
+    if (e->kind != ENTRY_CHECKPOINT)
+        log_remember(l, &e->remembered);
     if (!e->time_unix_s)
         e->time_unix_s = clock_unix_ms() / 1000;
     if (!e->tool)

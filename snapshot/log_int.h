@@ -7,6 +7,7 @@
 //   log_links.c    numbers and links of all that was read
 //   log_look.c     would the rest of it be readable?
 //   log_view.c     what it means: standing, goodness, latest
+//   log_doubt.c    what entries remember of verdicts that are not there any more
 #ifndef SNAPSHOT_LOG_INT_H
 #define SNAPSHOT_LOG_INT_H
 
@@ -25,5 +26,10 @@ MUST_CHECK bool log_entry_read(const struct repo *r, const char *chain, uint64_t
 // Numbers and links of the sorted entries; sets heads. CORRUPT.
 MUST_CHECK bool log_check_links(const struct repo *r, struct log *l, const struct log_opts *o,
                                 struct err *err);
+// The number of an entry that is gone and called this snapshot bad, or may have; 0: none. A verdict
+// that is there may have that number, too.
+uint64_t log_lost_seq(const struct log *l, const struct entry *snapshot);
+// What a new entry, above all of the log, has to remember of it.
+void log_remember(const struct log *l, struct remembered *out);
 
 #endif

@@ -77,16 +77,9 @@ static uint64_t verdict_seq(const struct log *l, const struct entry *snapshot, e
     return e ? e->seq : 0;
 }
 
-// The number of an entry that was given up for lost and may have called this snapshot bad; 0: none.
-static uint64_t lost_seq(const struct log *l, const struct entry *snapshot)
-{
-    uint64_t lost = l->checkpoint < 0 ? 0 : l->v.v[l->checkpoint].checkpoint.lost;
-    return lost > snapshot->seq ? lost : 0;
-}
-
 bool log_is_in_doubt(const struct log *l, const struct entry *snapshot)
 {
-    uint64_t lost = lost_seq(l, snapshot);
+    uint64_t lost = log_lost_seq(l, snapshot);
     return lost > verdict_seq(l, snapshot, VERDICT_GOOD) &&
            lost > verdict_seq(l, snapshot, VERDICT_BAD);
 }
@@ -104,7 +97,7 @@ enum goodness log_goodness(const struct log *l, const struct entry *snapshot)
 {
     enum goodness g = last_word(l, snapshot);
     uint64_t bad = verdict_seq(l, snapshot, VERDICT_BAD);
-    uint64_t lost = lost_seq(l, snapshot);
+    uint64_t lost = log_lost_seq(l, snapshot);
     if (g != SNAP_GOOD)
         return g;
     if (log_is_in_doubt(l, snapshot))

@@ -99,11 +99,15 @@ enum standing { STANDING_LIVE, STANDING_WAITING, STANDING_DEAD };
 enum standing log_standing(const struct log *l, const struct entry *e);
 // The writer's word, outweighed by the newest verdict "good" or "bad"; of what is good then, what
 // was attested after the newest "bad". An entry that was given up for lost may have been a "bad" on
-// every snapshot before it: what has no verdict above it is in doubt, and suspect.
+// every snapshot before it, and what was written after a "bad" remembers it: what has no verdict
+// above it is in doubt, and suspect.
 enum goodness { SNAP_SUSPECT, SNAP_BAD, SNAP_GOOD, SNAP_VERIFIED, SNAP_DRILLED };
 enum goodness log_goodness(const struct log *l, const struct entry *snapshot);
 const char *goodness_name(enum goodness g);
 bool log_is_in_doubt(const struct log *l, const struct entry *snapshot);
+// In doubt because the newest checkpoint leaves out a verdict that others remember: its number. 0:
+// not so.
+uint64_t log_left_out(const struct log *l, const struct entry *snapshot);
 // Of live ones that are not void; NULL: none.
 const struct entry *log_newest_snapshot(const struct log *l);
 const struct entry *log_newest_known(const struct log *l); // every source of it was known

@@ -67,6 +67,18 @@ static const struct age_identity *identity_of(const struct verifying *v, const s
     return NULL;
 }
 
+// A verdict on it that was there, and is not any more.
+static void check_judged(struct verifying *v, const struct entry *e)
+{
+    uint64_t at = log_left_out(v->l, e);
+    if (!at)
+        return;
+    CLEANUP(str_freep)
+    char *text = str_printf("log entry %llu called it bad, and a checkpoint leaves that out",
+                            (unsigned long long)at);
+    verify_problem(v, e->seq, text);
+}
+
 // ---- which files are needed, and by whom ----
 
 static struct needed_file *add_file(struct verifying *v, const char *name)
@@ -90,6 +102,7 @@ static bool collect(struct verifying *v, struct err *err)
         if (!is_checked(v, e))
             continue;
         v->out->snapshots++;
+        check_judged(v, e);
         if (snapshot_needs(v->r, v->l, e, &needs, err))
             for (size_t k = 0; k < needs.len; k++)
                 add_file(v, needs.v[k])->seq = e->seq;

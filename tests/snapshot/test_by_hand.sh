@@ -149,6 +149,14 @@ emergency() {
   is "$(ls -d none* 2>/dev/null)" '' 'nothing half is left'
 }
 
+# A checkpoint leaves out that a judge called the good one bad: whoever wrote since remembers it.
+left_out() {
+  local script=$ROOT/scripts/emergency.sh left=$ROOT/tests/snapshot/golden/1-left-out
+  refuse 'none that is good' 1 sh "$script" "$left" none -i repo.key --trust "$PIN"
+  like "$OUT" 'there is no such snapshot' 'is left'
+  check 'by its number' sh "$script" "$left" by-number -i repo.key --trust "$PIN" --snapshot 2
+}
+
 # What a log has lost is said aloud, and what is there comes back all the same.
 copy_log() { # a copy of the golden repository to do harm to
   rm -rf bad rescued
@@ -204,4 +212,5 @@ run_case walk walk
 run_case secrets secrets
 run_case git git_packs
 run_case emergency emergency
+run_case left-out left_out
 run_case holes holes

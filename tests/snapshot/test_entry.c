@@ -243,6 +243,16 @@ static const struct change of_others[] = {
     {V, true, "why", "\"looked at it\""},
     {V, true, "report", "null"},
     {V, false, "report", "\"\""},
+    {S, true, "bad", "[]"},
+    {V, true, "bad", "[[1,\"" H1 "\",2],[1,\"" H2 "\",2]]"},
+    {V, false, "bad", "[[1,\"" H2 "\",2],[1,\"" H1 "\",2]]"},
+    {V, false, "bad", "[[1,\"" H1 "\"]]"},
+    {V, false, "bad", "[[1,\"" H1 "\",3]]"},
+    {V, false, "bad", "[[2,\"" H1 "\",2]]"},
+    {V, false, "bad", "{}"},
+    {V, false, "bad", "null"},
+    {V, true, "lost", "1"},
+    {V, false, "lost", "2"},
 };
 
 static void one_member_changed(void **s)
@@ -277,6 +287,8 @@ static void sample(struct entry *e, enum entry_kind kind)
         memset(e->snapshot.root.b, 1, 16);
         memset(e->snapshot.objects.b, 2, 32);
         e->snapshot.origin = str_dup("abab other 12");
+        e->remembered.has_bad = true;
+        *vec_push(&e->remembered.bad) = (struct seq_hash){.seq = 3, .since = 290};
         break;
     case ENTRY_CHECKPOINT:
         for (unsigned i = 0; i < 3; i++) {
@@ -291,6 +303,7 @@ static void sample(struct entry *e, enum entry_kind kind)
         e->verdict.of.seq = 299;
         e->verdict.verdict = VERDICT_BAD;
         e->verdict.why = str_dup("half of it is missing");
+        e->remembered.lost = 298;
         break;
     }
 }

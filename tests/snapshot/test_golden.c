@@ -37,6 +37,26 @@ static void load(struct store *st, const char *dir, const char *prefix)
     free(names);
 }
 
+// The snapshot of which a checkpoint leaves out that it was called bad, and no other.
+static void expect_doubts(struct store *st_take, const struct sha256 *pin, uint64_t doubted)
+{
+    struct repo r;
+    struct log l = {0};
+    struct err err = {0};
+    if (!repo_open_store_take(st_take, pin, &r, &err))
+        fail_msg("%s", err.msg);
+    log_kit_read(&r, &l);
+    for (size_t i = 0; i < l.v.len; i++) {
+        const struct entry *e = &l.v.v[i];
+        if (e->kind == ENTRY_SNAPSHOT)
+            assert_int_equal(log_left_out(&l, e) > 0, e->seq == doubted);
+        if (e->seq == doubted)
+            assert_int_equal(log_goodness(&l, e), SNAP_SUSPECT);
+    }
+    log_clear(&l);
+    repo_close(&r);
+}
+
 static void read_one(const char *facts)
 {
     CLEANUP(str_freep) char *path = path_join(GOLDEN, facts);
@@ -49,6 +69,8 @@ static void read_one(const char *facts)
     struct err err = {0};
     assert_true(hex_decode(json_dot_str(o, "pin"), pin.b, sizeof(pin.b)));
     load(st, dir, "");
+    expect_doubts(memstore_clone(st), &pin,
+                  (uint64_t)json_integer_value(json_object_get(o, "doubted")));
     if (!small_repo_read(st, &pin, &id, false, &sum, &err))
         fail_msg("%s: %s", dir, err.msg);
     CLEANUP(str_freep) char *hex = hex_encode(sum.b, sizeof(sum.b));

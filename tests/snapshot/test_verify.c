@@ -315,12 +315,43 @@ static void git_connects(void **state)
     }
 }
 
+// A checkpoint leaves out what a judge said, and whoever wrote since remembers it.
+static void verdict_left_out(void **state)
+{
+    (void)state;
+    struct repo r;
+    struct log l = {0};
+    build(&r);
+    log_kit_read(&r, &l);
+    struct entry e = kit_verdict(&l.v.v[0], VERDICT_BAD);
+    log_kit_append(&r, &l, &e);
+    struct credential job = snap_kit_job("writer");
+    struct err err = {0};
+    if (!snap_kit_write(&r, &job, &states[0], NULL, &e, &err))
+        fail_msg("%s", err.msg);
+    entry_clear(&e);
+    credential_clear(&job);
+    log_kit_read(&r, &l);
+    e = kit_checkpoint();
+    for (size_t i = 0; i < l.v.len; i++)
+        if (l.v.v[i].kind == ENTRY_SNAPSHOT)
+            kit_keep(&e, &l.v.v[i]);
+    log_kit_append(&r, &l, &e);
+    log_kit_drop(&r, 4);
+    struct verify_result v = verify(&r, false, false, false, 0);
+    assert_int_equal(v.problems.len, 1);
+    assert_non_null(strstr(v.problems.v[0], "snapshot 1: log entry 4 called it bad"));
+    verify_result_clear(&v);
+    log_clear(&l);
+    repo_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole),        cmocka_unit_test(damage),
         cmocka_unit_test(dangling),     cmocka_unit_test(none_of_that_number),
-        cmocka_unit_test(git_connects),
+        cmocka_unit_test(git_connects), cmocka_unit_test(verdict_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
