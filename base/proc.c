@@ -22,6 +22,7 @@
 
 #define DEFAULT_OUT_BYTES (64U << 20)
 #define DEFAULT_DATA_BYTES (1ULL << 30)
+#define MAX_NOTED_GROUPS 64
 #define DEFAULT_TIMEOUT_MS 60000
 #define ERR_TEXT_BYTES 65536
 #define MAX_FILE_BYTES (4ULL << 30) // nothing we start has a reason to write a larger one
@@ -127,6 +128,26 @@ static void kill_group(struct proc *p)
         kill(-p->pid, SIGKILL);
 }
 
+// The groups that run, for proc_kill_all; 0 is a free place. What finds none has the death signal,
+// which its own children have not.
+static volatile sig_atomic_t groups[MAX_NOTED_GROUPS];
+
+static void replace_group(pid_t from, pid_t to)
+{
+    for (size_t i = 0; i < MAX_NOTED_GROUPS; i++)
+        if (groups[i] == from) {
+            groups[i] = to;
+            return;
+        }
+}
+
+void proc_kill_all(void)
+{
+    for (size_t i = 0; i < MAX_NOTED_GROUPS; i++)
+        if (groups[i] > 0)
+            kill(-(pid_t)groups[i], SIGKILL);
+}
+
 // Reads why the child never became the program, if that is so.
 static void learn_start_failure(struct proc *p)
 {
@@ -172,6 +193,7 @@ static void on_exit_event(void *ctx, uint32_t events)
         return;
     // Grandchildren would hold the pipes open. Before the child is reaped its number is its own.
     kill_group(p);
+    replace_group(p->pid, 0);
     int status = 0;
     waitpid(p->pid, &status, 0);
     p->is_over = true;
@@ -413,6 +435,7 @@ static bool fork_child(struct proc *p, struct child *c, struct err *err)
     int errnum = errno;
     if (pid > 0) {
         setpgid(pid, pid); // whoever comes first
+        replace_group(0, pid);
         p->pid = pid;
         p->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
         errnum = errno;
@@ -429,6 +452,7 @@ static bool fork_child(struct proc *p, struct child *c, struct err *err)
         return true;
     if (pid > 0) { // no descriptor left to watch it with
         kill(-pid, SIGKILL);
+        replace_group(pid, 0);
         waitpid(pid, NULL, 0);
     }
     return err_set_errno(err, errnum, "start a process");

@@ -43,6 +43,9 @@ struct proc *proc_start(struct loop *l, const struct proc_opts *o, proc_done_fn 
 // Kills the child's group; `done` still comes (with CANCELLED).
 void proc_cancel(struct proc *p);
 
+// Kills the groups of all children that run, in a signal handler too: for who ends at once.
+void proc_kill_all(void);
+
 // Runs one child to its end on a loop of its own.
 MUST_CHECK bool proc_run(const struct proc_opts *o, struct proc_result *r, struct err *err);
 

@@ -358,12 +358,23 @@ static bool build(struct cli *c, struct session *s, struct run **run, struct gra
     return graph_build(s->desired, NULL, &go, own, err);
 }
 
+// What is left behind is in a cluster, and nowhere else.
+static bool check_usage(const struct cli *c, struct err *err)
+{
+    if (c->o.use_cluster || !c->o.prune_left.len)
+        return true;
+    err_set(err, ERR_USAGE,
+            "--prune-left asks for what is left in a cluster, and none is looked at");
+    return err_hint(err, "Add --use-cluster.");
+}
+
 int cmd_plan(struct cli *c, struct err *err)
 {
     struct session *s CLEANUP(session_closep) = NULL;
     struct run *run CLEANUP(run_freep) = NULL;
     struct graph *own CLEANUP(graph_freep) = NULL;
-    if (!cli_session(c, 0, c->o.use_cluster, &s, err) || !build(c, s, &run, &own, err))
+    if (!check_usage(c, err) || !cli_session(c, 0, c->o.use_cluster, &s, err) ||
+        !build(c, s, &run, &own, err))
         return 0;
     struct planning p CLEANUP(planning_clear) = {
         .c = c, .s = s, .d = s->desired, .g = run ? run_graph(run) : own, .run = run};

@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/proc.h"
 #include "cli/cli.h"
 
 static volatile sig_atomic_t stop;
@@ -15,8 +16,10 @@ static volatile sig_atomic_t stop;
 static void on_signal(int sig)
 {
     (void)sig;
-    if (stop)
+    if (stop) {
+        proc_kill_all();
         _exit(130);
+    }
     stop = 1;
 }
 

@@ -219,6 +219,14 @@ int desired_find_app(const struct desired *d, const char *name)
     return -1;
 }
 
+int desired_tracked_app(const struct desired *d, const char *tracking_name)
+{
+    for (size_t i = 0; i < d->apps.len; i++)
+        if (str_eq(d->apps.v[i]->tracking_name, tracking_name))
+            return (int)i;
+    return -1;
+}
+
 size_t desired_app_objects(const struct desired *d, unsigned app)
 {
     size_t n = 0;

@@ -44,7 +44,10 @@ struct object *desired_find(const struct desired *d, const struct object_id *id)
 #define DESIRED_MAX_PHASES 4
 size_t desired_find_all(const struct desired *d, const struct object_id *id,
                         unsigned out[DESIRED_MAX_PHASES]);
-int desired_find_app(const struct desired *d, const char *name); // -1 when there is none
+// -1 when there is none. As people name it: by its name, or by its tracking name.
+int desired_find_app(const struct desired *d, const char *name);
+// As records and marks in the cluster name it. Two namespaces may have an application "a" each.
+int desired_tracked_app(const struct desired *d, const char *tracking_name);
 // "root / cert-manager" style path is not needed: names are unique. Children of an application:
 size_t desired_app_objects(const struct desired *d, unsigned app); // how many objects it owns
 

@@ -100,7 +100,7 @@ static bool object_goes(const struct desired *d, const json_t *note, char **why)
         const json_t *parent = json_object_get(note, "parent");
         const char *name = json_dot_str(parent, "name");
         unsigned bits = marks_of(note);
-        int at = name ? desired_find_app(d, name) : -1;
+        int at = name ? desired_tracked_app(d, name) : -1;
         // The root is no Application: another one has taken its place.
         if (!parent || set_is_there(d, note))
             return true;

@@ -368,7 +368,7 @@ static bool is_of_app(const struct run *r, const struct plan_item *it, unsigned 
 {
     if (it->object >= 0)
         return r->desired->objects.v[it->object].app == app;
-    return desired_find_app(r->desired, r->records.v[it->record].app) == (int)app;
+    return desired_tracked_app(r->desired, r->records.v[it->record].app) == (int)app;
 }
 
 // A version that does not know the note goes by the word before it.
@@ -480,14 +480,12 @@ static void write_remains(struct run *r, const struct remains *x)
     drop_parts_from(r, map_name, x->app, parts);
 }
 
-// Both names of each application, as desired_find_app takes them.
+// As records name them.
 static json_t *app_names(const struct desired *d)
 {
     json_t *names = json_object();
-    for (size_t i = 0; i < d->apps.len; i++) {
-        json_object_set_new(names, d->apps.v[i]->name, json_true());
+    for (size_t i = 0; i < d->apps.len; i++)
         json_object_set_new(names, d->apps.v[i]->tracking_name, json_true());
-    }
     return names;
 }
 
@@ -613,7 +611,7 @@ static void write_notes(const struct run *r, const json_t *apps, struct buf *lin
     json_t *v;
     json_object_foreach((json_t *)apps, app, v)
     {
-        int at = desired_find_app(r->desired, app);
+        int at = desired_tracked_app(r->desired, app);
         CLEANUP(json_freep)
         json_t *note = at < 0 ? json_incref(json_object_get(r->notes, app))
                               : cascade_note(r->desired, (unsigned)at);

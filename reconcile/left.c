@@ -32,7 +32,7 @@ static bool check_asked(const struct run *r, struct err *err)
     const struct plan_policy *p = &r->opts.policy;
     for (size_t i = 0; i < p->n_prune_left; i++) {
         const char *app = p->prune_left[i];
-        if (desired_find_app(r->desired, app) >= 0) {
+        if (desired_tracked_app(r->desired, app) >= 0) {
             err_set(err, ERR_CONFLICT, "application %s is in Git, and its objects with it", app);
             return err_hint(err, "Take it out of Git first.");
         }

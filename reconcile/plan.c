@@ -255,7 +255,7 @@ static void decide_orphan(const struct planning *p, const struct record *r,
 static void decide_record(const struct planning *p, const struct record *r,
                           const struct live_fact *f, struct plan_item *it)
 {
-    int at = desired_find_app(p->d, r->app);
+    int at = desired_tracked_app(p->d, r->app);
     const struct application *a = at < 0 ? NULL : p->d->apps.v[at];
     if (!a)
         decide_orphan(p, r, f, it);

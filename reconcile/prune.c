@@ -37,7 +37,7 @@ void prune_init(struct run *r)
         const struct plan_item *it = &r->plan->items.v[i];
         if (it->object >= 0 || it->action != ACTION_PRUNE)
             continue;
-        int app = desired_find_app(r->desired, r->records.v[it->record].app);
+        int app = desired_tracked_app(r->desired, r->records.v[it->record].app);
         if (app >= 0)
             r->apps[app].has_prunings = true;
     }
@@ -46,7 +46,7 @@ void prune_init(struct run *r)
 // Objects of an application that did not get healthy stay: what replaces them may be missing.
 static bool may_prune(const struct run *r, const struct plan_item *it)
 {
-    int app = desired_find_app(r->desired, r->records.v[it->record].app);
+    int app = desired_tracked_app(r->desired, r->records.v[it->record].app);
     if (r->opts.n_only_apps && (app < 0 || !r->nodes[r->graph->app_end[app]].is_selected))
         return false;
     return app < 0 || r->nodes[r->graph->app_end[app]].is_ready;
@@ -185,7 +185,7 @@ static const char *propagation(const struct victim *v)
 {
     const struct run *r = v->run;
     const char *name = r->records.v[r->plan->items.v[v->item].record].app;
-    int app = desired_find_app(r->desired, name);
+    int app = desired_tracked_app(r->desired, name);
     if (app < 0)
         return json_dot_bool(json_object_get(r->notes, name), "background", false) ? "Background"
                                                                                    : "Foreground";

@@ -16,10 +16,7 @@ static const char *other_owner(const struct run *r, unsigned node)
     const char *mark = it->live < 0 ? NULL : r->facts.v[it->live].tracking_app;
     if (!mark || it->record >= 0 || o->is_virtual || str_eq(mark, a->tracking_name))
         return NULL;
-    for (size_t i = 0; i < r->desired->apps.len; i++)
-        if (str_eq(r->desired->apps.v[i]->tracking_name, mark))
-            return NULL;
-    return mark;
+    return desired_tracked_app(r->desired, mark) < 0 ? mark : NULL;
 }
 
 void shared_check(struct run *r)

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -142,6 +143,52 @@ static void a_timeout_kills_the_whole_group(void **s)
     wait_until_gone(grandchild);
     wait_until_gone(child);
     proc_result_clear(&r);
+}
+
+static bool pass_on(void *ctx, const char *p, size_t len)
+{
+    int *to = ctx;
+    bool ok = write(*to, p, len) == (ssize_t)len;
+    close(*to);
+    *to = -1;
+    return ok;
+}
+
+static void not_done(void *ctx, struct proc_result *r, struct err *err)
+{
+    (void)ctx;
+    (void)r;
+    (void)err;
+}
+
+// As at a second Ctrl-C: what a child of ours started goes with it.
+static void all_are_killed_at_once(void **s)
+{
+    (void)s;
+    int fds[2];
+    int grandchild = 0;
+    assert_int_equal(pipe(fds), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        static int out;
+        const char *const argv[] = {"sh", "-c", "sleep 60 & echo $!; wait", NULL};
+        struct loop *l = loop_new(NULL);
+        out = fds[1];
+        struct proc_opts o = {.argv = argv, .env = plain_env, .on_out = pass_on, .out_ctx = &out};
+        proc_start(l, &o, not_done, NULL);
+        for (int i = 0; i < 100 && out >= 0; i++)
+            loop_run_once(l, 100);
+        proc_kill_all();
+        _exit(out < 0 ? 0 : 1);
+    }
+    close(fds[1]);
+    FILE *f = fdopen(fds[0], "r");
+    assert_int_equal(fscanf(f, "%d", &grandchild), 1);
+    fclose(f);
+    int status = 1;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    wait_until_gone(grandchild);
 }
 
 static void what_the_child_leaves_behind_is_killed(void **s)
@@ -336,6 +383,7 @@ int main(void)
         cmocka_unit_test(large_input_and_output),
         cmocka_unit_test(output_is_bounded),
         cmocka_unit_test(a_timeout_kills_the_whole_group),
+        cmocka_unit_test(all_are_killed_at_once),
         cmocka_unit_test(what_the_child_leaves_behind_is_killed),
         cmocka_unit_test(one_that_leaves_the_group_is_not_waited_for),
         cmocka_unit_test(the_environment_is_only_the_given_one),

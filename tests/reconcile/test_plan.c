@@ -169,6 +169,25 @@ static void left_behind(void **s)
     end(&w);
 }
 
+// An application of the same name in another namespace is not the one that is gone.
+static void namesake(void **s)
+{
+    (void)s;
+    struct world w = new_world(false);
+    struct application *a = application_new_root("gone");
+    str_set(&a->tracking_name, "team_gone");
+    a->prune = false;
+    desired_add_app_take(w.d, a);
+    str_set(&w.record.app, "gone");
+    str_set(&w.fact.tracking_app, "gone");
+    row_is(&w, "P8");
+    json_object_set_new(json_object_get(w.notes, "gone"), "cascade", json_false());
+    row_is(&w, "P11");
+    str_set(&w.record.app, "team_gone");
+    row_is(&w, "P5"); // its own would be, but for its policy
+    end(&w);
+}
+
 // Once it has been told, what somebody else has taken is no longer remembered.
 static void handed_over(void **s)
 {
@@ -408,11 +427,12 @@ static void projections(void **s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(wanted),          cmocka_unit_test(unwanted),
-        cmocka_unit_test(left_behind),     cmocka_unit_test(handed_over),
-        cmocka_unit_test(replaced),        cmocka_unit_test(unknown),
-        cmocka_unit_test(hooks),           cmocka_unit_test(phases),
-        cmocka_unit_test(made_namespaces), cmocka_unit_test(breaker),
-        cmocka_unit_test(another_root),    cmocka_unit_test(projections)};
+        cmocka_unit_test(wanted),      cmocka_unit_test(unwanted),
+        cmocka_unit_test(left_behind), cmocka_unit_test(namesake),
+        cmocka_unit_test(handed_over), cmocka_unit_test(replaced),
+        cmocka_unit_test(unknown),     cmocka_unit_test(hooks),
+        cmocka_unit_test(phases),      cmocka_unit_test(made_namespaces),
+        cmocka_unit_test(breaker),     cmocka_unit_test(another_root),
+        cmocka_unit_test(projections)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
