@@ -29,7 +29,9 @@ type settings struct {
 	APIPort, EtcdPort, PeerPort int
 	ReadyDelay                  string
 	KubeVersion, Bind           string
+	RuntimeConfig               string
 	Nodes                       int
+	Mark                        int64 // of the store, when it had started; see reset
 }
 
 // Everything but reads, leases and events, without bodies: what regrow wrote, in what order.
@@ -53,7 +55,7 @@ type cluster struct {
 }
 
 func registerClusters() {
-	register("up", "DIR [--ready-delay 500ms] [--kube-version 1.36] [--nodes N] [--bind ADDRESS]",
+	register("up", "DIR [--ready-delay 500ms] [--kube-version 1.36] [--runtime-config API=true] [--nodes N] [--bind ADDRESS]",
 		"start a cluster whose state is in DIR; DIR/kubeconfig reaches it", up)
 	register("down", "DIR", "stop it", onCluster((*cluster).stop))
 	register("wipe", "DIR", "stop it, forget its state, start it again", onCluster((*cluster).wipe))
@@ -134,6 +136,7 @@ func up(args []string) error {
 	fs.StringVar(&s.ReadyDelay, "ready-delay", "500ms", "from scheduled to Ready")
 	fs.StringVar(&s.Bind, "bind", "127.0.0.1", "address the API server listens on")
 	fs.StringVar(&s.KubeVersion, "kube-version", "", "serve the APIs of this minor version")
+	fs.StringVar(&s.RuntimeConfig, "runtime-config", "", "serve these APIs besides, or not: storage.k8s.io/v1beta1=true")
 	fs.IntVar(&s.Nodes, "nodes", 2, "simulated nodes")
 	if err := fs.Parse(args[1:]); err != nil {
 		return err

@@ -15,8 +15,6 @@ import (
 	"github.com/spf13/pflag"
 	"go.etcd.io/etcd/server/v3/embed"
 	"k8s.io/component-base/cli"
-	kubectl "k8s.io/kubectl/pkg/cmd"
-	cmdutil "k8s.io/kubectl/pkg/cmd/util"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	kcm "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
@@ -33,13 +31,6 @@ func registerComponents() {
 	part("kube-apiserver", apiserver.NewAPIServerCommand)
 	part("kube-controller-manager", kcm.NewControllerManagerCommand)
 	part("kube-scheduler", func() *cobra.Command { return scheduler.NewSchedulerCommand() })
-	register("kubectl", "...", "the linked kubectl", func(args []string) error {
-		os.Args = append([]string{"kubectl"}, args...)
-		if err := cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()); err != nil {
-			cmdutil.CheckErr(err)
-		}
-		return nil
-	})
 	register("kwok", "", "", runKwok)
 	register("etcd", "", "", runEtcd)
 }

@@ -38,7 +38,10 @@ func (c *cluster) start() error {
 	if err := c.startControllers(); err != nil {
 		return err
 	}
-	return c.awaitUsable()
+	if err := c.awaitUsable(); err != nil {
+		return err
+	}
+	return c.mark()
 }
 
 func (c *cluster) startAPIServer() error {
@@ -66,6 +69,9 @@ func (c *cluster) startAPIServer() error {
 		"--allow-privileged", "--profiling=false", "--shutdown-delay-duration=0s",
 		"--audit-policy-file", c.path("audit-policy.yaml"), "--audit-log-path", c.path("audit.log"),
 		"--audit-log-maxsize=4096", // one file: a reader must not miss the rotated part
+	}
+	if c.RuntimeConfig != "" {
+		args = append(args, "--runtime-config="+c.RuntimeConfig)
 	}
 	if err := c.spawn("kube-apiserver", c.emulate(args)...); err != nil {
 		return err

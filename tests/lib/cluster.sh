@@ -5,6 +5,8 @@
 #
 #   cluster_up NAME [FLAGS]   a fresh cluster; sets and exports KUBECONFIG, sets CLUSTER (its
 #                             folder) and AUDIT (its audit log); ends with the test
+#   cluster_up NAME --minor 1.36 [FLAGS]   one of another Kubernetes version (scripts/setup says
+#                             which there are)
 #   cluster_use NAME          point the three at another cluster of this file
 #   cluster_wipe [NAME]       back to a just-started one: another uid, an empty audit log
 #   cluster_down [NAME]       end it before the test ends
@@ -14,14 +16,20 @@
 #   cluster_is SECONDS WANT KUBECTL-ARGUMENTS...   until kubectl prints WANT
 #   kubectl                   the linked one, on PATH
 #
-# FLAGS are those of "controlplane up": --ready-delay 2s, --kube-version 1.35, --nodes N.
+# FLAGS are those of "controlplane up": --ready-delay 2s, --kube-version 1.35, --nodes N,
+# --runtime-config API=true.
 #
 # REGROW_TEST_CLUSTER, a folder, lets test files share one running cluster: "cluster_up main"
 # without flags wipes and takes it instead of starting one, and leaves it running. Who started
 # the folder's cluster ends it ("controlplane down DIR"). If another file is using it, or it is
 # in another network, cluster_up starts one as if the variable were not set.
 
-controlplane() { command controlplane "$@" 9>&-; }
+# A cluster of another Kubernetes version has a program of its own, named in its folder.
+controlplane() { # VERB DIR [MORE]
+  local program=controlplane
+  [[ ! -f ${2:-}/program ]] || program=$(<"$2/program")
+  command "$program" "$@" 9>&-
+}
 
 cluster_dir() {
   if [[ -f $SCRATCH/run/cluster-$1 ]]; then
@@ -66,6 +74,11 @@ cluster_up() {
   if [[ $name != main || $# != 0 || -z ${REGROW_TEST_CLUSTER:-} ]] || ! cluster_borrow; then
     at_exit cluster_down "$name"
     echo "$dir" >"$SCRATCH/run/cluster-$name"
+    if [[ ${1:-} == --minor ]]; then
+      mkdir -p "$dir"
+      echo "controlplane-$2" >"$dir/program"
+      shift 2
+    fi
     controlplane up "$dir" "$@"
   fi
   cluster_use "$name"
