@@ -352,6 +352,12 @@ static bool confirm(struct restoring *x, struct err *err)
 }
 
 // ---- the run ----
+static unsigned long long newest_seq(const struct restoring *x)
+{
+    const struct entry *newest = log_newest_snapshot(&x->snap.log);
+    return newest && newest->seq > x->e->seq ? newest->seq : x->e->seq;
+}
+
 // Holding the Lease, before anything else: what is restored, so that the next run knows it again;
 // then keys and credentials.
 static bool first(void *ctx, struct err *err)
@@ -359,8 +365,11 @@ static bool first(void *ctx, struct err *err)
     struct restoring *x = ctx;
     CLEANUP(str_freep)
     char *repository = hex_encode(x->snap.repo.marker.repo, sizeof(x->snap.repo.marker.repo));
-    struct target_note note = {
-        .chain = x->snap.chain, .seq = x->e->seq, .repository = repository, .root = x->s->root};
+    struct target_note note = {.chain = x->snap.chain,
+                               .seq = x->e->seq,
+                               .head = restoring_other_writer(x) ? x->target.head : newest_seq(x),
+                               .repository = repository,
+                               .root = x->s->root};
     if (!target_note(x->s->kube, &note, err) ||
         !zero_write(x->s->kube, x->c->loop, x->s->kinds, x->s->desired, &x->frozen, &x->zero, err))
         return false;
@@ -391,7 +400,7 @@ static int finish(struct restoring *x, const struct run *run)
     struct outcome o;
     outcome_of(&o, x->c, run);
     o.is_alone = true;
-    if (!o.code && x->frozen.missing.len)
+    if (!o.code && (x->frozen.missing.len || api_changes_count(&x->apis, API_DROPPED)))
         o.code = err_exit_code(ERR_PARTIAL);
     restoring_settle(x, &o);
     CLEANUP(json_freep) json_t *doc = restoring_doc(x, &o);

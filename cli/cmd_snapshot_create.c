@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "cli/snapshot_open.h"
+#include "restore/restore.h"
 
 #define SHOWN_WARNINGS 12
 #define SHOWN_NAMES 3 // of what is unknown for one reason
@@ -94,6 +95,23 @@ static bool read_all(struct creation *x, struct err *err)
     return ok && check_expected(x, err);
 }
 
+// A restored cluster goes on with the chain of the lost one. Where the note cannot be read nothing
+// is taken for granted: a person says --adopt-chain.
+static uint64_t restored_head(const struct creation *x)
+{
+    struct target t = {0};
+    struct err err = {0};
+    struct kube *k = x->session->kube;
+    CLEANUP(str_freep)
+    char *repository = hex_encode(x->s->repo.marker.repo, sizeof(x->s->repo.marker.repo));
+    bool is_ours = k && target_remember(k, &t, &err) && str_eq(t.chain, x->s->chain) &&
+                   str_eq(t.repository, repository);
+    uint64_t head = is_ours ? t.head : 0;
+    target_clear(&t);
+    err_clear(&err);
+    return head;
+}
+
 static void set_options(struct creation *x, const char *work)
 {
     const struct snapshot_options *o = &x->c->o.snap;
@@ -105,6 +123,7 @@ static void set_options(struct creation *x, const char *work)
     x->o.writer = (struct writer_opts){.job = &x->s->key,
                                        .cluster = s->kube ? kube_cluster_uid(s->kube) : NULL,
                                        .adopt_chain = o->adopt_chain,
+                                       .restored_head = restored_head(x),
                                        .full = o->full,
                                        .index_cache = x->s->index_cache};
     cap->cache = x->s->index_cache;
@@ -342,7 +361,12 @@ static void explain(const struct creation *x, struct err *err)
     else if (err->kind == ERR_CONFLICT && !err->hint && strstr(err->msg, "reads none"))
         err_hint(err, "--use-cluster reads the cluster of the kubeconfig.");
     else if (err->kind == ERR_CONFLICT && !err->hint && strstr(err->msg, "belongs to the cluster"))
-        err_hint(err, "If this cluster has taken the other's place: --adopt-chain, once.");
+        err_hint(err,
+                 "A second cluster wants a chain of its own. If this one has taken the other's "
+                 "place: --adopt-chain, once.");
+    else if (err->kind == ERR_CONFLICT && !err->hint && strstr(err->msg, "two clusters are alive"))
+        err_hint(err, "The one that was lost has come back. End it, or its snapshot job; then "
+                      "--adopt-chain, once, in the one that stays.");
 }
 
 static void tell_monitoring(struct creation *x, bool ok, const struct err *err)

@@ -69,6 +69,20 @@ static char *target_state(const struct restoring *x)
     return str_dup("empty");
 }
 
+static int minor_of(const char *version)
+{
+    return version && str_starts(version, "v1.") ? atoi(version + 3) : 0;
+}
+
+// The minor version of the target beside that of the cluster the snapshot is of.
+static const char *compared(const struct restoring *x)
+{
+    int source = minor_of(x->frozen.kubernetes), target = minor_of(kube_version(x->s->kube));
+    if (source <= 0 || target <= 0 || source == target)
+        return "";
+    return source < target ? " (older)" : " (newer)";
+}
+
 static void print_target(const struct restoring *x)
 {
     CLEANUP(str_freep) char *state = target_state(x);
@@ -77,9 +91,9 @@ static void print_target(const struct restoring *x)
     bool same = x->frozen.cluster && str_eq(uid, x->frozen.cluster);
     CLEANUP(str_freep)
     char *line = str_printf(
-        "Target   %s (uid %s), Kubernetes %s, %s; %s %s", kubeconfig_context(x->s->config),
+        "Target   %s (uid %s), Kubernetes %s, %s; %s %s%s", kubeconfig_context(x->s->config),
         uid ? uid : "unknown", kube_version(x->s->kube), state,
-        same ? "the very cluster the snapshot is of, then" : "source was", from);
+        same ? "the very cluster the snapshot is of, then" : "source was", from, compared(x));
     print_wrapped(stdout, line, 0, 2);
 }
 
@@ -138,11 +152,34 @@ static void print_apis(const struct restoring *x)
     }
 }
 
+const struct entry *restoring_other_writer(const struct restoring *x)
+{
+    const struct entry *newest = log_newest_snapshot(&x->snap.log);
+    bool is_since = x->target.head && str_eq(x->target.chain, x->snap.chain) && newest &&
+                    newest->seq > x->target.head;
+    bool is_other = is_since && newest->snapshot.cluster &&
+                    !str_eq(newest->snapshot.cluster, kube_cluster_uid(x->s->kube));
+    return is_other ? newest : NULL;
+}
+
+static void print_other_writer(const struct restoring *x)
+{
+    const struct entry *e = restoring_other_writer(x);
+    if (!e)
+        return;
+    CLEANUP(str_freep)
+    char *text = str_printf("since this cluster was restored, the one with uid %s has written "
+                            "snapshot %llu: two clusters are alive",
+                            e->snapshot.cluster, (unsigned long long)e->seq);
+    restoring_print_line("!", text);
+}
+
 void restoring_print_plan(const struct restoring *x)
 {
     struct strv losses = {0};
     print_snapshot(x);
     print_target(x);
+    print_other_writer(x);
     print_counts(x);
     print_zero(x);
     print_apis(x);

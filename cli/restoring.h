@@ -42,6 +42,9 @@ void restoring_clear(struct restoring *x);
 
 // "0.2 s", "5 h" and so on are made where they are printed.
 int64_t restoring_age_s(const struct restoring *x); // of the snapshot: RPO
+// The newest snapshot of the chain, if another cluster wrote it since this one was restored: the
+// lost one is alive. NULL: nobody did. Borrowed.
+const struct entry *restoring_other_writer(const struct restoring *x);
 void restoring_print_plan(const struct restoring *x);
 // What cannot come back, a line each; added to *out.
 void restoring_losses(const struct restoring *x, struct strv *out);

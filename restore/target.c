@@ -152,7 +152,7 @@ static bool read_note(struct kube *k, struct target *out, struct err *err)
     struct kube_reply reply;
     struct buf store CLEANUP(buf_clear) = {0};
     CLEANUP(json_freep) json_t *doc = NULL;
-    long long seq = 0;
+    long long seq = 0, head = 0;
     kube_send_wait(k, &get, &reply, &store);
     if (reply.cls == KUBE_ABSENT || reply.cls == KUBE_NO_NAMESPACE)
         return true;
@@ -165,8 +165,18 @@ static bool read_note(struct kube *k, struct target *out, struct err *err)
     if (chain && text && str_to_int(text, 1, ENTRY_MAX_SEQ, &seq)) {
         out->chain = str_dup(chain);
         out->seq = (unsigned long long)seq;
+        out->repository = str_dup_or_null(json_dot_str(doc, "data.repository"));
+        text = json_dot_str(doc, "data.head");
+        if (text && str_to_int(text, 1, ENTRY_MAX_SEQ, &head))
+            out->head = (unsigned long long)head;
     }
     return true;
+}
+
+bool target_remember(struct kube *k, struct target *out, struct err *err)
+{
+    *out = (struct target){0};
+    return read_note(k, out, err);
 }
 
 bool target_look(struct kube *k, struct loop *l, const struct kinds *served, struct target *out,
@@ -180,17 +190,19 @@ void target_clear(struct target *t)
 {
     strv_clear(&t->examples);
     free(t->chain);
+    free(t->repository);
     *t = (struct target){0};
 }
 
 bool target_note(struct kube *k, const struct target_note *n, struct err *err)
 {
     CLEANUP(str_freep) char *seq = str_printf("%llu", n->seq);
+    CLEANUP(str_freep) char *head = str_printf("%llu", n->head);
     CLEANUP(json_freep)
-    json_t *doc = json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:s, s:s, s:s, s:s*}}", "apiVersion", "v1",
-                            "kind", "ConfigMap", "metadata", "name", TARGET_NOTE_MAP, "namespace",
-                            REGROW_NAMESPACE, "data", "chain", n->chain, "snapshot", seq,
-                            "repository", n->repository, "root", n->root);
+    json_t *doc = json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:s, s:s, s:s, s:s, s:s*}}", "apiVersion",
+                            "v1", "kind", "ConfigMap", "metadata", "name", TARGET_NOTE_MAP,
+                            "namespace", REGROW_NAMESPACE, "data", "chain", n->chain, "snapshot",
+                            seq, "head", head, "repository", n->repository, "root", n->root);
     struct buf body CLEANUP(buf_clear) = {0};
     struct kube_reply reply;
     struct buf store CLEANUP(buf_clear) = {0};

@@ -9,21 +9,25 @@
 #include "kube/kube.h"
 
 struct target {
-    size_t foreign;         // namespaces and workloads that a fresh cluster has not, nor we made
-    struct strv examples;   // a few of them: "Namespace web"
-    char *chain;            // what was restored to it before; NULL: nothing
-    unsigned long long seq; // … which snapshot
+    size_t foreign;          // namespaces and workloads that a fresh cluster has not, nor we made
+    struct strv examples;    // a few of them: "Namespace web"
+    char *chain;             // what was restored to it before; NULL: nothing
+    unsigned long long seq;  // … which snapshot
+    char *repository;        // … of which repository: its id in hex, or NULL
+    unsigned long long head; // … and the newest snapshot of the chain then; 0: not noted
 };
 
 MUST_CHECK bool target_look(struct kube *k, struct loop *l, const struct kinds *served,
                             struct target *out, struct err *err);
+// Only what was restored to it.
+MUST_CHECK bool target_remember(struct kube *k, struct target *out, struct err *err);
 void target_clear(struct target *t);
 
 // What the cluster is restored from: a ConfigMap in regrow's namespace, which must be there.
 // Written first, so that a run that is killed is known again by the next.
 struct target_note {
     const char *chain;
-    unsigned long long seq;
+    unsigned long long seq, head;
     const char *repository; // its id, in hex
     const char *root;       // what it was grown from, or NULL
 };

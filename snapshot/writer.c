@@ -77,8 +77,14 @@ static bool newest_is_void(const struct log *l)
 static bool check_cluster(const struct writer *w, const struct entry *prev, struct err *err)
 {
     const char *theirs = prev ? prev->snapshot.cluster : NULL;
-    if (!theirs || !w->o.cluster || str_eq(theirs, w->o.cluster) || w->o.adopt_chain)
+    if (!theirs || !w->o.cluster || str_eq(theirs, w->o.cluster) || w->o.adopt_chain ||
+        prev->seq <= w->o.restored_head)
         return true;
+    if (w->o.restored_head)
+        return err_set(err, ERR_CONFLICT,
+                       "since this cluster was restored, the one with uid %s has written snapshot "
+                       "%llu of chain %s: two clusters are alive; nothing was written",
+                       theirs, (unsigned long long)prev->seq, w->o.job->chain);
     return err_set(err, ERR_CONFLICT,
                    "chain %s belongs to the cluster with uid %s, this one is %s: nothing was "
                    "written",

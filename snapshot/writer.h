@@ -16,6 +16,8 @@ struct writer_opts {
     const struct credential *job; // recipient, K, writer key, chain
     const char *cluster;          // kube-system uid, or NULL
     bool adopt_chain;             // another cluster's uid is accepted
+    uint64_t restored_head;       // this cluster was restored from the chain, of which that was the
+                                  // newest snapshot then: it goes on behind it. 0: it was not
     bool full;                    // stand on nothing
     const char *index_cache;      // folder of index files by name, or NULL
 };

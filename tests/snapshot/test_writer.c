@@ -254,7 +254,16 @@ static void another_cluster(void **state)
     assert_int_equal(refused(&r, &job, &s, NULL), ERR_CONFLICT);
     struct writer_opts adopt = {.adopt_chain = true};
     assert_true(snap_kit_write(&r, &job, &s, &adopt, &e, &err));
+    uint64_t last = e.seq;
     entry_clear(&e);
+    // Restored before the other wrote: both are alive. Restored from what it wrote last: its heir.
+    s.cluster = "33333333-0000-0000-0000-000000000000";
+    struct writer_opts early = {.restored_head = last - 1}, heir = {.restored_head = last};
+    assert_int_equal(refused(&r, &job, &s, &early), ERR_CONFLICT);
+    assert_true(snap_kit_write(&r, &job, &s, &heir, &e, &err));
+    entry_clear(&e);
+    s.cluster = "22222222-0000-0000-0000-000000000000";
+    assert_int_equal(refused(&r, &job, &s, NULL), ERR_CONFLICT);
     credential_clear(&job);
     repo_close(&r);
 }
