@@ -207,6 +207,12 @@ const char *advice_unread(const struct application *a); // what to do about one 
 char *node_place(const struct run *r,
                  unsigned node); // file:line in repository @ rev; owned or NULL
 
+// ---- behind.c ----
+// {node, action, refused, message, origin} for each object of an application, or the object itself,
+// that is not as Git says, with what the server answers to a dry run of the change; owned.
+json_t *behind(struct run *r, unsigned node);
+void behind_print(const struct cli *c, const json_t *list);
+
 // ---- left.c ----
 // A line for each, and what can be done; only_new: those that this run has found, or would.
 void print_left(const struct cli *c, const struct run *r, bool only_new);

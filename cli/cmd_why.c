@@ -8,6 +8,7 @@
 
 #define MAX_TRIES 50 // dry runs of one application
 #define MAX_APPS 5   // applications along a chain
+#define REFUSED_NEXT "mend what is refused, in Git or where it is refused"
 
 static unsigned chain_end(const struct run *r, unsigned node, struct chain_link **chain)
 {
@@ -99,8 +100,30 @@ static bool is_bad(const struct run *r, unsigned node)
     return v.state == NODE_FAILED || v.health == HEALTH_DEGRADED;
 }
 
+static bool any_refused(const json_t *differs)
+{
+    size_t i;
+    json_t *o;
+    json_array_foreach(differs, i, o)
+    {
+        if (json_is_true(json_object_get(o, "refused")))
+            return true;
+    }
+    return false;
+}
+
+static enum node_state verdict_of(const struct run *r, unsigned first, unsigned last,
+                                  const json_t *differs)
+{
+    struct node_view v;
+    run_node(r, first, &v);
+    if (v.state == NODE_READY && json_array_size(differs))
+        return any_refused(differs) ? NODE_FAILED : NODE_WAITING;
+    return v.state == NODE_READY ? NODE_READY : is_bad(r, last) ? NODE_FAILED : NODE_WAITING;
+}
+
 static void print_verdict(const struct cli *c, struct run *r, const struct chain_link *chain,
-                          size_t n)
+                          size_t n, const json_t *differs)
 {
     const struct graph *g = run_graph(r);
     struct node_view first;
@@ -110,7 +133,10 @@ static void print_verdict(const struct cli *c, struct run *r, const struct chain
     CLEANUP(str_freep) char *end = node_words(g, run_desired(r), last);
     struct buf b CLEANUP(buf_clear) = {0};
     if (first.state == NODE_READY)
-        buf_printf(&b, "%s is healthy", what);
+        buf_printf(&b, "%s is healthy%s", what,
+                   any_refused(differs)       ? ", but what Git says now is refused"
+                   : json_array_size(differs) ? ", but not yet what Git says"
+                                              : "");
     else if (n == 1)
         buf_printf(&b, "%s %s", what, state_words(r, last));
     else
@@ -121,9 +147,7 @@ static void print_verdict(const struct cli *c, struct run *r, const struct chain
         buf_printf(&b, ", for %s now", age);
     }
     buf_str(&b, ".");
-    printf("%s ", state_symbol(c, first.state == NODE_READY ? NODE_READY
-                                  : is_bad(r, last)         ? NODE_FAILED
-                                                            : NODE_WAITING));
+    printf("%s ", state_symbol(c, verdict_of(r, chain[0].node, last, differs)));
     print_wrapped(stdout, b.p, 2, 2);
 }
 
@@ -159,6 +183,14 @@ static void print_links(const struct cli *c, const struct run *r, const struct c
     table_print(t);
 }
 
+// What is healthy may be so as it was before a commit.
+static json_t *differences_of(struct run *r, unsigned node)
+{
+    struct node_view v;
+    run_node(r, node, &v);
+    return v.state == NODE_READY ? behind(r, node) : json_array();
+}
+
 static void print_chain(const struct cli *c, struct run *r, unsigned node)
 {
     struct chain_link *chain = NULL;
@@ -166,7 +198,8 @@ static void print_chain(const struct cli *c, struct run *r, unsigned node)
     unsigned last = chain[n - 1].node;
     struct node_view v;
     run_node(r, last, &v);
-    print_verdict(c, r, chain, n);
+    CLEANUP(json_freep) json_t *differs = differences_of(r, node);
+    print_verdict(c, r, chain, n, differs);
     if (n > 1 || *v.message)
         print_links(c, r, chain, n);
     if (v.state != NODE_READY) {
@@ -178,6 +211,12 @@ static void print_chain(const struct cli *c, struct run *r, unsigned node)
             printf("  ");
             print_wrapped(stdout, written, 2, 4);
         }
+        printf("  next: ");
+        print_wrapped(stdout, next, 8, 8);
+    } else if (json_array_size(differs)) {
+        behind_print(c, differs);
+        CLEANUP(str_freep)
+        char *next = and_again(any_refused(differs) ? REFUSED_NEXT : "", "regrow" NBSP "bootstrap");
         printf("  next: ");
         print_wrapped(stdout, next, 8, 8);
     }
@@ -195,7 +234,9 @@ static void print_chain_doc(const struct cli *c, const struct session *s, struct
     CLEANUP(str_freep) char *what = advice(r, chain[n - 1].node);
     CLEANUP(str_freep) char *since = at ? clock_rfc3339(at) : NULL;
     json_object_set_new(out, "chain", list);
-    json_object_set_new(out, "next", json_string(what));
+    CLEANUP(json_freep) json_t *differs = differences_of(r, node);
+    json_object_set_new(out, "next", json_string(any_refused(differs) ? REFUSED_NEXT : what));
+    json_object_set(out, "differs", differs);
     for (size_t i = 0; i < n; i++) {
         struct node_view v;
         run_node(r, chain[i].node, &v);
