@@ -89,6 +89,7 @@ $(BUILD)/%.o: %.c Makefile
 # It includes them.
 $(BUILD)/snapshot/export_text.o build-fuzz/snapshot/export_text.o: snapshot/restore.sh \
 	snapshot/restore.md
+$(BUILD)/restore/report.o build-fuzz/restore/report.o: restore/report.css restore/report_svg.css
 
 $(BUILD)/libregrow.a: $(LIB_OBJ)
 	@echo "  AR   $@"

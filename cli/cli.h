@@ -56,7 +56,7 @@ struct snapshot_options {
 };
 
 struct restore_options {
-    const char *at;
+    const char *at, *report;
     bool yes, adopt, allow_suspect;
 };
 

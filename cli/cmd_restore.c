@@ -387,6 +387,7 @@ bool restoring_run(struct restoring *x, struct run **run, struct err *err)
     bool ok = cli_run_first(x->c, x->s, false, first, x, run, err);
     if (!ok)
         return false;
+    x->is_running = true;
     progress_attach(p, *run, kubeconfig_context(x->s->config));
     ok = run_execute(*run, err);
     progress_end(p);
@@ -395,7 +396,7 @@ bool restoring_run(struct restoring *x, struct run **run, struct err *err)
     return ok;
 }
 
-static int finish(struct restoring *x, const struct run *run)
+static int finish(struct restoring *x, const struct run *run, struct err *err)
 {
     struct outcome o;
     outcome_of(&o, x->c, run);
@@ -404,11 +405,12 @@ static int finish(struct restoring *x, const struct run *run)
         o.code = err_exit_code(ERR_PARTIAL);
     restoring_settle(x, &o);
     CLEANUP(json_freep) json_t *doc = restoring_doc(x, &o);
+    bool saved = restoring_save(x, doc, err);
     if (wants_doc(x->c))
         print_doc(x->c, doc);
     else if (x->c->o.output == OUT_TEXT)
         restoring_print_end(x, &o, doc);
-    return o.code;
+    return saved ? o.code : 0;
 }
 
 bool restoring_open(struct restoring *x, const struct age_identity **id, struct err *err)
@@ -419,23 +421,38 @@ bool restoring_open(struct restoring *x, const struct age_identity **id, struct 
            choose(x, err) && snap_identity(&x->snap, x->e, id, err) && verify(x, *id, err);
 }
 
+static int show_only(struct restoring *x, struct err *err)
+{
+    timeline_end(&x->timeline, clock_mono_ms());
+    CLEANUP(json_freep) json_t *doc = restoring_doc(x, NULL);
+    if (wants_doc(x->c))
+        print_doc(x->c, doc);
+    return restoring_save(x, doc, err) ? 0 : err_exit_code(err->kind);
+}
+
+static int restore(struct restoring *x, struct run **run, struct err *err)
+{
+    const struct options *o = &x->c->o;
+    const struct age_identity *id = NULL;
+    if (!restoring_open(x, &id, err) || !restoring_plan(x, id, err))
+        return 0;
+    if (o->output == OUT_TEXT && !(o->quiet && o->restore.yes))
+        restoring_print_plan(x);
+    if (o->snap.dry_run)
+        return show_only(x, err);
+    if (!confirm(x, err) || !restoring_run(x, run, err))
+        return 0;
+    return finish(x, *run, err);
+}
+
 int cmd_restore(struct cli *c, struct err *err)
 {
     struct restoring x CLEANUP(restoring_clear) = {.c = c};
     struct run *run CLEANUP(run_freep) = NULL;
-    const struct age_identity *id = NULL;
-    if (!restoring_open(&x, &id, err) || !restoring_plan(&x, id, err))
+    if (c->o.restore.report && !report_check(c->o.restore.report, err))
         return 0;
-    if (c->o.output == OUT_TEXT && !(c->o.quiet && c->o.restore.yes))
-        restoring_print_plan(&x);
-    if (c->o.snap.dry_run) {
-        if (wants_doc(c)) {
-            CLEANUP(json_freep) json_t *doc = restoring_doc(&x, NULL);
-            print_doc(c, doc);
-        }
-        return 0;
-    }
-    if (!confirm(&x, err) || !restoring_run(&x, &run, err))
-        return 0;
-    return finish(&x, run);
+    int code = restore(&x, &run, err);
+    if (err_is_set(err))
+        restoring_save_failed(&x, run, err);
+    return code;
 }

@@ -123,6 +123,10 @@ static const struct option options[] = {
      "restore into a cluster that others use, or that was grown from another root"},
     {"allow-suspect", GROUP_OWN, 0, OPT_FLAG, AT(restore.allow_suspect), RESTORE, NULL,
      "restore the snapshot that is named although it is suspect, or judged bad"},
+    {"report", GROUP_OWN, 0, OPT_TEXT, AT(restore.report), RESTORE, "FILE",
+     "write a report of it, whatever the end: .html with a picture of the time line, .json, or "
+     ".svg "
+     "for the picture alone"},
     {"quick", GROUP_OWN, 0, OPT_FLAG, AT(snap.quick), SNAP_VERIFY, NULL,
      "look only whether every file is there, and read none"},
     {"secrets", GROUP_OWN, 0, OPT_FLAG, AT(snap.secrets), SNAP_SHOW, NULL,

@@ -34,12 +34,15 @@ void restoring_settle(struct restoring *x, const struct outcome *o)
 {
     struct err err = {0};
     int64_t at = last_write(o->r);
+    if (x->images) // done before
+        return;
     if (at)
         timeline_split(&x->timeline, "healthy", at);
     timeline_end(&x->timeline, clock_mono_ms());
     x->images = json_array();
     // (The report says less where pods may not be listed, or the server has gone.)
-    if (!is_all_well(o) && !awaited_images(x->s->kube, x->s->desired, x->images, &err))
+    if (!is_all_well(o) && !kube_is_down(x->s->kube) &&
+        !awaited_images(x->s->kube, x->s->desired, x->images, &err))
         err_clear(&err);
 }
 
@@ -196,6 +199,42 @@ void restoring_add_report(const struct restoring *x, const struct outcome *o, js
     json_object_set_new(doc, "next_steps", steps_part(x, o));
 }
 
+// ---- its file ----
+bool restoring_save(const struct restoring *x, const json_t *doc, struct err *err)
+{
+    const char *path = x->c->o.restore.report;
+    if (!path || report_write(doc, path, err))
+        return true;
+    err_wrap(err, "report %s", path);
+    return err_hint(err, "Only the report is missing: what was to be done is done.");
+}
+
+void restoring_save_failed(struct restoring *x, const struct run *run, const struct err *why)
+{
+    struct outcome o;
+    struct err err = {0};
+    CLEANUP(json_freep) json_t *doc = NULL;
+    if (!x->c->o.restore.report)
+        return;
+    if (x->is_running) {
+        outcome_of(&o, x->c, run);
+        restoring_settle(x, &o);
+    }
+    timeline_end(&x->timeline, clock_mono_ms());
+    doc = x->volumes ? restoring_doc(x, x->is_running ? &o : NULL) : doc_new("restore", NULL);
+    if (!x->volumes)
+        json_object_set_new(doc, "phases", timeline_phases(&x->timeline));
+    CLEANUP(str_freep) char *msg = clean(why->msg);
+    CLEANUP(str_freep) char *hint = why->hint ? clean(why->hint) : NULL;
+    json_object_set_new(doc, "error",
+                        json_pack("{s:s, s:s, s:s*, s:i}", "type", err_kind_name(why->kind),
+                                  "message", msg, "hint", hint, "exitCode",
+                                  err_exit_code(why->kind)));
+    // (Why it ended matters more than that this could not be written.)
+    if (!restoring_save(x, doc, &err))
+        err_clear(&err);
+}
+
 // ---- for people ----
 static void print_times(const json_t *report)
 {
@@ -311,4 +350,8 @@ void restoring_print_end(const struct restoring *x, struct outcome *o, const jso
     print_awaited(report);
     if (is_all_well(o)) // else what to do has been said
         print_steps(report);
+    if (x->c->o.restore.report) {
+        CLEANUP(str_freep) char *shown = str_printf("report: %s", x->c->o.restore.report);
+        restoring_print_line("", shown);
+    }
 }

@@ -22,6 +22,7 @@ struct restoring {
     struct zero_result zero;
     size_t counts[ACTION_TERMINATING + 1]; // of the plan
     bool is_order_broken;                  // declared edges gave way
+    bool is_running;                       // the run is prepared
     struct timeline timeline;
     int64_t verify_ms, plan_ms;
     // Of a drill: the target must be empty, and what it cannot show is settled before the plan.
@@ -61,5 +62,9 @@ void restoring_settle(struct restoring *x, const struct outcome *o);
 void restoring_add_report(const struct restoring *x, const struct outcome *o, json_t *doc);
 // report: of restoring_doc.
 void restoring_print_end(const struct restoring *x, struct outcome *o, const json_t *report);
+// --report, where it is asked for: doc as it is; or of a restore that ended with an error, however
+// far it came.
+MUST_CHECK bool restoring_save(const struct restoring *x, const json_t *doc, struct err *err);
+void restoring_save_failed(struct restoring *x, const struct run *run, const struct err *why);
 
 #endif

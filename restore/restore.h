@@ -11,6 +11,7 @@
 //   zero     keys and credentials, before everything else
 //   timeline how long it took, and what that was spent on
 //   awaited  what no restore can do or bring back
+//   report   all of that for people: HTML, and a picture (pure)
 //
 // Order of a restore: verify (snapshot room), frozen_read, apis_settle, target_look, a plan for
 // people to see (reconcile), rights_check, and after their word a run, which writes target_note
@@ -22,6 +23,7 @@
 #include "restore/apis.h"
 #include "restore/awaited.h"
 #include "restore/frozen.h"
+#include "restore/report.h"
 #include "restore/rights.h"
 #include "restore/target.h"
 #include "restore/timeline.h"

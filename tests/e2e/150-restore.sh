@@ -139,7 +139,9 @@ all_gone() {
 comes_back() {
   local max
   refuse 'helm is not there' 127 bare helm version
-  refuse 'it comes back' 0 restore --yes -o json
+  refuse 'it comes back' 0 restore --yes -o json --report back.html
+  page back.html 'Restore of prod' 'Everything is back and healthy' 'Content-Security-Policy' '>cert-manager<' '>phases<' \
+    'regrow bootstrap http'
   timeline "$(sed -n '/^{/,$p' <<<"$OUT")"
   restore_out=$(restore --dry-run -o json)
   is "$(audit_rejected)" 0 'no write was rejected'
@@ -172,6 +174,35 @@ timeline() { # DOCUMENT
   like "$(jq '.critical_path | length' <<<"$1")" '^[1-9]' 'with a critical path'
   at_most 600 "$(jq .rpo_seconds <<<"$1")" 'and the RPO'
   like "$(jq -r '.next_steps[-1].command' <<<"$1")" '^regrow bootstrap ' 'and what to do next'
+}
+
+# HTML that a strict reader takes, with nothing secret in it and nothing that is loaded or run.
+page() { # FILE TEXT...
+  local file=$1 text
+  shift
+  check "$file is a page" python3 - "$file" <<'P'
+import sys
+from html.parser import HTMLParser
+class Page(HTMLParser):
+    open = []
+    def handle_starttag(self, tag, attrs):
+        assert tag not in ("script", "link", "img", "iframe", "object"), tag
+        assert not [a for a, _ in attrs if a.startswith("on") or a in ("src", "href", "style")], attrs
+        if tag != "meta":
+            self.open.append(tag)
+    def handle_startendtag(self, tag, attrs):
+        pass
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, tag
+page = Page()
+page.feed(open(sys.argv[1], encoding="utf-8").read())
+page.close()
+assert not page.open, page.open
+P
+  for text in "$@"; do
+    check "it says $text" grep -qF -- "$text" "$file"
+  done
+  refuse 'nothing secret is in it' 1 grep -qE "hunter2|aHVudGVyMg|AGE-SECRET|PRIVATE KEY" "$file"
 }
 
 from_git_again() {
@@ -254,7 +285,9 @@ refused() {
   cp -r repo harmed
   pack=$(find harmed/chains/prod/packs -type f | sort | head -1)
   flip "$pack"
-  writes_nothing 'a flipped bit' 9 restore --yes --repo harmed
+  writes_nothing 'a flipped bit' 9 restore --yes --repo harmed --report broken.html
+  page broken.html 'The restore broke off' 'is damaged'
+  writes_nothing 'a report of no kind we know' 2 restore --yes --report report.txt
   rm "$pack"
   writes_nothing 'a missing pack' 9 restore --yes --repo harmed
   flip "$(find harmed/chains/prod/log -type f | head -1)"
