@@ -159,7 +159,7 @@ static bool verify(struct restoring *x, const struct age_identity *id, struct er
     struct age_identities ids CLEANUP(age_identities_clear) = {0};
     int64_t began = clock_mono_ms();
     *vec_push(&ids.v) = *id;
-    struct verify_opts o = {.identities = &ids, .only_seq = x->e->seq};
+    struct verify_opts o = {.identities = &ids, .only_seq = x->e->seq, .no_slots = true};
     if (!repo_verify(&x->snap.repo, &x->snap.log, &o, &x->verified, err) || !is_proved(x, err))
         return false;
     x->verify_ms = clock_mono_ms() - began;

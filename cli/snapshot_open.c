@@ -375,6 +375,26 @@ bool snap_log(struct snap *s, struct err *err)
     return s->has_log;
 }
 
+// Signed by a key that is not believed any more: of them all, or of that number.
+static const struct entry *find_void(const struct log *l, uint64_t seq)
+{
+    for (size_t i = 0; i < l->v.len; i++) {
+        const struct entry *e = &l->v.v[i];
+        if (e->kind == ENTRY_SNAPSHOT && e->is_void && (!seq || e->seq == seq))
+            return e;
+    }
+    return NULL;
+}
+
+static bool refuse_void(const struct snap *s, const struct entry *e, struct err *err)
+{
+    err_set(err, ERR_DENIED,
+            "snapshot %llu of %s is not believed: the key that signed it, %s, was revoked",
+            (unsigned long long)e->seq, s->chain, e->signer.hex);
+    return err_hint(err, "regrow snapshot key list shows who may sign, and since when a key is "
+                         "revoked.");
+}
+
 bool snap_find(struct snap *s, const char *ref, const struct entry **out, struct err *err)
 {
     long long seq = 0;
@@ -382,6 +402,9 @@ bool snap_find(struct snap *s, const char *ref, const struct entry **out, struct
         *out = log_latest_good(&s->log);
         if (*out)
             return true;
+        const struct entry *e = find_void(&s->log, 0);
+        if (e && !log_newest_snapshot(&s->log))
+            return refuse_void(s, e, err);
         err_set(err, ERR_NOT_FOUND, "there is no good snapshot of %s yet", s->chain);
         return err_hint(err, "regrow snapshot list shows those there are; each can be named by its "
                              "number.");
@@ -391,6 +414,8 @@ bool snap_find(struct snap *s, const char *ref, const struct entry **out, struct
     *out = log_find(&s->log, (uint64_t)seq);
     if (*out && (*out)->kind == ENTRY_SNAPSHOT && log_standing(&s->log, *out) != STANDING_DEAD)
         return true;
+    if (*out && (*out)->is_void)
+        return refuse_void(s, *out, err);
     err_set(err, ERR_NOT_FOUND, "there is no snapshot %lld of %s", seq, s->chain);
     return err_hint(err, "regrow snapshot list shows those there are.");
 }

@@ -75,6 +75,7 @@ struct verify_opts {
     const struct chain_keys *k;
     uint64_t only_seq; // 0: all live snapshots
     bool quick;        // presence and size of packs only, no bytes read
+    bool no_slots;     // what opens it is open: the slots of others are not looked at
 };
 // Goes on after a bad file, so that the result names everything. False only when the log itself
 // cannot be trusted or the store does not answer.

@@ -207,7 +207,7 @@ static bool check_files(struct verifying *v, struct err *err)
 static bool check_slots(struct verifying *v, struct err *err)
 {
     const struct trust *t = trust_now(&v->r->trust);
-    for (size_t i = 0; i < t->slots.len; i++) {
+    for (size_t i = 0; !v->o->no_slots && i < t->slots.len; i++) {
         struct buf bytes CLEANUP(buf_clear) = {0};
         CLEANUP(str_freep) char *name = str_printf("keys/%s", t->slots.v[i].file);
         if (repo_fetch(v->r, name, STORE_MAX_FILE_BYTES, &bytes, err)) {

@@ -1,0 +1,269 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 300
+#
+# What a restore refuses besides 150-restore.sh: a snapshot that is not to be believed, a target that
+# does not let it in, and two clusters on one chain. Each time a clear error, its exit code, and, by the
+# audit log, nothing written to the cluster.
+set -euo pipefail
+. "$(dirname "$0")/../lib/env.sh"
+. "$LIB/cluster.sh"
+. "$LIB/audit.sh"
+. "$LIB/snapshots.sh"
+
+restore() { "$REGROW" restore --timeout 60s --yes "$@"; }
+ann() { restore -i ann.id "$@"; }
+
+writes_nothing() { # NAME CODE COMMAND...
+  local before
+  before=$(audit_writes)
+  refuse "$@"
+  is "$(audit_writes) $(audit_rejected)" "$before 0" "$1: nothing was written, nor tried"
+}
+
+make_root() { # NAME TEXT
+  mkdir -p "$1"
+  cat >"$1/all.yaml" <<Y
+apiVersion: v1
+kind: Namespace
+metadata: {name: web}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings, namespace: web}
+data: {text: "$2"}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: keys, namespace: web}
+stringData: {key: "k-$2"}
+Y
+}
+
+flip() { # FILE: a bit in its middle
+  python3 - "$1" <<'P'
+import sys
+with open(sys.argv[1], "r+b") as f:
+    data = bytearray(f.read())
+    data[len(data) // 2] ^= 1
+    f.seek(0)
+    f.write(data)
+P
+}
+
+create() { snap create --key repo.job --use-cluster "$SCRATCH/root" "$@"; }
+newest() { snap list -o json | jq -r '.chains[0].snapshots[0] | "\(.seq) \(.cluster)"'; }
+uid() { kubectl get namespace kube-system -o jsonpath='{.metadata.uid}'; }
+
+# ---- whom to believe ----
+
+believed() {
+  cluster_use second
+  REGROW_TRUST='' writes_nothing 'no pin' 9 ann
+  like "$OUT" '--trust' 'and how it is given'
+  REGROW_TRUST=nonsense writes_nothing 'no pin at all' 2 ann
+  REGROW_TRUST=$(printf '%064d' 7) writes_nothing 'the pin of another repository' 9 ann
+  writes_nothing 'a key of nobody here' 5 restore -i eve.id
+  REGROW_PASSPHRASE='wrong horse' writes_nothing 'a wrong passphrase' 5 restore
+  unlike "$OUT" 'wrong horse' 'which is not repeated'
+  REGROW_PASSPHRASE='right horse' writes_nothing 'the right one' 0 restore --dry-run
+}
+
+# Of each kind of file the newest: changed, and gone.
+damaged() {
+  local kind changed gone file
+  cluster_use second
+  while read -r kind changed gone; do
+    rm -rf harmed
+    cp -r "$REGROW_REPO" harmed
+    file=$(find "harmed/$kind" -type f | sort | tail -1)
+    flip "$file"
+    writes_nothing "$kind changed" "$changed" ann --repo harmed
+    rm "$file"
+    writes_nothing "$kind gone" "$gone" ann --repo harmed
+  done <<'T'
+regrow.json 9 4
+trust/0001 9 4
+trust/0002 9 5
+chains/prod/log 9 4
+chains/prod/index 9 9
+chains/prod/packs 9 9
+T
+  rm -rf harmed
+  cp -r "$REGROW_REPO" harmed
+  # What others open it with is none of the snapshot's.
+  local n=0 opens=0
+  for file in harmed/keys/*; do
+    mv "$file" slot
+    n=$((n + 1))
+    ! ann --repo harmed --dry-run >out 2>&1 || opens=$((opens + 1))
+    mv slot "$file"
+  done
+  is "$opens" $((n - 1)) "without any slot but ann's ($n)"
+}
+
+# A writer that was taken over: what it signed counts no more.
+revoked() {
+  cluster_use second
+  rm -rf revoked-repo
+  cp -r "$REGROW_REPO" revoked-repo
+  export REGROW_REPO=$SCRATCH/revoked-repo
+  admin key revoke ci >/dev/null
+  writes_nothing 'its writer was revoked: still believed is what it signed before' 0 ann --dry-run
+  rm -rf revoked-repo
+  cp -r "$SCRATCH/snapshots" revoked-repo
+  admin key revoke ci --last-trusted other:1 >/dev/null
+  writes_nothing 'revoked from the start: latest' 5 ann
+  like "$OUT" 'snapshot 1 of prod is not believed: the key that signed it, .*, was revoked' 'and that is why'
+  writes_nothing 'revoked from the start: by number' 5 ann 1
+  like "$OUT" 'was revoked' 'and that is why'
+}
+
+suspect() {
+  cluster_use second
+  cp -r root broken
+  printf 'apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: gone, namespace: argocd}\nspec: {project: default, destination: {server: https://kubernetes.default.svc, namespace: gone}, source: {repoURL: "%s/nowhere.git", path: x}}\n' "$SCRATCH" >broken/app.yaml
+  rm -rf suspect-repo
+  cp -r "$REGROW_REPO" suspect-repo
+  export REGROW_REPO=$SCRATCH/suspect-repo
+  cluster_use first
+  snap create --key repo.job --use-cluster "$SCRATCH/broken" >out 2>&1 || true
+  cluster_use second
+  local seq
+  seq=$(newest)
+  seq=${seq%% *}
+  is "$(snap list -o json | jq -r '.chains[0].snapshots[0].state')" suspect 'one of which a source was unknown'
+  writes_nothing 'suspect, by number' 5 ann "$seq"
+  like "$OUT" 'suspect.*--allow-suspect' 'and what may be said'
+  is "$(ann --dry-run -o json | jq .snapshot.seq)" "$((seq - 1))" 'latest is the good one before'
+}
+
+# ---- whom the target lets in ----
+
+as_token() { # TOKEN: a kubeconfig with it
+  kubectl config view --raw -o json | jq --arg t "$1" '.users[0].user = {token: $t}' >token.kubeconfig
+  echo token.kubeconfig
+}
+
+# A token as the API server signs them, of yesterday.
+expired_token() {
+  python3 - "$CLUSTER/pki/service-account.key" <<'P'
+import base64, json, subprocess, sys, time
+def b64(b):
+    return base64.urlsafe_b64encode(b).rstrip(b"=")
+def number(der, at):
+    n = der[at + 1]
+    return der[at + 2:at + 2 + n].lstrip(b"\0").rjust(32, b"\0"), at + 2 + n
+now = int(time.time())
+claims = {"iss": "https://kubernetes.default.svc", "aud": ["https://kubernetes.default.svc"],
+          "sub": "system:serviceaccount:default:admin", "iat": now - 90000, "nbf": now - 90000, "exp": now - 3600,
+          "kubernetes.io": {"namespace": "default", "serviceaccount": {"name": "admin", "uid": sys.argv[1][:8]}}}
+text = b64(json.dumps({"alg": "ES256", "typ": "JWT"}).encode()) + b"." + b64(json.dumps(claims).encode())
+der = subprocess.run(["openssl", "dgst", "-sha256", "-sign", sys.argv[1]], input=text, stdout=subprocess.PIPE, check=True).stdout
+r, at = number(der, 2)
+s, _ = number(der, at)
+print((text + b"." + b64(r + s)).decode())
+P
+}
+
+let_in() {
+  local admin_config=$KUBECONFIG
+  cluster_use second
+  KUBECONFIG=$(as_token "$(expired_token)") writes_nothing 'an expired token' 5 ann
+  like "$OUT" '401|expired|Unauthorized|credentials' 'and why'
+  # All but one right.
+  kubectl create serviceaccount almost -n default >/dev/null
+  kubectl create clusterrole almost --verb=get,list,watch,create,patch,update,delete --resource=namespaces,configmaps,leases.coordination.k8s.io >/dev/null
+  kubectl create clusterrolebinding almost --clusterrole=almost --serviceaccount=default:almost >/dev/null
+  kubectl create clusterrolebinding almost-view --clusterrole=view --serviceaccount=default:almost >/dev/null
+  KUBECONFIG=$(as_token "$(kubectl -n default create token almost)") writes_nothing 'all rights but one' 5 ann
+  like "$OUT" 'not permitted to .*secrets' 'and which'
+  # Somebody else is at it.
+  kubectl create namespace regrow-system >/dev/null
+  kubectl create -f - >/dev/null <<Y
+apiVersion: coordination.k8s.io/v1
+kind: Lease
+metadata: {name: regrow, namespace: regrow-system}
+spec: {holderIdentity: elsewhere/1/x/1, leaseDurationSeconds: 600, acquireTime: "$(date -u +%FT%T.000000Z)", renewTime: "$(date -u +%FT%T.000000Z)"}
+Y
+  writes_nothing 'another run holds the cluster' 6 ann --timeout 10s
+  kubectl delete namespace regrow-system --wait >/dev/null
+  kubectl delete clusterrolebinding almost almost-view >/dev/null
+  KUBECONFIG=$admin_config
+}
+
+# ---- two clusters, one chain ----
+
+two_clusters() {
+  local first second
+  cluster_use first
+  first=$(uid)
+  cluster_use second
+  second=$(uid)
+  # One that was grown from the same root, with the same job's key.
+  check 'a second cluster grows from the same root' "$REGROW" bootstrap "$SCRATCH/root"
+  refuse 'and may not write its chain' 6 create
+  like "$OUT" "belongs to the cluster with uid $first.*chain of its own.*--adopt-chain" 'and what to do'
+  is "$(newest)" "1 $first" 'nothing was written to it'
+  cluster_control reset
+  # It takes the place of the lost one.
+  check 'restored, it goes on' ann
+  check 'without a word of anybody' create
+  is "$(newest)" "2 $second" 'with the chain of the lost one'
+  check 'and again' create --full
+  # The lost one comes back.
+  cluster_use first
+  refuse 'the old one comes back, and may not' 6 create
+  like "$OUT" "belongs to the cluster with uid $second" 'as the other has its place'
+  is "$(newest)" "3 $second" 'nothing was written'
+  # It comes back before the other has written: whoever comes second notices.
+  create --adopt-chain >/dev/null
+  cluster_use second
+  cluster_control reset
+  ann >/dev/null
+  cluster_use first
+  check 'the old one lives on and writes' create --full
+  cluster_use second
+  refuse 'the restored one notices before it writes' 6 create
+  like "$OUT" "since this cluster was restored, the one with uid $first has written snapshot 5 of chain prod: two clusters are alive.*has come back.*--adopt-chain" \
+    'which of them, and what to do'
+  is "$(newest)" "5 $first" 'nothing was written'
+  like "$(ann --dry-run)" "the one with uid $first has written snapshot 5: two clusters are alive" 'restore says so too'
+  ann >/dev/null
+  refuse 'restoring again does not make it forget' 6 create
+  check 'until a person has decided' create --adopt-chain
+  cluster_use first
+  refuse 'and then the other may not' 6 create
+}
+
+# Of another chain, and grown from something else.
+another_chain() {
+  cluster_use second
+  admin key add --role writer --chain test --out test.job >/dev/null
+  make_root other two
+  snap create --key test.job --use-cluster "$SCRATCH/other" >/dev/null
+  refuse 'two chains, and none is named' 2 ann
+  writes_nothing 'a snapshot of another chain' 6 ann --chain test
+  like "$OUT" 'was grown from .*/root, the snapshot is of .*/other' 'and why'
+}
+
+(cluster_up first; trap - EXIT) >first.log 2>&1 &
+cluster_up second
+wait
+at_exit cluster_down first
+age-keygen -o eve.id 2>/dev/null
+NAME=repo
+make_repo "$SCRATCH/snapshots" repo
+REGROW_NEW_PASSPHRASE='right horse' admin key add >/dev/null
+admin key add --role writer --chain prod --label ci --out repo.job >/dev/null
+make_root root one
+cluster_use first
+"$REGROW" bootstrap "$SCRATCH/root" >/dev/null
+create >/dev/null
+run_case believed believed
+run_case damaged damaged
+run_case revoked revoked
+run_case suspect suspect
+run_case 'let in' let_in
+run_case 'two clusters' two_clusters
+run_case 'another chain' another_chain
