@@ -234,3 +234,14 @@ size_t desired_app_objects(const struct desired *d, unsigned app)
         n += d->objects.v[i].app == app;
     return n;
 }
+
+bool desired_has_namespace(const struct desired *d, const char *name)
+{
+    for (size_t i = 0; i < d->objects.len; i++) {
+        const struct object_id *id = &d->objects.v[i].id;
+        bool is_itself = !*id->group && !strcmp(id->kind, "Namespace") && !strcmp(id->name, name);
+        if (is_itself || str_eq(id->namespace, name))
+            return true;
+    }
+    return false;
+}

@@ -48,6 +48,8 @@ size_t desired_find_all(const struct desired *d, const struct object_id *id,
 int desired_find_app(const struct desired *d, const char *name);
 // As records and marks in the cluster name it. Two namespaces may have an application "a" each.
 int desired_tracked_app(const struct desired *d, const char *tracking_name);
+// Is anything of this namespace, or the Namespace itself?
+bool desired_has_namespace(const struct desired *d, const char *name);
 // "root / cert-manager" style path is not needed: names are unique. Children of an application:
 size_t desired_app_objects(const struct desired *d, unsigned app); // how many objects it owns
 

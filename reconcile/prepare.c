@@ -228,6 +228,11 @@ static bool check_apps(const struct run *r, struct err *err)
         if (desired_find_app(r->desired, r->opts.only_apps[i]) < 0)
             return err_set(err, ERR_NOT_FOUND, "there is no application %s", r->opts.only_apps[i]);
     }
+    for (size_t i = 0; i < r->opts.n_only_namespaces; i++) {
+        if (!desired_has_namespace(r->desired, r->opts.only_namespaces[i]))
+            return err_set(err, ERR_NOT_FOUND, "there is nothing in namespace %s",
+                           r->opts.only_namespaces[i]);
+    }
     return true;
 }
 
@@ -246,7 +251,7 @@ bool run_prepare(struct run *r, struct err *err)
         return false;
     if (!plan_make(r->desired, r->facts.v, r->facts.len, r->records.v, r->records.len, r->notes,
                    &r->opts.policy, &r->plan, err) ||
-        !left_find(r, err))
+        (!r->opts.keep_needed && !left_find(r, err)))
         return false;
     state_init(r);
     observe_follow(r);

@@ -18,6 +18,11 @@ struct run_opts {
     struct plan_policy policy;
     const char *const *only_apps; // --app: these, and what they depend on; NULL: all
     size_t n_only_apps;
+    const char *const *only_namespaces; // of these (and named applications) only; NULL: of all
+    size_t n_only_namespaces;
+    // Of a part: what it only needs is made where it is absent, and otherwise left as it is; what
+    // merely comes before it by declared order is not needed. Nothing is deleted or forgotten.
+    bool keep_needed;
     const struct ready_override *ready;
     size_t n_ready;
     int64_t deadline_ms;        // clock_mono_ms; 0: none
@@ -92,6 +97,8 @@ struct node_view {
     const char *action;           // action_name of its plan item, "" for non-objects
 };
 void run_node(const struct run *r, unsigned node, struct node_view *out);
+enum run_part { PART_NONE, PART_NEEDED, PART_CHOSEN };
+enum run_part run_part(const struct run *r, unsigned node); // is it what was asked for?
 
 struct app_view {
     enum node_state state; // of the application as a whole

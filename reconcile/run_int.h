@@ -6,6 +6,7 @@
 //   inventory.c  records of what is ours, in ConfigMaps; intents of a run that has begun
 //   lease.c      the one-writer Lease
 //   prepare.c    run_prepare: from nothing to a graph and a plan
+//   select.c     which nodes a run is about
 //   state.c      node states: what is satisfied, what that releases, what failure blocks
 //   execute.c    run_execute: the queue, the window, the end
 //   send.c       one object's way to the server: apply, what each answer leads to
@@ -37,6 +38,7 @@ struct node_rt {
     unsigned pending, pending_gates, tries;
     int item; // its plan item; -1 for everything but objects
     bool is_selected, is_applied, is_ready;
+    bool is_chosen;  // selected for itself, not for what needs it
     bool is_live;    // it was there when the run began
     bool was_sent;   // this run wrote it
     bool is_adopted; // what others declared of it has become ours
@@ -187,6 +189,14 @@ bool lease_take(struct run *r, struct err *err);
 void lease_release(struct run *r);
 // May we write? Not while so long without a renewal that another may have taken over.
 bool lease_is_good(const struct run *r);
+
+// ---- select.c ----
+void select_nodes(struct run *r);
+void select_settle(struct run *r); // the plan of a part: what is not of it is left alone
+// Is anything but all of it wanted?
+bool select_is_part(const struct run *r);
+// Does the application count for itself?
+bool select_is_chosen_app(const struct run *r, unsigned app);
 
 // ---- state.c ----
 void state_init(struct run *r);

@@ -316,40 +316,6 @@ static void count_pending(struct run *r, unsigned node)
     }
 }
 
-static bool is_selected_app(const struct run *r, const struct application *a)
-{
-    for (size_t i = 0; i < r->opts.n_only_apps; i++)
-        if (str_eq(r->opts.only_apps[i], a->name) || str_eq(r->opts.only_apps[i], a->tracking_name))
-            return true;
-    return r->opts.n_only_apps == 0;
-}
-
-// --app: the named applications and everything they wait for.
-static void select_nodes(struct run *r)
-{
-    VEC(unsigned) todo = {0};
-    for (unsigned i = 0; i < r->graph->nodes.len; i++) {
-        const struct node *n = &r->graph->nodes.v[i];
-        bool own = n->kind == NODE_OBJECT || n->kind == NODE_APP_END || n->kind == NODE_APP_START;
-        if (r->opts.n_only_apps == 0 || (own && is_selected_app(r, r->desired->apps.v[n->app]))) {
-            r->nodes[i].is_selected = true;
-            *vec_push(&todo) = i;
-        }
-    }
-    while (r->opts.n_only_apps && todo.len) {
-        unsigned node = todo.v[--todo.len];
-        const struct node *n = &r->graph->nodes.v[node];
-        for (unsigned i = 0; i < n->n_out; i++) {
-            const struct edge *e = &r->graph->edges.v[n->first_out + i];
-            if (e->is_dropped || r->nodes[e->to].is_selected)
-                continue;
-            r->nodes[e->to].is_selected = true;
-            *vec_push(&todo) = e->to;
-        }
-    }
-    vec_clear(&todo);
-}
-
 static bool is_crd_changed(const struct run *r, const struct object *o)
 {
     const struct node *n = &r->graph->nodes.v[o - r->desired->objects.v];
@@ -370,7 +336,7 @@ static void init_object(struct run *r, unsigned node)
     enum action a = node_action(r, node);
     if (o->phase == PHASE_SYNCFAIL)
         x->is_selected = false; // released when its application has failed
-    if (!o->is_virtual && o->phase != PHASE_SYNCFAIL)
+    if (!o->is_virtual && o->phase != PHASE_SYNCFAIL && (x->is_selected || !r->opts.keep_needed))
         r->apps[o->app].total++;
     const struct plan_item *it = x->item < 0 ? NULL : &r->plan->items.v[x->item];
     const struct live_fact *f = !it || it->live < 0 ? NULL : &r->facts.v[it->live];
@@ -421,7 +387,8 @@ static void fail_unknown_apps(struct run *r)
 {
     for (unsigned i = 0; i < r->desired->apps.len; i++) {
         const struct application *a = r->desired->apps.v[i];
-        if (a->state == APP_UNKNOWN)
+        bool is_wanted = r->nodes[r->graph->app_end[i]].is_selected || !r->opts.keep_needed;
+        if (a->state == APP_UNKNOWN && is_wanted)
             state_fail(r, r->graph->app_end[i], a->problem.kind ? a->problem.kind : ERR_INVALID,
                        a->problem.msg ? a->problem.msg : "its source could not be read");
     }
@@ -440,6 +407,7 @@ void state_init(struct run *r)
         if (r->plan->items.v[i].object >= 0)
             r->nodes[r->plan->items.v[i].object].item = (int)i;
     select_nodes(r);
+    select_settle(r);
     for (unsigned i = 0; i < r->desired->objects.len; i++)
         init_object(r, i);
     for (unsigned i = 0; i < n; i++)
@@ -510,7 +478,7 @@ void state_rebuild(struct run *r, struct graph *next)
     graph_free(old);
     select_nodes(r);
     for (unsigned i = 0; i < n_objects; i++)
-        if (r->desired->objects.v[i].phase == PHASE_SYNCFAIL && r->nodes[i].state == NODE_SKIPPED)
+        if (r->nodes[i].state == NODE_SKIPPED)
             r->nodes[i].is_selected = false;
     r->open = 0;
     for (unsigned i = 0; i < next->nodes.len; i++)

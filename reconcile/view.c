@@ -40,6 +40,12 @@ void run_node(const struct run *r, unsigned node, struct node_view *out)
     };
 }
 
+enum run_part run_part(const struct run *r, unsigned node)
+{
+    const struct node_rt *x = &r->nodes[node];
+    return x->is_chosen ? PART_CHOSEN : x->is_selected ? PART_NEEDED : PART_NONE;
+}
+
 static bool blocks(const struct run *r, const struct edge *e)
 {
     return edge_counts(r, e) && !edge_holds(r, e);
@@ -214,7 +220,7 @@ void app_view_clear(struct app_view *v)
 // The root is no application of its own when everything it owns is only read.
 static bool counts_as_app(const struct run *r, unsigned app)
 {
-    return r->nodes[r->graph->app_end[app]].is_selected &&
+    return r->nodes[r->graph->app_end[app]].is_selected && select_is_chosen_app(r, app) &&
            r->desired->apps.v[app]->state != APP_OTHER_CLUSTER &&
            (app != 0 || r->apps[0].total > 0 || r->desired->apps.len == 1);
 }
