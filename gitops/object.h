@@ -86,6 +86,8 @@ void origin_clear(struct origin *o);
 // names, container and Service ports, mounts), when labels, annotations or the data of ConfigMap
 // and Secret hold anything but text, or when its name or a key of these is none (names.h).
 MUST_CHECK bool object_normalize(json_t *doc, struct err *err);
+// Where its pods' spec stands: "spec.template.spec"; NULL when it has none. Static.
+const char *object_pod_spec(const struct object_id *id);
 // Sets body, body_len and hash from doc (canonical).
 void object_set_body(struct object *o, const json_t *doc);
 // Parses the body again; never fails on what object_set_body wrote. Owned.

@@ -255,16 +255,20 @@ static bool kind_matches(const char *pattern, const char *kind)
 }
 
 static const struct workload_kind {
-    const char *group, *kind, *path; // of its pod template
-} workload_kinds[] = {{"", "ReplicationController", "spec.template"},
-                      {"apps", "Deployment", "spec.template"},
-                      {"apps", "StatefulSet", "spec.template"},
-                      {"apps", "DaemonSet", "spec.template"},
-                      {"apps", "ReplicaSet", "spec.template"},
-                      {"batch", "Job", "spec.template"},
-                      {"batch", "CronJob", "spec.jobTemplate.spec.template"},
-                      {"argoproj.io", "Rollout", "spec.template"},
-                      {"serving.knative.dev", "Service", "spec.template"}};
+    const char *group, *kind, *path, *pods; // of its pod template, and of the spec in it
+} workload_kinds[] = {
+#define TEMPLATE "spec.template", "spec.template.spec"
+    {"", "ReplicationController", TEMPLATE},
+    {"apps", "Deployment", TEMPLATE},
+    {"apps", "StatefulSet", TEMPLATE},
+    {"apps", "DaemonSet", TEMPLATE},
+    {"apps", "ReplicaSet", TEMPLATE},
+    {"batch", "Job", TEMPLATE},
+    {"batch", "CronJob", "spec.jobTemplate.spec.template", "spec.jobTemplate.spec.template.spec"},
+    {"argoproj.io", "Rollout", TEMPLATE},
+    {"serving.knative.dev", "Service", TEMPLATE},
+#undef TEMPLATE
+};
 
 static const struct workload_kind *workload_kind(const struct object_id *id)
 {
@@ -286,6 +290,14 @@ const json_t *pod_template_of(const struct object_id *id, const json_t *doc)
     if (!strcmp(id->kind, "Pod") && !*id->group)
         return doc;
     return k ? json_dot(doc, k->path) : NULL;
+}
+
+const char *object_pod_spec(const struct object_id *id)
+{
+    const struct workload_kind *k = workload_kind(id);
+    if (!strcmp(id->kind, "Pod") && !*id->group)
+        return "spec";
+    return k ? k->pods : NULL;
 }
 
 static void pod_refs(const struct object_id *id, const json_t *spec, ref_fn fn, void *ctx)

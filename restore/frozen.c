@@ -396,17 +396,21 @@ bool frozen_read(struct reader *r, const struct frozen_opts *o, struct frozen *o
     return ok || err_wrap(err, "read the snapshot");
 }
 
+void zero_object_clear(struct zero_object *z)
+{
+    object_id_clear(&z->id);
+    free(z->version);
+    free(z->rule);
+    crypto_wipe(z->body, z->body_len);
+    free(z->body);
+    *z = (struct zero_object){0};
+}
+
 void frozen_clear(struct frozen *f)
 {
     desired_free(f->desired);
-    for (size_t i = 0; i < f->zero.len; i++) {
-        struct zero_object *z = &f->zero.v[i];
-        object_id_clear(&z->id);
-        free(z->version);
-        free(z->rule);
-        crypto_wipe(z->body, z->body_len);
-        free(z->body);
-    }
+    for (size_t i = 0; i < f->zero.len; i++)
+        zero_object_clear(&f->zero.v[i]);
     vec_clear(&f->zero);
     free(f->root);
     free(f->kubernetes);

@@ -40,5 +40,6 @@ struct frozen {
 MUST_CHECK bool frozen_read(struct reader *r, const struct frozen_opts *o, struct frozen *out,
                             struct err *err);
 void frozen_clear(struct frozen *f);
+void zero_object_clear(struct zero_object *z);
 
 #endif

@@ -6,8 +6,10 @@
 //   which    which snapshot is meant: the newest good one, one of a time, of a revision
 //   frozen   a snapshot as the desired state, and what must be there before it
 //   apis     what the target does not serve, and what becomes of it (pure)
+//   mapping  other hosts, storage classes, registries, clusters (pure)
 //   target   whose cluster is it? the note that it was restored
 //   rights   may we do what is planned?
+//   partial  of all that only some applications or namespaces
 //   zero     keys and credentials, before everything else
 //   timeline how long it took, and what that was spent on
 //   awaited  what no restore can do or bring back
@@ -23,6 +25,8 @@
 #include "restore/apis.h"
 #include "restore/awaited.h"
 #include "restore/frozen.h"
+#include "restore/mapping.h"
+#include "restore/partial.h"
 #include "restore/report.h"
 #include "restore/rights.h"
 #include "restore/target.h"
