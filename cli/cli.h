@@ -18,6 +18,7 @@
 //   left.c        what is told of applications that left Git without their objects
 //   words.c       what nodes, chains and states are called, and what to do about them
 //   progress.c    what a bootstrap shows while it runs
+//   restore_*.c   what restore shows; a part of one
 //   outcome.c     how a bootstrap or a restore ended
 //   restore_view.c, restore_report.c  what a restore shows before and after
 //   cmd_*.c       a command each
@@ -58,6 +59,8 @@ struct snapshot_options {
 struct restore_options {
     const char *at, *report;
     bool yes, adopt, allow_suspect;
+    struct strv namespaces, maps; // --namespace, --map
+    bool is_part;                 // of it all; no option, but what they come to
 };
 
 struct options {
@@ -101,7 +104,9 @@ struct command {
 };
 
 // ---- commands.c ----
-enum opt_kind { OPT_FLAG, OPT_TEXT, OPT_LIST, OPT_TIME, OPT_INT, OPT_OUTPUT };
+// OPT_PICK: a list that only a command line may have. What a file says for other commands must not
+// make a part of a restore.
+enum opt_kind { OPT_FLAG, OPT_TEXT, OPT_LIST, OPT_PICK, OPT_TIME, OPT_INT, OPT_OUTPUT };
 enum opt_group { GROUP_OWN, GROUP_REPO, GROUP_CLUSTER, GROUP_SOURCES, GROUP_GENERAL }; // in help
 struct option {
     const char *name;
@@ -120,7 +125,8 @@ const struct command *command_of(int n, char **words, int *used);
 bool command_is_in(const struct command *cmd, const char *group);
 const char *command_near(const char *name); // what a mistyped one may have meant; or NULL
 const struct option *options_all(size_t *n);
-const struct option *option_find(const char *name, size_t len);
+// That of the command, where several have one of that name; else any of that name, or NULL.
+const struct option *option_find(const struct command *cmd, const char *name, size_t len);
 const char *option_near(const struct command *cmd, const char *name, size_t len);
 bool option_is_for(const struct option *o, const struct command *cmd);
 bool output_of(const char *name, enum output *out);
@@ -167,6 +173,7 @@ char *cli_cache_dir(const struct cli *c); // owned
 const char *paint(const struct cli *c, const char *what); // "red", "dim", "bold", "" = reset
 bool wants_doc(const struct cli *c);                      // JSON or YAML
 void print_doc(const struct cli *c, const json_t *v);
+json_t *print_texts(const struct strv *v);                  // as an array; owned
 json_t *doc_new(const char *kind, const struct session *s); // version, kind, root, cluster
 void cli_print_error(const struct cli *c, const struct err *err);
 // What a state looks like: a symbol in colour.

@@ -18,6 +18,8 @@ void restoring_clear(struct restoring *x)
         x->frozen.desired = NULL; // the session's
     frozen_clear(&x->frozen);
     api_changes_clear(&x->apis);
+    mappings_clear(&x->maps);
+    partial_clear(&x->part);
     target_clear(&x->target);
     json_decref(x->volumes);
     json_decref(x->images);
@@ -277,6 +279,8 @@ static bool compare(struct restoring *x, struct err *err)
     bool ok = prepare_look(x, &run, err) && run_resolve_checks(run, err);
     x->c->events = events;
     if (ok)
+        restoring_take_part(x, run);
+    if (ok)
         memcpy(x->counts, run_plan(run)->counts, sizeof(x->counts));
     return ok;
 }
@@ -302,17 +306,17 @@ bool restoring_plan(struct restoring *x, const struct age_identity *id, struct e
     if (!cli_cluster(x->c, &x->s, err))
         return false;
     timeline_enter(&x->timeline, "plan", clock_mono_ms());
-    if (!read_snapshot(x, id, err) ||
+    if (!read_snapshot(x, id, err) || !restoring_map(x, err) ||
         !target_look(x->s->kube, x->c->loop, x->s->kinds, &x->target, err) ||
         !refuse_foreign(x, err))
         return false;
     apis_settle(x->s->desired, x->s->kinds, &x->apis);
     if (x->settle)
         x->settle(x);
-    x->volumes = json_array();
-    awaited_volumes(x->s->desired, x->volumes);
     if (!compare(x, err) || !check_rights(x, err))
         return false;
+    x->volumes = json_array();
+    awaited_volumes(x->s->desired, &x->part, x->volumes);
     x->plan_ms = clock_mono_ms() - began;
     event_emit(&x->c->events, "restore.planned", "{s:I, s:I, s:I, s:I, s:I, s:I}", "create",
                (json_int_t)x->counts[ACTION_CREATE], "change", (json_int_t)x->counts[ACTION_CHANGE],
@@ -401,7 +405,8 @@ static int finish(struct restoring *x, const struct run *run, struct err *err)
     struct outcome o;
     outcome_of(&o, x->c, run);
     o.is_alone = true;
-    if (!o.code && (x->frozen.missing.len || api_changes_count(&x->apis, API_DROPPED)))
+    bool is_lost = x->frozen.missing.len && !x->c->o.restore.is_part;
+    if (!o.code && (is_lost || api_changes_count(&x->apis, API_DROPPED)))
         o.code = err_exit_code(ERR_PARTIAL);
     restoring_settle(x, &o);
     CLEANUP(json_freep) json_t *doc = restoring_doc(x, &o);
@@ -449,7 +454,9 @@ int cmd_restore(struct cli *c, struct err *err)
 {
     struct restoring x CLEANUP(restoring_clear) = {.c = c};
     struct run *run CLEANUP(run_freep) = NULL;
-    if (c->o.restore.report && !report_check(c->o.restore.report, err))
+    restoring_choose_part(&x);
+    if (!restoring_read_maps(&x, err) ||
+        (c->o.restore.report && !report_check(c->o.restore.report, err)))
         return 0;
     int code = restore(&x, &run, err);
     if (err_is_set(err))

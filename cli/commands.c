@@ -66,6 +66,7 @@ static const struct command commands[] = {
      "moment: the same command continues.",
      "  regrow restore --repo s3://backup/prod -i alice.key --context new\n"
      "  regrow restore --at '2026-11-23 02:00' --dry-run\n"
+     "  regrow restore --namespace shop --map storageClass=gp2=gp3\n"
      "  regrow restore 117 --yes -o json --timeout 30m\n"
      "  regrow restore --yes --report restore.html\n",
      RESTORE, 1, TREES | 1U << OUT_NDJSON, cmd_restore},

@@ -154,8 +154,8 @@ static void zsh_option(const struct option *o, const struct command *cmd)
 {
     CLEANUP(str_freep) char *words = NULL;
     enum value v = o->kind == OPT_FLAG ? VALUE_ANY : value_of(o, cmd, &words);
-    printf(" \\\n        '%s--%s%s[", o->kind == OPT_LIST ? "*" : "", o->name,
-           o->kind == OPT_FLAG ? "" : "=");
+    printf(" \\\n        '%s--%s%s[", o->kind == OPT_LIST || o->kind == OPT_PICK ? "*" : "",
+           o->name, o->kind == OPT_FLAG ? "" : "=");
     zsh_text(o->help);
     printf("]");
     if (o->kind != OPT_FLAG) {

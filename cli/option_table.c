@@ -121,6 +121,8 @@ static const struct option options[] = {
      "go on without asking for the target's name"},
     {"adopt", GROUP_OWN, 0, OPT_FLAG, AT(restore.adopt), RESTORE, NULL,
      "restore into a cluster that others use, or that was grown from another root"},
+    {"map", GROUP_OWN, 0, OPT_LIST, AT(restore.maps), RESTORE, "KIND=OLD=NEW",
+     "restore with another name: of a host, a storageClass, a registry or a cluster; repeatable"},
     {"allow-suspect", GROUP_OWN, 0, OPT_FLAG, AT(restore.allow_suspect), RESTORE, NULL,
      "restore the snapshot that is named although it is suspect, or judged bad"},
     {"report", GROUP_OWN, 0, OPT_TEXT, AT(restore.report), RESTORE, "FILE",
@@ -147,6 +149,8 @@ static const struct option options[] = {
      "context of the kubeconfig"},
     {"namespace", GROUP_CLUSTER, 'n', OPT_TEXT, AT(namespace), RENDERS, "NAME",
      "namespace of objects named in short"},
+    {"namespace", GROUP_OWN, 'n', OPT_PICK, AT(restore.namespaces), RESTORE, "NAME",
+     "only what is in this namespace, and what it needs; repeatable"},
     {"app", GROUP_OWN, 0, OPT_LIST, AT(apps), BOOT | DIFF | PLAN | RESTORE, "NAME",
      "only this application and what it depends on; repeatable"},
     {"revision", GROUP_OWN, 0, OPT_TEXT, AT(root_revision), SOURCED | RESTORE, "REV",
@@ -220,12 +224,17 @@ const struct option *options_all(size_t *n)
     return options;
 }
 
-const struct option *option_find(const char *name, size_t len)
+const struct option *option_find(const struct command *cmd, const char *name, size_t len)
 {
-    for (size_t i = 0; i < ARRAY_LEN(options); i++)
-        if (strlen(options[i].name) == len && !strncmp(options[i].name, name, len))
+    const struct option *any = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+        if (strlen(options[i].name) != len || strncmp(options[i].name, name, len) != 0)
+            continue;
+        if (cmd && option_is_for(&options[i], cmd))
             return &options[i];
-    return NULL;
+        any = any ? any : &options[i];
+    }
+    return any;
 }
 
 bool option_is_for(const struct option *o, const struct command *cmd)

@@ -72,6 +72,7 @@ static bool set_value(const struct command *cmd, struct options *o, const struct
         wanted = str_printf("%s is wanted", opt->arg);
         break;
     case OPT_LIST:
+    case OPT_PICK:
         strv_push(at, value);
         break;
     case OPT_TIME:
@@ -105,7 +106,7 @@ static bool parse_long(const struct command *cmd, struct options *o, int argc, c
 {
     const char *name = argv[*i] + 2;
     size_t len = strcspn(name, "=");
-    const struct option *opt = option_find(name, len);
+    const struct option *opt = option_find(cmd, name, len);
     if (!opt || !option_is_for(opt, cmd))
         return no_option(cmd, name, len, err);
     CLEANUP(str_freep) char *shown = str_printf("--%s", opt->name);
@@ -118,13 +119,13 @@ static bool parse_long(const struct command *cmd, struct options *o, int argc, c
     return set_value(cmd, o, opt, value, shown, err);
 }
 
-static const struct option *by_letter(char letter)
+static const struct option *by_letter(const struct command *cmd, char letter)
 {
     size_t n;
     const struct option *all = options_all(&n);
     for (size_t k = 0; k < n; k++)
         if (all[k].letter == letter)
-            return &all[k];
+            return option_find(cmd, all[k].name, strlen(all[k].name));
     return NULL;
 }
 
@@ -132,7 +133,7 @@ static bool parse_short(const struct command *cmd, struct options *o, int argc, 
                         struct err *err)
 {
     for (const char *s = argv[*i] + 1; *s; s++) {
-        const struct option *opt = by_letter(*s);
+        const struct option *opt = by_letter(cmd, *s);
         if (!opt || !option_is_for(opt, cmd)) {
             err_set(err, ERR_USAGE, "%s has no option -%c", cmd->name, *s);
             return err_hint(err, "regrow %s --help shows what it has.", cmd->name);
@@ -179,7 +180,7 @@ static bool parse_env(const struct command *cmd, struct options *o, struct err *
     size_t n;
     const struct option *all = options_all(&n);
     for (size_t i = 0; i < n; i++) {
-        if (!option_is_for(&all[i], cmd) || !strcmp(all[i].name, "help"))
+        if (!option_is_for(&all[i], cmd) || !strcmp(all[i].name, "help") || all[i].kind == OPT_PICK)
             continue;
         CLEANUP(str_freep) char *name = option_env(&all[i]);
         const char *value = getenv(name);
@@ -218,13 +219,14 @@ static bool parse_map(const struct command *cmd, struct options *o, const json_t
         return err_set(err, ERR_INVALID, "%s: a map of options is wanted", path);
     json_object_foreach((json_t *)map, key, v)
     {
-        const struct option *opt = option_find(key, strlen(key));
+        const struct option *opt = option_find(cmd, key, strlen(key));
         if (!opt) {
             const char *near = option_near(cmd, key, strlen(key));
             err_set(err, ERR_INVALID, "%s: there is no option \"%.80s\"", path, key);
             return near ? err_hint(err, "Did you mean %s?", near) : false;
         }
-        if (option_is_for(opt, cmd) && !set_from_json(cmd, o, opt, v, path, err))
+        if (option_is_for(opt, cmd) && opt->kind != OPT_PICK &&
+            !set_from_json(cmd, o, opt, v, path, err))
             return false;
     }
     return true;
@@ -290,7 +292,7 @@ static bool parse_line(const struct command *cmd, int argc, char **argv, struct 
 static const struct option *valued_letter(const char *letters, const char **value)
 {
     for (const char *s = letters; *s; s++) {
-        const struct option *opt = by_letter(*s);
+        const struct option *opt = by_letter(NULL, *s);
         *value = s[1] ? s + 1 : NULL;
         if (opt && opt->kind != OPT_FLAG)
             return opt;
@@ -308,7 +310,7 @@ void options_find_output(int argc, char **argv, enum output *out)
         const struct option *opt = NULL;
         if (str_starts(argv[i], "--")) {
             size_t len = strcspn(argv[i] + 2, "=");
-            opt = option_find(argv[i] + 2, len);
+            opt = option_find(NULL, argv[i] + 2, len);
             value = argv[i][2 + len] ? argv[i] + 3 + len : NULL;
         } else if (argv[i][0] == '-') {
             opt = valued_letter(argv[i] + 1, &value);
@@ -353,6 +355,8 @@ void options_clear(struct options *o)
     strv_clear(&o->ready);
     strv_clear(&o->prune_left);
     strv_clear(&o->args);
+    strv_clear(&o->restore.namespaces);
+    strv_clear(&o->restore.maps);
     strv_clear(&o->snap.identities);
     strv_clear(&o->snap.recipients);
     strv_clear(&o->snap.last_trusted);

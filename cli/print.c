@@ -320,3 +320,11 @@ char *size_text(uint64_t bytes)
         n /= 1000;
     return str_printf("%.*f %s", i && n < 9.95 ? 1 : 0, n, units[i]);
 }
+
+json_t *print_texts(const struct strv *v)
+{
+    json_t *out = json_array();
+    for (size_t i = 0; i < v->len; i++)
+        json_array_append_new(out, json_string(v->v[i]));
+    return out;
+}

@@ -170,6 +170,11 @@ static json_t *steps_part(const struct restoring *x, const struct outcome *o)
         step(out, "bring the images back to their registry; pods try again by themselves",
              "kubectl get pods -A --field-selector=status.phase=Pending");
     add_volume_step(x, out);
+    CLEANUP(str_freep) char *mapped = restoring_mapped_text(x);
+    if (mapped)
+        step(out, mapped, NULL);
+    if (x->c->o.restore.is_part)
+        step(out, "only a part was restored; this brings the rest", again);
     step(out, "when Git answers again; where Git says what the snapshot says, it changes nothing",
          boot);
     return out;

@@ -180,7 +180,9 @@ void restoring_print_plan(const struct restoring *x)
     print_snapshot(x);
     print_target(x);
     print_other_writer(x);
+    restoring_print_part(x);
     print_counts(x);
+    restoring_print_maps(x);
     print_zero(x);
     print_apis(x);
     if (x->is_order_broken)
@@ -225,28 +227,20 @@ void restoring_losses(const struct restoring *x, struct strv *out)
 }
 
 // ---- for programs ----
-static json_t *texts(const struct strv *v)
-{
-    json_t *out = json_array();
-    for (size_t i = 0; i < v->len; i++)
-        json_array_append_new(out, json_string(v->v[i]));
-    return out;
-}
-
 static json_t *snapshot_part(const struct restoring *x)
 {
     CLEANUP(str_freep) char *at = clock_rfc3339(x->e->time_unix_s);
     return json_pack("{s:I, s:s, s:I, s:s, s:s, s:o, s:s*, s:s*}", "seq", (json_int_t)x->e->seq,
                      "taken", at, "ageSeconds", (json_int_t)restoring_age_s(x), "state",
                      goodness_name(goodness_of(x)), "signedBy", signer_of(x), "why",
-                     texts(&x->e->snapshot.why), "kubernetes", x->frozen.kubernetes, "cluster",
-                     x->frozen.cluster);
+                     print_texts(&x->e->snapshot.why), "kubernetes", x->frozen.kubernetes,
+                     "cluster", x->frozen.cluster);
 }
 
 static json_t *target_part(const struct restoring *x)
 {
     json_t *t = json_pack("{s:I, s:o, s:s*}", "foreign", (json_int_t)x->target.foreign, "examples",
-                          texts(&x->target.examples), "grownFrom", x->s->remembered);
+                          print_texts(&x->target.examples), "grownFrom", x->s->remembered);
     if (x->target.chain)
         json_object_set_new(
             t, "restoredFrom",
@@ -299,7 +293,7 @@ static void add_result(const struct restoring *x, const struct outcome *o, json_
     json_t *result = json_object();
     outcome_add(o, result);
     json_object_set_new(doc, "result", result);
-    json_object_set_new(doc, "kept", texts(&x->zero.kept));
+    json_object_set_new(doc, "kept", print_texts(&x->zero.kept));
     json_object_set_new(doc, "rpoSeconds", json_integer(restoring_age_s(x)));
     int64_t plan = timeline_phase_ms(t, "target") + timeline_phase_ms(t, "plan");
     int64_t apply = timeline_phase_ms(t, "secret-zero") + timeline_phase_ms(t, "apply");
@@ -320,9 +314,12 @@ json_t *restoring_doc(const struct restoring *x, const struct outcome *o)
     json_object_set_new(doc, "snapshot", snapshot_part(x));
     json_object_set_new(doc, "target", target_part(x));
     json_object_set_new(doc, "plan", plan_part(x));
+    if (x->c->o.restore.is_part)
+        json_object_set_new(doc, "part", restoring_part_doc(x));
+    json_object_set_new(doc, "mappings", restoring_maps_doc(x));
     json_object_set_new(doc, "apis", apis_part(x));
     json_object_set_new(doc, "first", first_part(x));
-    json_object_set_new(doc, "losses", texts(&losses));
+    json_object_set_new(doc, "losses", print_texts(&losses));
     json_object_set_new(doc, "dryRun", json_boolean(!o));
     strv_clear(&losses);
     if (o)

@@ -20,6 +20,8 @@ struct restoring {
     json_t *images;  // that could not be pulled: of awaited_images, or NULL
     json_t *volumes; // what holds data that no snapshot has: of awaited_volumes
     struct zero_result zero;
+    struct mappings maps;
+    struct partial part;                   // when not all of it is wanted
     size_t counts[ACTION_TERMINATING + 1]; // of the plan
     bool is_order_broken;                  // declared edges gave way
     bool is_running;                       // the run is prepared
@@ -66,5 +68,19 @@ void restoring_print_end(const struct restoring *x, struct outcome *o, const jso
 // far it came.
 MUST_CHECK bool restoring_save(const struct restoring *x, const json_t *doc, struct err *err);
 void restoring_save_failed(struct restoring *x, const struct run *run, const struct err *why);
+
+// ---- restore_map.c ----
+MUST_CHECK bool restoring_read_maps(struct restoring *x, struct err *err); // of the options
+MUST_CHECK bool restoring_map(struct restoring *x, struct err *err); // changes what was frozen
+void restoring_print_maps(const struct restoring *x);
+// At the end: what Git says otherwise; NULL: nothing. Owned.
+char *restoring_mapped_text(const struct restoring *x);
+json_t *restoring_maps_doc(const struct restoring *x);
+
+// ---- restore_part.c ----
+void restoring_choose_part(struct restoring *x); // before anything: what the options come to
+void restoring_take_part(struct restoring *x, const struct run *r); // r: prepared
+void restoring_print_part(const struct restoring *x);
+json_t *restoring_part_doc(const struct restoring *x);
 
 #endif

@@ -173,12 +173,13 @@ json_t *awaited_find(const struct run *r)
 }
 
 // ---- data ----
-void awaited_volumes(const struct desired *d, json_t *missing)
+void awaited_volumes(const struct desired *d, const struct partial *part, json_t *missing)
 {
     for (size_t i = 0; i < d->objects.len; i++) {
         const struct object *o = &d->objects.v[i];
         bool is_set = !strcmp(o->id.kind, "StatefulSet");
-        if (o->is_virtual || (!is_set && strcmp(o->id.kind, "PersistentVolumeClaim") != 0))
+        if (o->is_virtual || !partial_has(part, (unsigned)i) ||
+            (!is_set && strcmp(o->id.kind, "PersistentVolumeClaim") != 0))
             continue;
         CLEANUP(json_freep) json_t *doc = is_set ? object_doc(o) : NULL;
         if (is_set && !json_array_size(json_dot(doc, "spec.volumeClaimTemplates")))

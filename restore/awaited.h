@@ -9,6 +9,7 @@
 
 #include "kube/kube.h"
 #include "reconcile/reconcile.h"
+#include "restore/partial.h"
 
 // Of a run that has ended (pure). Kinds: certificate, load-balancer, dns, secret-store, volume,
 // cloud-resource, external. Owned.
@@ -17,7 +18,7 @@ json_t *awaited_find(const struct run *r);
 const char *awaited_text(const char *kind);
 // What holds data that no snapshot has: claims, and sets that make claims. Appended as of kind
 // "volume".
-void awaited_volumes(const struct desired *d, json_t *missing);
+void awaited_volumes(const struct desired *d, const struct partial *part, json_t *missing);
 // Images that could not be pulled, as pods that are pending say; of kind "image". One list is read.
 MUST_CHECK bool awaited_images(struct kube *k, const struct desired *d, json_t *missing,
                                struct err *err);

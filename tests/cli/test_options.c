@@ -22,6 +22,7 @@ static const char *good_value(const struct option *o, const struct command *cmd)
         return cmd->outputs >> OUT_JSON & 1 ? "json" : "text";
     case OPT_TEXT:
     case OPT_LIST:
+    case OPT_PICK:
         break;
     }
     return strchr(o->arg, '|') ? strrchr(o->arg, '|') + 1 : "some-value";
@@ -37,6 +38,7 @@ static bool is_set(const struct options *o, const struct option *opt, const stru
     case OPT_TEXT:
         return str_eq(*(const char *const *)at, good_value(opt, cmd));
     case OPT_LIST:
+    case OPT_PICK:
         return ((const struct strv *)at)->len == 1;
     case OPT_TIME:
         return *(const int64_t *)at == 90000;
@@ -87,7 +89,7 @@ static void by_line(const struct command *cmd, const struct option *opt)
 
 static void by_env(const struct command *cmd, const struct option *opt)
 {
-    if (!strcmp(opt->name, "config"))
+    if (!strcmp(opt->name, "config") || opt->kind == OPT_PICK)
         return;
     CLEANUP(str_freep) char *name = option_env(opt);
     setenv(name, good_value(opt, cmd), 1);
@@ -98,7 +100,7 @@ static void by_env(const struct command *cmd, const struct option *opt)
 static void by_file(const struct command *cmd, const struct option *opt)
 {
     char path[] = "/tmp/regrow-options-XXXXXX";
-    if (!strcmp(opt->name, "config"))
+    if (!strcmp(opt->name, "config") || opt->kind == OPT_PICK)
         return;
     int fd = mkstemp(path);
     assert_true(fd >= 0);

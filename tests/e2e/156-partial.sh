@@ -1,0 +1,257 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 300
+#
+# A part of a snapshot: one application with what it needs, one namespace of a cluster that lives.
+# What is there and only needed stays as it is, nothing is deleted, keys of others do not come; a
+# full restore brings the rest, and from Git nothing is written.
+set -euo pipefail
+. "$(dirname "$0")/../lib/env.sh"
+. "$LIB/cluster.sh"
+. "$LIB/audit.sh"
+
+SHAPE=$ROOT/tests/cli/shape
+export XDG_CACHE_HOME=$SCRATCH/cache
+cd "$SCRATCH"
+
+snap() { "$REGROW" snapshot "$@"; }
+boot() { "$REGROW" bootstrap --timeout 1m -o json "$SCRATCH/fleet/root" "$@"; }
+# As on a rescue machine: no helm, no kustomize, no git, and nothing cached.
+restore() {
+  env PATH="$SCRATCH/nothing" XDG_CACHE_HOME="$SCRATCH/bare-cache" \
+    "$REGROW" restore -i ann.id --timeout 1m "$@"
+}
+field() { jq -c "$1" "$2"; }
+
+make_repo() {
+  mkdir -p nothing
+  age-keygen -o ann.id 2>/dev/null
+  snap init --repo repo --out repo.admin --recipient "$(age-keygen -y ann.id)" --single >init.txt
+  export REGROW_REPO=$SCRATCH/repo
+  REGROW_TRUST=$(sed -n 's/^ *pin //p' init.txt)
+  export REGROW_TRUST
+  snap key add --key repo.admin -i ann.id --role writer --chain prod --out job.key >/dev/null
+}
+
+app() { # NAME WAVE
+  cat <<Y
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: $1, namespace: argocd, annotations: {argocd.argoproj.io/sync-wave: "$2"}}
+spec:
+  project: default
+  destination: {server: https://kubernetes.default.svc, namespace: $1}
+  source: {repoURL: "file://$SCRATCH/fleet", path: $1, targetRevision: main}
+  syncPolicy: {automated: {prune: true}, syncOptions: [CreateNamespace=true]}
+Y
+}
+
+# shop comes before web by its wave alone; web needs the kind of kinds, which no wave says.
+make_fleet() {
+  mkdir -p fleet/root fleet/web fleet/shop fleet/kinds
+  app shop -2 >fleet/root/shop.yaml
+  app web 0 >fleet/root/web.yaml
+  app kinds 1 >fleet/root/kinds.yaml
+  sed -i 's/sync-wave: "1"/example.com: "1"/' fleet/root/kinds.yaml
+  cat >fleet/kinds/crd.yaml <<'Y'
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: widgets.example.com}
+spec:
+  group: example.com
+  scope: Namespaced
+  names: {kind: Widget, plural: widgets}
+  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: beside-the-kind}
+Y
+  cat >fleet/web/all.yaml <<'Y'
+apiVersion: example.com/v1
+kind: Widget
+metadata: {name: of-web}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: web}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: web}
+data: {url: "https://web.old.example.com/ on docker.io/library/nginx"}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: login}
+stringData: {host: web.old.example.com}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {a: web}}
+  template:
+    metadata: {labels: {a: web}}
+    spec:
+      serviceAccountName: web
+      initContainers: [{name: init, image: "registry.old.example.com:5000/tools/init:1"}]
+      containers: [{name: c, image: nginx:1.27, envFrom: [{configMapRef: {name: web}}]}]
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web}
+spec:
+  tls: [{hosts: [web.old.example.com, stays.example.com], secretName: tls}]
+  rules:
+  - host: web.old.example.com
+    http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {a: web}, ports: [{port: 80}]}
+Y
+  cat >fleet/shop/all.yaml <<'Y'
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data}
+spec: {storageClassName: gp2, accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: shop}
+spec:
+  serviceName: shop
+  replicas: 0
+  selector: {matchLabels: {a: shop}}
+  template:
+    metadata: {labels: {a: shop}}
+    spec: {containers: [{name: c, image: "busybox@sha256:0000000000000000000000000000000000000000000000000000000000000001"}]}
+  volumeClaimTemplates:
+  - metadata: {name: v}
+    spec: {storageClassName: gp2, accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: nightly}
+spec:
+  schedule: "0 2 * * *"
+  jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: c, image: registry.old.example.com:5000/tools/cron}]}}}}
+Y
+  (cd fleet && git init -q && git add . && git -c user.name=t -c user.email=t@example.com commit -qm 1)
+}
+
+# What only the cluster has: of web's namespace, of shop's, of nobody's.
+make_live() {
+  openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=x -days 3 -keyout tls.key -out tls.crt 2>/dev/null
+  kubectl -n web create secret tls tls --cert tls.crt --key tls.key
+  kubectl -n shop create secret tls tls --cert tls.crt --key tls.key
+  kubectl -n kube-system create secret tls sealed-1 --cert tls.crt --key tls.key
+  kubectl -n kube-system label secret sealed-1 sealedsecrets.bitnami.com/sealed-secrets-key=active
+}
+
+world() {
+  kubectl get ns,crd,cm,secret,sa,svc,ing,deploy,sts,cronjob,pvc,widgets -A -o json | jq -cS '.items[]
+    | select(.metadata.namespace != "regrow-system" and .metadata.name != "kube-root-ca.crt" and .metadata.name != "default")
+    | select(.metadata.namespace // "" | startswith("kube-") | not)
+    | select(.metadata.name | test("^(kube-|regrow-system)") | not)
+    | del(.metadata.uid, .metadata.resourceVersion, .metadata.creationTimestamp, .metadata.generation, .metadata.managedFields, .status,
+        .spec.clusterIP, .spec.clusterIPs, .spec.conversion, .spec.volumeName, .metadata.annotations["deployment.kubernetes.io/revision"])' | sort
+}
+
+READY=(--ready PersistentVolumeClaim=applied --ready Ingress=applied)
+saved() {
+  check 'the fleet grows' boot "${READY[@]}"
+  make_live >/dev/null
+  check 'and is saved' snap create --key job.key --use-cluster "$SCRATCH/fleet/root"
+  world >world.before
+}
+
+one_application() {
+  cluster_wipe
+  restore --app web --dry-run >plan.txt
+  like "$(cat plan.txt)" 'Only application web: [0-9]+ objects' 'the plan says what is chosen'
+  like "$(tr -s ' \n' ' ' <plan.txt)" 'made as well: CustomResourceDefinition widgets.example.com' 'and what it needs besides'
+  unlike "$(cat plan.txt)" 'sealed-secrets' 'keys of others are not in it'
+  refuse 'no such application' 4 restore --app nobody --yes
+  refuse 'no such namespace' 4 restore --namespace nobody --yes
+  check 'one application comes back' restore --app web --yes "${READY[@]}" -o json
+  restore --app web --yes "${READY[@]}" -o json >again.json
+  check 'documented' "$SHAPE" restore 'part.chosen,part.needed' <again.json
+  is "$(field '[.plan.create, .plan.change, .plan.prune, .part.chosen, (.part.made | length)]' again.json)" '[0,0,0,8,0]' 'again: nothing to do'
+  is "$(field '[.result.objects.written, .result.applications.total, .result.applications.healthy]' again.json)" '[0,1,1]' 'of one application'
+  is "$(kubectl get ns -o name | grep -cE '/(shop|kinds)$')" 0 'nothing of what only came before it'
+  is "$(kubectl -n kube-system get secret sealed-1 --ignore-not-found)" '' 'no key of others'
+  is "$(kubectl -n web get secret tls -o name)" secret/tls 'but the certificate of its namespace'
+  is "$(audit_rejected)" 0 'no write was rejected'
+}
+
+the_rest() {
+  check 'a full restore brings the rest' restore --yes "${READY[@]}" -o json
+  restore --dry-run "${READY[@]}" -o json >rest.json
+  is "$(field '[.plan.create, .plan.change, .plan.prune, .part]' rest.json)" '[0,0,0,null]' 'and leaves nothing'
+  world >world.after
+  check 'as it was' diff world.before world.after
+}
+
+one_namespace() {
+  local writes
+  mkdir -p fleet/root fleet/extra
+  app extra 0 >fleet/root/extra.yaml
+  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: newer}\n' >fleet/extra/cm.yaml
+  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: newer-of-shop}\n' >fleet/shop/newer.yaml
+  sed -i 's/^metadata: {name: beside-the-kind}/&\ndata: {newer: "1"}/' fleet/kinds/crd.yaml
+  sed -i 's/^metadata: {name: widgets.example.com}/metadata: {name: widgets.example.com, labels: {newer: "1"}}/' fleet/kinds/crd.yaml
+  (cd fleet && git add . && git -c user.name=t -c user.email=t@example.com commit -qm 2)
+  check 'Git goes on' boot "${READY[@]}"
+  kubectl delete namespace shop web --wait >/dev/null
+  check 'two namespaces come back' restore -n shop --namespace web --yes "${READY[@]}" -o json
+  is "$(kubectl -n shop get sts,cronjob,pvc,secret -o name | wc -l)" 4 'all of one of them'
+  is "$(kubectl get crd widgets.example.com -o jsonpath='{.metadata.labels.newer}')" 1 'what is needed and newer stays'
+  is "$(kubectl -n kinds get cm beside-the-kind -o jsonpath='{.data.newer}')" 1 'and what is not'
+  is "$(kubectl -n extra get cm newer -o name)" configmap/newer 'an application the snapshot does not know stays'
+  check 'from Git again' boot "${READY[@]}"
+  is "$(kubectl -n shop get cm newer-of-shop -o name)" configmap/newer-of-shop 'what is newer in them comes from Git'
+  writes=$(audit_writes)
+  boot "${READY[@]}" >again.json
+  is "$(audit_writes)" "$writes" 'and then nothing is written'
+  is "$(field '.result.objects.pruned // .objects.pruned' again.json)" 0 'nor deleted'
+}
+
+cluster_up main
+make_repo
+make_fleet
+# Another registry, other hosts, other storage: what is named and nothing else.
+mapped() {
+  cluster_wipe
+  MAPS=(--map host=web.old.example.com=web.new.example.org --map storageClass=gp2=standard
+    --map registry=registry.old.example.com:5000=registry.new --map registry=docker.io=mirror.new:5000/hub)
+  refuse 'a mapping of nothing' 4 restore --yes --map host=old.example.com=new.example.com
+  like "$OUT" 'nothing in the snapshot has that name' 'it says so'
+  refuse 'no mapping at all' 2 restore --yes --map host=old.example.com
+  restore "${MAPS[@]}" --dry-run >maps.txt
+  like "$(cat maps.txt)" 'Mapped host=web.old.example.com=web.new.example.org: 2 places in 1 object' 'the plan says how much'
+  like "$(tr -s ' \n' ' ' <maps.txt)" 'Ingress web/web /spec/tls/0/hosts/0: web.old.example.com -> web.new.example.org' 'and where'
+  restore "${MAPS[@]}" --yes "${READY[@]}" >mapped.txt
+  like "$(tr -s ' \n' ' ' <mapped.txt)" 'Git still has the old names: .* change 5 objects back' 'it says what Git has'
+  is "$(kubectl -n web get ingress web -o jsonpath='{.spec.rules[0].host} {.spec.tls[0].hosts}')" \
+    'web.new.example.org ["web.new.example.org","stays.example.com"]' 'hosts'
+  is "$(kubectl -n web get deploy web -o jsonpath='{.spec.template.spec.initContainers[0].image} {.spec.template.spec.containers[0].image}')" \
+    'registry.new/tools/init:1 mirror.new:5000/hub/library/nginx:1.27' 'images'
+  like "$(kubectl -n shop get sts,cronjob -o jsonpath='{..image}')" '^mirror.new:5000/hub/library/busybox@sha256:0+1 registry.new/tools/cron$' 'of every kind'
+  is "$(kubectl -n shop get sts/shop pvc/data -o jsonpath='{..storageClassName}')" 'standard standard' 'storage classes'
+  is "$(kubectl -n web get cm web -o jsonpath='{.data.url}')" 'https://web.old.example.com/ on docker.io/library/nginx' 'no text within a text'
+  is "$(kubectl -n web get secret login -o jsonpath='{.data.host}' | base64 -d)" web.old.example.com 'no data of a Secret'
+  restore "${MAPS[@]}" --dry-run "${READY[@]}" -o json >maps.json
+  is "$(field '[.plan.create, .plan.change, .plan.prune, .plan.notComparable, ([.mappings[].objects] | add)]' maps.json)" '[0,0,0,0,7]' 'again: nothing to do'
+  check 'documented' "$SHAPE" restore 'mappings[].map,mappings[].places[].pointer' <maps.json
+  is "$(restore --dry-run "${READY[@]}" -o json | jq .plan.change)" 5 'without the mappings they would be changed back'
+  is "$(audit_rejected)" 0 'no write was rejected'
+}
+
+run_case saved saved
+run_case 'one application' one_application
+run_case 'the rest' the_rest
+run_case 'one namespace' one_namespace
+run_case mapped mapped
