@@ -393,6 +393,7 @@ bool restoring_run(struct restoring *x, struct run **run, struct err *err)
         return false;
     x->is_running = true;
     progress_attach(p, *run, kubeconfig_context(x->s->config));
+    loop_set_deadline(x->c->loop, 0); // from here the run sees to it: what waits is told
     ok = run_execute(*run, err);
     progress_end(p);
     if (!ok)

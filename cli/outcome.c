@@ -233,7 +233,7 @@ static void print_problems(struct outcome *x)
         printf("  %s ", state_symbol(x->c, NODE_FAILED));
         print_wrapped(stdout, run_leftovers(x->r)->v[i], 4, 6);
     }
-    if (x->more)
+    if (x->below)
         printf("  and %zu more applications%s\n", x->more,
                x->is_alone ? "" : ": regrow status lists them");
     CLEANUP(str_freep)
@@ -348,6 +348,8 @@ void outcome_of(struct outcome *x, struct cli *c, const struct run *r)
 void outcome_print(struct outcome *x)
 {
     print_verdict(x);
+    if (x->below)
+        x->below(x->below_ctx);
     print_warnings(x);
     print_left(x->c, x->r, true);
     if (x->code)

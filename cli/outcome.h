@@ -11,6 +11,8 @@ struct outcome {
     const struct run *r;
     struct run_summary sum;
     int code;
+    void (*below)(const void *ctx); // prints what stands right below the verdict, or NULL
+    const void *below_ctx;
     bool is_alone; // Git cannot be counted on: commands that read the root are not recommended
     // Private to outcome.c:
     int name_width;      // of the applications that are listed

@@ -30,6 +30,22 @@ static bool is_all_well(const struct outcome *o)
     return !(o->sum.apps_failed + o->sum.apps_blocked + o->sum.apps_waiting);
 }
 
+// Of the commit that the root is of; the clock of the RTO stands still by now.
+static void find_commit_time(struct restoring *x)
+{
+    struct err err = {0};
+    struct desired *d = x->s->desired;
+    const struct age_identity *id = NULL;
+    CLEANUP(reader_freep) struct reader *r = NULL;
+    if (!d->root_commit || d->root_time_unix_s)
+        return;
+    // (Only the report says less.)
+    if (!snap_identity(&x->snap, x->e, &id, &err) ||
+        !reader_open(&x->snap.repo, x->snap.chain, x->e, id, &r, &err) ||
+        !which_commit_time(r, d->root_commit, &d->root_time_unix_s, &err))
+        err_clear(&err);
+}
+
 void restoring_settle(struct restoring *x, const struct outcome *o)
 {
     struct err err = {0};
@@ -44,6 +60,7 @@ void restoring_settle(struct restoring *x, const struct outcome *o)
     if (!is_all_well(o) && !kube_is_down(x->s->kube) &&
         !awaited_images(x->s->kube, x->s->desired, x->images, &err))
         err_clear(&err);
+    find_commit_time(x);
 }
 
 // ---- what is missing ----
@@ -107,12 +124,27 @@ static bool has_argo_left(const struct restoring *x)
     return false;
 }
 
-// "kubectl describe ... shows what it lacks": for each application that is not healthy what can be
-// done about the cause, every cause once.
+// "kubectl describe ... shows what it lacks", "see kubectl logs ...": the command apart.
+static void add_advised(json_t *out, const char *app, const char *what)
+{
+    static const char shows[] = " shows what it lacks";
+    bool is_shown = str_ends(what, shows);
+    bool is_seen = str_starts(what, "see kubectl");
+    CLEANUP(str_freep)
+    char *command = is_shown  ? str_ndup(what, strlen(what) - strlen(shows))
+                    : is_seen ? str_dup(what + strlen("see "))
+                              : NULL;
+    CLEANUP(str_freep) char *text = str_printf("%s: %s", app, command ? "see what it lacks" : what);
+    step(out, text, command);
+}
+
+// For each application that is not healthy what can be done about the cause, every cause once. (The
+// root waits for all the others.)
 static void add_advice(const struct outcome *o, json_t *out)
 {
     struct strv said = {0};
-    for (unsigned i = 0; i < run_desired(o->r)->apps.len && said.len < ADVISED_APPS; i++) {
+    const struct desired *d = run_desired(o->r);
+    for (unsigned i = d->apps.len > 1; i < d->apps.len && said.len < ADVISED_APPS; i++) {
         struct chain_link *chain = NULL;
         struct node_view v;
         run_node(o->r, run_graph(o->r)->app_end[i], &v);
@@ -123,10 +155,8 @@ static void add_advice(const struct outcome *o, json_t *out)
         free(chain);
         if (!*what || strv_has(&said, what))
             continue;
-        CLEANUP(str_freep)
-        char *text = str_printf("%s: %s", run_desired(o->r)->apps.v[i]->name, what);
         strv_push(&said, what);
-        step(out, text, NULL);
+        add_advised(out, d->apps.v[i]->name, what);
     }
     strv_clear(&said);
 }
@@ -241,7 +271,7 @@ void restoring_save_failed(struct restoring *x, const struct run *run, const str
 }
 
 // ---- for people ----
-static void print_times(const json_t *report)
+static void print_times(const json_t *report, bool is_all_well)
 {
     struct buf b CLEANUP(buf_clear) = {0};
     CLEANUP(str_freep) char *total = clock_duration_text(json_dot_int(report, "rto_ms", 0));
@@ -251,7 +281,7 @@ static void print_times(const json_t *report)
     size_t i;
     json_t *p;
     const char *sep = " (";
-    buf_printf(&b, "RTO %s", total);
+    buf_printf(&b, is_all_well ? "RTO %s" : "not all of it is back after %s", total);
     json_array_foreach(json_object_get(report, "phases"), i, p)
     {
         int64_t ms = json_dot_int(p, "ms", 0);
@@ -347,16 +377,30 @@ static void print_steps(const json_t *report)
     }
 }
 
+struct shown {
+    const struct restoring *x;
+    const json_t *report;
+    bool is_all_well;
+};
+
+static void print_below(const void *ctx)
+{
+    const struct shown *s = ctx;
+    print_times(s->report, s->is_all_well);
+    if (s->x->c->o.restore.report) {
+        CLEANUP(str_freep) char *line = str_printf("report: %s", s->x->c->o.restore.report);
+        restoring_print_line("", line);
+    }
+    print_losses(s->x, s->report);
+    print_awaited(s->report);
+}
+
 void restoring_print_end(const struct restoring *x, struct outcome *o, const json_t *report)
 {
+    struct shown s = {x, report, is_all_well(o)};
+    o->below = print_below;
+    o->below_ctx = &s;
     outcome_print(o);
-    print_times(report);
-    print_losses(x, report);
-    print_awaited(report);
-    if (is_all_well(o)) // else what to do has been said
+    if (s.is_all_well) // else what to do has been said
         print_steps(report);
-    if (x->c->o.restore.report) {
-        CLEANUP(str_freep) char *shown = str_printf("report: %s", x->c->o.restore.report);
-        restoring_print_line("", shown);
-    }
 }

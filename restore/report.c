@@ -107,6 +107,12 @@ static void figure(struct buf *b, const char *name, const char *value, const cha
     buf_printf(b, "<div><dt>%s</dt><dd>%s<small>%s</small></dd></div>\n", name, value, more);
 }
 
+static bool is_all_there(const json_t *report)
+{
+    return !json_object_get(report, "error") && report_ms(report, "result.applications.healthy") ==
+                                                    report_ms(report, "result.applications.total");
+}
+
 static void figures(struct buf *b, const json_t *report)
 {
     long long rto = report_ms(report, "rto_ms");
@@ -129,7 +135,8 @@ static void figures(struct buf *b, const json_t *report)
                               report_ms(report, "result.objects.unchanged"));
     buf_str(b, "<dl class=\"sum\">\n");
     if (rto >= 0)
-        figure(b, "RTO", took, "until all of it was there");
+        figure(b, "RTO", took,
+               is_all_there(report) ? "until all of it was there" : "and not all of it was there");
     if (rpo >= 0)
         figure(b, "RPO", age, of_commit);
     if (apps >= 0)

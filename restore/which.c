@@ -3,7 +3,11 @@
 
 #include <string.h>
 
+#include "base/file.h"
 #include "gitops/gitops.h"
+#include "source/source.h"
+
+#define MAX_GIT_BYTES (64U << 20) // that are indexed to know the date of one commit: two seconds
 
 const struct entry *which_at(const struct log *l, int64_t unix_s)
 {
@@ -88,4 +92,59 @@ bool which_revision(struct reader *r, char **out, struct err *err)
     json_decref(f.found);
     str_freep(&f.name);
     return ok;
+}
+
+// ---- the age of a commit ----
+struct packs {
+    struct git_proof *proof;
+    size_t bytes;
+    bool is_too_much;
+};
+
+static bool take_bytes(void *ctx, const void *p, size_t len, struct err *err)
+{
+    struct packs *x = ctx;
+    x->bytes += len;
+    x->is_too_much = x->bytes > MAX_GIT_BYTES;
+    if (x->is_too_much)
+        return err_set(err, ERR_CANCELLED, "more Git history than is opened for a date");
+    return git_proof_add(x->proof, p, len, err);
+}
+
+static bool take_time(void *ctx, const char *id, int64_t time_unix_s, const char *author,
+                      const char *subject)
+{
+    (void)id;
+    (void)author;
+    (void)subject;
+    *(int64_t *)ctx = time_unix_s;
+    return false; // the first is the commit itself
+}
+
+static bool take_packs(struct packs *x, struct reader *r, struct err *err)
+{
+    for (size_t i = 0; i < reader_git_count(r); i++) {
+        CLEANUP(str_freep) char *index = NULL;
+        if (!git_proof_begin(x->proof, err) || !reader_git_pack(r, i, take_bytes, x, err) ||
+            !git_proof_end(x->proof, &index, err) || !git_proof_use(x->proof, index, err))
+            return false;
+    }
+    return true;
+}
+
+bool which_commit_time(struct reader *r, const char *commit, int64_t *unix_s, struct err *err)
+{
+    CLEANUP(dir_temp_cleanup) char *dir = NULL;
+    struct packs x = {0};
+    *unix_s = 0;
+    if (!dir_make_temp("regrow-restore", &dir, err))
+        return false;
+    x.proof = git_proof_new(dir, NULL);
+    bool ok =
+        take_packs(&x, r, err) && git_proof_log(x.proof, NULL, commit, take_time, unix_s, err);
+    git_proof_free(x.proof);
+    if (ok || !x.is_too_much)
+        return ok;
+    err_clear(err);
+    return true;
 }

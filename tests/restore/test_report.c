@@ -117,7 +117,7 @@ static void test_says(void **state)
         "<h1>Restore of prod</h1>",
         "✗ Part of it is not as it was",
         "Snapshot 118 of prod, taken 2026-11-23 02:00 UTC, into new (Kubernetes v1.37.2)",
-        "<dd>12 s<small>",
+        "<dd>12 s<small>and not all of it was there",
         "<dd>5 h<small>its commit was 7 h old",
         "2 of 4",
         "cert-manager: 4.1 s</title>",
