@@ -10,7 +10,7 @@
 #define MAX_ROWS 60   // applications with a bar of their own: those that took longest
 #define MAX_STEPS 100 // of the critical path
 #define MAX_PHASES 24
-#define BOLD_PX 6.9    // of bold text
+#define BOLD_PX 7.2    // of bold text
 #define CHAR_PX 6.0    // of 11 and 12 pixel text, on average
 #define LANE 22        // height of the bands on top
 #define MAX_TIP 300    // characters
@@ -181,6 +181,13 @@ static void segment(struct picture *p, const char *class, long long from, long l
     buf_str(&p->body, "</g>");
 }
 
+// "CRD x" where room is dear; owned.
+static char *short_label(const char *label)
+{
+    static const char crd[] = "CustomResourceDefinition ";
+    return str_starts(label, crd) ? str_printf("CRD %s", label + strlen(crd)) : str_dup(label);
+}
+
 // ---- phases and critical path ----
 // A phase has the same colour in every report.
 static const char *color_of(const char *phase)
@@ -234,7 +241,8 @@ static void draw_path(struct picture *p)
             break;
         CLEANUP(str_freep) char *took = report_duration(ms);
         CLEANUP(str_freep) char *told = str_printf("%s: %s", report_str(v, "node"), took);
-        segment(p, "path", from, ms, report_str(v, "node"), told);
+        CLEANUP(str_freep) char *label = short_label(report_str(v, "node"));
+        segment(p, "path", from, ms, label, told);
     }
     p->y += LANE;
 }
@@ -316,8 +324,9 @@ static char *note_of(const struct row *r, bool is_tip)
     }
     if (!*for_what || until < 0)
         return TAKE(took);
+    CLEANUP(str_freep) char *label = short_label(for_what);
     if (!is_tip)
-        return str_printf("%s · after %s", took, for_what);
+        return str_printf("%s · after %s", took, label);
     CLEANUP(str_freep) char *when = report_duration(until);
     return str_printf("%s, waited for %s until %s", took, for_what, when);
 }
