@@ -188,6 +188,9 @@ static json_t *steps_part(const struct restoring *x, const struct outcome *o)
     CLEANUP(str_freep) char *boot = str_printf("regrow bootstrap %s", x->s->root);
     CLEANUP(str_freep)
     char *again = str_printf("regrow restore %llu", (unsigned long long)x->e->seq);
+    if (json_array_size(x->images))
+        step(out, "bring the images back to their registry; pods try again by themselves",
+             "kubectl get pods -A --field-selector=status.phase=Pending");
     if (!is_all_well(o)) {
         add_advice(o, out);
         step(out, "then the same restore again: it continues where it is", again);
@@ -196,9 +199,6 @@ static json_t *steps_part(const struct restoring *x, const struct outcome *o)
              "run the same command once more: now that Argo CD is there it takes its Applications",
              again);
     }
-    if (json_array_size(x->images))
-        step(out, "bring the images back to their registry; pods try again by themselves",
-             "kubectl get pods -A --field-selector=status.phase=Pending");
     add_volume_step(x, out);
     CLEANUP(str_freep) char *mapped = restoring_mapped_text(x);
     if (mapped)

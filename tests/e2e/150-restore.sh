@@ -245,6 +245,31 @@ killed() {
   check 'documented' bash -c "'$SHAPE' restore 'snapshot.seq,plan.create,first[].rule,result.objects.written,rto.applyMs,rpoSeconds,rpo_seconds,rto_ms,phases[].from_ms,applications[].state,next_steps[].command' <after-kills.json"
 }
 
+# A Deployment is gone, and so is its image.
+in_part() {
+  local pod i
+  cluster_control ready-delay 1h
+  kubectl -n kube-system delete deployment metrics-server --wait >/dev/null
+  kubectl -n kube-system wait --for=delete pod -l app.kubernetes.io/name=metrics-server --timeout 30s >/dev/null
+  for ((i = 0; i < 100; i++)); do
+    pod=$(kubectl -n kube-system get pods -l app.kubernetes.io/name=metrics-server -o name)
+    [[ $pod ]] && kubectl -n kube-system patch "$pod" --subresource=status --type=merge -p '{"status": {"phase": "Pending",
+      "containerStatuses": [{"name": "metrics-server", "image": "registry.example.com/gone:1", "imageID": "", "ready": false,
+      "restartCount": 0, "state": {"waiting": {"reason": "ImagePullBackOff"}}}]}}' >/dev/null && break
+    sleep 0.3
+  done &
+  refuse 'not all of it within the time' 8 restore --yes --timeout 20s --report part.html
+  wait $!
+  like "$OUT" 'metrics-server +waits for Deployment kube-system/metrics-server' 'it says what waits'
+  like "$OUT" 'the image of Deployment kube-system/metrics-server cannot be pulled: registry.example.com/gone:1' 'and why'
+  like "$OUT" 'not all of it is back after' 'and that there is no RTO yet'
+  page part.html 'Part of it is not as it was' 'registry.example.com/gone:1: ImagePullBackOff' 'bring the images back'
+  refuse 'a second one tells programs' 8 restore --yes --timeout 8s -o json --report part.json
+  check 'documented' bash -c "'$SHAPE' restore 'missing[].object,applications[].waits_for,commit_age_seconds' <part.json"
+  is "$(jq -r '[.applications[] | select(.state != "healthy") | .name] | join(" ")' part.json)" metrics-server 'the one that waits'
+  cluster_control ready-delay 500ms
+}
+
 writes_nothing() { # NAME CODE COMMAND...
   local before after
   before=$(audit_writes)
@@ -328,4 +353,5 @@ all_gone
 run_case 'all gone' comes_back
 run_case 'from Git again' from_git_again
 run_case killed killed
+run_case 'in part' in_part
 run_case refused refused
