@@ -133,8 +133,8 @@ static void print_zero(const struct restoring *x)
     }
     json_object_foreach(rules, rule, n)
     {
-        buf_printf(&b, "%s%lld %s",
-                   b.len ? ", " : "First of all: ", (long long)json_integer_value(n), rule);
+        buf_printf(&b, "%s%s (%lld)", b.len ? ", " : "First of all: ", rule,
+                   (long long)json_integer_value(n));
     }
     if (b.len)
         restoring_print_line("", b.p);

@@ -22,6 +22,7 @@ fi
 . "$LIB/githttp.sh"
 . "$LIB/charts.sh"
 . "$LIB/fleet.sh"
+. "$LIB/world.sh"
 
 SHAPE=$ROOT/tests/cli/shape
 TENANTS=${TENANTS:-6}
@@ -96,25 +97,6 @@ make_live() { # what only the cluster has
   kubectl -n argocd create secret generic prod --from-literal=server=https://x --from-literal=config=hunter2-of-prod
   kubectl -n argocd label secret prod argocd.argoproj.io/secret-type=cluster
   kubectl -n argocd patch secret argocd-secret --type merge -p '{"data":{"server.secretkey":"aHVudGVyMg=="}}'
-}
-
-# Everything there is, without what servers and controllers make.
-world() {
-  local kinds
-  kinds=$(kubectl api-resources --verbs=list -o name | grep -vE \
-    '^(events|leases|endpoints|endpointslices|pods|nodes|csinodes|componentstatuses|customresourcedefinitions|replicasets|controllerrevisions|apiservices|flowschemas|prioritylevelconfigurations|ipaddresses|servicecidrs)(\.|$)|metrics.k8s.io' |
-    paste -sd,)
-  kubectl get "$kinds" -A -o json | jq -cS '.items[]
-    | select(.metadata.namespace != "regrow-system" and .metadata.name != "kube-root-ca.crt")
-    | select((.metadata.namespace // "" | startswith("kube-")) and (.metadata.annotations["argocd.argoproj.io/tracking-id"] == null)
-        and (.metadata.name != "sealed-1") | not)
-    | select(.kind != "ServiceAccount" or .metadata.name != "default")
-    | select((.metadata.name | startswith("system:") or startswith("kubeadm:")) | not)
-    | del(.metadata.uid, .metadata.resourceVersion, .metadata.creationTimestamp, .metadata.generation, .metadata.managedFields,
-        .metadata.selfLink, .status, .spec.clusterIP, .spec.clusterIPs, .spec.healthCheckNodePort)
-    | del(.spec.ports[]?.nodePort) | del(.spec.selector?["batch.kubernetes.io/controller-uid"]?)
-    | walk(if type == "object" then del(.caBundle, ."batch.kubernetes.io/controller-uid", ."controller-uid", .uid) else . end)
-    | if .kind == "Secret" and (.metadata.name | test("webhook-ca|external-secrets-webhook|kyverno.*tls")) then del(.data) else . end' | sort
 }
 
 saved() {
