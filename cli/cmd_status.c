@@ -8,7 +8,7 @@
 #include "cli/cli.h"
 
 struct app_status {
-    size_t missing, differing, not_comparable;
+    size_t missing, differing, not_comparable, pruning;
     bool is_shown; // the root, when it only holds applications, is not
     bool is_good, is_synced;
     const char *health, *sync;
@@ -21,15 +21,32 @@ struct status {
     const struct run *r;
     struct app_status *apps;
     size_t n, n_shown, n_good, n_healthy, n_synced;
+    size_t n_leaving;  // objects of applications that left Git, which are to go
+    char *one_leaving; // of them; owned, NULL when there are none
 };
+
+// Ours, and no longer in Git: of an application that is there, or of one that left.
+static void count_prune(struct status *st, size_t item)
+{
+    const char *name;
+    const struct object_id *id = run_item_id(st->r, item, &name);
+    int app = desired_find_app(run_desired(st->r), name);
+    if (app >= 0)
+        st->apps[app].pruning++;
+    else if (!st->n_leaving++)
+        st->one_leaving = object_name(id);
+}
 
 static void count_items(struct status *st)
 {
     const struct plan *p = run_plan(st->r);
     for (size_t i = 0; i < p->items.len; i++) {
         const struct plan_item *it = &p->items.v[i];
-        if (it->object < 0)
+        if (it->object < 0) {
+            if (it->action == ACTION_PRUNE)
+                count_prune(st, i);
             continue;
+        }
         struct app_status *a = &st->apps[run_desired(st->r)->objects.v[it->object].app];
         switch (it->action) {
         case ACTION_CREATE:
@@ -61,7 +78,7 @@ static void judge(struct status *st, unsigned i)
     struct app_status *x = &st->apps[i];
     run_app(st->r, i, &x->view);
     bool healthy = x->view.health == HEALTH_HEALTHY || x->view.health == HEALTH_SUSPENDED;
-    bool same = !x->missing && !x->differing && !x->not_comparable;
+    bool same = !x->missing && !x->differing && !x->not_comparable && !x->pruning;
     x->is_shown = (i > 0 || x->view.total > 0) && a->state != APP_OTHER_CLUSTER;
     x->is_synced = same && a->state == APP_KNOWN;
     x->is_good = healthy && x->is_synced;
@@ -81,8 +98,10 @@ static char *sync_text(const struct app_status *a)
     const struct {
         size_t n;
         const char *what;
-    } parts[] = {
-        {a->missing, "missing"}, {a->differing, "differ"}, {a->not_comparable, "not comparable"}};
+    } parts[] = {{a->missing, "missing"},
+                 {a->differing, "differ"},
+                 {a->pruning, "to prune"},
+                 {a->not_comparable, "not comparable"}};
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
         if (!parts[i].n)
             continue;
@@ -92,11 +111,16 @@ static char *sync_text(const struct app_status *a)
     return buf_take(&b);
 }
 
+static bool is_all_good(const struct status *st)
+{
+    return st->n_good == st->n_shown && !st->n_leaving;
+}
+
 static void print_head(const struct status *st)
 {
     struct buf b CLEANUP(buf_clear) = {0};
     const struct desired *d = st->s->desired;
-    bool all = st->n_good == st->n_shown;
+    bool all = is_all_good(st);
     if (all)
         buf_printf(&b, "%zu application%s healthy and in sync with ", st->n_shown,
                    st->n_shown == 1 ? "" : "s");
@@ -174,6 +198,19 @@ static void print_table(const struct status *st)
     table_print(t);
 }
 
+static void print_leaving(const struct status *st)
+{
+    if (!st->n_leaving)
+        return;
+    CLEANUP(str_freep)
+    char *more = st->n_leaving > 1 ? str_printf(", and %zu more", st->n_leaving - 1) : str_dup("");
+    CLEANUP(str_freep)
+    char *text = str_printf("of applications that left Git, still there and to be deleted: %s%s",
+                            st->one_leaving, more);
+    printf("  %s ", state_symbol(st->c, NODE_WAITING));
+    print_wrapped(stdout, text, 4, 6);
+}
+
 // What is not good, each with its reason, and what to do.
 static void print_problems(const struct status *st)
 {
@@ -195,7 +232,8 @@ static void print_problems(const struct status *st)
         printf("  %s ", state_symbol(st->c, problem ? NODE_FAILED : NODE_WAITING));
         print_wrapped(stdout, text, 4, 6);
     }
-    bool differs = st->n_synced < st->n_shown;
+    print_leaving(st);
+    bool differs = st->n_synced < st->n_shown || st->n_leaving;
     CLEANUP(str_freep) char *why = first ? str_printf("regrow why %s", first) : NULL;
     const struct {
         const char *command, *what;
@@ -219,22 +257,24 @@ static void print_status_doc(const struct status *st)
 {
     CLEANUP(json_freep) json_t *out = doc_new("status", st->s);
     json_t *list = json_array();
-    json_object_set_new(out, "good", json_boolean(st->n_good == st->n_shown));
+    json_object_set_new(out, "good", json_boolean(is_all_good(st)));
     json_object_set_new(out, "applications", list);
     json_object_set_new(out, "left", left_doc(st->r));
+    json_object_set_new(out, "leaving", json_integer((json_int_t)st->n_leaving));
     for (unsigned i = 0; i < st->n; i++) {
         const struct app_status *a = &st->apps[i];
         const struct application *app = st->s->desired->apps.v[i];
         if (!a->is_shown)
             continue;
         json_array_append_new(
-            list, json_pack("{s:s, s:b, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s*, s:s*, s:s}",
-                            "name", app->name, "good", (int)a->is_good, "health", a->health, "sync",
-                            a->sync, "objects", (json_int_t)a->view.total, "ready",
-                            (json_int_t)a->view.ready, "missing", (json_int_t)a->missing,
-                            "differing", (json_int_t)a->differing, "notComparable",
-                            (json_int_t)a->not_comparable, "revision", app->revision_text,
-                            "problem", app->problem.msg, "waitsFor", a->view.waits_for));
+            list,
+            json_pack("{s:s, s:b, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s*, s:s*, s:s}", "name",
+                      app->name, "good", (int)a->is_good, "health", a->health, "sync", a->sync,
+                      "objects", (json_int_t)a->view.total, "ready", (json_int_t)a->view.ready,
+                      "missing", (json_int_t)a->missing, "differing", (json_int_t)a->differing,
+                      "notComparable", (json_int_t)a->not_comparable, "pruning",
+                      (json_int_t)a->pruning, "revision", app->revision_text, "problem",
+                      app->problem.msg, "waitsFor", a->view.waits_for));
     }
     print_doc(st->c, out);
 }
@@ -265,5 +305,6 @@ int cmd_status(struct cli *c, struct err *err)
     for (unsigned i = 0; i < st.n; i++)
         app_view_clear(&st.apps[i].view);
     free(st.apps);
-    return st.n_good == st.n_shown ? 0 : err_exit_code(ERR_PARTIAL);
+    str_freep(&st.one_leaving);
+    return is_all_good(&st) ? 0 : err_exit_code(ERR_PARTIAL);
 }

@@ -342,6 +342,10 @@ refresh() {
   world
   kubectl -n web scale deploy web --replicas 1 >/dev/null
   kubectl -n web patch cm settings --type merge -p '{"data":{"colour":"by-hand"}}' >/dev/null
+  workload api | awk 'BEGIN { RS = ORS = "---\n" } !/kind: Service/' >platform/api/all.yaml
+  publish
+  refuse 'status tells what is to be pruned' 10 "$REGROW" status "$REGROW_ROOT"
+  like "$OUT" 'api .*OutOfSync: 1 to prune' 'by application'
   page force-refresh
   block 'regrow diff'
   block 'regrow bootstrap'
@@ -373,6 +377,8 @@ stuck() {
   publish
   OUT=$("$REGROW" bootstrap --timeout 8s "$REGROW_ROOT" 2>&1 || true)
   like "$OUT" 'finalizer example.com/gone' 'B: it says which finalizer'
+  refuse 'B: status is not content' 10 "$REGROW" status "$REGROW_ROOT"
+  like "$OUT" 'left Git, still there and to be deleted: (Deployment|ConfigMap) shop/' 'B: and says what is still there'
   block 'get "$KIND"'
   block 'patch "$KIND"'
   is "$(kubectl -n shop get deploy -o name)" '' 'B: it is gone'
