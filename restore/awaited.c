@@ -142,8 +142,8 @@ static void add_dns(const struct run *r, json_t *out)
     for (unsigned i = 0; i < d->objects.len; i++) {
         struct node_view v;
         run_node(r, i, &v);
-        if (d->objects.v[i].is_virtual || !has_hosts(&d->objects.v[i].id) ||
-            strcmp(v.action, "create") != 0)
+        if (v.state == NODE_SKIPPED || d->objects.v[i].is_virtual ||
+            !has_hosts(&d->objects.v[i].id) || strcmp(v.action, "create") != 0)
             continue;
         CLEANUP(json_freep) json_t *doc = object_doc(&d->objects.v[i]);
         add_hosts(doc, hosts);

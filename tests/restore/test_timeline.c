@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The clock of the RTO: phases follow one another, and a person's time to answer is not in it.
+#include "restore/timeline.h"
+
+#include "base/clock.h"
+#include "tests/test.h"
+
+static void is_phase(const struct timeline *t, size_t i, const char *name, long long from,
+                     long long ms)
+{
+    CLEANUP(json_freep) json_t *phases = timeline_phases(t);
+    const json_t *p = json_array_get(phases, i);
+    assert_string_equal(json_dot_str(p, "name"), name);
+    assert_int_equal(json_dot_int(p, "from_ms", -1), from);
+    assert_int_equal(json_dot_int(p, "ms", -1), ms);
+    assert_int_equal(json_dot_bool(p, "counted", true), strcmp(name, PHASE_CONFIRM) != 0);
+}
+
+static void a_person_is_not_counted(void **state)
+{
+    struct timeline t = {0};
+    (void)state;
+    timeline_enter(&t, "verify", 1000);
+    timeline_enter(&t, "plan", 1300);
+    timeline_enter(&t, PHASE_CONFIRM, 1500);
+    timeline_enter(&t, "apply", 61500);
+    timeline_split(&t, "healthy", 62500);
+    timeline_end(&t, 63000);
+    timeline_end(&t, 99000); // has ended
+    is_phase(&t, 0, "verify", 0, 300);
+    is_phase(&t, 1, "plan", 300, 200);
+    is_phase(&t, 2, PHASE_CONFIRM, 500, 60000);
+    is_phase(&t, 3, "apply", 500, 1000);
+    is_phase(&t, 4, "healthy", 1500, 500);
+    assert_int_equal(timeline_total(&t), 2000);
+    assert_int_equal(timeline_at(&t, 1400), 400);
+    assert_int_equal(timeline_at(&t, 31500), 500); // while the person thinks
+    assert_int_equal(timeline_at(&t, 900), 0);
+    assert_int_equal(timeline_phase_ms(&t, "apply"), 1000);
+    assert_int_equal(timeline_phase_ms(&t, "never"), 0);
+    assert_in_range(t.began_unix_ms, 1, clock_unix_ms());
+    timeline_clear(&t);
+}
+
+// Where the last write was accepted before the phase began, all of it is the new one; and a clock
+// that is asked before anything began says nothing.
+static void at_the_edges(void **state)
+{
+    struct timeline t = {0};
+    CLEANUP(json_freep) json_t *none = timeline_phases(&t);
+    (void)state;
+    assert_int_equal(json_array_size(none), 0);
+    assert_int_equal(timeline_total(&t), 0);
+    timeline_split(&t, "healthy", 5);
+    timeline_end(&t, 9);
+    assert_int_equal(t.v.len, 0);
+    timeline_enter(&t, "apply", 1000);
+    timeline_split(&t, "healthy", 900);
+    timeline_end(&t, 1200);
+    is_phase(&t, 0, "apply", 0, 0);
+    is_phase(&t, 1, "healthy", 0, 200);
+    timeline_clear(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_person_is_not_counted),
+        cmocka_unit_test(at_the_edges),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
