@@ -105,7 +105,7 @@ static const struct option options[] = {
     {"write-off", GROUP_OWN, 0, OPT_LIST, AT(snap.write_off), SNAP_FORGET, "SEQ",
      "give up an entry whose file, or index, is lost for good; repeatable"},
     {"grace", GROUP_OWN, 0, OPT_TIME, AT(snap.grace_ms), SNAP_PRUNE, "TIME",
-     "what was forgotten so long ago is deleted (default 72h)"},
+     "what was forgotten so long ago is deleted (default 72h; in a registry no less)"},
     {"exclusive", GROUP_OWN, 0, OPT_FLAG, AT(snap.exclusive), SNAP_PRUNE, NULL,
      "state that no snapshot is being written (a registry cannot tell)"},
     {"retain", GROUP_OWN, 0, OPT_TIME, AT(snap.retain_ms), SNAP_CREATE | SNAP_PRUNE, "TIME",

@@ -304,6 +304,13 @@ static bool may_prune(const struct pruning_run *p, struct err *err)
         return err_set(err, ERR_USAGE,
                        "this store cannot keep two writers apart: state with --exclusive that no "
                        "snapshot is being written now");
+    // Whoever writes all the same does not see the checkpoint: what he stands on has to stay.
+    if (p->o->sweep && !p->r->marker.atomic_create && p->o->grace_ms &&
+        p->o->grace_ms < PRUNE_GRACE_MS)
+        return err_set(err, ERR_USAGE,
+                       "this store cannot keep two writers apart: what was forgotten waits the "
+                       "full grace of %lld hours there",
+                       (long long)(PRUNE_GRACE_MS / 3600000));
     return true;
 }
 

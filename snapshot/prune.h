@@ -42,7 +42,7 @@ struct prune_opts {
     bool dry_run_only; // decide, change nothing
     bool exclusive;    // stated: no writer runs (stores without atomic create)
     int64_t retain_ms; // object lock of what stays is extended to so long from now; 0: left alone
-    int64_t grace_ms;  // 0: PRUNE_GRACE_MS
+    int64_t grace_ms;  // 0: PRUNE_GRACE_MS; less is USAGE in a store without atomic create
 };
 #define PRUNE_GRACE_MS INT64_C(259200000) // 72 h
 struct prune_result {

@@ -8,6 +8,7 @@
 set -euo pipefail
 . "$(dirname "$0")/../lib/env.sh"
 . "$LIB/s3.sh"
+. "$LIB/past.sh"
 . "$LIB/githttp.sh"
 . "$LIB/charts.sh"
 . "$LIB/snapshots.sh"
@@ -345,15 +346,20 @@ oci() {
   is "$(snap key trust -o json | jq .checked)" true 'a repository in a registry'
   admin key add --role writer --chain prod --out oci.key >/dev/null
   admin key add --role pruner --out oci.pruner >/dev/null
-  for i in 1 2 3; do "$WRITE" "$REGROW_REPO" oci.key 3 3 "$i" >/dev/null; done
+  past_start $((80 * 3600)) "${OCI_HOST##*:}"
+  local here=$REGROW_REPO
+  export REGROW_REPO=oci://127.0.0.1:$PAST_PORT/backup/prod
+  for i in 1 2 3; do past "$WRITE" "$REGROW_REPO" oci.key 3 3 "$i" >/dev/null; done
   is "$(states)" '["3 good","2 good","1 good"]' 'snapshots in it'
-  check 'are whole' snap verify -i ann.id
   sleep 2 # what it knows of ages is the writers' word, in seconds
-  snap forget --keep-last 1 --keep-within 1ms --min-good 1 --key oci.pruner >/dev/null
+  past snap forget --keep-last 1 --keep-within 1ms --min-good 1 --key oci.pruner >/dev/null
+  export REGROW_REPO=$here
+  check 'are whole' snap verify -i ann.id
   is "$(live)" '[3]' 'are forgotten'
-  refuse 'and not deleted while others may write' 2 snap prune --key oci.pruner --grace 1ms
-  sleep 2
-  is "$(snap prune --exclusive --grace 1ms --key oci.pruner -o json | jq -c .deleted)" '[1,2]' 'until that is ruled out'
+  refuse 'and not deleted while others may write' 2 snap prune --key oci.pruner
+  refuse 'nor before the full grace' 2 snap prune --exclusive --grace 71h --key oci.pruner
+  like "$OUT" 'full grace of 72 hours' 'is said'
+  is "$(snap prune --exclusive --key oci.pruner -o json | jq -c .deleted)" '[1,2]' 'until that is ruled out'
   check 'what stays is whole' snap verify -i ann.id
   oci_stop
 }

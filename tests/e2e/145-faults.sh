@@ -11,6 +11,7 @@ set -euo pipefail
 . "$LIB/githttp.sh"
 . "$LIB/charts.sh"
 . "$LIB/s3.sh"
+. "$LIB/past.sh"
 . "$LIB/faults.sh"
 
 cd "$SCRATCH"

@@ -21,14 +21,17 @@
 #   stale            what is newest is not there yet: not in a list, and not to be had
 #
 # FOLDER/log gets a line for each request that is counted: its number, method, path and what was
-# done to it ("-": nothing). Connections are kept, as a server keeps them.
+# done to it ("-": nothing). Connections are kept, as a server keeps them. With DATE_SHIFT_S in the
+# environment the server's clock is so many seconds away.
 import asyncio
+import email.utils
 import json
 import os
 import re
 import sys
 
 PORT, UPSTREAM, FOLDER = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+SHIFT_S = int(os.environ.get("DATE_SHIFT_S", "0"))
 HOP = {"connection", "transfer-encoding", "keep-alive"}
 
 
@@ -99,6 +102,16 @@ def message(first, headers, body, method=None, connection=None):
     return ("\r\n".join(out) + "\r\n\r\n").encode("latin-1") + body
 
 
+def shifted(answer):
+    """The same at another time."""
+    def at(name, value):
+        if SHIFT_S and name.lower() == "date":
+            then = email.utils.parsedate_to_datetime(value).timestamp() + SHIFT_S
+            return email.utils.formatdate(then, usegmt=True)
+        return value
+    return answer[0], [(k, at(k, v)) for k, v in answer[1]], answer[2]
+
+
 async def ask(first, headers, body, half=False):
     """What the server behind answers; half: it gets half of the body, and is left alone."""
     reader, writer = await asyncio.open_connection("127.0.0.1", UPSTREAM)
@@ -106,7 +119,7 @@ async def ask(first, headers, body, half=False):
         whole = message(first, headers, body, connection="close")
         writer.write(whole[:len(whole) - len(body) + len(body) // 2] if half else whole)
         await writer.drain()
-        return None if half else await read_message(reader, first.split(" ")[0])
+        return None if half else shifted(await read_message(reader, first.split(" ")[0]))
     finally:
         writer.close()
 

@@ -3,7 +3,7 @@
 #
 # A command on a repository of snapshots, of which one call of the store goes wrong: a file
 # operation (faultfs.c, preloaded), or a request to a real server (faultproxy.py in front of it).
-# After env.sh, githttp.sh, charts.sh and s3.sh.
+# After env.sh, githttp.sh, charts.sh, s3.sh and past.sh.
 #
 #   faults_begin STORE          folder, s3 or oci: servers, and a repository "base" with three
 #                               snapshots of which the first waits to be deleted
@@ -43,6 +43,9 @@ faults_copy() { # NAME: the repository that the commands are about
   name=$1 url=$(faults_url "$1") place=$(faults_place "$1") base=$(faults_place base)
 }
 snap() { "$REGROW" snapshot "$@" --repo "$url"; }
+faults_old() { # so old that prune may delete it
+  if [[ $store == oci ]]; then past snap "$@"; else snap "$@"; fi
+}
 
 faults_begin() {
   local i
@@ -61,21 +64,23 @@ faults_begin() {
     oci)
       REGISTRY_STORAGE_DELETE_ENABLED=true oci_start
       upstream=${OCI_HOST##*:}
+      past_start $((80 * 3600)) "$upstream" # prune waits the full grace there
       ;;
   esac
   faults_copy base
+  [[ $store != oci ]] || url=$(faults_url base "$PAST_PORT")
   [[ -f ann.id ]] || age-keygen -o ann.id 2>/dev/null
-  snap init --out "$store.admin" --recipient "$(age-keygen -y ann.id)" --single >"$store.init"
+  faults_old init --out "$store.admin" --recipient "$(age-keygen -y ann.id)" --single >"$store.init"
   REGROW_TRUST=$(sed -n 's/^ *pin //p' "$store.init")
   export REGROW_TRUST
-  snap key add --key "$store.admin" -i ann.id --role writer --chain prod --out "$store.job" >/dev/null
-  snap key add --key "$store.admin" -i ann.id --role pruner --out "$store.pruner" >/dev/null
+  faults_old key add --key "$store.admin" -i ann.id --role writer --chain prod --out "$store.job" >/dev/null
+  faults_old key add --key "$store.admin" -i ann.id --role pruner --out "$store.pruner" >/dev/null
   for i in 1 2 3 4; do
     faults_root "$i"
-    ((i == 4)) || snap create --key "$store.job" "root-$i" >/dev/null
+    ((i == 4)) || faults_old create --key "$store.job" "root-$i" >/dev/null
   done
   sleep 1.1 # clocks of stores count seconds
-  snap forget --keep-last 2 --keep-within 1ms --min-good 1 --key "$store.pruner" >/dev/null
+  faults_old forget --keep-last 2 --keep-within 1ms --min-good 1 --key "$store.pruner" >/dev/null
   sleep 1.1
 }
 faults_end() {
@@ -113,8 +118,8 @@ faults_command() { # COMMAND [MORE]
     create) snap create --key "$store.job" "${more[@]}" root-4 ;;
     forget) snap forget --keep-last 1 --keep-within 1ms --min-good 1 --key "$store.pruner" "${more[@]}" ;;
     prune)
-      [[ $store != oci ]] || more+=(--exclusive)
-      snap prune --grace 1ms --key "$store.pruner" "${more[@]}"
+      if [[ $store == oci ]]; then more+=(--exclusive); else more+=(--grace 1ms); fi
+      snap prune --key "$store.pruner" "${more[@]}"
       ;;
     verify) snap verify -i ann.id "${more[@]}" ;;
   esac

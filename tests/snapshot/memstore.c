@@ -308,6 +308,12 @@ void memstore_advance(struct store *s, int64_t ms)
     self(s)->now_ms += ms;
 }
 
+void memstore_age(struct store *s, int64_t ms)
+{
+    for (size_t i = 0; i < self(s)->files.len; i++)
+        self(s)->files.v[i].stored_at_ms -= ms;
+}
+
 void memstore_put(struct store *s, const char *name, const void *p, size_t len)
 {
     put(self(s), name, p, len);

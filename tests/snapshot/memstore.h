@@ -47,6 +47,7 @@ unsigned memstore_calls(const struct store *s, enum memstore_op op);
 void memstore_be(struct store *s, bool atomic, bool gives_sizes, bool has_retention);
 void memstore_set_now(struct store *s, int64_t unix_ms);
 void memstore_advance(struct store *s, int64_t ms);
+void memstore_age(struct store *s, int64_t ms); // everything was stored so much earlier
 
 // Behind the store's back: no hook, no rules, no clock.
 void memstore_put(struct store *s, const char *name, const void *p, size_t len);

@@ -517,11 +517,15 @@ static void without_atomic_create(void **state)
     refused(&r, &(struct prune_opts){.pruner = &c, .rules = &rules, .sweep = true}, ERR_USAGE);
     run(&r, &(struct prune_opts){.rules = &rules, .sweep = true, .exclusive = true}, &out);
     assert_int_equal(out.dropped.len, 3);
+    struct prune_opts o = {.pruner = &c, .rules = &rules, .sweep = true, .exclusive = true};
+    o.grace_ms = PRUNE_GRACE_MS - 1;
+    refused(&r, &o, ERR_USAGE);
+    o.grace_ms = PRUNE_GRACE_MS;
     memstore_advance(r.store, 20 * HOUR_MS);
-    run(&r,
-        &(struct prune_opts){
-            .rules = &rules, .sweep = true, .exclusive = true, .grace_ms = HOUR_MS},
-        &out);
+    run(&r, &o, &out);
+    assert_int_equal(out.swept.len, 0);
+    memstore_age(r.store, 60 * HOUR_MS); // 80 hours in all
+    run(&r, &o, &out);
     assert_int_equal(out.swept.len, 3);
     assert_int_equal(expect_whole(&r), 1);
     credential_clear(&c);
