@@ -151,6 +151,40 @@ bool writer_store(struct writer *w, const char *folder, const struct sha256 *nam
     return true;
 }
 
+struct sortable {
+    const struct new_blob *b;
+    uint32_t at;
+};
+
+static int by_kind_and_bytes(const void *a, const void *b)
+{
+    const struct new_blob *x = ((const struct sortable *)a)->b;
+    const struct new_blob *y = ((const struct sortable *)b)->b;
+    if (x->kind != y->kind)
+        return x->kind < y->kind ? -1 : 1;
+    int c = memcmp(x->bytes, y->bytes, x->len < y->len ? x->len : y->len);
+    return c ? c : (x->len > y->len) - (x->len < y->len);
+}
+
+// Members are sorted, so that what begins alike is of one kind of object or list: beside each other
+// they take less room. Which pack a blob lies in stays as it came, so that what is read together
+// lies together.
+static void sort_pack(const struct writer *w, struct my_pack *p)
+{
+    VEC(struct sortable) v = {0};
+    for (size_t i = 0; i < p->blobs.len; i++) {
+        const struct new_blob *b = &w->blobs.v[p->blobs.v[i]];
+        if (b->bytes)
+            *vec_push(&v) = (struct sortable){b, p->blobs.v[i]};
+    }
+    if (p->info.class == 'o' && v.len == p->blobs.len) {
+        qsort(v.v, v.len, sizeof(*v.v), by_kind_and_bytes);
+        for (size_t i = 0; i < v.len; i++)
+            p->blobs.v[i] = v.v[i].at;
+    }
+    vec_clear(&v);
+}
+
 static bool seal_pack(struct writer *w, const struct my_pack *p, struct buf *out,
                       struct sha256 *name, struct err *err)
 {
@@ -164,6 +198,7 @@ static bool seal_pack(struct writer *w, const struct my_pack *p, struct buf *out
 // Seals and stores; sealed anew the bytes are others, and so is the name.
 static bool finish_pack(struct writer *w, struct my_pack *p, struct err *err)
 {
+    sort_pack(w, p);
     for (int i = 0; i < SEALINGS; i++) {
         struct buf bytes CLEANUP(buf_clear) = {0};
         bool good = false;
