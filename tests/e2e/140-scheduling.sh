@@ -142,6 +142,9 @@ alerts() {
   for file in $(grep -oh 'regrow_snapshot_[a-z_]*' "$DEPLOY/prometheus/rules.yaml" | sort -u); do
     check "$file is told" grep -q "^$file{" metrics.seen
   done
+  cp "$ROOT/tests/e2e/cases/alerts/rules-test.yaml" "$DEPLOY/prometheus/rules.yaml" .
+  check 'Prometheus takes the rules' promtool check rules rules.yaml
+  check 'they fire when they should, and not before' promtool test rules rules-test.yaml
   if [[ -d $REGROW_SHARED/upstream/kube-prometheus ]]; then
     kubectl apply --server-side -f "$REGROW_SHARED/upstream/kube-prometheus/manifests/setup/0prometheusruleCustomResourceDefinition.yaml" >/dev/null
     cluster_wait 20 wait --for=condition=Established crd/prometheusrules.monitoring.coreos.com
