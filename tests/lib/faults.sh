@@ -20,7 +20,7 @@
 
 FAULTS=${FAULTS:-few}
 WORKERS=${WORKERS:-3}
-faults_http='403 404 409 412 500 503 cut lost late short half stale'
+faults_http='403 404 409 412 500 503 cut lost late hang short half stale'
 faults_files='EIO ENOSPC EACCES lost short stale kill killed'
 
 # ---- stores ----
@@ -69,6 +69,7 @@ faults_begin() {
   esac
   faults_copy base
   [[ $store != oci ]] || url=$(faults_url base "$PAST_PORT")
+  [[ -f $SCRATCH/impatient.so ]] || cc -shared -fPIC -O1 -D_GNU_SOURCE -o "$SCRATCH/impatient.so" "$LIB/impatient.c" -ldl
   [[ -f ann.id ]] || age-keygen -o ann.id 2>/dev/null
   faults_old init --out "$store.admin" --recipient "$(age-keygen -y ann.id)" --single >"$store.init"
   REGROW_TRUST=$(sed -n 's/^ *pin //p' "$store.init")
@@ -136,6 +137,7 @@ faults_run() { # RULE COMMAND
       # Which of the racers of a probe comes first is not always the same.
       echo "$1 ^(?!.*probe)" >"$dir/rule.new"
       mv "$dir/rule.new" "$dir/rule"
+      [[ $1 != *' hang' ]] || local -x LD_PRELOAD=$SCRATCH/impatient.so
       case $store in
         s3) AWS_ENDPOINT_URL_S3=http://127.0.0.1:$proxy faults_command "$2" ;;
         oci) url=oci://127.0.0.1:$proxy/snapshots/$name faults_command "$2" ;;
