@@ -89,6 +89,14 @@ static bool is_harmed(const struct copying *x, uint64_t seq)
 
 // ---- one after another ----
 
+static void warn_of_lock(struct copying *x, const struct entry *made)
+{
+    CLEANUP(str_freep)
+    char *problem = create_lock_problem(&x->to.repo, x->to.chain, made, x->c->o.to.retain_ms);
+    if (problem)
+        event_emit(&x->c->events, "run.warning", "{s:s}", "message", problem);
+}
+
 static bool copy_one(struct copying *x, const struct entry *e, struct err *err)
 {
     const struct age_identity *id = NULL;
@@ -107,6 +115,7 @@ static bool copy_one(struct copying *x, const struct entry *e, struct err *err)
                                                (json_int_t)made.snapshot.bytes.added));
     event_emit(&x->c->events, "snapshot.copied", "{s:I, s:I, s:I}", "seq", (json_int_t)e->seq, "as",
                (json_int_t)made.seq, "added", (json_int_t)made.snapshot.bytes.added);
+    warn_of_lock(x, &made);
     entry_clear(&made);
     return true;
 }
@@ -187,6 +196,7 @@ static bool open_both(struct copying *x, struct err *err)
     struct cli *c = x->c;
     struct snap_want read = {.read = READ_MUST, .chain = true};
     struct snap_want write = {.key = true, .kind = CREDENTIAL_JOB, .new_chain = true};
+    c->o.to.retain_ms = c->o.snap.retain_ms; // of what is written
     if (str_is_empty(c->o.to.repo) || str_is_empty(c->o.to.key)) {
         err_set(err, ERR_USAGE, "where to? --to and --to-key are wanted");
         return err_hint(err, "--to-key is a job's credential of the other repository, which "
@@ -207,6 +217,7 @@ int cmd_snapshot_copy(struct cli *c, struct err *err)
     bool ok = open_both(&x, err) && choose(&x, err) && prove(&x, err) && copy_wanted(&x, err);
     progress_end(p);
     if (!ok) {
+        snap_hint_lock(&c->o.snap, err);
         if (json_array_size(x.copied) && !err->hint)
             err_hint(err, "What was copied stays; the same command goes on.");
         return 0;

@@ -353,9 +353,7 @@ static void warn_of_log(struct creation *x)
 static void explain(const struct creation *x, struct err *err)
 {
     snap_explain_fault(x->s, err);
-    if (x->c->o.snap.retain_ms && err->kind == ERR_INVALID && !err->hint &&
-        strstr(err->msg, "Lock"))
-        err_hint(err, "--retain wants a bucket that was made with object lock.");
+    snap_hint_lock(&x->c->o.snap, err);
     if (err->kind == ERR_CANCELLED && !err->hint)
         err_hint(err, "No snapshot was made, and nothing is lost: the next run continues.");
     else if (err->kind == ERR_CONFLICT && !err->hint && strstr(err->msg, "reads none"))

@@ -48,6 +48,16 @@ static char *reasons(const struct listing *l, const struct entry *e)
     return buf_take(&b);
 }
 
+// Where it was made, in a word: the repository is shown by show.
+static char *origin(const struct entry *e)
+{
+    CLEANUP(str_freep) char *text = snap_origin_text(e);
+    const char *in = text ? strstr(text, " in ") : NULL;
+    if (!text)
+        return str_dup("");
+    return in ? str_printf(" (%.*s)", (int)(in - text), text) : str_printf(" (%s)", text);
+}
+
 // ---- text ----
 
 // A narrow terminal gets what matters most: lines that break say nothing.
@@ -87,7 +97,8 @@ static void add_row(struct table *t, const struct listing *l, const struct entry
     CLEANUP(str_freep) char *objects = str_printf("%llu", (unsigned long long)s->counts.objects);
     CLEANUP(str_freep) char *added = size_text(s->bytes.added);
     CLEANUP(str_freep) char *total = size_text(s->bytes.stored);
-    CLEANUP(str_freep) char *text = str_printf("%s%s%s", state, *why ? ": " : "", why);
+    CLEANUP(str_freep) char *from = origin(e);
+    CLEANUP(str_freep) char *text = str_printf("%s%s%s%s", state, *why ? ": " : "", why, from);
     const char *const cells[] = {seq, taken, age, apps, objects, added, total, text};
     size_t row = table_row(t, -1);
     size_t n = 0;
@@ -147,7 +158,7 @@ static json_t *snapshot_doc(const struct listing *l, const struct entry *e)
     json_t *why = json_array();
     for (size_t i = 0; i < s->why.len; i++)
         json_array_append_new(why, json_string(s->why.v[i]));
-    return json_pack(
+    json_t *doc = json_pack(
         "{s:I, s:s, s:s, s:o, s:b, s:s*, s:s, s:I, s:s*, s:I, "
         "s:{s:I, s:I, s:I, s:I, s:I, s:I}, s:{s:I, s:I, s:I}}",
         "seq", (json_int_t)e->seq, "hash", hash, "state", state_of(l, e), "why", why, "inDoubt",
@@ -158,6 +169,8 @@ static json_t *snapshot_doc(const struct listing *l, const struct entry *e)
         "secrets", (json_int_t)s->counts.secrets, "refs", (json_int_t)s->counts.refs, "bytes",
         "content", (json_int_t)s->bytes.content, "stored", (json_int_t)s->bytes.stored, "added",
         (json_int_t)s->bytes.added);
+    snap_origin_doc(e, doc);
+    return doc;
 }
 
 static json_t *chain_doc(const struct listing *l)

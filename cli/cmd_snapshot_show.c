@@ -274,6 +274,19 @@ static void print_counts(const struct entry *e)
     print_wrapped(stdout, b.p, 13, 13);
 }
 
+static void print_origin(const struct entry *e)
+{
+    CLEANUP(str_freep) char *origin = snap_origin_text(e);
+    if (origin) {
+        printf("  %-10s ", "origin");
+        print_wrapped(stdout, origin, 13, 13);
+    }
+    if (e->snapshot.has_export) {
+        CLEANUP(str_freep) char *sums = snap_pin_text(&e->snapshot.export);
+        printf("  %-10s SHA256SUMS %s\n", "export", sums);
+    }
+}
+
 static void print_head(const struct shown *v)
 {
     const struct entry *e = v->e;
@@ -291,6 +304,7 @@ static void print_head(const struct shown *v)
     printf("  %-10s %s (trusted), epoch %u\n", "signed by", label_of_signer(v), s->epoch);
     if (s->cluster)
         printf("  %-10s %s\n", "cluster", s->cluster);
+    print_origin(e);
     print_counts(e);
     printf("  %-10s %zu file%s, %s\n", "needs", v->needs.len, v->needs.len == 1 ? "" : "s", stored);
 }
@@ -330,6 +344,7 @@ static void print_show_doc(const struct shown *v)
                   e->snapshot.cluster, "files", files, "opened", v->contents != NULL);
     json_object_update(doc, head);
     json_object_set_new(doc, "inDoubt", json_boolean(log_is_in_doubt(&v->s.log, e)));
+    snap_origin_doc(e, doc);
     snap_forgotten_doc(&v->s, e, doc);
     if (v->contents)
         json_object_update(doc, v->contents);

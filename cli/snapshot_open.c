@@ -461,6 +461,36 @@ char *snap_forgotten_text(const struct snap *s, const struct entry *e)
                       since ? " (72 h after, unless prune is given another --grace)" : "");
 }
 
+// An origin is "REPOSITORY CHAIN SEQ".
+char *snap_origin_text(const struct entry *e)
+{
+    const char *how = e->snapshot.has_export ? "imported" : "copied";
+    const char *o = e->snapshot.origin;
+    const char *chain = o ? strchr(o, ' ') : NULL;
+    const char *seq = chain ? strchr(chain + 1, ' ') : NULL;
+    if (!o)
+        return e->snapshot.has_export ? str_dup(how) : NULL;
+    if (!seq)
+        return str_printf("%s from %s", how, o);
+    return str_printf("%s from %s of %.*s in %.*s", how, seq + 1, (int)(seq - chain - 1), chain + 1,
+                      (int)(chain - o), o);
+}
+
+void snap_origin_doc(const struct entry *e, json_t *doc)
+{
+    CLEANUP(str_freep) char *hex = snap_pin_text(&e->snapshot.export);
+    if (e->snapshot.origin)
+        json_object_set_new(doc, "origin", json_string(e->snapshot.origin));
+    if (e->snapshot.has_export)
+        json_object_set_new(doc, "export", json_string(hex));
+}
+
+void snap_hint_lock(const struct snapshot_options *o, struct err *err)
+{
+    if (o->retain_ms && err->kind == ERR_INVALID && !err->hint && strstr(err->msg, "Lock"))
+        err_hint(err, "--retain wants a bucket that was made with object lock.");
+}
+
 void snap_forgotten_doc(const struct snap *s, const struct entry *e, json_t *doc)
 {
     int64_t since = prune_waits_since_ms(&s->log, e);

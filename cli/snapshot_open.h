@@ -53,6 +53,8 @@ MUST_CHECK bool snap_log(struct snap *s, struct err *err);
 char *snap_fault_text(const struct log_fault *f);
 // The same as the hint of an error that came of it.
 void snap_explain_fault(const struct snap *s, struct err *err);
+// What --retain wants of a store that refuses to lock.
+void snap_hint_lock(const struct snapshot_options *o, struct err *err);
 // "latest", or a number; of what is live or waiting. Borrowed from the log.
 MUST_CHECK bool snap_find(struct snap *s, const char *ref, const struct entry **out,
                           struct err *err);
@@ -92,6 +94,10 @@ unsigned long long snap_apps(const struct entry *e);      // applications, witho
 char *snap_time_text(int64_t unix_ms);
 // Of one that was forgotten: until when it can be brought back, and how; owned. NULL: it was not.
 char *snap_forgotten_text(const struct snap *s, const struct entry *e);
+// "copied from 7 of prod in 9d87…", "imported from …"; owned. NULL: it was made here.
+char *snap_origin_text(const struct entry *e);
+// "origin" and "export", where they are.
+void snap_origin_doc(const struct entry *e, json_t *doc);
 // "forgotten": {"since", "until"}, where it was.
 void snap_forgotten_doc(const struct snap *s, const struct entry *e, json_t *doc);
 

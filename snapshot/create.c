@@ -103,24 +103,30 @@ static void take_warnings(struct creation *c, const struct writer *w)
         strv_push(&c->out->report.warnings, said->v[i]);
 }
 
-// The last file of the run stands for all: a server may take the wish and lock nothing.
-static void look_at_lock(struct creation *c)
+char *create_lock_problem(struct repo *r, const char *chain, const struct entry *e,
+                          int64_t retain_ms)
 {
-    const struct entry *e = &c->out->entry;
     struct err err = {0};
     int64_t until = 0;
-    if (!c->o->retain_ms || c->out->is_unchanged)
-        return;
-    CLEANUP(str_freep) char *name = log_name(c->r, c->o->writer.job->chain, e->seq, &e->hash);
-    bool ok = store_retained(c->r->store, name, &until, &err);
-    if (!ok)
-        strv_push_take(
-            &c->out->report.warnings,
-            str_printf("whether what was written is locked cannot be seen: %s", err.msg));
-    else if (until < clock_unix_ms() + c->o->retain_ms / 2)
-        strv_push_take(&c->out->report.warnings,
-                       str_printf("what was written is not locked in %s", c->r->store->url));
+    char *problem = NULL;
+    if (!retain_ms)
+        return NULL;
+    CLEANUP(str_freep) char *name = log_name(r, chain, e->seq, &e->hash);
+    if (!store_retained(r->store, name, &until, &err))
+        problem = str_printf("whether what was written is locked cannot be seen: %s", err.msg);
+    else if (until < clock_unix_ms() + retain_ms / 2)
+        problem = str_printf("what was written is not locked in %s", r->store->url);
     err_clear(&err);
+    return problem;
+}
+
+static void look_at_lock(struct creation *c)
+{
+    char *problem = c->out->is_unchanged ? NULL
+                                         : create_lock_problem(c->r, c->o->writer.job->chain,
+                                                               &c->out->entry, c->o->retain_ms);
+    if (problem)
+        strv_push_take(&c->out->report.warnings, problem);
 }
 
 // One run. *again: it failed, and another may do.

@@ -47,4 +47,10 @@ struct workdir {
 MUST_CHECK bool workdir_make(const char *parent, struct workdir *out, struct err *err);
 void workdir_remove(struct workdir *w); // CLEANUP helper; {0} is fine
 
+// What was written is to be locked for so long: why it does not look so, owned; NULL: it does, or
+// retain_ms is 0. The last file of a run stands for all: a server may take the wish and lock
+// nothing.
+char *create_lock_problem(struct repo *r, const char *chain, const struct entry *e,
+                          int64_t retain_ms);
+
 #endif

@@ -438,6 +438,12 @@ locked() {
     file=$(s3_lock "locked/prod/$file")
     at_most $(($(date +%s) + 164000)) "$(date -d "${file:-1970-01-01}" +%s)" 'makes it two'
   done
+  snap init --repo s3://locked/copy --s3-path-style --out copy.admin --recipient "$(age-keygen -y ann.id)" --single >copy.txt
+  snap key add --repo s3://locked/copy --s3-path-style --trust "$(sed -n 's/^ *pin //p' copy.txt)" --key copy.admin -i ann.id \
+    --role writer --chain prod --out copy.key >/dev/null
+  check 'copy --retain' snap copy "${to[@]}" -i ann.id --to s3://locked/copy --to-s3-path-style --to-key copy.key --retain 24h
+  file=$(s3_lock locked/copy/chains/prod/log/0000000001)
+  at_most $(($(date +%s) + 82000)) "$(date -d "${file:-1970-01-01}" +%s)" 'locks what it writes'
   s3_bucket open
   snap init --repo s3://open --s3-path-style --out open.admin --recipient "$(age-keygen -y ann.id)" --single >open.txt
   to=(--repo s3://open --s3-path-style --trust "$(sed -n 's/^ *pin //p' open.txt)")

@@ -104,6 +104,10 @@ round_trip() {
   is "$(head -n1 two/chains/prod/log/0000000001 | jq -r .origin)" "$(head -n1 one/regrow.json | jq -r .repo) prod 1" 'of that origin'
   check 'every byte, reference and commit is there' snap verify --repo two -i ann.id --trust "$(pin two)"
   cp -r one same
+  is "$(snap list --repo two --trust "$(pin two)" -o json | jq -r '.chains[0].snapshots[0] | "\(.origin | split(" ")[1]) \(.export | length)"')" \
+    'prod 64' 'list says where it is from'
+  like "$(snap show --repo two --trust "$(pin two)")" 'origin +imported from [0-9]+ of prod in [0-9a-f]{32}
+ +export +SHA256SUMS [0-9a-f]{64}' 'and show'
   check 'beside the one it was made of' snap import x.tar.zst --repo same --key one.job -i ann.id --on-top
   is "$(root_of same 2)" "$(root_of same 1)" 'it has the same id'
   check 'and there is no difference' snap diff 1 2 --repo same -i ann.id --trust "$(pin one)"
