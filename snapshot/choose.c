@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "snapshot/writer.h"
 
+#define LITTLE 8      // less than such a part of a batch is needed: it goes
 #define MERGE_LEAST 8 // of so many batches, or more, one is made …
 #define MERGE_SHARE 4 // … when the others have at least so many times what the largest has
 #define MERGE_HARD 32 // so many: of half of them one is made, whatever they have
@@ -51,7 +52,7 @@ void choose_batches(struct batch_use *b, size_t n, bool is_git, bool may_drop)
     size_t left = 0;
     // Little of it is needed: what is needed is written again, smaller than what is dragged along.
     for (size_t i = 0; i < n && may_drop && !is_git; i++)
-        if (b[i].needed * 4 < b[i].bytes)
+        if (b[i].needed * LITTLE < b[i].bytes)
             b[i].is_drop = true;
     for (size_t i = 0; i < n; i++)
         if (!b[i].is_drop)

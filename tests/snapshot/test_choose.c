@@ -141,7 +141,7 @@ static void objects_little_needed(void **state)
 {
     (void)state;
     struct batch_use b[3] = {
-        {.bytes = 400, .needed = 100}, {.bytes = 400, .needed = 99}, {.bytes = 0, .needed = 0}};
+        {.bytes = 800, .needed = 100}, {.bytes = 800, .needed = 99}, {.bytes = 0, .needed = 0}};
     choose_batches(b, 3, false, true);
     assert_false(b[0].is_drop);
     assert_true(b[1].is_drop);
