@@ -22,29 +22,36 @@ static void add_label(const char *s, struct buf *out)
     }
 }
 
-static void add_head(const char *name, const char *help, struct buf *out)
+static void add_head(const char *prefix, const char *name, const char *help, struct buf *out)
 {
-    buf_printf(out, "# HELP " PREFIX "%s %s\n# TYPE " PREFIX "%s gauge\n", name, help, name);
+    buf_printf(out, "# HELP %s%s %s\n# TYPE %s%s gauge\n", prefix, name, help, prefix, name);
+}
+
+static void add_gauge(const char *prefix, const char *chain, const char *name, const char *help,
+                      double value, struct buf *out)
+{
+    add_head(prefix, name, help, out);
+    buf_printf(out, "%s%s{chain=\"", prefix, name);
+    add_label(chain, out);
+    buf_printf(out, "\"} %.15g\n", value);
 }
 
 static void add(const struct metrics *m, const char *name, const char *help, double value,
                 struct buf *out)
 {
-    add_head(name, help, out);
-    buf_printf(out, PREFIX "%s{chain=\"", name);
-    add_label(m->chain, out);
-    buf_printf(out, "\"} %.15g\n", value);
+    add_gauge(PREFIX, m->chain, name, help, value, out);
 }
 
 // The line that was there, when nothing better is known.
-static void keep(const char *name, const char *help, const char *before, struct buf *out)
+static void keep(const char *prefix, const char *name, const char *help, const char *before,
+                 struct buf *out)
 {
-    CLEANUP(str_freep) char *start = str_printf(PREFIX "%s{", name);
+    CLEANUP(str_freep) char *start = str_printf("%s%s{", prefix, name);
     for (const char *line = before; line && *line;) {
         const char *end = strchr(line, '\n');
         size_t len = end ? (size_t)(end - line) : strlen(line);
         if (str_starts(line, start)) {
-            add_head(name, help, out);
+            add_head(prefix, name, help, out);
             buf_append(out, line, len);
             buf_char(out, '\n');
             return;
@@ -59,7 +66,7 @@ static void add_known(const struct metrics *m, const char *name, const char *hel
     if (value)
         add(m, name, help, (double)value, out);
     else
-        keep(name, help, before, out);
+        keep(PREFIX, name, help, before, out);
 }
 
 static void add_result(const struct metrics *m, struct buf *out)
@@ -114,22 +121,24 @@ void metrics_text(const struct metrics *m, const char *before, struct buf *out)
         add_result(m, out);
 }
 
-bool metrics_write(const struct metrics *m, const char *file, struct err *err)
+// fill: writes the text to a buffer, given what was there.
+typedef void (*fill_fn)(const void *ctx, const char *before, struct buf *out);
+
+static bool write_text(fill_fn fill, const void *ctx, const char *file, struct err *err)
 {
     struct buf before CLEANUP(buf_clear) = {0};
     struct buf text CLEANUP(buf_clear) = {0};
     struct err ignored = {0};
     if (!file_read(file, MAX_FILE_BYTES, &before, &ignored))
         err_clear(&ignored); // nothing is known of what was before
-    metrics_text(m, before.p, &text);
+    fill(ctx, before.p, &text);
     return file_replace(file, text.p, text.len, 0644, err);
 }
 
-bool metrics_push(const struct metrics *m, const char *url, struct loop *l, const char *ca_file,
-                  struct err *err)
+static bool push_text(const struct buf *text, const char *url, const char *job, const char *chain,
+                      struct loop *l, const char *ca_file, struct err *err)
 {
     CLEANUP(web_freep) struct web *w = web_new(l, ca_file);
-    struct buf text CLEANUP(buf_clear) = {0};
     struct buf to CLEANUP(buf_clear) = {0};
     struct web_reply r CLEANUP(web_reply_clear) = {.retry_after_ms = -1};
     size_t len = strlen(url);
@@ -138,12 +147,60 @@ bool metrics_push(const struct metrics *m, const char *url, struct loop *l, cons
     if (!str_starts(url, "http://") && !str_starts(url, "https://"))
         return err_set(err, ERR_USAGE, "the URL of a Pushgateway begins with http:// or https://");
     buf_append(&to, url, len);
-    buf_str(&to, "/metrics/job/regrow_snapshot/chain/");
-    uri_encode(&to, m->chain, false);
-    metrics_text(m, NULL, &text);
+    buf_printf(&to, "/metrics/job/%s/chain/", job);
+    uri_encode(&to, chain, false);
     // POST leaves what is not named as it was.
-    struct web_request q = {.method = "POST", .url = to.p, .body = text.p, .body_len = text.len};
+    struct web_request q = {.method = "POST", .url = to.p, .body = text->p, .body_len = text->len};
     if (!web_run(w, &q, &r, err))
         return false;
     return r.status / 100 == 2 || err_set(err, ERR_UNAVAILABLE, "it answered %d", r.status);
+}
+
+static void fill_metrics(const void *ctx, const char *before, struct buf *out)
+{
+    metrics_text(ctx, before, out);
+}
+
+bool metrics_write(const struct metrics *m, const char *file, struct err *err)
+{
+    return write_text(fill_metrics, m, file, err);
+}
+
+bool metrics_push(const struct metrics *m, const char *url, struct loop *l, const char *ca_file,
+                  struct err *err)
+{
+    struct buf text CLEANUP(buf_clear) = {0};
+    metrics_text(m, NULL, &text);
+    return push_text(&text, url, "regrow_snapshot", m->chain, l, ca_file, err);
+}
+
+// ---- of other runs ----
+void metric_set_text(const struct metric_set *s, const char *before, struct buf *out)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        const struct metric_row *r = &s->rows[i];
+        if (r->is_known)
+            add_gauge(s->prefix, s->chain, r->name, r->help, r->value, out);
+        else
+            keep(s->prefix, r->name, r->help, before, out);
+    }
+}
+
+static void fill_set(const void *ctx, const char *before, struct buf *out)
+{
+    metric_set_text(ctx, before, out);
+}
+
+bool metric_set_write(const struct metric_set *s, const char *file, struct err *err)
+{
+    return write_text(fill_set, s, file, err);
+}
+
+bool metric_set_push(const struct metric_set *s, const char *url, struct loop *l,
+                     const char *ca_file, struct err *err)
+{
+    struct buf text CLEANUP(buf_clear) = {0};
+    CLEANUP(str_freep) char *job = str_ndup(s->prefix, strlen(s->prefix) - 1);
+    metric_set_text(s, NULL, &text);
+    return push_text(&text, url, job, s->chain, l, ca_file, err);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What monitoring is told of a run of snapshot create (docs/scheduling.md): text in the format of
-// Prometheus, to a file its node exporter reads, or to a Pushgateway.
+// What monitoring is told of a run of snapshot create, or of a drill (docs/scheduling.md): text in
+// the format of Prometheus, to a file its node exporter reads, or to a Pushgateway.
 #ifndef SNAPSHOT_METRICS_H
 #define SNAPSHOT_METRICS_H
 
@@ -21,5 +21,22 @@ MUST_CHECK bool metrics_write(const struct metrics *m, const char *file, struct 
 // url: of the Pushgateway. There too the last success stays when this run has none.
 MUST_CHECK bool metrics_push(const struct metrics *m, const char *url, struct loop *l,
                              const char *ca_file, struct err *err);
+
+// ---- the same of other runs: a drill ----
+struct metric_row {
+    const char *name, *help; // "rto_seconds"
+    double value;
+    bool is_known; // else what was written the last time stays
+};
+struct metric_set {
+    const char *prefix; // "regrow_drill_"; also the job at a Pushgateway, without its last sign
+    const char *chain;
+    const struct metric_row *rows;
+    size_t n;
+};
+void metric_set_text(const struct metric_set *s, const char *before, struct buf *out);
+MUST_CHECK bool metric_set_write(const struct metric_set *s, const char *file, struct err *err);
+MUST_CHECK bool metric_set_push(const struct metric_set *s, const char *url, struct loop *l,
+                                const char *ca_file, struct err *err);
 
 #endif

@@ -27,6 +27,7 @@
 #include "snapshot/copy.h"
 #include "snapshot/create.h"
 #include "snapshot/diff.h"
+#include "snapshot/drill_log.h"
 #include "snapshot/export.h"
 #include "snapshot/import.h"
 #include "snapshot/init.h"

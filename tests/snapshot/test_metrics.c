@@ -114,10 +114,27 @@ static void to_a_file(void **state)
     err_clear(&err);
 }
 
+// Of a drill: what this run does not know stays as it was.
+static void other_runs(void **state)
+{
+    (void)state;
+    struct metric_row rows[] = {{"at", "When.", 7, true}, {"rto_seconds", "How long.", 1.5, true}};
+    struct metric_set s = {"regrow_drill_", "a\"b", rows, 2};
+    struct buf first CLEANUP(buf_clear) = {0};
+    struct buf then CLEANUP(buf_clear) = {0};
+    metric_set_text(&s, NULL, &first);
+    assert_non_null(strstr(first.p, "\nregrow_drill_rto_seconds{chain=\"a\\\"b\"} 1.5\n"));
+    rows[0].value = 8;
+    rows[1] = (struct metric_row){"rto_seconds", "How long.", 0, false};
+    metric_set_text(&s, first.p, &then);
+    assert_non_null(strstr(then.p, "regrow_drill_at{chain=\"a\\\"b\"} 8\n"));
+    assert_non_null(strstr(then.p, "\nregrow_drill_rto_seconds{chain=\"a\\\"b\"} 1.5\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(good), cmocka_unit_test(suspect_then_failed),
+        cmocka_unit_test(other_runs), cmocka_unit_test(good), cmocka_unit_test(suspect_then_failed),
         cmocka_unit_test(strange_chain), cmocka_unit_test(to_a_file)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
