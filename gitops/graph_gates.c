@@ -147,8 +147,8 @@ static void collect_conversion(struct builder *b, unsigned object, const json_t 
 void gates_collect(struct builder *b, unsigned object, const json_t *doc)
 {
     const char *kind = b->d->objects.v[object].id.kind;
-    if (b->o->ignore_inferred)
-        return;
+    if (b->o->ignore_inferred || b->d->objects.v[object].is_virtual)
+        return; // what is never sent judges nothing
     if (!strcmp(kind, "ValidatingWebhookConfiguration") ||
         !strcmp(kind, "MutatingWebhookConfiguration"))
         collect_config(b, doc, (int)object);

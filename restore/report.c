@@ -32,7 +32,7 @@ static bool is_good(const json_t *report)
     if (json_object_get(report, "error"))
         return false;
     if (*report_str(report, "verdict"))
-        return !strcmp(report_str(report, "verdict"), "passed");
+        return !strcmp(report_str(report, "verdict"), "drilled");
     return !json_dot_int(report, "result.exitCode", 0);
 }
 

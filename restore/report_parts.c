@@ -191,7 +191,7 @@ static void differences(struct buf *b, const json_t *list)
 
 static bool has_passed(const json_t *drill)
 {
-    return !strcmp(report_str(drill, "verdict"), "passed");
+    return !strcmp(report_str(drill, "verdict"), "drilled");
 }
 
 // RTO of one drill after the other, oldest first.

@@ -15,6 +15,13 @@
 //   awaited  what no restore can do or bring back
 //   report   all of that for people: HTML, and a picture (pure)
 //
+// And of a drill:
+//   plane    a control plane that is thrown away; simulated: what such a one cannot show (pure)
+//   findings what is wrong with a snapshot, as far as it can be seen without a cluster; sealed: a
+//            SealedSecret and the keys there are
+//   world    what a cluster really has
+//   compare  one object against another (pure)
+//
 // Order of a restore: verify (snapshot room), frozen_read, apis_settle, target_look, a plan for
 // people to see (reconcile), rights_check, and after their word a run, which writes target_note
 // and zero_write first of all. It prints nothing, renders nothing, and knows neither a command line
@@ -24,14 +31,19 @@
 
 #include "restore/apis.h"
 #include "restore/awaited.h"
+#include "restore/compare.h"
+#include "restore/findings.h"
 #include "restore/frozen.h"
 #include "restore/mapping.h"
 #include "restore/partial.h"
+#include "restore/plane.h"
 #include "restore/report.h"
 #include "restore/rights.h"
+#include "restore/simulated.h"
 #include "restore/target.h"
 #include "restore/timeline.h"
 #include "restore/which.h"
+#include "restore/world.h"
 #include "restore/zero.h"
 
 #endif

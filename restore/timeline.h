@@ -12,7 +12,9 @@
 
 #include "reconcile/reconcile.h"
 
-#define PHASE_CONFIRM "confirm" // the one that does not count
+// Those that do not count:
+#define PHASE_CONFIRM "confirm"     // a person is asked
+#define PHASE_PLANE "control-plane" // a drill makes its cluster
 
 struct restore_phase {
     const char *name; // a literal

@@ -34,13 +34,13 @@ static const char small[] =
     "'objects':{'written':49,'rejected':0,'unchanged':1}}}";
 
 static const char drilled[] =
-    "{'kind':'drill','chain':'prod','verdict':'failed','findings':[{'kind':'missing-crd',"
+    "{'kind':'drill','chain':'prod','verdict':'bad','findings':[{'kind':'missing-crd',"
     "'object':'Certificate a/b','application':'edge','message':'nothing defines its kind'}],"
     "'differences':[{'object':'Deployment w/a','against':'snapshot','kind':'changed','changes':"
     "[{'pointer':'/spec/replicas','expected':3,'found':2},{'pointer':'/x','expected':'y'}]}],"
-    "'history':[{'time':'2026-11-22T02:00:00Z','snapshot':117,'verdict':'passed','rto_ms':40000,"
+    "'history':[{'time':'2026-11-22T02:00:00Z','snapshot':117,'verdict':'drilled','rto_ms':40000,"
     "'rpo_seconds':60,'findings':0},{'time':'2026-11-23T02:00:00Z','snapshot':118,"
-    "'verdict':'failed','rto_ms':48000,'rpo_seconds':60,'findings':1}]}";
+    "'verdict':'bad','rto_ms':48000,'rpo_seconds':60,'findings':1}]}";
 
 static json_t *parse(const char *text)
 {
@@ -158,7 +158,7 @@ static void test_drill(void **state)
                                        "<td class=\"soft\">absent</td>",
                                        "RTO of the last 2 drills, at most 48 s",
                                        "<td>2026-11-23 02:00 UTC</td>",
-                                       "<td class=\"bad\">failed</td>"};
+                                       "<td class=\"bad\">bad</td>"};
     for (size_t i = 0; i < ARRAY_LEN(said); i++)
         has(page, said[i]);
     (void)well_formed(page);
