@@ -21,6 +21,7 @@
 //   restore_*.c   what restore shows; a part of one
 //   outcome.c     how a bootstrap or a restore ended
 //   restore_view.c, restore_report.c  what a restore shows before and after
+//   drilling.h    a drill: a restore, what it shows, how it is noted
 //   cmd_*.c       a command each
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
@@ -63,6 +64,11 @@ struct restore_options {
     bool is_part;                 // of it all; no option, but what they come to
 };
 
+struct drill_options {
+    const char *control_plane, *live_kubeconfig, *judge_key, *html;
+    bool history;
+};
+
 struct options {
     enum output output;
     const char *kubeconfig, *context, *namespace;
@@ -76,6 +82,7 @@ struct options {
     long long jobs;
     struct snapshot_options snap;
     struct restore_options restore;
+    struct drill_options drill;
     struct snapshot_options to; // the second repository of copy
     struct strv owned;          // strings that came from environment or file
 };
@@ -252,6 +259,7 @@ int cmd_diff(struct cli *c, struct err *err);
 int cmd_render(struct cli *c, struct err *err);
 int cmd_health(struct cli *c, struct err *err);
 int cmd_restore(struct cli *c, struct err *err);
+int cmd_drill(struct cli *c, struct err *err);
 int cmd_version(struct cli *c, struct err *err);
 int cmd_snapshot_init(struct cli *c, struct err *err);
 int cmd_snapshot_list(struct cli *c, struct err *err);

@@ -70,6 +70,17 @@ static const struct command commands[] = {
      "  regrow restore 117 --yes -o json --timeout 30m\n"
      "  regrow restore --yes --report restore.html\n",
      RESTORE, 1, TREES | 1U << OUT_NDJSON, cmd_restore},
+    {"drill", "[SNAPSHOT]", "prove that a snapshot brings the cluster back",
+     "Restores it into a control plane that is started for it and thrown away, or into the empty "
+     "cluster of --kubeconfig; then every object is compared with the snapshot. What is missing, "
+     "stays encrypted, is refused or comes back otherwise is a finding (exit 10). In a control "
+     "plane of its own no container runs: what only webhooks and operators show is named and "
+     "passed over. With --judge-key the verdict is noted, with the report sealed.",
+     "  regrow drill --repo s3://backup/prod -i alice.key\n"
+     "  regrow drill latest --judge-key judge.key --report drill.json\n"
+     "  regrow drill --live-kubeconfig ~/.kube/config -o json\n"
+     "  regrow drill --history\n",
+     DRILL, 1, TREES | 1U << OUT_NDJSON, cmd_drill},
     {"version", "", "print the version", "", "  regrow version -o json\n", VERSION, 0, TREES,
      cmd_version},
     {"snapshot", "COMMAND", "save desired state with all it needs, and keep it",

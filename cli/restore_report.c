@@ -55,6 +55,7 @@ void restoring_settle(struct restoring *x, const struct outcome *o)
     if (at)
         timeline_split(&x->timeline, "healthy", at);
     timeline_end(&x->timeline, clock_mono_ms());
+    json_decref(x->images);
     x->images = json_array();
     // (The report says less where pods may not be listed, or the server has gone.)
     if (!is_all_well(o) && !kube_is_down(x->s->kube) &&
@@ -271,7 +272,7 @@ void restoring_save_failed(struct restoring *x, const struct run *run, const str
 }
 
 // ---- for people ----
-static void print_times(const json_t *report, bool is_all_well)
+void restoring_print_times(const json_t *report, bool is_all_well)
 {
     struct buf b CLEANUP(buf_clear) = {0};
     CLEANUP(str_freep) char *total = clock_duration_text(json_dot_int(report, "rto_ms", 0));
@@ -386,7 +387,7 @@ struct shown {
 static void print_below(const void *ctx)
 {
     const struct shown *s = ctx;
-    print_times(s->report, s->is_all_well);
+    restoring_print_times(s->report, s->is_all_well);
     if (s->x->c->o.restore.report) {
         CLEANUP(str_freep) char *line = str_printf("report: %s", s->x->c->o.restore.report);
         restoring_print_line("", line);

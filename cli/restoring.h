@@ -63,6 +63,7 @@ void restoring_settle(struct restoring *x, const struct outcome *o);
 // Phases, applications, critical path, what is missing or awaited, what to do next: added to doc.
 void restoring_add_report(const struct restoring *x, const struct outcome *o, json_t *doc);
 // report: of restoring_doc.
+void restoring_print_times(const json_t *report, bool is_all_well); // RTO by phase, RPO
 void restoring_print_end(const struct restoring *x, struct outcome *o, const json_t *report);
 // --report, where it is asked for: doc as it is; or of a restore that ended with an error, however
 // far it came.
