@@ -14,6 +14,7 @@
 #define CHAR_PX 6.0    // of 11 and 12 pixel text, on average
 #define LANE 22        // height of the bands on top
 #define MAX_TIP 300    // characters
+#define SHORT_NOTE 8   // characters
 #define SHORT_LABEL 12 // characters; cut to fewer it says nothing
 #define SHORT_NAME 26  // characters of an application's name beside its bar
 
@@ -331,6 +332,28 @@ static char *note_of(const struct row *r, bool is_tip)
     return str_printf("%s, waited for %s until %s", took, for_what, when);
 }
 
+// Where a bar begins to be solid: what something held up before is pale.
+static double held_until(const struct picture *p, const struct row *r)
+{
+    long long until = report_ms(r->app, "waited_until_ms");
+    double end = at(p, r->from + r->ms);
+    double held = until > r->from ? at(p, until) : at(p, r->from);
+    return held < end ? held : end;
+}
+
+// On the pale part of a bar or on the solid one, whichever is longer; cut to it.
+static void note_on(struct picture *p, const struct row *r, const char *note)
+{
+    double x = at(p, r->from);
+    double held = held_until(p, r);
+    double pale = (held - x - 12) / CHAR_PX;
+    double solid = (at(p, r->from + r->ms) - held - 12) / BOLD_PX;
+    if (pale >= solid && pale >= SHORT_NOTE)
+        text(&p->body, "small", "start", x + 6, p->y + 13, note, (size_t)pale);
+    else if (solid >= SHORT_NOTE)
+        text(&p->body, "on", "start", held + 6, p->y + 13, note, (size_t)solid);
+}
+
 // Right of the bar, left of it, or on it: where there is room.
 static void draw_note(struct picture *p, const struct row *r, const char *note)
 {
@@ -338,18 +361,15 @@ static void draw_note(struct picture *p, const struct row *r, const char *note)
     double end = r->has_bar ? at(p, r->from + r->ms) : p->left;
     double y = p->y + 13;
     double right = (p->width - end - 6) / CHAR_PX;
-    double on = (end - x - 12) / BOLD_PX;
     double len = (double)report_length(note);
-    // What a bar begins with is pale where something held it up.
-    const char *class = report_ms(r->app, "waited_until_ms") > r->from ? "small" : "on";
     if (len <= right || !r->has_bar)
         text(&p->body, "soft small", "start", end + 6, y, note, (size_t)right);
     else if (len * CHAR_PX + 6 <= x - p->left)
         text(&p->body, "soft small", "end", x - 6, y, note, 200);
-    else if (right > on && right >= 8)
+    else if (right > (end - x) / BOLD_PX && right >= SHORT_NOTE)
         text(&p->body, "soft small", "start", end + 6, y, note, (size_t)right);
-    else if (on >= 8)
-        text(&p->body, class, "start", x + 6, y, note, (size_t)on);
+    else
+        note_on(p, r, note);
 }
 
 static void draw_bar(struct picture *p, const struct row *r, const char *class, double height)
@@ -358,9 +378,7 @@ static void draw_bar(struct picture *p, const struct row *r, const char *class, 
         return;
     double x = at(p, r->from);
     double end = at(p, r->from + r->ms);
-    long long until = report_ms(r->app, "waited_until_ms");
-    double held = until > r->from ? at(p, until) : x;
-    held = held < end ? held : end;
+    double held = held_until(p, r);
     if (held - x > 1) {
         CLEANUP(str_freep) char *both = str_printf("%s held", class);
         rect(&p->body, both, x, held, p->y, height);
