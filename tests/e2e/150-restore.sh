@@ -154,7 +154,7 @@ timeline() { # DOCUMENT
   is "$(jq '.applications | length' <<<"$1")" "$(jq .result.applications.total <<<"$1")" 'and in the report'
   is "$(jq '[.rto_ms - (.applications[] | .from_ms + .ms) | select(. < 0)] | length' <<<"$1")" 0 'within the time'
   like "$(jq '.critical_path | length' <<<"$1")" '^[1-9]' 'with a critical path'
-  at_most 600 "$(jq .rpo_seconds <<<"$1")" 'and the RPO'
+  at_most "$(jq .rpo_seconds <<<"$1")" 600 'and the RPO'
   like "$(jq -r '.next_steps[-1].command' <<<"$1")" '^regrow bootstrap ' 'and what to do next'
 }
 
