@@ -116,9 +116,11 @@ bool session_load(struct session *s, const char *root, const struct source_opts 
         s->source_opts.known_kinds = s->kinds;
         s->source_opts.kind_served = kind_served;
         s->source_opts.ctx = s->kinds;
-        s->source_opts.cluster_server = kubeconfig_server(s->config);
-        read_argocd(s);
-        s->source_opts.argocd = s->argocd;
+        if (!o->cluster_server)
+            s->source_opts.cluster_server = kubeconfig_server(s->config);
+        if (!o->argocd)
+            read_argocd(s);
+        s->source_opts.argocd = o->argocd ? o->argocd : s->argocd;
     }
     s->source_opts.events = s->events;
     s->source = source_new(s->loop, &s->source_opts);

@@ -60,8 +60,10 @@ struct snapshot_options {
 struct restore_options {
     const char *at, *report;
     bool yes, adopt, allow_suspect;
-    struct strv namespaces, maps; // --namespace, --map
-    bool is_part;                 // of it all; no option, but what they come to
+    struct strv namespaces, maps, clusters; // --namespace, --map, --cluster
+    long long parallel;                     // 0: as it is by default
+    bool rerender;
+    bool is_part; // of it all; no option, but what they come to
 };
 
 struct drill_options {

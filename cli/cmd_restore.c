@@ -27,6 +27,8 @@ void restoring_clear(struct restoring *x)
     zero_result_clear(&x->zero);
     verify_result_clear(&x->verified);
     session_close(x->s);
+    rendered_anew_clear(&x->anew);
+    frozen_sources_clear(&x->sources); // after the session, which may read there
     snap_close(&x->snap);
 }
 
@@ -296,7 +298,7 @@ static bool read_snapshot(struct restoring *x, const struct age_identity *id, st
         return err_wrap(err, "snapshot %llu", (unsigned long long)x->e->seq);
     x->s->desired = x->frozen.desired;
     x->s->root = str_dup(x->frozen.root);
-    return true;
+    return restoring_rerender(x, r, err);
 }
 
 bool restoring_plan(struct restoring *x, const struct age_identity *id, struct err *err)
@@ -455,6 +457,9 @@ int cmd_restore(struct cli *c, struct err *err)
 {
     struct restoring x CLEANUP(restoring_clear) = {.c = c};
     struct run *run CLEANUP(run_freep) = NULL;
+    if (restoring_is_fleet(c))
+        return restoring_fleet(c, err);
+    c->o.restore.rerender |= c->o.restore.clusters.len > 0;
     restoring_choose_part(&x);
     if (!restoring_read_maps(&x, err) ||
         (c->o.restore.report && !report_check(c->o.restore.report, err)))

@@ -122,6 +122,14 @@ static const struct option options[] = {
      "go on without asking for the target's name"},
     {"adopt", GROUP_OWN, 0, OPT_FLAG, AT(restore.adopt), RESTORE, NULL,
      "restore into a cluster that others use, or that was grown from another root"},
+    {"rerender", GROUP_OWN, 0, OPT_FLAG, AT(restore.rerender), RESTORE, NULL,
+     "render again for the target's Kubernetes, from the sources in the snapshot; takes helm and "
+     "kustomize"},
+    {"cluster", GROUP_OWN, 0, OPT_PICK, AT(restore.clusters), RESTORE, "NAME[=KUBECONFIG]",
+     "of a hub's snapshot what goes to this cluster, rendered again; several at once each with its "
+     "kubeconfig"},
+    {"parallel", GROUP_OWN, 0, OPT_INT, AT(restore.parallel), RESTORE, "N",
+     "clusters at once (default 4)"},
     {"map", GROUP_OWN, 0, OPT_LIST, AT(restore.maps), RESTORE, "KIND=OLD=NEW",
      "restore with another name: of a host, a storageClass, a registry or a cluster; repeatable"},
     {"allow-suspect", GROUP_OWN, 0, OPT_FLAG, AT(restore.allow_suspect), RESTORE | DRILL, NULL,

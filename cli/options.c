@@ -357,6 +357,7 @@ void options_clear(struct options *o)
     strv_clear(&o->args);
     strv_clear(&o->restore.namespaces);
     strv_clear(&o->restore.maps);
+    strv_clear(&o->restore.clusters);
     strv_clear(&o->snap.identities);
     strv_clear(&o->snap.recipients);
     strv_clear(&o->snap.last_trusted);

@@ -182,6 +182,7 @@ void restoring_print_plan(const struct restoring *x)
     print_other_writer(x);
     restoring_print_part(x);
     print_counts(x);
+    restoring_print_rerender(x);
     restoring_print_maps(x);
     print_zero(x);
     print_apis(x);
@@ -316,6 +317,8 @@ json_t *restoring_doc(const struct restoring *x, const struct outcome *o)
     json_object_set_new(doc, "plan", plan_part(x));
     if (x->c->o.restore.is_part)
         json_object_set_new(doc, "part", restoring_part_doc(x));
+    if (x->c->o.restore.rerender)
+        json_object_set_new(doc, "rerendered", restoring_rerender_doc(x));
     json_object_set_new(doc, "mappings", restoring_maps_doc(x));
     json_object_set_new(doc, "apis", apis_part(x));
     json_object_set_new(doc, "first", first_part(x));

@@ -20,6 +20,8 @@ struct restoring {
     json_t *images;  // that could not be pulled: of awaited_images, or NULL
     json_t *volumes; // what holds data that no snapshot has: of awaited_volumes
     struct zero_result zero;
+    struct frozen_sources sources; // for rendering again, and what came out otherwise
+    struct rendered_anew anew;
     struct mappings maps;
     struct partial part;                   // when not all of it is wanted
     size_t counts[ACTION_TERMINATING + 1]; // of the plan
@@ -77,6 +79,17 @@ void restoring_print_maps(const struct restoring *x);
 // At the end: what Git says otherwise; NULL: nothing. Owned.
 char *restoring_mapped_text(const struct restoring *x);
 json_t *restoring_maps_doc(const struct restoring *x);
+
+// ---- restore_render.c ----
+// --rerender, --cluster; r: the snapshot that was frozen.
+MUST_CHECK bool restoring_rerender(struct restoring *x, struct reader *r, struct err *err);
+const char *restoring_cluster(const struct restoring *x); // of a hub; NULL: the snapshot's own
+void restoring_print_rerender(const struct restoring *x);
+json_t *restoring_rerender_doc(const struct restoring *x);
+
+// ---- restore_fleet.c ----
+bool restoring_is_fleet(const struct cli *c);
+int restoring_fleet(struct cli *c, struct err *err); // the exit code, as a command
 
 // ---- restore_part.c ----
 void restoring_choose_part(struct restoring *x); // before anything: what the options come to

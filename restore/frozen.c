@@ -160,7 +160,11 @@ static void describe_root(struct thaw *t, const json_t *list)
         str_set(&t->d->root_ref, *target ? target : NULL);
         str_set(&t->d->root_commit, exact);
         t->d->root_revision = exact ? str_ndup(exact, SHORT_COMMIT) : NULL;
-    } else if (*url == '/') {
+        return;
+    }
+    str_set(&t->out->root_folder, url);
+    str_set(&t->out->root_path, path);
+    if (*url == '/') {
         t->out->root = *path ? path_join(url, path) : str_dup(url);
     } else { // a work tree, and its remote
         t->out->root = str_printf("%s%s%s", url, *path ? "//" : "", path);
@@ -413,6 +417,8 @@ void frozen_clear(struct frozen *f)
         zero_object_clear(&f->zero.v[i]);
     vec_clear(&f->zero);
     free(f->root);
+    free(f->root_folder);
+    free(f->root_path);
     free(f->kubernetes);
     free(f->cluster);
     strv_clear(&f->stale);

@@ -31,6 +31,8 @@ struct frozen {
     struct desired *desired;
     VEC(struct zero_object) zero; // sorted by identity
     char *root;                   // what it was grown from, as bootstrap is told it
+    char *root_folder;            // the folder's URL in the lists, if it was one; else NULL
+    char *root_path;              // inside it
     char *kubernetes, *cluster;   // version and uid of the cluster it was taken of, or NULL
     struct strv stale;            // applications that are as they were before, since not readable
     struct strv missing;          // a line each: what cannot come back, and why

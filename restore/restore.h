@@ -7,6 +7,7 @@
 //   frozen   a snapshot as the desired state, and what must be there before it
 //   apis     what the target does not serve, and what becomes of it (pure)
 //   mapping  other hosts, storage classes, registries, clusters (pure)
+//   sources  what manifests were rendered from, to render them again
 //   target   whose cluster is it? the note that it was restored
 //   rights   may we do what is planned?
 //   partial  of all that only some applications or namespaces
@@ -40,6 +41,7 @@
 #include "restore/report.h"
 #include "restore/rights.h"
 #include "restore/simulated.h"
+#include "restore/sources.h"
 #include "restore/target.h"
 #include "restore/timeline.h"
 #include "restore/which.h"

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "source/chart_int.h"
+#include "source/source.h"
 
 #define MAX_MEMO_BYTES 4096
 
@@ -277,13 +278,40 @@ static void start(struct wanted *need)
 }
 
 // ---- asking ----
-static char *memo_path(const struct source_ctx *s, const char *url, const char *name,
-                       const char *target)
+static char *memo_path(const char *cache_dir, const char *url, const char *name, const char *target)
 {
     CLEANUP(str_freep) char *key = str_printf("%s\n%s\n%s", url, name ? name : "", target);
     struct sha256 h = sha256_of(key, strlen(key));
     CLEANUP(str_freep) char *hex = hex_encode(h.b, 16);
-    return str_printf("%s/charts/%s.ref", s->o->cache_dir, hex);
+    return str_printf("%s/charts/%s.ref", cache_dir, hex);
+}
+
+// "traefik-41.3.0.tgz" -> "41.3.0".
+static char *version_of_file(const struct source_item *i, const char *file)
+{
+    const char *name = *i->chart ? i->chart : path_base(i->url);
+    size_t n = strlen(name);
+    size_t len = strlen(file);
+    bool fits = len > n + 5 && !strncmp(file, name, n) && file[n] == '-' && str_ends(file, ".tgz");
+    return fits ? str_ndup(file + n + 1, len - n - 5) : str_dup(i->target);
+}
+
+bool source_put_chart(const char *cache_dir, const struct source_item *i, struct err *err)
+{
+    const struct source_file *f = &i->files.v[0];
+    const char *digest = i->digest && str_starts(i->digest, "sha256:") ? i->digest + 7 : "";
+    bool is_manifest = i->revision && str_starts(i->revision, "sha256:");
+    if (!is_digest(digest))
+        return err_set(err, ERR_CORRUPT, "%s has no digest", i->url);
+    CLEANUP(str_freep) char *version = version_of_file(i, f->path);
+    CLEANUP(str_freep) char *dir = path_join(cache_dir, "charts");
+    CLEANUP(str_freep) char *file = str_printf("%s/%s.tgz", dir, digest);
+    CLEANUP(str_freep) char *memo = memo_path(cache_dir, i->url, i->chart, i->target);
+    CLEANUP(str_freep)
+    char *text = str_printf("%s %s %d %s\n", version, digest, strcmp(f->path, "layer.tar.gz") != 0,
+                            is_manifest ? i->revision : "-");
+    return dir_make(dir, 0700, err) && file_replace(file, f->bytes, f->len, 0600, err) &&
+           file_replace(memo, text, strlen(text), 0600, err);
 }
 
 static bool is_oci(struct source_ctx *s, const char *url)
@@ -333,7 +361,7 @@ static struct chart_need *need_of(struct source_ctx *s, const char *written, con
     n->project = str_dup(project);
     n->is_oci = is_oci(s, url);
     n->pass_credentials = s->pass_credentials;
-    n->memo = memo_path(s, url, name, target);
+    n->memo = memo_path(s->o->cache_dir, url, name, target);
     n->need.start = start;
     n->need.tell = tell;
     *vec_push(&s->charts->charts) = n;

@@ -57,6 +57,12 @@ bool is_other_cluster(const struct loading *l, const struct application *a)
     return !c.name || !str_eq(c.name, o->cluster_name);
 }
 
+bool is_for_target(const struct loading *l, const struct application *a)
+{
+    struct cluster_ref c = cluster_of(l, a);
+    return !l->s->o.is_spoke || (a->doc && !str_eq(c.server, IN_CLUSTER_SERVER));
+}
+
 void projects_changed(struct loading *l)
 {
     json_object_clear(l->virtual_projects);

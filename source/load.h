@@ -119,6 +119,8 @@ void suggest_flux(struct desired *d); // warns that what Flux's objects name is 
 
 // ---- judge.c ----
 bool is_other_cluster(const struct loading *l, const struct application *a);
+// May its objects be of the cluster that is meant? Of a spoke what stays on the hub is not.
+bool is_for_target(const struct loading *l, const struct application *a);
 struct cluster_ref cluster_of(const struct loading *l, const struct application *a);
 bool judge_app(struct loading *l, const struct application *a, struct err *err);
 bool judge_objects(struct loading *l, const struct application *a, struct object *o, size_t n,

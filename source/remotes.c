@@ -94,12 +94,34 @@ static void ask(struct source *s, const char *text)
     remote_clear(&r);
 }
 
-bool source_fetch_remotes(struct source *s, struct err *err)
+// What goes to another cluster is rendered when that one is restored; what it takes is kept.
+static void ask_for(struct source *s, const struct application *a)
 {
-    s->ctx.project = NULL;
+    s->ctx.project = a->project;
+    for (size_t i = 0; i < a->sources.len; i++) {
+        const struct app_source *src = &a->sources.v[i];
+        struct tree *t = NULL;
+        struct chart chart = {0};
+        struct err err = {0};
+        bool ok = src->kind == APP_SOURCE_GIT ? source_tree(s, src->repo_url, src->target_revision,
+                                                            src->tag_prefix, &t, &err)
+                                              : chart_fetch(&s->ctx, src->repo_url, src->chart,
+                                                            src->target_revision, &chart, &err);
+        (void)ok;
+        err_clear(&err);
+        chart_clear(&chart);
+    }
+}
+
+bool source_fetch_remotes(struct source *s, const struct desired *d, struct err *err)
+{
     for (;;) {
+        s->ctx.project = NULL;
         for (size_t i = 0; i < s->ctx.remotes.len; i++)
             ask(s, s->ctx.remotes.v[i]);
+        for (size_t i = 0; i < d->apps.len; i++)
+            if (d->apps.v[i]->state == APP_OTHER_CLUSTER)
+                ask_for(s, d->apps.v[i]);
         if (!s->ctx.waits.v.len)
             return true;
         if (!source_wait(s, err))

@@ -237,6 +237,10 @@ bool yield_settle(struct yield *y, struct err *err)
     }
     take_creds(l, y);
     for (size_t i = 0; i < y->objects.len; i++) {
+        if (!is_for_target(l, d->apps.v[y->app])) {
+            object_clear(&y->objects.v[i]);
+            continue;
+        }
         if (y->app == 0)
             note_root_object(l, &y->objects.v[i]);
         if (is_namespace(&y->objects.v[i]))

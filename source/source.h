@@ -79,6 +79,9 @@ struct source_opts {
     bool (*kind_served)(void *ctx, const char *group, const char *kind); // NULL: no cluster
     void *ctx;
     bool offline; // caches and local folders only
+    // The cluster of that name or server is another than the one that holds the Applications: only
+    // what goes there becomes objects; the other applications are read for their children.
+    bool is_spoke;
     bool refresh; // ignore the render cache
     bool allow_duplicate_keys;
     unsigned jobs; // child processes at once; 0: cores + 1
@@ -129,9 +132,10 @@ const char *source_root_path(const struct source *s);
 // The source of an application; src NULL: that of the root. Never fails: see problem.
 void source_item_of(struct source *s, const struct desired *d, const struct application *a,
                     const struct app_source *src, struct source_item *out);
-// Brings what kustomizations name elsewhere, which kustomize itself had fetched. False only when
-// the loop is to stop; what cannot be had is among the items, with its problem.
-MUST_CHECK bool source_fetch_remotes(struct source *s, struct err *err);
+// Brings what kustomizations name elsewhere, which kustomize itself had fetched, and the sources of
+// applications of other clusters. False only when the loop is to stop; what cannot be had is among
+// the items, with its problem.
+MUST_CHECK bool source_fetch_remotes(struct source *s, const struct desired *d, struct err *err);
 // What came besides: remote bases, charts that others depend on, value files by URL. One after
 // another from *at = 0; false at the end.
 bool source_item_next(struct source *s, size_t *at, struct source_item *out);
@@ -160,6 +164,11 @@ struct source_repos_opts {
 // Fetched into caches of their own, side by side. False only when the loop is to stop.
 MUST_CHECK bool source_repos(struct source *s, const struct source_repos_opts *o,
                              struct source_repos *out, struct err *err);
+
+// A chart or artifact that was kept so, into a cache: offline it is found there under what it was
+// asked for. Its one file is given as bytes.
+MUST_CHECK bool source_put_chart(const char *cache_dir, const struct source_item *i,
+                                 struct err *err);
 
 // ---- packs that hold whole histories, proved (no source is needed) ----
 // Life: git_proof_new with a private folder; each pack in (begin, add…, end: it is indexed there,

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 300
 #
-# A part of a snapshot: one application with what it needs, one namespace of a cluster that lives.
-# What is there and only needed stays as it is, nothing is deleted, keys of others do not come; a
-# full restore brings the rest, and from Git nothing is written.
+# A part of a snapshot: one application with what it needs, one namespace of a cluster that lives;
+# what is there and only needed stays as it is, nothing is deleted, keys of others do not come; a
+# full restore brings the rest, and from Git nothing is written. Other names for hosts, classes,
+# registries. Rendered again without a network. One cluster of a hub, and two at once.
 set -euo pipefail
 . "$(dirname "$0")/../lib/env.sh"
 . "$LIB/cluster.sh"
@@ -44,6 +45,34 @@ spec:
   source: {repoURL: "file://$SCRATCH/fleet", path: $1, targetRevision: main}
   syncPolicy: {automated: {prune: true}, syncOptions: [CreateNamespace=true]}
 Y
+}
+
+# What goes to two other clusters, from Git, and what both clusters have.
+make_spokes() {
+  local c
+  mkdir -p fleet/edge
+  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: edge}\n' >fleet/edge/cm.yaml
+  for c in east west; do
+    app "edge-$c" 0 | sed "s#server: [^,]*#name: $c#; s#namespace: edge-$c}#namespace: web}#; s#path: edge-$c#path: edge#" >"fleet/root/edge-$c.yaml"
+  done
+}
+
+# A chart that says which Kubernetes it is rendered for, and makes a password up.
+make_chart() {
+  mkdir -p fleet/charted/templates
+  printf 'apiVersion: v2\nname: charted\nversion: 0.1.0\n' >fleet/charted/Chart.yaml
+  cat >fleet/charted/templates/all.yaml <<'Y'
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: made-for}
+data: {minor: "{{ .Capabilities.KubeVersion.Minor }}"}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: made-up}
+stringData: {password: "{{ randAlphaNum 16 }}"}
+Y
+  app charted 0 >fleet/root/charted.yaml
 }
 
 # shop comes before web by its wave alone; web needs the kind of kinds, which no wave says.
@@ -139,15 +168,23 @@ spec:
   schedule: "0 2 * * *"
   jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: c, image: registry.old.example.com:5000/tools/cron}]}}}}
 Y
+  make_spokes
+  make_chart
   (cd fleet && git init -q && git add . && git -c user.name=t -c user.email=t@example.com commit -qm 1)
 }
 
 # What only the cluster has: of web's namespace, of shop's, of nobody's.
 make_live() {
+  local c
+  kubectl create namespace argocd
   openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=x -days 3 -keyout tls.key -out tls.crt 2>/dev/null
   kubectl -n web create secret tls tls --cert tls.crt --key tls.key
   kubectl -n shop create secret tls tls --cert tls.crt --key tls.key
   kubectl -n kube-system create secret tls sealed-1 --cert tls.crt --key tls.key
+  for c in east west; do
+    kubectl -n argocd create secret generic "$c" --from-literal=name="$c" --from-literal=server="https://$c.example.com"
+    kubectl -n argocd label secret "$c" argocd.argoproj.io/secret-type=cluster
+  done
   kubectl -n kube-system label secret sealed-1 sealedsecrets.bitnami.com/sealed-secrets-key=active
 }
 
@@ -219,6 +256,43 @@ one_namespace() {
   is "$(field '.result.objects.pruned // .objects.pruned' again.json)" 0 'nor deleted'
 }
 
+# From the frozen sources for another Kubernetes; for one cluster of the hub, and for two at once.
+rerendered() {
+  local password
+  cluster_wipe
+  mv fleet fleet.away
+  refuse 'no helm' 3 restore --rerender --dry-run
+  like "$OUT" 'application charted cannot be rendered again: .*helm' 'it says what is missing'
+  like "$OUT" 'helm and kustomize on the PATH' 'and what to do'
+  # shellcheck disable=SC2030
+  check 'rendered again' env XDG_CACHE_HOME="$SCRATCH/bare-cache" "$REGROW" restore -i ann.id --timeout 1m --rerender --yes "${READY[@]}" -o json
+  env XDG_CACHE_HOME="$SCRATCH/bare-cache" "$REGROW" restore -i ann.id --timeout 1m --rerender --dry-run "${READY[@]}" -o json >anew.json
+  is "$(field '[.plan.create, .plan.change, .plan.prune]' anew.json)" '[0,0,0]' 'again: nothing to do'
+  check 'documented' "$SHAPE" restore 'rerendered.changed' <anew.json
+  is "$(field '.rerendered | [.changed, .added, .removed, .kept]' anew.json)" '[[],[],[],["Secret charted/made-up"]]' 'for the same Kubernetes nothing is other; what was made up stays'
+  password=$(kubectl -n charted get secret made-up -o jsonpath='{.data.password}')
+  restore --yes "${READY[@]}" >/dev/null
+  is "$(kubectl -n charted get secret made-up -o jsonpath='{.data.password}')" "$password" 'as it was frozen'
+  mv fleet.away fleet
+}
+
+helmed() { env XDG_CACHE_HOME="$SCRATCH/bare-cache" "$REGROW" restore -i ann.id --timeout 1m "$@"; }
+of_a_hub() {
+  local c
+  cluster_wipe
+  refuse 'no such cluster' 4 helmed --cluster north --yes
+  like "$OUT" 'no application of the snapshot goes to cluster north' 'it says so'
+  check 'one cluster of a hub' helmed --cluster east --yes -o json
+  is "$(kubectl get cm -A -l '!x' -o name --field-selector metadata.name=edge | wc -l)" 1 'what goes there'
+  is "$(kubectl -n web get cm edge -o jsonpath='{.metadata.annotations.argocd\.argoproj\.io/tracking-id}')" 'edge-east:/ConfigMap:web/edge' 'of that cluster'
+  is "$(kubectl get ns -o name | grep -cE '/(shop|charted|argocd)$')" 0 'and nothing of the hub'
+  refuse 'several, unasked' 2 helmed --cluster "east=$KUBECONFIG" --cluster "west=$SCRATCH/none"
+  refuse 'the worst of both' 4 helmed --cluster "east=$KUBECONFIG" --cluster "west=$SCRATCH/none" --parallel 2 --yes -o json
+  helmed --cluster "east=$KUBECONFIG" --cluster "west=$SCRATCH/none" --yes -o json >both.json || true
+  is "$(field '[.exitCode, (.clusters[] | [.cluster, .exitCode, .document.result.applications.healthy])]' both.json)" '[4,["east",0,1],["west",4,null]]' 'one fails, the other is there'
+  check 'documented' "$SHAPE" restore-fleet 'clusters[].cluster,clusters[].problem' < <(jq 'del(.clusters[].document)' both.json)
+}
+
 cluster_up main
 make_repo
 make_fleet
@@ -255,3 +329,5 @@ run_case 'one application' one_application
 run_case 'the rest' the_rest
 run_case 'one namespace' one_namespace
 run_case mapped mapped
+run_case rerendered rerendered
+run_case 'of a hub' of_a_hub

@@ -65,7 +65,8 @@ int main(int argc, char **argv)
         printf("problem %s\n", err.msg);
         err_clear(&err);
     }
-    if (getenv("LOAD") && (!source_load(s, argv[3], &d, &err) || !source_fetch_remotes(s, &err))) {
+    if (getenv("LOAD") &&
+        (!source_load(s, argv[3], &d, &err) || !source_fetch_remotes(s, d, &err))) {
         printf("problem %s\n", err.msg);
         err_clear(&err);
     }
