@@ -42,6 +42,10 @@ func (c *cluster) mark() error {
 	})
 }
 
+// What comes back that often is the cluster's own, made a little late: on a slow machine the
+// kube-root-ca.crt of kube-public, say.
+const maxDeletes = 3
+
 // reset takes the keys away below the API server, which hears of it as of any other deletion: no
 // finalizer is waited for, no pod for its grace period. A controller that was about to write may
 // still do so: it is looked again until nothing more appears.
@@ -50,15 +54,15 @@ func (c *cluster) reset() error {
 		return errors.New("it was started by a program that did not note what there was")
 	}
 	return c.withEtcd(func(ctx context.Context, cli *clientv3.Client) error {
-		var last []string
+		deleted := map[string]int{}
 		for quiet := 0; quiet < 2; time.Sleep(100 * time.Millisecond) {
-			made, err := c.deleteNew(ctx, cli)
+			any, err := c.deleteNew(ctx, cli, deleted)
 			if err != nil {
-				return fmt.Errorf("%w; made again and again: %v", err, last)
+				return fmt.Errorf("%w (%d keys were deleted)", err, len(deleted))
 			}
 			quiet++
-			if len(made) > 0 {
-				quiet, last = 0, made
+			if any {
+				quiet = 0
 			}
 		}
 		return nil
@@ -75,22 +79,24 @@ func (c *cluster) isTheirs(key string) bool {
 	return false
 }
 
-func (c *cluster) deleteNew(ctx context.Context, cli *clientv3.Client) ([]string, error) {
+// deleteNew tells whether there was anything to delete. deleted: how often each key was.
+func (c *cluster) deleteNew(ctx context.Context, cli *clientv3.Client, deleted map[string]int) (bool, error) {
 	r, err := cli.Get(ctx, "/registry/", clientv3.WithPrefix(), clientv3.WithKeysOnly(),
 		clientv3.WithMinCreateRev(c.Mark+1))
 	if err != nil {
-		return nil, err
+		return false, err
 	}
-	var made []string
+	any := false
 	for _, kv := range r.Kvs {
 		key := string(kv.Key)
-		if c.isTheirs(key) {
+		if c.isTheirs(key) || deleted[key] == maxDeletes {
 			continue
 		}
 		if _, err := cli.Delete(ctx, key); err != nil {
-			return made, err
+			return any, err
 		}
-		made = append(made, key)
+		deleted[key]++
+		any = true
 	}
-	return made, nil
+	return any, nil
 }
