@@ -424,7 +424,7 @@ static bool fork_child(struct proc *p, struct child *c, struct err *err)
     int fds[N_PIPES][2];
     if (!make_pipes(fds, err))
         return false;
-    c->in = fds[IN][0];
+    c->in = c->in > 0 ? c->in : fds[IN][0];
     c->out = fds[OUT][1];
     c->err_out = fds[ERR_OUT][1];
     c->start = fds[START][1];
@@ -473,6 +473,7 @@ static bool spawn(struct proc *p, const struct proc_opts *o, struct err *err)
         .data_bytes = o->max_data_bytes ? o->max_data_bytes : DEFAULT_DATA_BYTES,
         .cpu_s = (rlim_t)(timeout_ms / 1000 + 1) * CPU_PER_SECOND,
         .no_network = o->no_network,
+        .in = o->in_fd,
     };
     return fork_child(p, &c, err);
 }

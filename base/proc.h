@@ -17,6 +17,7 @@ struct proc_opts {
     const char *cwd;         // NULL: ours
     const void *in;          // standard input bytes; lent until done
     size_t in_len;
+    int in_fd;            // > 0: standard input is this file, where it stands; not to be closed
     size_t max_out_bytes; // 0: 64 MiB; more output kills the child
     // Output as it comes, instead of in the result; false kills the child. Its ctx is `out_ctx`.
     bool (*on_out)(void *ctx, const char *p, size_t len);

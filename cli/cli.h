@@ -22,6 +22,7 @@
 //   outcome.c     how a bootstrap or a restore ended
 //   restore_view.c, restore_report.c  what a restore shows before and after
 //   drilling.h    a drill: a restore, what it shows, how it is noted
+//   restore_git.c  its --push-git
 //   cmd_*.c       a command each
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
@@ -59,7 +60,9 @@ struct snapshot_options {
 
 struct restore_options {
     const char *at, *report;
-    bool yes, adopt, allow_suspect;
+    bool yes, adopt, allow_suspect, git_only;
+    struct strv push_git;
+    int64_t wait_git_ms;
     struct strv namespaces, maps, clusters; // --namespace, --map, --cluster
     long long parallel;                     // 0: as it is by default
     bool rerender;
@@ -176,6 +179,9 @@ struct graph_opts cli_graph_opts(const struct cli *c);
 // What ended because the time was up says so, and what to do.
 void cli_note_deadline(const struct cli *c, struct err *err);
 char *cli_cache_dir(const struct cli *c); // owned
+// How sources are asked; url: who gets the credentials of the environment. Once in a run.
+MUST_CHECK bool cli_source_opts(struct cli *c, const char *url, struct source_opts *out,
+                                struct err *err);
 
 // ---- print.c ----
 #define NBSP "\xc2\xa0" // a blank that no line is broken at; printed as any other
@@ -248,6 +254,7 @@ CLEANUP_FN(struct table, table_free, table_freep);
 // ---- progress.c ----
 struct progress;
 struct progress *progress_new(struct cli *c);
+void progress_say(struct progress *p, const char *phase); // what is done now, before a run
 void progress_attach(struct progress *p, const struct run *r, const char *title);
 void progress_end(struct progress *p); // clears what it drew
 void progress_free(struct progress *p);

@@ -26,6 +26,8 @@ void restoring_clear(struct restoring *x)
     timeline_clear(&x->timeline);
     zero_result_clear(&x->zero);
     verify_result_clear(&x->verified);
+    gitback_clear(&x->git);
+    reader_free(x->git_reader);
     session_close(x->s);
     rendered_anew_clear(&x->anew);
     frozen_sources_clear(&x->sources); // after the session, which may read there
@@ -376,7 +378,7 @@ static bool first(void *ctx, struct err *err)
                                .head = restoring_other_writer(x) ? x->target.head : newest_seq(x),
                                .repository = repository,
                                .root = x->s->root};
-    if (!target_note(x->s->kube, &note, err) ||
+    if (!target_note(x->s->kube, &x->target, &note, err) ||
         !zero_write(x->s->kube, x->c->loop, x->s->kinds, x->s->desired, &x->frozen, &x->zero, err))
         return false;
     timeline_enter(&x->timeline, "apply", clock_mono_ms());
@@ -403,6 +405,7 @@ bool restoring_run(struct restoring *x, struct run **run, struct err *err)
     return ok;
 }
 
+// The cluster is up, or as far as it comes; what did not come in time is given no more of it.
 static int finish(struct restoring *x, const struct run *run, struct err *err)
 {
     struct outcome o;
@@ -411,9 +414,17 @@ static int finish(struct restoring *x, const struct run *run, struct err *err)
     bool is_lost = x->frozen.missing.len && !x->c->o.restore.is_part;
     if (!o.code && (is_lost || api_changes_count(&x->apis, API_DROPPED)))
         o.code = err_exit_code(ERR_PARTIAL);
+    bool can_push = !o.code || o.code == err_exit_code(ERR_PARTIAL);
     restoring_settle(x, &o);
+    x->is_put_off = x->has_git && !can_push;
+    if (x->has_git && can_push)
+        (void)!restore_git_push(x, err); // the error is told after what was done
     CLEANUP(json_freep) json_t *doc = restoring_doc(x, &o);
-    bool saved = restoring_save(x, doc, err);
+    struct err unsaved = {0};
+    bool saved = restoring_save(x, doc, &unsaved);
+    if (!saved && !err_is_set(err))
+        err_move(err, &unsaved);
+    err_clear(&unsaved);
     if (wants_doc(x->c))
         print_doc(x->c, doc);
     else if (x->c->o.output == OUT_TEXT)
@@ -429,25 +440,71 @@ bool restoring_open(struct restoring *x, const struct age_identity **id, struct 
            choose(x, err) && snap_identity(&x->snap, x->e, id, err) && verify(x, *id, err);
 }
 
+// ---- the command ----
+static bool check_options(struct cli *c, struct err *err)
+{
+    const struct restore_options *o = &c->o.restore;
+    if (o->git_only && !o->push_git.len)
+        return err_set(err, ERR_USAGE, "--git-only: --push-git says where to");
+    if (o->wait_git_ms && !o->push_git.len)
+        return err_set(err, ERR_USAGE, "--wait-git: --push-git says for whom");
+    if (o->git_only && o->report)
+        return err_set(err, ERR_USAGE, "--report is about a cluster, and --git-only has none");
+    return !o->report || report_check(o->report, err);
+}
+
+// Without a cluster the snapshot is read for its root alone.
+static bool read_root(struct restoring *x, const struct age_identity *id, struct err *err)
+{
+    CLEANUP(reader_freep) struct reader *r = NULL;
+    struct frozen_opts o = {0};
+    if (!reader_open(&x->snap.repo, x->snap.chain, x->e, id, &r, err) ||
+        !frozen_read(r, &o, &x->frozen, err))
+        return err_wrap(err, "snapshot %llu", (unsigned long long)x->e->seq);
+    return true;
+}
+
+static bool prepare(struct restoring *x, const struct age_identity *id, struct err *err)
+{
+    x->has_git = x->c->o.restore.push_git.len > 0;
+    if (x->c->o.restore.git_only ? !read_root(x, id, err) : !restoring_plan(x, id, err))
+        return false;
+    return !x->has_git || (restore_git_open(x, id, err) && restore_git_look(x, err));
+}
+
 static int show_only(struct restoring *x, struct err *err)
 {
+    struct err unsaved = {0};
     timeline_end(&x->timeline, clock_mono_ms());
     CLEANUP(json_freep) json_t *doc = restoring_doc(x, NULL);
     if (wants_doc(x->c))
         print_doc(x->c, doc);
-    return restoring_save(x, doc, err) ? 0 : err_exit_code(err->kind);
+    if (!restoring_save(x, doc, &unsaved) && !err_is_set(err))
+        err_move(err, &unsaved);
+    err_clear(&unsaved);
+    return err_exit_code(err->kind);
+}
+
+static int only_git(struct restoring *x, struct err *err)
+{
+    (void)!restore_git_push(x, err); // the error is told after what was done
+    if (x->c->o.output == OUT_TEXT)
+        restoring_print_git_end(x);
+    return show_only(x, err);
 }
 
 static int restore(struct restoring *x, struct run **run, struct err *err)
 {
     const struct options *o = &x->c->o;
     const struct age_identity *id = NULL;
-    if (!restoring_open(x, &id, err) || !restoring_plan(x, id, err))
+    if (!restoring_open(x, &id, err) || !prepare(x, id, err))
         return 0;
     if (o->output == OUT_TEXT && !(o->quiet && o->restore.yes))
         restoring_print_plan(x);
     if (o->snap.dry_run)
         return show_only(x, err);
+    if (o->restore.git_only)
+        return only_git(x, err);
     if (!confirm(x, err) || !restoring_run(x, run, err))
         return 0;
     return finish(x, *run, err);
@@ -461,8 +518,7 @@ int cmd_restore(struct cli *c, struct err *err)
         return restoring_fleet(c, err);
     c->o.restore.rerender |= c->o.restore.clusters.len > 0;
     restoring_choose_part(&x);
-    if (!restoring_read_maps(&x, err) ||
-        (c->o.restore.report && !report_check(c->o.restore.report, err)))
+    if (!check_options(c, err) || !restoring_read_maps(&x, err))
         return 0;
     int code = restore(&x, &run, err);
     if (err_is_set(err))

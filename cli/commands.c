@@ -63,10 +63,13 @@ static const struct command commands[] = {
      "application as in a bootstrap, from the manifests of the snapshot: neither Git nor a "
      "registry "
      "is asked, nor helm or kustomize needed. A cluster that others use is refused. Kill it at any "
-     "moment: the same command continues.",
+     "moment: the same command continues. --push-git brings Git back once the cluster is up: all "
+     "refs, the same commits, nothing overwritten.",
      "  regrow restore --repo s3://backup/prod -i alice.key --context new\n"
      "  regrow restore --at '2026-11-23 02:00' --dry-run\n"
      "  regrow restore --namespace shop --map storageClass=gp2=gp3\n"
+     "  regrow restore -i key.txt --git-only \\\n"
+     "    --push-git https://old.example.com=https://new.example.com\n"
      "  regrow restore 117 --yes -o json --timeout 30m\n"
      "  regrow restore --yes --report restore.html\n",
      RESTORE, 1, TREES | 1U << OUT_NDJSON, cmd_restore},

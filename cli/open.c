@@ -122,7 +122,8 @@ static bool read_credentials(struct cli *c, struct err *err)
     return ok;
 }
 
-// "https://host/" of a URL: credentials from the environment go to the root's host alone.
+// "https://host/" of a URL: credentials from the environment go to the root's host alone, or to
+// that of its mirror.
 static char *host_prefix(const char *url)
 {
     const char *sep = strstr(url, "://");
@@ -131,6 +132,8 @@ static char *host_prefix(const char *url)
 
 static bool find_credentials(struct cli *c, const char *root, struct err *err)
 {
+    struct source_opts mirrored = {.mirrors = c->mirrors, .n_mirrors = c->n_mirrors};
+    CLEANUP(str_freep) char *asked = source_mirror_url(&mirrored, root);
     const char *user = getenv("REGROW_GIT_USERNAME");
     const char *password = getenv("REGROW_GIT_PASSWORD");
     const char *token = getenv("REGROW_GIT_TOKEN");
@@ -138,7 +141,7 @@ static bool find_credentials(struct cli *c, const char *root, struct err *err)
     if (password || token) {
         c->creds[c->n_creds++] = (struct source_cred){
             .rank = CRED_ENV,
-            .url = host_prefix(root),
+            .url = host_prefix(asked),
             .username = str_dup(user ? user : "git"),
             .password = str_dup(password ? password : token),
         };
@@ -157,16 +160,16 @@ static bool open_session(struct cli *c, bool use_cluster, struct session **out, 
     return session_open(c->loop, &o, out, err);
 }
 
-static bool load_root(struct cli *c, struct session *s, const char *root, struct err *err)
+bool cli_source_opts(struct cli *c, const char *url, struct source_opts *out, struct err *err)
 {
     CLEANUP(str_freep) char *cache = cli_cache_dir(c);
     if (!check_kube_version(c->o.kube_version, err) || !parse_mirrors(c, err) ||
-        !find_credentials(c, root, err))
+        !find_credentials(c, url, err))
         return false;
     if (!dir_make(cache, 0700, err))
         return err_wrap(err, "cache");
     strv_push(&c->o.owned, cache);
-    struct source_opts o = {
+    *out = (struct source_opts){
         .cache_dir = c->o.owned.v[c->o.owned.len - 1],
         .root_revision = c->o.root_revision,
         .mirrors = c->mirrors,
@@ -183,6 +186,14 @@ static bool load_root(struct cli *c, struct session *s, const char *root, struct
         .allow_duplicate_keys = c->o.allow_duplicate_keys,
         .jobs = (unsigned)c->o.jobs,
     };
+    return true;
+}
+
+static bool load_root(struct cli *c, struct session *s, const char *root, struct err *err)
+{
+    struct source_opts o;
+    if (!cli_source_opts(c, root, &o, err))
+        return false;
     if (session_load(s, root, &o, err))
         return true;
     if (!err->hint && str_ends(err->msg, strerror(ENOSPC)))

@@ -365,5 +365,6 @@ void options_clear(struct options *o)
     strv_clear(&o->snap.least);
     strv_clear(&o->snap.write_off);
     strv_clear(&o->snap.remove_untrusted);
+    strv_clear(&o->restore.push_git);
     strv_clear(&o->owned);
 }

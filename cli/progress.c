@@ -405,6 +405,14 @@ static void note_import(struct progress *p, const json_t *e)
     p->phase = str_printf("reading the export: %s of %s", size, all);
 }
 
+static void note_sending(struct progress *p, const json_t *e)
+{
+    CLEANUP(str_freep) char *size = size_text((uint64_t)json_dot_int(e, "bytes", 0));
+    CLEANUP(str_freep) char *all = size_text((uint64_t)json_dot_int(e, "of", 0));
+    str_freep(&p->phase);
+    p->phase = str_printf("pushing to %s: %s of %s", json_dot_str(e, "to"), size, all);
+}
+
 static void note_phase(struct progress *p, const char *type, const json_t *e)
 {
     if (!strcmp(type, "source.fetched")) {
@@ -430,6 +438,14 @@ static void note_phase(struct progress *p, const char *type, const json_t *e)
         p->phase = str_printf("writing what is new: %s", size);
     } else if (!strcmp(type, "import.read")) {
         note_import(p, e);
+    } else if (!strcmp(type, "git.awaited")) {
+        str_freep(&p->phase);
+        p->phase = str_printf("waiting for %s", json_dot_str(e, "to"));
+    } else if (!strcmp(type, "git.started")) {
+        str_freep(&p->phase);
+        p->phase = str_printf("packing for %s", json_dot_str(e, "to"));
+    } else if (!strcmp(type, "git.sending")) {
+        note_sending(p, e);
     } else if (!strcmp(type, "lease.acquired")) {
         str_set(&p->phase, "reading the cluster");
     } else {
@@ -491,6 +507,11 @@ struct progress *progress_new(struct cli *c)
         loop_timer_set(p->timer, REDRAW_MS);
     }
     return p;
+}
+
+void progress_say(struct progress *p, const char *phase)
+{
+    str_set(&p->phase, phase);
 }
 
 void progress_attach(struct progress *p, const struct run *r, const char *title)

@@ -186,7 +186,7 @@ static void add_volume_step(const struct restoring *x, json_t *out)
 static json_t *steps_part(const struct restoring *x, const struct outcome *o)
 {
     json_t *out = json_array();
-    CLEANUP(str_freep) char *boot = str_printf("regrow bootstrap %s", x->s->root);
+    CLEANUP(str_freep) char *boot = restore_next_command(x);
     CLEANUP(str_freep)
     char *again = str_printf("regrow restore %llu", (unsigned long long)x->e->seq);
     if (json_array_size(x->images))
@@ -206,7 +206,12 @@ static json_t *steps_part(const struct restoring *x, const struct outcome *o)
         step(out, mapped, NULL);
     if (x->c->o.restore.is_part)
         step(out, "only a part was restored; this brings the rest", again);
-    step(out, "when Git answers again; where Git says what the snapshot says, it changes nothing",
+    if (x->has_git && !x->is_pushed)
+        step(out, "then the same command again: it goes on with Git", NULL);
+    step(out,
+         x->is_pushed
+             ? "the switch back to Git; where Git says what the snapshot says, it changes nothing"
+             : "when Git answers again; where Git says what the snapshot says, it changes nothing",
          boot);
     return out;
 }
@@ -394,6 +399,8 @@ static void print_below(const void *ctx)
     }
     print_losses(s->x, s->report);
     print_awaited(s->report);
+    if (s->x->has_git)
+        restore_git_print_end(s->x);
 }
 
 void restoring_print_end(const struct restoring *x, struct outcome *o, const json_t *report)

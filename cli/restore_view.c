@@ -174,10 +174,8 @@ static void print_other_writer(const struct restoring *x)
     restoring_print_line("!", text);
 }
 
-void restoring_print_plan(const struct restoring *x)
+static void print_cluster_part(const struct restoring *x)
 {
-    struct strv losses = {0};
-    print_snapshot(x);
     print_target(x);
     print_other_writer(x);
     restoring_print_part(x);
@@ -186,10 +184,21 @@ void restoring_print_plan(const struct restoring *x)
     restoring_print_maps(x);
     print_zero(x);
     print_apis(x);
+}
+
+void restoring_print_plan(const struct restoring *x)
+{
+    struct strv losses = {0};
+    print_snapshot(x);
+    if (!x->c->o.restore.git_only)
+        print_cluster_part(x);
+    if (x->has_git)
+        restore_git_print_plan(x);
     if (x->is_order_broken)
         restoring_print_line("!",
                              "What waves and depends-on declare closes a cycle: they give way.");
-    restoring_losses(x, &losses);
+    if (!x->c->o.restore.git_only)
+        restoring_losses(x, &losses);
     for (size_t i = 0; i < losses.len && i < SHOWN_LOSSES; i++)
         restoring_print_line("!", losses.v[i]);
     if (losses.len > SHOWN_LOSSES)
@@ -298,11 +307,20 @@ static void add_result(const struct restoring *x, const struct outcome *o, json_
     json_object_set_new(doc, "rpoSeconds", json_integer(restoring_age_s(x)));
     int64_t plan = timeline_phase_ms(t, "target") + timeline_phase_ms(t, "plan");
     int64_t apply = timeline_phase_ms(t, "secret-zero") + timeline_phase_ms(t, "apply");
-    json_object_set_new(doc, "rto",
-                        json_pack("{s:I, s:I, s:I, s:I, s:I}", "ms", (json_int_t)timeline_total(t),
-                                  "verifyMs", (json_int_t)x->verify_ms, "planMs", (json_int_t)plan,
-                                  "applyMs", (json_int_t)apply, "readyMs",
-                                  (json_int_t)timeline_phase_ms(t, "healthy")));
+    json_object_set_new(
+        doc, "rto",
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "ms", (json_int_t)timeline_total(t), "verifyMs",
+                  (json_int_t)x->verify_ms, "planMs", (json_int_t)plan, "applyMs",
+                  (json_int_t)apply, "readyMs", (json_int_t)timeline_phase_ms(t, "healthy"),
+                  "gitMs", (json_int_t)x->git_ms));
+}
+
+// As doc_new has it, without a session.
+static json_t *root_part(const struct restoring *x)
+{
+    const struct desired *d = x->frozen.desired;
+    return json_pack("{s:s, s:s, s:s*, s:s*}", "url", x->frozen.root, "name", d->root_name, "ref",
+                     d->root_ref, "commit", d->root_commit);
 }
 
 json_t *restoring_doc(const struct restoring *x, const struct outcome *o)
@@ -311,22 +329,34 @@ json_t *restoring_doc(const struct restoring *x, const struct outcome *o)
     CLEANUP(json_freep) json_t *repo = snap_doc("restore", &x->snap);
     struct strv losses = {0};
     json_object_update_missing(doc, repo);
-    restoring_losses(x, &losses);
+    if (x->s)
+        restoring_losses(x, &losses);
+    else
+        json_object_set_new(doc, "root", root_part(x));
     json_object_set_new(doc, "snapshot", snapshot_part(x));
-    json_object_set_new(doc, "target", target_part(x));
-    json_object_set_new(doc, "plan", plan_part(x));
-    if (x->c->o.restore.is_part)
-        json_object_set_new(doc, "part", restoring_part_doc(x));
-    if (x->c->o.restore.rerender)
-        json_object_set_new(doc, "rerendered", restoring_rerender_doc(x));
-    json_object_set_new(doc, "mappings", restoring_maps_doc(x));
-    json_object_set_new(doc, "apis", apis_part(x));
-    json_object_set_new(doc, "first", first_part(x));
-    json_object_set_new(doc, "losses", print_texts(&losses));
-    json_object_set_new(doc, "dryRun", json_boolean(!o));
+    if (x->s) {
+        json_object_set_new(doc, "target", target_part(x));
+        json_object_set_new(doc, "plan", plan_part(x));
+        if (x->c->o.restore.is_part)
+            json_object_set_new(doc, "part", restoring_part_doc(x));
+        if (x->c->o.restore.rerender)
+            json_object_set_new(doc, "rerendered", restoring_rerender_doc(x));
+        json_object_set_new(doc, "mappings", restoring_maps_doc(x));
+        json_object_set_new(doc, "apis", apis_part(x));
+        json_object_set_new(doc, "first", first_part(x));
+        json_object_set_new(doc, "losses", print_texts(&losses));
+    }
+    if (x->has_git)
+        json_object_set_new(doc, "git", restore_git_doc(x));
+    if (x->is_pushed) {
+        CLEANUP(str_freep) char *next = restore_next_command(x);
+        json_object_set_new(doc, "next", json_string(next));
+    }
+    json_object_set_new(doc, "dryRun", json_boolean(x->c->o.snap.dry_run));
     strv_clear(&losses);
     if (o)
         add_result(x, o, doc);
-    restoring_add_report(x, o, doc);
+    if (x->s)
+        restoring_add_report(x, o, doc);
     return doc;
 }

@@ -32,6 +32,13 @@ struct restoring {
     // Of a drill: the target must be empty, and what it cannot show is settled before the plan.
     bool is_drill;
     void (*settle)(struct restoring *x);
+    // --push-git:
+    bool has_git, is_pushed;
+    bool is_put_off; // since the cluster is not up
+    struct reader *git_reader;
+    struct gitback git;
+    struct source_opts git_source;
+    int64_t git_ms;
 };
 
 // ---- cmd_restore.c: the steps in their order ----
@@ -55,7 +62,7 @@ void restoring_print_plan(const struct restoring *x);
 void restoring_losses(const struct restoring *x, struct strv *out);
 // "  ! text", wrapped.
 void restoring_print_line(const char *symbol, const char *text);
-// o: NULL for a dry run.
+// o: NULL for a dry run, and without a cluster.
 json_t *restoring_doc(const struct restoring *x, const struct outcome *o);
 
 // ---- restore_report.c ----
@@ -96,5 +103,20 @@ void restoring_choose_part(struct restoring *x); // before anything: what the op
 void restoring_take_part(struct restoring *x, const struct run *r); // r: prepared
 void restoring_print_part(const struct restoring *x);
 json_t *restoring_part_doc(const struct restoring *x);
+
+// ---- restore_git.c ----
+// After the root is known.
+MUST_CHECK bool restore_git_open(struct restoring *x, const struct age_identity *id,
+                                 struct err *err);
+// Before anything is written: is something in the way?
+MUST_CHECK bool restore_git_look(struct restoring *x, struct err *err);
+// Waits for the hosts, looks again, pushes.
+MUST_CHECK bool restore_git_push(struct restoring *x, struct err *err);
+void restore_git_print_plan(const struct restoring *x);
+void restore_git_print_end(const struct restoring *x);
+// The bootstrap that switches back to Git; owned.
+char *restore_next_command(const struct restoring *x);
+void restoring_print_git_end(const struct restoring *x); // without a cluster
+json_t *restore_git_doc(const struct restoring *x);      // owned
 
 #endif

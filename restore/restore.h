@@ -15,6 +15,7 @@
 //   timeline how long it took, and what that was spent on
 //   awaited  what no restore can do or bring back
 //   report   all of that for people: HTML, and a picture (pure)
+//   gitback  Git repositories back to a Git host
 //
 // And of a drill:
 //   plane    a control plane that is thrown away; simulated: what such a one cannot show (pure)
@@ -35,6 +36,7 @@
 #include "restore/compare.h"
 #include "restore/findings.h"
 #include "restore/frozen.h"
+#include "restore/gitback.h"
 #include "restore/mapping.h"
 #include "restore/partial.h"
 #include "restore/plane.h"

@@ -164,8 +164,9 @@ static bool read_note(struct kube *k, struct target *out, struct err *err)
     const char *text = json_dot_str(doc, "data.snapshot");
     if (chain && text && str_to_int(text, 1, ENTRY_MAX_SEQ, &seq)) {
         out->chain = str_dup(chain);
-        out->seq = (unsigned long long)seq;
         out->repository = str_dup_or_null(json_dot_str(doc, "data.repository"));
+        out->root = str_dup_or_null(json_dot_str(doc, "data.root"));
+        out->seq = (unsigned long long)seq;
         text = json_dot_str(doc, "data.head");
         if (text && str_to_int(text, 1, ENTRY_MAX_SEQ, &head))
             out->head = (unsigned long long)head;
@@ -191,11 +192,16 @@ void target_clear(struct target *t)
     strv_clear(&t->examples);
     free(t->chain);
     free(t->repository);
+    free(t->root);
     *t = (struct target){0};
 }
 
-bool target_note(struct kube *k, const struct target_note *n, struct err *err)
+bool target_note(struct kube *k, const struct target *seen, const struct target_note *n,
+                 struct err *err)
 {
+    if (str_eq(seen->chain, n->chain) && seen->seq == n->seq && seen->head == n->head &&
+        str_eq(seen->repository, n->repository) && str_eq(seen->root, n->root))
+        return true;
     CLEANUP(str_freep) char *seq = str_printf("%llu", n->seq);
     CLEANUP(str_freep) char *head = str_printf("%llu", n->head);
     CLEANUP(json_freep)

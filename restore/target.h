@@ -13,7 +13,7 @@ struct target {
     struct strv examples;    // a few of them: "Namespace web"
     char *chain;             // what was restored to it before; NULL: nothing
     unsigned long long seq;  // … which snapshot
-    char *repository;        // … of which repository: its id in hex, or NULL
+    char *repository, *root; // … of which repository (its id in hex), from which root; or NULL
     unsigned long long head; // … and the newest snapshot of the chain then; 0: not noted
 };
 
@@ -32,6 +32,8 @@ struct target_note {
     const char *root;       // what it was grown from, or NULL
 };
 #define TARGET_NOTE_MAP "restored-from"
-MUST_CHECK bool target_note(struct kube *k, const struct target_note *n, struct err *err);
+// Nothing is written where `seen` says the same.
+MUST_CHECK bool target_note(struct kube *k, const struct target *seen, const struct target_note *n,
+                            struct err *err);
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "gitops/gitops.h"
 #include "snapshot/export_int.h"
+#include "snapshot/histories.h"
 #include "snapshot/lists.h"
 #include "source/source.h"
 
@@ -59,40 +60,20 @@ static char *short_name(const char *url, const char *suffix, json_t *taken)
 
 // ---- Git ----
 
-static bool take_bytes(void *ctx, const void *p, size_t len, struct err *err)
-{
-    return git_proof_add(ctx, p, len, err);
-}
-
-static bool use_packs(struct export *x, struct git_proof *p, struct err *err)
-{
-    for (size_t i = 0; i < reader_git_count(x->rd); i++) {
-        CLEANUP(str_freep) char *index = NULL;
-        if (!git_proof_begin(p, err) || !reader_git_pack(x->rd, i, take_bytes, p, err) ||
-            !git_proof_end(p, &index, err) || !git_proof_use(p, index, err))
-            return err_wrap(err, "Git pack %zu", i);
-    }
-    return true;
-}
-
 // tips: ids that are in a bundle.
 static bool add_bundle(struct export *x, struct git_proof *p, const json_t *repository,
                        const char *name, json_t *tips, struct err *err)
 {
     CLEANUP(str_freep) char *path = path_join(x->work, "bundle");
     struct git_refs refs = {0};
-    size_t i;
-    json_t *ref;
     bool ok = true;
     int fd CLEANUP(fd_closep) = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     int errnum = errno;
-    json_array_foreach(json_object_get(repository, "refs"), i, ref)
-    {
-        *vec_push(&refs.refs) = (struct git_ref){.name = str_dup(text_of(ref, "name")),
-                                                 .id = str_dup(text_of(ref, "id"))};
-        json_object_set_new(tips, text_of(ref, "id"), json_true());
-        ok = ok && (git_proof_tip(p, text_of(ref, "id"), err) ||
-                    err_wrap(err, "%s", text_of(ref, "name")));
+    history_refs(repository, &refs);
+    for (size_t i = 0; i < refs.refs.len; i++) {
+        const struct git_ref *ref = &refs.refs.v[i];
+        json_object_set_new(tips, ref->id, json_true());
+        ok = ok && (git_proof_tip(p, ref->id, err) || err_wrap(err, "%s", ref->name));
     }
     if (ok && fd < 0)
         ok = err_set_errno(err, errnum, "make %s", path);
@@ -200,7 +181,7 @@ static bool add_repositories(struct export *x, struct err *err)
     size_t i;
     json_t *row;
     if (!list_read_all(x->rd, x->root, "git", "repositories", &rows, err) ||
-        !use_packs(x, b.proof, err))
+        !histories_packs(x->rd, b.proof, err))
         return false;
     json_array_foreach(rows, i, row)
     {

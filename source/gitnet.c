@@ -24,7 +24,9 @@ struct gitcall {
     struct buf answer;   // ssh: a list; a fetch: the greeting before the answer
     bool is_fetch, is_past_greeting;
     struct fetch_reader reader;
-    int fd;
+    struct push_report *report; // a push
+    void (*on_sent)(void *ctx, uint64_t bytes);
+    int fd;         // a fetch: where the pack goes; a push: what is sent
     struct err err; // found while bytes came
     gitcall_fn done;
     void *ctx;
@@ -96,16 +98,25 @@ static void end_fetch(struct gitcall *c, struct err *err)
     end(c, err);
 }
 
+static const char *service_of(const struct gitremote *r)
+{
+    return r->is_push ? "git-receive-pack" : "git-upload-pack";
+}
+
+// After the greeting: the pack of a fetch, or the report on a push.
 static bool on_fetch_bytes(void *ctx, const char *p, size_t len)
 {
     struct gitcall *c = ctx;
+    if (c->report)
+        return push_report_feed(c->report, p, len, &c->err);
     return fetch_feed(&c->reader, p, len, &c->err);
 }
 
 // ---- HTTP ----
-static bool has_type(const struct http_response *r, const char *what, struct err *err)
+static bool has_type(const struct gitcall *c, const struct http_response *r, const char *what,
+                     struct err *err)
 {
-    CLEANUP(str_freep) char *want = str_printf("application/x-git-upload-pack-%s", what);
+    CLEANUP(str_freep) char *want = str_printf("application/x-%s-%s", service_of(c->r), what);
     if (r->content_type && str_starts(r->content_type, want))
         return true;
     CLEANUP(str_freep) char *url = url_redacted(r->url ? r->url : "");
@@ -120,18 +131,25 @@ static void on_ls_refs(void *ctx, struct http_response *r, struct err *err)
     c->http = NULL;
     if (err_is_set(err))
         err_move(&e, err);
-    else if (has_type(r, "result", &e) && !ls_refs_read(r->body.p, r->body.len, c->refs, &e))
+    else if (has_type(c, r, "result", &e) && !ls_refs_read(r->body.p, r->body.len, c->refs, &e))
         err_wrap(&e, "%s", c->r->shown);
     end(c, &e);
+}
+
+static void on_sent(void *ctx, uint64_t bytes)
+{
+    const struct gitcall *c = ctx;
+    c->on_sent(c->ctx, bytes);
 }
 
 // A further question to a server that has answered one: with the credential that it took.
 static void post(struct gitcall *c, const struct buf *body, http_done_fn done)
 {
     const struct gitremote *r = c->r;
-    const char *headers[] = {"Content-Type: application/x-git-upload-pack-request",
-                             r->greeting.is_v2 ? V2 : NULL, NULL};
-    CLEANUP(str_freep) char *url = str_printf("%s/git-upload-pack", r->base);
+    CLEANUP(str_freep)
+    char *type = str_printf("Content-Type: application/x-%s-request", service_of(r));
+    const char *headers[] = {type, r->greeting.is_v2 ? V2 : NULL, NULL};
+    CLEANUP(str_freep) char *url = str_printf("%s/%s", r->base, service_of(r));
     bool same = url_same_host(r->base, r->url);
     struct http_request q = {.url = url,
                              .headers = headers,
@@ -142,9 +160,13 @@ static void post(struct gitcall *c, const struct buf *body, http_done_fn done)
                              .cred = r->cred,
                              .has_cred = same,
                              .max_bytes = c->is_fetch ? MAX_PACK_BYTES : MAX_LIST_BYTES};
-    if (c->is_fetch) {
+    if (c->is_fetch || c->report) {
         q.on_data = on_fetch_bytes;
         q.data_ctx = c;
+    }
+    if (c->report) {
+        q.body_fd = c->fd;
+        q.on_sent = c->on_sent ? on_sent : NULL;
     }
     c->http = http_start(r->c->http, &q, done, c);
 }
@@ -158,8 +180,8 @@ static bool read_greeting(struct gitremote *r, const char *p, size_t len, struct
 
 static void on_greeting(void *ctx, struct http_response *r, struct err *err)
 {
-    static const char suffix[] = "/info/refs?service=git-upload-pack";
     struct gitcall *c = ctx;
+    CLEANUP(str_freep) char *suffix = str_printf("/info/refs?service=%s", service_of(c->r));
     struct err e = {0};
     c->http = NULL;
     if (err_is_set(err)) {
@@ -167,7 +189,7 @@ static void on_greeting(void *ctx, struct http_response *r, struct err *err)
         end(c, &e);
         return;
     }
-    if (!has_type(r, "advertisement", &e) ||
+    if (!has_type(c, r, "advertisement", &e) ||
         !read_greeting(c->r, r->body.p, r->body.len, c->refs, &e)) {
         end(c, &e);
         return;
@@ -191,9 +213,10 @@ static void on_greeting(void *ctx, struct http_response *r, struct err *err)
 static void http_list(struct gitcall *c)
 {
     static const char *const headers[] = {V2, NULL};
-    CLEANUP(str_freep) char *url = str_printf("%s/info/refs?service=git-upload-pack", c->r->url);
+    CLEANUP(str_freep)
+    char *url = str_printf("%s/info/refs?service=%s", c->r->url, service_of(c->r));
     struct http_request q = {.url = url,
-                             .headers = headers,
+                             .headers = c->r->is_push ? NULL : headers,
                              .cred_url = c->r->url,
                              .project = c->r->project,
                              .max_bytes = MAX_LIST_BYTES};
@@ -251,7 +274,7 @@ static void on_ssh_done(void *ctx, struct err *err)
     struct err e = {0};
     c->ssh = NULL;
     err_move(&e, err_is_set(&c->err) ? &c->err : err);
-    bool next = e.kind == ERR_DENIED && !c->is_fetch && c->key + 1 < c->keys->v.len;
+    bool next = e.kind == ERR_DENIED && !c->is_fetch && !c->report && c->key + 1 < c->keys->v.len;
     if (next) { // another key
         err_clear(&e);
         buf_reset(&c->answer);
@@ -261,6 +284,10 @@ static void on_ssh_done(void *ctx, struct err *err)
     }
     if (c->is_fetch) {
         end_fetch(c, &e);
+        return;
+    }
+    if (c->report) {
+        end(c, &e);
         return;
     }
     c->r->cred = c->key < c->keys->v.len ? c->keys->v.v[c->key] : NULL;
@@ -274,9 +301,11 @@ static void ssh_begin(struct gitcall *c)
 {
     struct source_ctx *x = c->r->c;
     const struct source_cred *cred = c->r->cred;
-    if (!c->is_fetch)
+    bool is_list = !c->is_fetch && !c->report;
+    if (is_list)
         cred = c->key < c->keys->v.len ? c->keys->v.v[c->key] : NULL;
     struct ssh_request q = {.url = c->r->url,
+                            .service = service_of(c->r),
                             .cred = cred,
                             .known_hosts_file = x->o->known_hosts,
                             .known_hosts = creds_known_hosts(x->creds),
@@ -284,8 +313,10 @@ static void ssh_begin(struct gitcall *c)
                             .in_len = c->question.len,
                             .max_bytes = c->is_fetch ? MAX_PACK_BYTES : MAX_LIST_BYTES,
                             .silence_ms = x->o->silence_ms,
-                            .on_data = c->is_fetch ? on_stream_bytes : on_list_bytes,
+                            .on_data = is_list ? on_list_bytes : on_stream_bytes,
                             .data_ctx = c};
+    if (c->report)
+        q.in_fd = c->fd;
     c->ssh = ssh_start(x->loop, x->hosts, &q, on_ssh_done, c);
 }
 
@@ -348,4 +379,33 @@ struct gitcall *gitnet_fetch_whole(struct gitremote *r, const struct strv *want,
     struct gitcall *c = fetch_new(r, fd, done, ctx);
     fetch_request_whole(&c->question, &r->greeting, want, have);
     return fetch_begin(c);
+}
+
+static void on_pushed(void *ctx, struct http_response *r, struct err *err)
+{
+    struct gitcall *c = ctx;
+    struct err e = {0};
+    c->http = NULL;
+    err_move(&e, err_is_set(&c->err) ? &c->err : err);
+    if (!err_is_set(&e) && !has_type(c, r, "result", &e))
+        err_wrap(&e, "the answer to the push");
+    end(c, &e);
+}
+
+struct gitcall *gitnet_push(struct gitremote *r, int fd, struct push_report *report,
+                            void (*on_sent_fn)(void *ctx, uint64_t bytes), gitcall_fn done,
+                            void *ctx)
+{
+    struct gitcall *c = call_new(r, done, ctx);
+    c->report = report;
+    c->on_sent = on_sent_fn;
+    c->fd = fd;
+    report->has_bands = r->greeting.has_bands;
+    if (ssh_is_url(r->url)) {
+        lseek(fd, 0, SEEK_SET);
+        ssh_begin(c);
+    } else {
+        post(c, &c->question, on_pushed);
+    }
+    return c;
 }

@@ -92,6 +92,7 @@ struct git_proof {
     git_repository *repo; // over odb
     struct strv used;     // index files, in order
     struct oidset seen;
+    uint32_t mark; // what `seen` notes instead of the packs; 0: nothing
     VEC(struct todo {
         git_oid id;
         git_object_t type; // ANY: of a tip
@@ -314,7 +315,7 @@ bool git_proof_repository(struct git_proof *p, git_repository **out, struct err 
 // ---- what refs lead to ----
 static void push(struct git_proof *p, const git_oid *id, git_object_t type)
 {
-    if (oidset_add(&p->seen, id, (uint32_t)p->used.len + 1))
+    if (oidset_add(&p->seen, id, p->mark ? p->mark : (uint32_t)p->used.len + 1))
         *vec_push(&p->todo) = (struct todo){*id, type};
 }
 
@@ -412,6 +413,72 @@ bool git_proof_tip(struct git_proof *p, const char *id, struct err *err)
             return false;
     }
     return true;
+}
+
+// ---- what is to be sent ----
+enum { MARK_THERE = 1, MARK_WANTED = 2 };
+
+const struct strv *git_proof_used(const struct git_proof *p)
+{
+    return &p->used;
+}
+
+const struct loop *git_proof_stop(const struct git_proof *p)
+{
+    return p->stop;
+}
+
+bool git_proof_has(struct git_proof *p, const char *id)
+{
+    git_oid oid;
+    struct err err = {0};
+    bool ok = git_oid_fromstr(&oid, id) == 0 && open_odb(p, &err) && git_odb_exists(p->odb, &oid);
+    err_clear(&err);
+    return ok;
+}
+
+static bool follow_all(struct git_proof *p, const struct strv *less, const struct strv *tips,
+                       struct err *err)
+{
+    p->mark = MARK_THERE;
+    for (size_t i = 0; i < less->len; i++)
+        if (git_proof_has(p, less->v[i]) && !git_proof_tip(p, less->v[i], err))
+            return false;
+    p->mark = MARK_WANTED;
+    for (size_t i = 0; i < tips->len; i++)
+        if (!git_proof_tip(p, tips->v[i], err))
+            return false;
+    return true;
+}
+
+bool git_proof_between(struct git_proof *p, const struct strv *tips, const struct strv *less,
+                       git_oid **out, size_t *n, struct err *err)
+{
+    struct oidset before = p->seen;
+    p->seen = (struct oidset){0};
+    bool ok = follow_all(p, less, tips, err);
+    *n = 0;
+    *out = mem_realloc(NULL, p->seen.len + 1, sizeof(**out));
+    for (size_t i = 0; ok && i < p->seen.cap; i++)
+        if (p->seen.with[i] == MARK_WANTED)
+            (*out)[(*n)++] = p->seen.slots[i];
+    oidset_clear(&p->seen);
+    p->seen = before;
+    p->mark = 0;
+    p->todo.len = 0;
+    return ok;
+}
+
+bool git_proof_is_ancestor(struct git_proof *p, const char *id, const char *of)
+{
+    git_oid old;
+    git_oid new;
+    struct err err = {0};
+    bool ok = open_odb(p, &err) && git_oid_fromstr(&old, id) == 0 &&
+              git_oid_fromstr(&new, of) == 0 && git_odb_exists(p->odb, &old) &&
+              (git_oid_equal(&old, &new) || git_graph_descendant_of(p->repo, &new, &old) == 1);
+    err_clear(&err);
+    return ok;
 }
 
 bool git_proof_known_files(struct git_proof *p, git_repository *r, const git_oid *commit,

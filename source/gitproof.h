@@ -18,6 +18,13 @@ MUST_CHECK bool git_proof_known_files(struct git_proof *p, git_repository *r, co
 MUST_CHECK bool git_proof_indexed(struct git_proof *p, const char *pack, struct err *err);
 // A pack that was just made: it is indexed.
 MUST_CHECK bool git_proof_file(struct git_proof *p, const char *pack, struct err *err);
+// All that `tips` lead to and `less` does not: for gitcompose.c. Of `less` what is not in the packs
+// is passed over. *out: owned.
+MUST_CHECK bool git_proof_between(struct git_proof *p, const struct strv *tips,
+                                  const struct strv *less, git_oid **out, size_t *n,
+                                  struct err *err);
+const struct strv *git_proof_used(const struct git_proof *p); // index files
+const struct loop *git_proof_stop(const struct git_proof *p);
 // The packs that are used, as a repository of objects alone; borrowed.
 MUST_CHECK bool git_proof_repository(struct git_proof *p, git_repository **out, struct err *err);
 

@@ -109,6 +109,8 @@ static bool v0_line(struct git_greeting *g, struct git_refs *refs, const char *d
 {
     while (len && data[len - 1] == '\n')
         len--;
+    if (has_word(data, len, "object-format=sha256"))
+        return err_set(err, ERR_INVALID, "SHA-256 repositories are not supported");
     if (!is_id(data, len) || len < 42)
         return bad(err);
     const char *name = data + 41;
@@ -117,13 +119,15 @@ static bool v0_line(struct git_greeting *g, struct git_refs *refs, const char *d
     size_t name_len = nul ? (size_t)(nul - name) : rest;
     if (refs->refs.len >= MAX_REFS)
         return err_set(err, ERR_INVALID, "the server lists more than %d refs", MAX_REFS);
-    if (name_len > 3 && !memcmp(name + name_len - 3, "^{}", 3)) {
+    // No refs at all; and what a server says of objects that it shares with others.
+    bool empty = (name_len == 15 && !memcmp(name, "capabilities^{}", 15)) ||
+                 (name_len == 5 && !memcmp(name, ".have", 5));
+    if (!empty && name_len > 3 && !memcmp(name + name_len - 3, "^{}", 3)) {
         // A peeled tag: the commit counts.
         if (refs->refs.len && peel)
             memcpy(refs->refs.v[refs->refs.len - 1].id, data, 40);
         return true;
     }
-    bool empty = name_len == 15 && !memcmp(name, "capabilities^{}", 15);
     if (!empty)
         add_ref(refs, name, name_len, data);
     if (first && nul) {
@@ -131,6 +135,8 @@ static bool v0_line(struct git_greeting *g, struct git_refs *refs, const char *d
         g->has_shallow = has_word(nul, caps, " shallow");
         g->has_any_sha = has_word(nul, caps, "allow-tip-sha1-in-want") ||
                          has_word(nul, caps, "allow-reachable-sha1-in-want");
+        g->has_status = has_word(nul, caps, "report-status");
+        g->has_bands = has_word(nul, caps, "side-band-64k");
         set_symref(refs, nul, caps);
     }
     return true;

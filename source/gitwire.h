@@ -17,6 +17,7 @@ void pkt_add(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 struct git_greeting {
     bool is_v2;
     bool has_shallow, has_filter, has_any_sha; // v0: wants need not be tips
+    bool has_status, has_bands;                // of one that takes a push
 };
 // v0 lists are read into refs. smart_http: skip the "# service=" line.
 MUST_CHECK bool greeting_read(const char *p, size_t len, struct git_greeting *g,

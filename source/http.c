@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/multi.h"
 
@@ -29,6 +31,9 @@ struct exchange {
     char *url, *cred_url, *project, *bearer;
     struct curl_slist *headers;
     struct buf body;
+    int body_fd; // > 0: the body
+    off_t body_size, sent;
+    void (*on_sent)(void *ctx, uint64_t bytes);
     bool has_body, may_refuse, has_cred;
     size_t max;
     bool (*on_data)(void *ctx, const char *p, size_t len);
@@ -121,6 +126,48 @@ static size_t on_header(char *p, size_t size, size_t n, void *ctx)
     return len;
 }
 
+// ---- a body that is a file ----
+static off_t size_of(int fd)
+{
+    struct stat st;
+    return fd > 0 && fstat(fd, &st) == 0 ? st.st_size : 0;
+}
+
+static size_t on_read(char *p, size_t size, size_t n, void *ctx)
+{
+    struct exchange *x = ctx;
+    size_t len = size * n;
+    size_t left = (size_t)(x->body_size - x->sent);
+    ssize_t got = pread(x->body_fd, p, len < left ? len : left, x->sent);
+    if (got < 0 || (!got && left))
+        return CURL_READFUNC_ABORT;
+    x->sent += got;
+    if (x->on_sent)
+        x->on_sent(x->data_ctx, (uint64_t)x->sent);
+    return (size_t)got;
+}
+
+static int on_seek(void *ctx, curl_off_t offset, int origin)
+{
+    struct exchange *x = ctx;
+    if (origin != SEEK_SET || offset < 0 || offset > x->body_size)
+        return CURL_SEEKFUNC_CANTSEEK;
+    x->sent = offset;
+    return CURL_SEEKFUNC_OK;
+}
+
+static void set_file(CURL *e, struct exchange *x)
+{
+    x->sent = 0;
+    curl_easy_setopt(e, CURLOPT_POST, 1L);
+    curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)x->body_size);
+    curl_easy_setopt(e, CURLOPT_READFUNCTION, on_read);
+    curl_easy_setopt(e, CURLOPT_READDATA, x);
+    curl_easy_setopt(e, CURLOPT_SEEKFUNCTION, on_seek);
+    curl_easy_setopt(e, CURLOPT_SEEKDATA, x);
+    curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, 0L); // it may be large; silence still ends it
+}
+
 // ---- a try ----
 static void set_blob(CURL *e, CURLoption opt, const char *pem)
 {
@@ -198,7 +245,7 @@ static void set_request(CURL *e, struct exchange *x)
     curl_easy_setopt(e, CURLOPT_HEADERDATA, x);
     curl_easy_setopt(e, CURLOPT_PRIVATE, x);
     curl_easy_setopt(e, CURLOPT_ERRORBUFFER, x->text);
-    if (x->has_body) {
+    if (x->has_body && x->body_fd <= 0) {
         curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)x->body.len);
         curl_easy_setopt(e, CURLOPT_POSTFIELDS, x->body.p);
     }
@@ -212,6 +259,8 @@ static void begin_try(struct exchange *x)
     x->easy = curl_easy_init();
     set_request(x->easy, x);
     set_limits(x->easy, x);
+    if (x->body_fd > 0)
+        set_file(x->easy, x);
     set_trust(x->easy, x);
     set_cred(x->easy, x);
     multi_add(x->h->multi, x->easy);
@@ -467,8 +516,11 @@ struct exchange *http_start(struct http *h, const struct http_request *q, http_d
     for (size_t i = 0; q->headers && q->headers[i]; i++)
         x->headers = curl_slist_append(x->headers, q->headers[i]);
     x->headers = curl_slist_append(x->headers, "Expect:");
-    x->has_body = q->body != NULL;
-    if (x->has_body)
+    x->body_fd = q->body_fd;
+    x->on_sent = q->on_sent;
+    x->body_size = size_of(x->body_fd);
+    x->has_body = q->body || x->body_fd > 0;
+    if (q->body)
         buf_append(&x->body, q->body, q->body_len);
     x->list = creds_for(h->o.creds, x->cred_url, x->project);
     x->cred = q->has_cred ? q->cred : x->list->v.len ? x->list->v.v[0] : NULL;

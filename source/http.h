@@ -29,6 +29,7 @@ struct http_request { // copied
     const char *const *headers; // "Name: value", NULL-terminated; may be NULL
     const void *body;           // NULL: GET, else POST
     size_t body_len;
+    int body_fd;          // > 0: POST with this file as it is; lent until `done`
     const char *cred_url; // whose credentials are used; NULL: the URL itself
     const char *project;  // of the application that asks, or NULL
     // Settled already, by an exchange before: only this credential (or none), or a bearer token.
@@ -40,6 +41,8 @@ struct http_request { // copied
     // been complete. NULL: they are kept in the response.
     bool (*on_data)(void *ctx, const char *p, size_t len);
     void *data_ctx;
+    // How much of a file has gone out; never after `done`.
+    void (*on_sent)(void *ctx, uint64_t bytes);
     bool may_refuse; // a status of 400 or more is an answer, not an error
 };
 
@@ -74,7 +77,5 @@ char *url_redacted(const char *url);
 char *url_shown(const char *url);
 // Are these two URLs of one server?
 bool url_same_host(const char *a, const char *b);
-// The URL (or folder) this one is mirrored at, or a copy of it. Owned.
-char *source_mirror_url(const struct source_opts *o, const char *url);
 
 #endif

@@ -88,6 +88,9 @@ struct source_opts {
     const struct event_sink *events;
 };
 
+// The URL (or folder) this one is mirrored at, or a copy of it. Owned.
+char *source_mirror_url(const struct source_opts *o, const char *url);
+
 struct source;
 struct source *source_new(struct loop *l, const struct source_opts *o); // o lent for its life
 void source_free(struct source *s);
@@ -191,6 +194,14 @@ MUST_CHECK bool git_proof_tip(struct git_proof *p, const char *id, struct err *e
 // git_proof_tip of every ref held. `git clone` takes it.
 MUST_CHECK bool git_proof_bundle(struct git_proof *p, const struct git_refs *refs, const char *head,
                                  int fd, struct err *err);
+// One pack to fd of all that `tips` (ids) lead to and `less` does not, copied out of the packs that
+// are used; ids of `less` that are in none are passed over. *objects: how many, there may be none.
+MUST_CHECK bool git_proof_pack(struct git_proof *p, const struct strv *tips,
+                               const struct strv *less, int fd, uint64_t *objects, struct err *err);
+bool git_proof_has(struct git_proof *p, const char *id); // is it in the packs that are used?
+// Does the commit `of` lead back to the commit `id`, or is it that one? False: also when either is
+// not there, or no commit.
+bool git_proof_is_ancestor(struct git_proof *p, const char *id, const char *of);
 // No pack is used any more, and nothing was followed; index files stay.
 void git_proof_restart(struct git_proof *p);
 // Only the first so many packs are used any more, and of what was followed only what was followed
@@ -203,5 +214,44 @@ typedef bool (*git_log_fn)(void *ctx, const char *id, int64_t time_unix_s, const
                            const char *subject);
 MUST_CHECK bool git_proof_log(struct git_proof *p, const char *from, const char *to, git_log_fn fn,
                               void *ctx, struct err *err);
+
+// ---- a repository back to a host ----
+// Life: source_push_look for what is there, source_push_send for what is to be, source_push_look
+// again for what has become of it; source_push_clear. Over https, ssh, or to a folder of this
+// machine; credentials, host keys and limits are those of the source's options.
+struct gitremote;
+struct source_push {
+    const char *url; // lent; not asked through mirrors
+    // What was seen:
+    struct git_refs there; // its refs, each as it is; HEAD is not among them
+    char *head;            // what HEAD names, if that is there; after a look with_head
+    struct err problem;    // set: it could not be asked
+    struct gitremote *remote;
+};
+// All side by side. False only when the loop is to stop.
+MUST_CHECK bool source_push_look(struct source *s, struct source_push *v, size_t n, bool with_head,
+                                 struct err *err);
+void source_push_clear(struct source_push *p);
+
+struct source_push_ref {
+    const char *name, *to;
+    const char *from; // the id it has there; "": none. If it is another by then it is refused
+};
+struct source_pushing {
+    struct git_proof *proof;            // holds what they lead to
+    const char *dir;                    // for a private file, as large as the pack
+    const struct source_push_ref *refs; // in this order
+    size_t n;
+    const struct strv *less; // ids that are there already, with all they lead to
+    // What has become of it:
+    struct strv refused; // "REF WHY"; all others were taken
+    char *said;          // what the server said besides, or NULL
+    uint64_t objects, bytes;
+};
+// One repository, after a look at it. Nothing is overwritten: the server compares `from`. False:
+// nothing was taken, or it is not known what was.
+MUST_CHECK bool source_push_send(struct source *s, struct source_push *p, struct source_pushing *x,
+                                 struct err *err);
+void source_pushing_clear(struct source_pushing *x);
 
 #endif

@@ -12,6 +12,7 @@
 
 #define SILENCE_MS 30000
 #define TOTAL_MS 600000
+#define PUSH_MS 86400000 // a large history over a slow line; silence ends it long before
 #define CONNECT_S 10
 #define MAX_TRIES 3
 #define PAUSE_MS 500
@@ -23,6 +24,8 @@ struct ssh_call {
     char *url;
     int key_fd, hosts_fd; // what ssh reads as files and only this process holds
     struct buf in;
+    int in_fd;
+    off_t sent; // of it, when it was last looked at
     size_t max_bytes;
     int64_t silence_ms;
     bool (*on_data)(void *ctx, const char *p, size_t len);
@@ -160,7 +163,7 @@ static bool build_argv(struct ssh_call *s, const struct ssh_request *q, struct e
     }
     strv_push(&s->argv, "--");
     strv_push(&s->argv, target);
-    strv_push_take(&s->argv, str_printf("git-upload-pack %s", quoted));
+    strv_push_take(&s->argv, str_printf("%s %s", q->service, quoted));
     *vec_push(&s->argv) = NULL;
     return true;
 }
@@ -222,7 +225,7 @@ static void words_err(const struct ssh_call *s, int code, const char *text, stru
 // sshd drops connections when too many have not signed in yet: that passes.
 static bool is_passing(const struct ssh_call *s, int code, const char *text)
 {
-    return code == 255 && !s->has_data && s->tries + 1 < MAX_TRIES && s->done &&
+    return code == 255 && !s->has_data && s->in_fd <= 0 && s->tries + 1 < MAX_TRIES && s->done &&
            (strstr(text, "Connection closed by") || strstr(text, "Connection reset by") ||
             strstr(text, "kex_exchange_identification"));
 }
@@ -269,6 +272,13 @@ static bool on_out(void *ctx, const char *p, size_t len)
 static void on_silence(void *ctx)
 {
     struct ssh_call *s = ctx;
+    // While a file goes out nothing comes in: ssh reads it where we see how far it is.
+    off_t at = s->in_fd > 0 ? lseek(s->in_fd, 0, SEEK_CUR) : s->sent;
+    if (at != s->sent) {
+        s->sent = at;
+        loop_timer_set(s->silence, s->silence_ms);
+        return;
+    }
     s->is_silent = true;
     proc_cancel(s->child);
 }
@@ -288,10 +298,11 @@ static void on_turn(void *ctx, const struct err *dead)
                           .env = (const char *const *)env.v,
                           .in = s->in.p,
                           .in_len = s->in.len,
+                          .in_fd = s->in_fd,
                           .max_out_bytes = s->max_bytes,
                           .on_out = on_out,
                           .out_ctx = s,
-                          .timeout_ms = TOTAL_MS};
+                          .timeout_ms = s->in_fd > 0 ? PUSH_MS : TOTAL_MS};
     loop_timer_set(s->silence, s->silence_ms);
     s->child = proc_start(s->loop, &o, on_child, s);
     strv_clear(&env);
@@ -313,6 +324,7 @@ struct ssh_call *ssh_start(struct loop *l, struct hosts *h, const struct ssh_req
     s->url = str_dup(q->url);
     s->key_fd = s->hosts_fd = -1;
     s->max_bytes = q->max_bytes;
+    s->in_fd = q->in_fd;
     s->silence_ms = q->silence_ms ? q->silence_ms : SILENCE_MS;
     s->on_data = q->on_data;
     s->data_ctx = q->data_ctx;

@@ -10,8 +10,9 @@ char *url_redacted(const char *url)
 
 char *url_shown(const char *url)
 {
-    static const char *const questions[] = {"/info/refs?service=git-upload-pack",
-                                            "/git-upload-pack"};
+    static const char *const questions[] = {
+        "/info/refs?service=git-upload-pack", "/git-upload-pack",
+        "/info/refs?service=git-receive-pack", "/git-receive-pack"};
     char *u = url_redacted(url);
     for (size_t i = 0; i < ARRAY_LEN(questions); i++)
         if (str_ends(u, questions[i]))

@@ -192,8 +192,13 @@ from_git_again() {
   githttp_again
   spawn registry docker-registry serve "$SCRATCH/oci/config.yml"
   wait_for 10 'the registry again' port_open "${OCI_HOST##*:}"
+  mv "$GIT_ROOT/fleet.git" fleet.lost
+  git init -q --bare "$GIT_ROOT/fleet.git"
+  git --git-dir="$GIT_ROOT/fleet.git" config http.receivepack true
+  check 'Git comes back to an empty host' restore --yes --push-git "$HTTP_URL/git/fleet.git"
+  is "$(git --git-dir="$GIT_ROOT/fleet.git" for-each-ref)" "$(git --git-dir=fleet.lost for-each-ref)" 'every ref is there'
   writes=$(audit_writes)
-  check 'Git is back: bootstrap' boot
+  check 'the switch back: bootstrap' boot
   is "$(audit_writes)" "$writes" 'it writes nothing'
   audit_sequence | tail -n +"$((writes + 1))" | grep ' write$' | tail -5 || true
   world >world.git

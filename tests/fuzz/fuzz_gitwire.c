@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a Git server may send: greetings, lists of refs, packs in bands.
+// What a Git server may send: greetings, lists of refs, packs in bands, reports on a push.
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "source/gitwire.h"
+#include "source/pushwire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -42,5 +42,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             break;
     err_clear(&err);
     buf_clear(&f.pending);
+    struct push_report r = {.has_bands = data[0] & 1};
+    for (size_t at = 0; at < len; at += piece)
+        if (!push_report_feed(&r, p + at, len - at < piece ? len - at : piece, &err))
+            break;
+    err_clear(&err);
+    push_report_clear(&r);
     return 0;
 }
