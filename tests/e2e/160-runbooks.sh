@@ -165,11 +165,15 @@ git_lost() {
   before="$(commit platform) $(commit team)"
   git_server ''
   githttp_again
+  OLD_GIT=$HTTP_URL/git
   NEW_GIT=$HTTP_URL/git
-  block 'snapshot export'
+  block '--git-only --push-git'
   is "$(commit platform) $(commit team)" "$before" 'the same commits are there'
   block 'regrow bootstrap'
   block 'regrow diff'
+  git_server ''
+  block 'snapshot export'
+  is "$(commit platform) $(commit team)" "$before" 'and from an export too'
   page_ends
   well
 }
@@ -189,11 +193,10 @@ both_lost() {
   page both-lost
   block 'ls-remote'
   block 'restore --dry-run'
-  block 'regrow restore' "$TARGET"
-  came_back
   githttp_again
   git_server /moved
-  block 'snapshot export'
+  block 'restore --push-git' "$TARGET"
+  came_back
   is "$(commit moved/platform) $(commit moved/team)" "$before" 'the same commits are there'
   block 'bootstrap --mirror'
   block 'git grep'
@@ -265,8 +268,10 @@ rewritten() {
   like "$OUT" 'Last good: 1' 'latest is the one from before'
   block 'regrow restore' "$TARGET"
   is "$(colour)" blue 'the cluster is as before'
+  OLD_GIT=$HTTP_URL/git
   NEW_GIT=$HTTP_URL/git
-  block 'snapshot export'
+  git_server ''
+  block '--git-only --push-git'
   is "$(commit platform) $(commit team)" "$before" 'Git is as before, to the commit'
   block 'regrow bootstrap'
   block 'snapshot show'
