@@ -25,7 +25,7 @@ fi
 . "$LIB/world.sh"
 
 SHAPE=$ROOT/tests/cli/shape
-TENANTS=${TENANTS:-6}
+TENANTS=${TENANTS:-50}
 KILLS=${KILLS:-3}
 SEED=${SEED:-7}
 UP=$REGROW_SHARED/upstream
