@@ -21,6 +21,7 @@
 #define CONFIRM_MS 6000
 // No two clocks are so far apart.
 #define SURELY_OVER_MS 600000
+#define FUTURE_MS 60000 // a sign of life so far ahead is none
 
 static char *first_line(const char *path)
 {
@@ -123,7 +124,14 @@ static bool parse_doc(const struct kube_reply *reply, json_t **out)
 
 enum claim { CLAIM_HELD, CLAIM_DOUBTFUL, CLAIM_FREE };
 
-static enum claim claim_of(const struct run *r, const json_t *live)
+// A renewal to come is one of a clock that is wrong. Nothing can be told from it but whether it
+// changes: watched for as long as its holder may be cut off and still think that it has the lock.
+static bool is_of_the_future(int64_t over_ms, int64_t duration_ms)
+{
+    return -over_ms > duration_ms + FUTURE_MS && duration_ms <= FUTURE_MS;
+}
+
+static enum claim claim_of(const struct run *r, const json_t *live, int64_t *watch_ms)
 {
     const char *holder = json_dot_str(live, "spec.holderIdentity");
     const char *renewed = json_dot_str(live, "spec.renewTime");
@@ -134,6 +142,9 @@ static enum claim claim_of(const struct run *r, const json_t *live)
     if (str_is_empty(holder) || str_eq(holder, r->lease.holder) || over_ms > SURELY_OVER_MS ||
         is_dead_here(holder))
         return CLAIM_FREE;
+    *watch_ms = is_of_the_future(over_ms, duration * 1000) ? duration * 1000 : CONFIRM_MS;
+    if (*watch_ms != CONFIRM_MS)
+        return CLAIM_DOUBTFUL;
     return over_ms > 0 ? CLAIM_DOUBTFUL : CLAIM_HELD;
 }
 
@@ -204,14 +215,15 @@ bool lease_take(struct run *r, struct err *err)
         if (!read_lease(r, &live, err))
             return false;
         const char *version = json_dot_str(live, "metadata.resourceVersion");
-        enum claim claim = live ? claim_of(r, live) : CLAIM_FREE;
+        int64_t watch_ms = 0;
+        enum claim claim = live ? claim_of(r, live, &watch_ms) : CLAIM_FREE;
         if (claim == CLAIM_HELD)
             return held_by_other(live, err);
         if (claim == CLAIM_DOUBTFUL && !str_eq(doubted, version)) {
             if (doubted) // renewed meanwhile: its holder lives, with another clock than ours
                 return held_by_other(live, err);
             doubted = str_dup_or_null(version);
-            if (!pause_ms(r, CONFIRM_MS, err))
+            if (!pause_ms(r, watch_ms, err))
                 return false;
             continue;
         }

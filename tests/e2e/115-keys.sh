@@ -90,7 +90,7 @@ lost() {
   unlike "$(<said)" forgotten 'and nothing is forgotten'
   is "$(states)" '["6 suspect","5 suspect","4 suspect","3 good","2 suspect","1 bad"]' 'what nobody judged after it is not good'
   is "$(snap show latest -o json | jq .seq)" 3 'and not latest'
-  like "$(snap show 4)" 'entry after it was lost' 'show says why'
+  like "$(snap show 4)" 'entry after it that called it bad, or may have, is not there any more' 'show says why'
   shaped 'the same again' snapshot-forget 'decisions[].why' snap forget --write-off 7 --key lost.pruner
   is "$(jq -c .writtenOff out.json)" '[]' 'gives up nothing'
   snap judge 6 good --key lost.judge >/dev/null

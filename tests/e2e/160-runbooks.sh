@@ -381,8 +381,8 @@ stuck() {
   KIND=deployment
   NAME=shop
   NAMESPACE=shop
-  # Held by a machine that is gone, whose clock was wrong.
-  kubectl -n regrow-system patch lease regrow --type merge -p '{"spec":{"holderIdentity":"gone/4242/x","leaseDurationSeconds":15,"renewTime":"'"$(date -u -d '+1 hour' +%FT%T.000000Z)"'"}}' >/dev/null
+  # Held by a machine that is gone, and was to hold it for long.
+  kubectl -n regrow-system patch lease regrow --type merge -p '{"spec":{"holderIdentity":"gone/4242/x","leaseDurationSeconds":600,"renewTime":"'"$(date -u +%FT%T.000000Z)"'"}}' >/dev/null
   page stuck-application
   block 'regrow bootstrap'
   like "$OUT" 'another regrow .*gone.* has been at work' 'A: it says who'

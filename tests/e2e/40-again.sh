@@ -128,6 +128,9 @@ Y
   like "$OUT" 'otherhost' 'and says who holds it'
   kubectl delete lease -n regrow-system regrow >/dev/null
   check 'once it is free the run goes on' boot
+  # A machine that is gone, whose clock was wrong by an hour.
+  kubectl -n regrow-system patch lease regrow --type merge -p '{"spec":{"holderIdentity":"gone/1/abc/1","leaseDurationSeconds":3,"renewTime":"'"$(date -u -d '+1 hour' +%FT%T.000000Z)"'"}}' >/dev/null
+  check 'a renewal that is to come is none, where nothing comes' boot
 }
 
 githttp_start
