@@ -20,6 +20,8 @@ void restoring_clear(struct restoring *x)
     api_changes_clear(&x->apis);
     mappings_clear(&x->maps);
     partial_clear(&x->part);
+    strv_clear(&x->changes);
+    strv_clear(&x->deletes);
     target_clear(&x->target);
     json_decref(x->volumes);
     json_decref(x->images);
@@ -274,6 +276,19 @@ static bool prepare_look(struct restoring *x, struct run **run, struct err *err)
     return false;
 }
 
+static void name_items(struct restoring *x, const struct run *r)
+{
+    const struct plan *p = run_plan(r);
+    for (size_t i = 0; i < p->items.len; i++) {
+        const char *app;
+        enum action a = p->items.v[i].action;
+        bool is_change = a == ACTION_CHANGE || a == ACTION_REPLACE || a == ACTION_RECREATE;
+        if (is_change || a == ACTION_PRUNE)
+            strv_push_take(is_change ? &x->changes : &x->deletes,
+                           object_name(run_item_id(r, i, &app)));
+    }
+}
+
 // What this run would say of applications is not news yet: they only come.
 static bool compare(struct restoring *x, struct err *err)
 {
@@ -282,11 +297,12 @@ static bool compare(struct restoring *x, struct err *err)
     x->c->events.emit = NULL;
     bool ok = prepare_look(x, &run, err) && run_resolve_checks(run, err);
     x->c->events = events;
-    if (ok)
-        restoring_take_part(x, run);
-    if (ok)
-        memcpy(x->counts, run_plan(run)->counts, sizeof(x->counts));
-    return ok;
+    if (!ok)
+        return false;
+    restoring_take_part(x, run);
+    memcpy(x->counts, run_plan(run)->counts, sizeof(x->counts));
+    name_items(x, run);
+    return true;
 }
 
 static bool read_snapshot(struct restoring *x, const struct age_identity *id, struct err *err)

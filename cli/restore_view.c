@@ -9,6 +9,8 @@
 
 #define SHOWN_LOSSES 8
 #define SHOWN_NAMES 3
+#define SHOWN_ITEMS 10
+#define MAX_ITEMS 1000 // in the document
 
 int64_t restoring_age_s(const struct restoring *x)
 {
@@ -97,6 +99,18 @@ static void print_target(const struct restoring *x)
     print_wrapped(stdout, line, 0, 2);
 }
 
+static void print_items(const struct restoring *x, const char *what, const struct strv *names)
+{
+    struct buf b CLEANUP(buf_clear) = {0};
+    size_t shown = x->c->o.verbose || names->len <= SHOWN_ITEMS ? names->len : SHOWN_ITEMS;
+    for (size_t i = 0; i < shown; i++)
+        buf_printf(&b, "%s%s", i ? ", " : what, names->v[i]);
+    if (shown < names->len)
+        buf_printf(&b, " and %zu more; -v shows all", names->len - shown);
+    if (b.len)
+        restoring_print_line("", b.p);
+}
+
 static void print_counts(const struct restoring *x)
 {
     const size_t *n = x->counts;
@@ -116,6 +130,8 @@ static void print_counts(const struct restoring *x)
         if (parts[i].n)
             buf_printf(&b, ", %zu %s", parts[i].n, parts[i].what);
     restoring_print_line("", b.p);
+    print_items(x, "to change: ", &x->changes);
+    print_items(x, "to delete: ", &x->deletes);
 }
 
 // "sealed-secrets keys (3), TLS certificates (2)".
@@ -258,16 +274,25 @@ static json_t *target_part(const struct restoring *x)
     return t;
 }
 
+static json_t *items_part(const struct strv *names)
+{
+    json_t *out = json_array();
+    for (size_t i = 0; i < names->len && i < MAX_ITEMS; i++)
+        json_array_append_new(out, json_string(names->v[i]));
+    return out;
+}
+
 static json_t *plan_part(const struct restoring *x)
 {
     const size_t *n = x->counts;
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "applications",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "applications",
                      (json_int_t)(x->s->desired->apps.len - 1), "create",
                      (json_int_t)n[ACTION_CREATE], "change",
                      (json_int_t)(n[ACTION_CHANGE] + n[ACTION_REPLACE] + n[ACTION_RECREATE]),
                      "prune", (json_int_t)n[ACTION_PRUNE], "keep", (json_int_t)n[ACTION_KEEP],
                      "unchanged", (json_int_t)(n[ACTION_NONE] + n[ACTION_HOOK_DONE]),
-                     "notComparable", (json_int_t)n[ACTION_CHECK]);
+                     "notComparable", (json_int_t)n[ACTION_CHECK], "changes",
+                     items_part(&x->changes), "deletes", items_part(&x->deletes));
 }
 
 static json_t *apis_part(const struct restoring *x)
