@@ -56,6 +56,8 @@ static bool parse_one(const char *given, struct mapping *m, struct err *err)
     trim_slash(m->to);
     if (!*m->from || !*m->to)
         return bad(given, "one old and one new name are wanted", err);
+    if (!strcmp(m->from, m->to))
+        return bad(given, "OLD and NEW are the same", err);
     if (m->kind == MAP_CLUSTER && is_url(m->from) != is_url(m->to))
         return bad(given, "a server's URL becomes a URL, a name a name", err);
     if (m->kind == MAP_HOST && str_starts(m->from, "*.") != str_starts(m->to, "*."))

@@ -214,6 +214,8 @@ static void what_is_no_mapping(void **state)
                                       "host=*.a=b",
                                       "host=a=*.b",
                                       "registry=/=b",
+                                      "host=a=a",
+                                      "registry=a/=a",
                                       "host=a=b host=a=c"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         struct strv given = {0};
