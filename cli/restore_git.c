@@ -49,8 +49,10 @@ static bool explain(struct err *err)
 {
     switch (err->kind) {
     case ERR_CONFLICT:
-        return err_hint(err, "Nothing was pushed: what is there is never overwritten. Push to an "
-                             "empty repository, or remove these refs there if nobody needs them.");
+        return err_hint(err, "Nothing was pushed: what is there is never overwritten. Somebody may "
+                             "have pushed since: leave --push-git out, and the cluster comes back "
+                             "all the same; or push to an empty place. Remove these refs there "
+                             "only if nobody needs them.");
     case ERR_NOT_FOUND:
         return err_hint(err, "Make an empty repository there (no README, no licence), then run "
                              "the same command again. Credentials that are missing or too weak "
