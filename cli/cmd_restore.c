@@ -371,8 +371,11 @@ static bool confirm(struct restoring *x, struct err *err)
     line[strcspn(line, "\r\n")] = 0;
     x->c->deadline_ms += x->c->deadline_ms ? clock_mono_ms() - began : 0;
     loop_set_deadline(x->c->loop, x->c->deadline_ms);
-    return str_eq(line, name) ||
-           err_set(err, ERR_USAGE, "that is not %s; nothing was written", name);
+    if (str_eq(line, name))
+        return true;
+    err_set(err, ERR_USAGE, "that is not %s", name);
+    return err_hint(err, "Nothing was written. Run it again; --context and --kubeconfig say which "
+                         "cluster.");
 }
 
 // ---- the run ----

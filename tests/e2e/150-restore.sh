@@ -282,7 +282,7 @@ refused() {
   writes_nothing 'nobody to confirm' 2 restore
   like "$OUT" '--yes' 'the hint'
   writes_nothing 'another name typed' 2 bare /usr/bin/python3 "$LIB/ptyrun.py" nonsense -- "$REGROW" restore -i ann.id
-  like "$OUT" 'nothing was written' 'told'
+  like "$OUT" 'Nothing was written' 'told'
   like "$OUT" 'First of all: .*sealed-secrets keys' 'the plan was shown'
   unlike "$OUT" 'hunter2' 'and no value of a Secret'
   writes_nothing 'another cluster expected' 6 restore --yes --expect-cluster 00000000-0000-0000-0000-000000000000
