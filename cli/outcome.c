@@ -233,8 +233,8 @@ static void print_problems(struct outcome *x)
         printf("  %s ", state_symbol(x->c, NODE_FAILED));
         print_wrapped(stdout, run_leftovers(x->r)->v[i], 4, 6);
     }
-    if (x->below)
-        printf("  and %zu more applications%s\n", x->more,
+    if (x->more)
+        printf("  and %zu more application%s%s\n", x->more, x->more == 1 ? "" : "s",
                x->is_alone ? "" : ": regrow status lists them");
     CLEANUP(str_freep)
     char *next =
