@@ -172,10 +172,12 @@ void restoring_print_rerender(const struct restoring *x)
         return;
     }
     CLEANUP(str_freep)
-    char *text = str_printf(
-        "Rendered again for Kubernetes %s, from %zu repositories and %zu charts "
-        "of the snapshot: %zu object%s other than frozen",
-        kube_version(x->s->kube), x->sources.repositories, x->sources.charts, n, n == 1 ? "" : "s");
+    char *text =
+        str_printf("Rendered again for Kubernetes %s, from %zu repositor%s and %zu chart%s "
+                   "of the snapshot: %zu object%s other than frozen",
+                   kube_version(x->s->kube), x->sources.repositories,
+                   x->sources.repositories == 1 ? "y" : "ies", x->sources.charts,
+                   x->sources.charts == 1 ? "" : "s", n, n == 1 ? "" : "s");
     printf("  ");
     print_wrapped(stdout, text, 2, 4);
     print_names(x, "changed", &a->changed);

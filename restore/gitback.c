@@ -169,7 +169,7 @@ static bool find_conflict(const struct gitback *b, struct err *err)
     if (more) {
         CLEANUP(str_freep) char *text = str_dup(err->msg);
         err_clear(err);
-        err_set(err, ERR_CONFLICT, "%s, and %zu more refs", text, more);
+        err_set(err, ERR_CONFLICT, "%s, and %zu more ref%s", text, more, more == 1 ? "" : "s");
     }
     return !err_is_set(err);
 }

@@ -59,10 +59,10 @@ static void settle(struct desired *d, struct object *o, struct simulated *out)
         add_ready(out, o->id.kind, o->id.group);
 }
 
-static void tell(struct simulated *s, size_t n, const char *what)
+static void tell(struct simulated *s, size_t n, const char *one, const char *several)
 {
     if (n)
-        strv_push_take(&s->told, str_printf("%zu %s", n, what));
+        strv_push_take(&s->told, str_printf("%zu %s", n, n == 1 ? one : several));
 }
 
 void simulated_settle(struct desired *d, const struct api_changes *c, struct simulated *out)
@@ -72,10 +72,14 @@ void simulated_settle(struct desired *d, const struct api_changes *c, struct sim
             leave_out(&d->objects.v[c->v.v[i].object], &out->undefined);
     for (size_t i = 0; i < d->objects.len; i++)
         settle(d, &d->objects.v[i], out);
-    tell(out, out->webhooks, "webhook configurations are left out: no pod answers");
-    tell(out, out->api_services, "aggregated APIs are left out: no pod serves them");
-    tell(out, out->conversions, "definitions convert their versions by name alone, not by webhook");
+    tell(out, out->webhooks, "webhook configuration is left out: no pod answers",
+         "webhook configurations are left out: no pod answers");
+    tell(out, out->api_services, "aggregated API is left out: no pod serves it",
+         "aggregated APIs are left out: no pod serves them");
+    tell(out, out->conversions, "definition converts its versions by name alone, not by webhook",
+         "definitions convert their versions by name alone, not by webhook");
     tell(out, out->ready.len,
+         "kind of object counts as healthy once it is applied: no operator reports on it",
          "kinds of objects count as healthy once they are applied: no operator reports on them");
 }
 
