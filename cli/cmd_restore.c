@@ -299,7 +299,8 @@ static bool compare(struct restoring *x, struct err *err)
     x->c->events = events;
     if (!ok)
         return false;
-    restoring_take_part(x, run);
+    if (!restoring_take_part(x, run, err))
+        return false;
     memcpy(x->counts, run_plan(run)->counts, sizeof(x->counts));
     name_items(x, run);
     return true;

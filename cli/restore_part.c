@@ -15,12 +15,35 @@ void restoring_choose_part(struct restoring *x)
     o->no_prune |= o->restore.is_part; // the rest is none of its business
 }
 
-void restoring_take_part(struct restoring *x, const struct run *r)
+// "application web", "applications web, shop".
+static void add_names(struct buf *b, const char *what, const struct strv *names)
+{
+    if (!names->len)
+        return;
+    buf_printf(b, "%s%s%s ", b->len ? " in " : "", what, names->len == 1 ? "" : "s");
+    for (size_t i = 0; i < names->len; i++)
+        buf_printf(b, "%s%s", i ? ", " : "", names->v[i]);
+}
+
+static bool refuse_nothing(const struct restoring *x, struct err *err)
+{
+    const struct options *o = &x->c->o;
+    struct buf b CLEANUP(buf_clear) = {0};
+    if (x->part.chosen || !o->apps.len || !o->restore.namespaces.len)
+        return true;
+    add_names(&b, "application", &o->apps);
+    add_names(&b, "namespace", &o->restore.namespaces);
+    err_set(err, ERR_NOT_FOUND, "nothing is selected: the snapshot has no object of %s", b.p);
+    return err_hint(err, "Nothing was written. Both together select only what is of one of the "
+                         "applications and in one of the namespaces: leave one of them out.");
+}
+
+bool restoring_take_part(struct restoring *x, const struct run *r, struct err *err)
 {
     struct api_changes *c = &x->apis;
     size_t kept = 0;
     if (!x->c->o.restore.is_part)
-        return;
+        return true;
     partial_of(r, &x->frozen, &x->part);
     for (size_t i = 0; i < c->v.len; i++) {
         if (partial_has(&x->part, c->v.v[i].object)) {
@@ -31,16 +54,22 @@ void restoring_take_part(struct restoring *x, const struct run *r)
         }
     }
     c->v.len = kept;
+    return refuse_nothing(x, err);
 }
 
-// "application web", "applications web, shop".
-static void add_names(struct buf *b, const char *what, const struct strv *names)
+size_t restoring_applications(const struct restoring *x)
 {
-    if (!names->len)
-        return;
-    buf_printf(b, "%s%s%s ", b->len ? " in " : "", what, names->len == 1 ? "" : "s");
-    for (size_t i = 0; i < names->len; i++)
-        buf_printf(b, "%s%s", i ? ", " : "", names->v[i]);
+    const struct desired *d = x->s->desired;
+    size_t n = 0;
+    if (!x->c->o.restore.is_part)
+        return d->apps.len - 1;
+    bool *has = mem_alloc(d->apps.len * sizeof(*has));
+    for (unsigned i = 0; i < d->objects.len; i++)
+        has[d->objects.v[i].app] |= x->part.parts && x->part.parts[i] == PART_CHOSEN;
+    for (size_t i = 1; i < d->apps.len; i++)
+        n += has[i];
+    free(has);
+    return n;
 }
 
 static void print_needed(const struct restoring *x)

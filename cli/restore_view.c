@@ -123,9 +123,9 @@ static void print_counts(const struct restoring *x)
                  {n[ACTION_TERMINATING], "to wait for until they are gone"},
                  {n[ACTION_CHECK], "not comparable"},
                  {n[ACTION_NONE] + n[ACTION_HOOK_DONE], "as they should be"}};
-    buf_printf(&b, "%zu application%s: %zu object%s to create", x->s->desired->apps.len - 1,
-               x->s->desired->apps.len == 2 ? "" : "s", n[ACTION_CREATE],
-               n[ACTION_CREATE] == 1 ? "" : "s");
+    size_t apps = restoring_applications(x);
+    buf_printf(&b, "%zu application%s: %zu object%s to create", apps, apps == 1 ? "" : "s",
+               n[ACTION_CREATE], n[ACTION_CREATE] == 1 ? "" : "s");
     for (size_t i = 0; i < ARRAY_LEN(parts); i++)
         if (parts[i].n)
             buf_printf(&b, ", %zu %s", parts[i].n, parts[i].what);
@@ -286,8 +286,8 @@ static json_t *plan_part(const struct restoring *x)
 {
     const size_t *n = x->counts;
     return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "applications",
-                     (json_int_t)(x->s->desired->apps.len - 1), "create",
-                     (json_int_t)n[ACTION_CREATE], "change",
+                     (json_int_t)restoring_applications(x), "create", (json_int_t)n[ACTION_CREATE],
+                     "change",
                      (json_int_t)(n[ACTION_CHANGE] + n[ACTION_REPLACE] + n[ACTION_RECREATE]),
                      "prune", (json_int_t)n[ACTION_PRUNE], "keep", (json_int_t)n[ACTION_KEEP],
                      "unchanged", (json_int_t)(n[ACTION_NONE] + n[ACTION_HOOK_DONE]),

@@ -101,7 +101,9 @@ int restoring_fleet(struct cli *c, struct err *err); // the exit code, as a comm
 
 // ---- restore_part.c ----
 void restoring_choose_part(struct restoring *x); // before anything: what the options come to
-void restoring_take_part(struct restoring *x, const struct run *r); // r: prepared
+// r: prepared. NOT_FOUND when nothing is of both, --app and --namespace.
+MUST_CHECK bool restoring_take_part(struct restoring *x, const struct run *r, struct err *err);
+size_t restoring_applications(const struct restoring *x); // that are asked for, without the root
 void restoring_print_part(const struct restoring *x);
 json_t *restoring_part_doc(const struct restoring *x);
 

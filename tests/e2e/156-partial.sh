@@ -213,6 +213,9 @@ one_application() {
   unlike "$(cat plan.txt)" 'sealed-secrets' 'keys of others are not in it'
   refuse 'no such application' 4 restore --app nobody --yes
   refuse 'no such namespace' 4 restore --namespace nobody --yes
+  refuse 'nothing of both' 4 restore --app web --namespace shop --dry-run
+  like "$OUT" 'nothing is selected' 'it says so'
+  like "$(cat plan.txt)" $'\n  1 application: ' 'only what is chosen is counted'
   check 'one application comes back' restore --app web --yes "${READY[@]}" -o json
   restore --app web --yes "${READY[@]}" -o json >again.json
   check 'documented' "$SHAPE" restore 'part.chosen,part.needed' <again.json
