@@ -461,6 +461,29 @@ bool restoring_open(struct restoring *x, const struct age_identity **id, struct 
 }
 
 // ---- the command ----
+// What would do nothing without a cluster, and be thought to have done something.
+static bool check_git_only(const struct options *o, struct err *err)
+{
+    const struct restore_options *r = &o->restore;
+    const struct {
+        bool is_given;
+        const char *option;
+    } all[] = {{r->report != NULL, "--report"},
+               {o->apps.len > 0, "--app"},
+               {r->namespaces.len > 0, "--namespace"},
+               {r->maps.len > 0, "--map"},
+               {r->clusters.len > 0, "--cluster"},
+               {o->expect_cluster != NULL, "--expect-cluster"},
+               {r->adopt, "--adopt"},
+               {r->rerender, "--rerender"},
+               {o->wait_ms != 0, "--wait-cluster"}};
+    for (size_t i = 0; r->git_only && i < ARRAY_LEN(all); i++)
+        if (all[i].is_given)
+            return err_set(err, ERR_USAGE, "%s is about a cluster, and --git-only has none",
+                           all[i].option);
+    return true;
+}
+
 static bool check_options(struct cli *c, struct err *err)
 {
     const struct restore_options *o = &c->o.restore;
@@ -468,8 +491,6 @@ static bool check_options(struct cli *c, struct err *err)
         return err_set(err, ERR_USAGE, "--git-only: --push-git says where to");
     if (o->wait_git_ms && !o->push_git.len)
         return err_set(err, ERR_USAGE, "--wait-git: --push-git says for whom");
-    if (o->git_only && o->report)
-        return err_set(err, ERR_USAGE, "--report is about a cluster, and --git-only has none");
     return !o->report || report_check(o->report, err);
 }
 
@@ -534,6 +555,8 @@ int cmd_restore(struct cli *c, struct err *err)
 {
     struct restoring x CLEANUP(restoring_clear) = {.c = c};
     struct run *run CLEANUP(run_freep) = NULL;
+    if (!check_git_only(&c->o, err))
+        return 0;
     if (restoring_is_fleet(c))
         return restoring_fleet(c, err);
     c->o.restore.rerender |= c->o.restore.clusters.len > 0;

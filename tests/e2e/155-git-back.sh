@@ -143,6 +143,11 @@ to_a_folder() {
 refused() {
   local other
   empty_host
+  for other in '--app shop' '--namespace shop' '--map host=a=b' '--cluster a' '--expect-cluster a' --adopt --rerender '--wait-cluster 1m'; do
+    # shellcheck disable=SC2086 # an option and its value
+    refuse "$other without a cluster" 2 back --push-git "$HTTP_URL/git" $other
+    like "$OUT" "${other%% *} is about a cluster" 'it says so'
+  done
   refuse 'a repository that is not there' 4 back --push-git "$HTTP_URL/git=$HTTP_URL/git/none"
   like "$OUT" 'Make an empty repository there' 'what to do'
   refuse 'nobody listens' 7 back --push-git "$HTTP_URL/git=http://127.0.0.1:$(free_port)"
