@@ -360,6 +360,28 @@ static void add_word(struct buf *b, const char *option, const char *word)
     buf_char(b, '\'');
 }
 
+static void add_words(struct buf *b, const char *option, const struct strv *words)
+{
+    for (size_t i = 0; i < words->len; i++)
+        add_word(b, option, words->v[i]);
+}
+
+char *restore_again_command(const struct restoring *x, bool is_whole)
+{
+    const struct options *o = &x->c->o;
+    struct buf b = {0};
+    buf_printf(&b, "regrow restore %llu", (unsigned long long)x->e->seq);
+    if (!is_whole) {
+        add_words(&b, "--app", &o->apps);
+        add_words(&b, "--namespace", &o->restore.namespaces);
+    }
+    add_words(&b, "--map", &o->restore.maps);
+    add_words(&b, "--cluster", &o->restore.clusters);
+    if (o->restore.rerender && !o->restore.clusters.len)
+        buf_str(&b, " --rerender");
+    return buf_take(&b);
+}
+
 // The root keeps its name, so that nothing in the cluster is another's; where it is now a mirror
 // says.
 char *restore_next_command(const struct restoring *x)

@@ -187,8 +187,8 @@ static json_t *steps_part(const struct restoring *x, const struct outcome *o)
 {
     json_t *out = json_array();
     CLEANUP(str_freep) char *boot = restore_next_command(x);
-    CLEANUP(str_freep)
-    char *again = str_printf("regrow restore %llu", (unsigned long long)x->e->seq);
+    CLEANUP(str_freep) char *again = restore_again_command(x, false);
+    CLEANUP(str_freep) char *rest = restore_again_command(x, true);
     if (json_array_size(x->images))
         step(out, "bring the images back to their registry; pods try again by themselves",
              "kubectl get pods -A --field-selector=status.phase=Pending");
@@ -205,9 +205,13 @@ static json_t *steps_part(const struct restoring *x, const struct outcome *o)
     if (mapped)
         step(out, mapped, NULL);
     if (x->c->o.restore.is_part)
-        step(out, "only a part was restored; this brings the rest", again);
+        step(out, "only a part was restored; this brings the rest", rest);
     if (x->has_git && !x->is_pushed)
         step(out, "then the same command again: it goes on with Git", NULL);
+    if (mapped && x->is_pushed)
+        step(out, "then the switch back to Git", boot);
+    if (mapped) // bootstrap would change things back, until Git has the new names
+        return out;
     step(out,
          x->is_pushed
              ? "the switch back to Git; where Git says what the snapshot says, it changes nothing"

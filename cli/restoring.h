@@ -117,6 +117,8 @@ MUST_CHECK bool restore_git_look(struct restoring *x, struct err *err);
 MUST_CHECK bool restore_git_push(struct restoring *x, struct err *err);
 void restore_git_print_plan(const struct restoring *x);
 void restore_git_print_end(const struct restoring *x);
+// This restore once more, of the same part with the same names; or of the whole. Owned.
+char *restore_again_command(const struct restoring *x, bool is_whole);
 // The bootstrap that switches back to Git; owned.
 char *restore_next_command(const struct restoring *x);
 void restoring_print_git_end(const struct restoring *x); // without a cluster

@@ -312,6 +312,7 @@ mapped() {
   like "$(tr -s ' \n' ' ' <maps.txt)" 'Ingress web/web /spec/tls/0/hosts/0: web.old.example.com -> web.new.example.org' 'and where'
   restore "${MAPS[@]}" --yes "${READY[@]}" >mapped.txt
   like "$(tr -s ' \n' ' ' <mapped.txt)" 'Git still has the old names: .* change 5 objects back' 'it says what Git has'
+  unlike "$(tr -s ' \n' ' ' <mapped.txt)" 'it changes nothing' 'and does not say the opposite'
   is "$(kubectl -n web get ingress web -o jsonpath='{.spec.rules[0].host} {.spec.tls[0].hosts}')" \
     'web.new.example.org ["web.new.example.org","stays.example.com"]' 'hosts'
   is "$(kubectl -n web get deploy web -o jsonpath='{.spec.template.spec.initContainers[0].image} {.spec.template.spec.containers[0].image}')" \
