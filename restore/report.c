@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/hash.h"
@@ -217,7 +218,7 @@ static const struct {
     bool (*make)(const json_t *report, struct buf *out, struct err *err);
 } formats[] = {{".html", report_html}, {".svg", report_svg}, {".json", as_json}};
 
-bool report_check(const char *path, struct err *err)
+static bool check_name(const char *path, struct err *err)
 {
     for (size_t i = 0; i < ARRAY_LEN(formats); i++)
         if (str_ends(path, formats[i].extension))
@@ -228,10 +229,23 @@ bool report_check(const char *path, struct err *err)
                    path);
 }
 
+bool report_check(const char *path, struct err *err)
+{
+    const char *slash = strrchr(path, '/');
+    CLEANUP(str_freep)
+    char *dir = slash ? str_ndup(path, (size_t)(slash - path) + 1) : str_dup(".");
+    if (!check_name(path, err))
+        return false;
+    if (file_is_dir(dir) && !access(dir, W_OK | X_OK))
+        return true;
+    return err_set(err, ERR_USAGE, "--report %.200s: its folder is not there, or not writable",
+                   path);
+}
+
 bool report_write(const json_t *report, const char *path, struct err *err)
 {
     struct buf b CLEANUP(buf_clear) = {0};
-    if (!report_check(path, err))
+    if (!check_name(path, err))
         return false;
     for (size_t i = 0; i < ARRAY_LEN(formats); i++)
         if (str_ends(path, formats[i].extension))

@@ -18,7 +18,7 @@ MUST_CHECK bool report_html(const json_t *report, struct buf *out, struct err *e
 // The time line as an SVG file of its own.
 MUST_CHECK bool report_svg(const json_t *report, struct buf *out, struct err *err);
 // By the extension of path: .html, .svg or .json; durable, readable by its owner and group. USAGE
-// for any other, which report_check finds before anything is done.
+// for any other. report_check finds that before anything is done, and a folder that is not there.
 MUST_CHECK bool report_write(const json_t *report, const char *path, struct err *err);
 MUST_CHECK bool report_check(const char *path, struct err *err);
 

@@ -349,9 +349,17 @@ static void test_files(void **state)
         assert_int_equal(stat(path, &st), 0);
         assert_int_equal(st.st_mode & 0137, 0);
     }
-    assert_false(report_check("report.txt", &err));
-    assert_int_equal(err.kind, ERR_USAGE);
-    err_clear(&err);
+    assert_true(report_check("report.html", &err));
+    CLEANUP(str_freep) char *there = path_join(dir, "new.json");
+    assert_true(report_check(there, &err));
+    CLEANUP(str_freep) char *nowhere = path_join(dir, "none/new.json");
+    CLEANUP(str_freep) char *in_file = path_join(dir, "r.json/new.json");
+    const char *const bad[] = {"report.txt", nowhere, in_file};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        assert_false(report_check(bad[i], &err));
+        assert_int_equal(err.kind, ERR_USAGE);
+        err_clear(&err);
+    }
 }
 
 int main(void)
