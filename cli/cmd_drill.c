@@ -172,13 +172,25 @@ static void show(struct drilling *x)
         drill_print(x);
 }
 
+// The history is of many drills; a file is a report of one.
+static bool check_files(const struct cli *c, struct err *err)
+{
+    const char *report = c->o.restore.report;
+    if (c->o.drill.history && (report || c->o.drill.html)) {
+        err_set(err, ERR_USAGE, "--history writes no %s", report ? "--report" : "--html");
+        return err_hint(err, "regrow drill without --history writes the report of its drill; "
+                             "--history -o json prints those there were.");
+    }
+    return !report || report_check(report, err);
+}
+
 int cmd_drill(struct cli *c, struct err *err)
 {
     struct drilling x CLEANUP(drilling_clear) = {
         .r = {.c = c, .is_drill = true, .settle = drill_settle}, .differences = json_array()};
     if (c->o.drill.judge_key)
         c->o.snap.key = c->o.drill.judge_key;
-    if (c->o.restore.report && !report_check(c->o.restore.report, err))
+    if (!check_files(c, err))
         return 0;
     if (c->o.drill.history)
         return drill_print_history(c, err) ? 0 : err_exit_code(err->kind);
