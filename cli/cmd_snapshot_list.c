@@ -107,6 +107,36 @@ static void add_row(struct table *t, const struct listing *l, const struct entry
             table_cell(t, row, n++, i < 7 ? NULL : good ? "green" : "yellow", cells[i]);
 }
 
+// The newest drill of the chain, of whatever snapshot and whatever it said.
+static const struct entry *last_drill(const struct listing *l)
+{
+    const struct entry *last = NULL;
+    for (size_t i = 0; i < l->log->v.len; i++) {
+        const struct entry *e = &l->log->v.v[i];
+        if (e->kind == ENTRY_VERDICT && !e->is_void && (!last || e->seq > last->seq) &&
+            (e->verdict.has_report || e->verdict.verdict == VERDICT_DRILLED))
+            last = e;
+    }
+    return last;
+}
+
+// good: what would be restored; NULL: nothing.
+static void put_last_drill(struct buf *b, const struct listing *l, const struct entry *good)
+{
+    const struct entry *e = last_drill(l);
+    if (!e) {
+        buf_str(b, " Never drilled.");
+        return;
+    }
+    CLEANUP(str_freep) char *age = age_text(age_s(l, e));
+    CLEANUP(str_freep) char *of = str_printf(" (of %llu)", (unsigned long long)e->verdict.of.seq);
+    bool is_of_good = good && e->verdict.of.seq == good->seq;
+    buf_printf(b, " Last drill: %s ago%s%s.", age, is_of_good ? "" : of,
+               e->verdict.verdict == VERDICT_BAD        ? ", it said bad"
+               : e->verdict.verdict == VERDICT_VERIFIED ? ", it proved nothing"
+                                                        : "");
+}
+
 static void print_last_line(const struct listing *l)
 {
     const struct entry *good = log_latest_good(l->log);
@@ -119,12 +149,10 @@ static void print_last_line(const struct listing *l)
         CLEANUP(str_freep) char *age = age_text(age_s(l, good));
         buf_printf(&b, "Last good: %llu (%s). RPO now %s.", (unsigned long long)good->seq,
                    goodness_name(log_goodness(l->log, good)), age);
-        const struct entry *drill = log_verdict(l->log, good, VERDICT_DRILLED);
-        CLEANUP(str_freep) char *ago = drill ? age_text(age_s(l, drill)) : NULL;
-        buf_printf(&b, drill ? " Last drill: %s ago." : " Never drilled.", ago);
     } else {
         buf_str(&b, "There is no good snapshot: nothing would be restored.");
     }
+    put_last_drill(&b, l, good);
     if (waiting)
         buf_printf(&b, " %zu forgotten: forget --undo brings back until prune deletes.", waiting);
     print_wrapped(stdout, b.p, 0, 0);
