@@ -63,6 +63,21 @@ static bool open_sealed(const struct opening *x, struct err *err)
                          "terminal it is asked for.");
 }
 
+// What opens a repository and what signs for it are taken for each other.
+static bool refuse_credential(const struct buf *text, struct err *err)
+{
+    struct credential c CLEANUP(credential_clear) = {0};
+    struct err ignored = {0};
+    bool is_one = text->len && credential_parse(text->p, text->len, &c, &ignored);
+    err_clear(&ignored);
+    if (!is_one)
+        return true;
+    err_set(err, ERR_INVALID,
+            "it is a credential of regrow (--key takes it); -i wants an age identity");
+    return err_hint(err, "An age identity is what age-keygen made for the one who may open the "
+                         "repository.");
+}
+
 static bool load_one(const struct snapshot_options *o, const char *path, struct age_identities *out,
                      struct err *err)
 {
@@ -77,7 +92,7 @@ static bool load_one(const struct snapshot_options *o, const char *path, struct 
     if (sealed && !open_sealed(&x, err))
         return false;
     const struct buf *clear = sealed ? &text : &file;
-    if (!age_identities_read(clear->p, clear->len, &some, err))
+    if (!refuse_credential(clear, err) || !age_identities_read(clear->p, clear->len, &some, err))
         return false;
     for (size_t k = 0; k < some.v.len; k++)
         *vec_push(&out->v) = some.v.v[k];
