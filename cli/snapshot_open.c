@@ -156,8 +156,12 @@ static bool load_credential(struct snap *s, const char *where, struct credential
                             struct err *err)
 {
     struct buf file CLEANUP(buf_wipe) = {0};
-    if (!is_sealed(where, &file))
-        return credential_load(where, out, err);
+    if (!is_sealed(where, &file)) {
+        bool ok = credential_load(where, out, err);
+        if (!ok && err->kind == ERR_DENIED && !err->errnum)
+            err_hint(err, "chmod 600 %s", where); // it was opened: its mode is all that is refused
+        return ok;
+    }
     return open_sealed_key(s, where, &file, out, err) || err_wrap(err, "key %s", where);
 }
 
