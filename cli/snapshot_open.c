@@ -243,6 +243,13 @@ static bool not_pinned(const struct snap *s, struct err *err)
     return err_hint(err, "Compare it with what init printed. If it is the same: --trust %s", pin);
 }
 
+static bool hint_ways(const struct age_keys *keys, struct err *err)
+{
+    return err_hint(err, "regrow snapshot key list shows who can open it; %s",
+                    keys->identities ? "without -i a passphrase is asked for."
+                                     : "-i FILE opens it with an identity.");
+}
+
 // Opens slots. Without a pin, only a passphrase proves that the repository is its owner's.
 static bool unlock(struct snap *s, const struct snap_want *want, struct err *err)
 {
@@ -260,7 +267,7 @@ static bool unlock(struct snap *s, const struct snap_want *want, struct err *err
     if (!keys.identities && !keys.passphrase)
         return !must || !s->is_pinned || no_way_in("the repository", err);
     if (!repo_unlock(s->repo.store, &s->repo.trust, &keys, &s->unlocked, err))
-        return false;
+        return err->kind == ERR_DENIED && hint_ways(&keys, err);
     s->is_pinned |= s->unlocked.by_passphrase;
     return true;
 }

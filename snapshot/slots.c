@@ -127,8 +127,13 @@ static bool try_slot(struct store *s, const struct trust_chain *c, const struct 
     }
     *opened = slot_open(keys, file.p, file.len, out, err);
     if (!*opened && err->kind == ERR_DENIED) {
-        err_clear(why); // another one may open
-        err_move(why, err);
+        // Another one may open. A passphrase is wrong, or is too much work; that a key does not fit
+        // is no news.
+        if (str_eq(row->kind, "passphrase")) {
+            err_clear(why);
+            err_move(why, err);
+        }
+        err_clear(err);
         return true;
     }
     if (*opened && belongs(c, out, err))
@@ -142,15 +147,16 @@ static bool may_open(const struct trust_slot *row, const struct age_keys *keys)
     return str_eq(row->kind, "passphrase") ? keys->passphrase != NULL : keys->identities != NULL;
 }
 
-static bool none_opens(const struct age_keys *keys, size_t tried, const struct err *why,
-                       struct err *err)
+static bool none_opens(size_t tried, const struct err *why, struct err *err)
 {
-    err_set(err, ERR_DENIED, "none of %zu slots opens with %s%s%s", tried,
-            keys->identities && keys->passphrase ? "the identities or the passphrase"
-            : keys->passphrase                   ? "the passphrase"
-                                                 : "the identities",
-            err_is_set(why) ? ": " : "", err_is_set(why) ? why->msg : "");
-    return false;
+    CLEANUP(str_freep)
+    char *what =
+        !tried ? str_dup("no way to open the repository takes what was given")
+        : tried == 1
+            ? str_dup("the one way to open the repository does not fit what was given")
+            : str_printf("none of the %zu ways to open the repository fits what was given", tried);
+    return err_set(err, ERR_DENIED, "%s%s%s", what, err_is_set(why) ? ": " : "",
+                   err_is_set(why) ? why->msg : "");
 }
 
 bool repo_unlock(struct store *s, const struct trust_chain *c, const struct age_keys *keys,
@@ -177,7 +183,7 @@ bool repo_unlock(struct store *s, const struct trust_chain *c, const struct age_
         slot_content_wipe(&content);
     }
     if (ok && !out->v.len)
-        ok = none_opens(keys, tried, &why, err);
+        ok = none_opens(tried, &why, err);
     err_clear(&why);
     if (!ok)
         unlocked_clear(out);

@@ -182,7 +182,8 @@ static void lost_slot(void **state)
     struct age_keys keys = {.identities = &f.ids};
     struct unlocked u = {0};
     bool ok = repo_unlock(f.r.store, &f.r.trust, &keys, &u, &err);
-    assert_true(!ok && err.kind == ERR_DENIED && strstr(err.msg, "2 slots"));
+    assert_true(!ok && err.kind == ERR_DENIED && strstr(err.msg, "2 ways"));
+    assert_non_null(strstr(err.msg, "is missing"));
     err_clear(&err);
     end(&f);
 }
