@@ -202,6 +202,12 @@ static bool load_others(struct snap *s, struct err *err)
 
 // ---- the pin, and opening ----
 
+// As far as it can be told: where both say the same, either is right.
+static const char *name_of_pin(const struct snap *s)
+{
+    return str_eq(getenv("REGROW_TRUST"), s->o->trust) ? "REGROW_TRUST" : "--trust";
+}
+
 static bool given_pin(struct snap *s, struct sha256 *pin, struct err *err)
 {
     s->is_pinned = s->has_key;
@@ -209,12 +215,12 @@ static bool given_pin(struct snap *s, struct sha256 *pin, struct err *err)
         *pin = s->key.pin;
     if (str_is_empty(s->o->trust))
         return true;
-    if (!snap_parse_pin("--trust", s->o->trust, pin, err))
+    if (!snap_parse_pin(name_of_pin(s), s->o->trust, pin, err))
         return false;
     s->is_pinned = true;
     return !s->has_key || sha256_eq(pin, &s->key.pin) ||
-           err_set(err, ERR_CORRUPT, "--trust and the key in %s name different repositories",
-                   s->o->key);
+           err_set(err, ERR_CORRUPT, "%s and the key in %s name different repositories",
+                   name_of_pin(s), s->o->key);
 }
 
 static bool open_repo(struct snap *s, const struct sha256 *pin, struct err *err)
