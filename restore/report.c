@@ -108,8 +108,11 @@ static void figure(struct buf *b, const char *name, const char *value, const cha
     buf_printf(b, "<div><dt>%s</dt><dd>%s<small>%s</small></dd></div>\n", name, value, more);
 }
 
+// Of a drill only what passed: its findings may be of what belongs to no application.
 static bool is_all_there(const json_t *report)
 {
+    if (is_drill(report) && !is_good(report))
+        return false;
     return !json_object_get(report, "error") && report_ms(report, "result.applications.healthy") ==
                                                     report_ms(report, "result.applications.total");
 }
@@ -137,7 +140,9 @@ static void figures(struct buf *b, const json_t *report)
     buf_str(b, "<dl class=\"sum\">\n");
     if (rto >= 0)
         figure(b, "RTO", took,
-               is_all_there(report) ? "until all of it was there" : "and not all of it was there");
+               is_all_there(report) ? "until all of it was there"
+               : is_drill(report)   ? "until it ended"
+                                    : "and not all of it was there");
     if (rpo >= 0)
         figure(b, "RPO", age, of_commit);
     if (apps >= 0)

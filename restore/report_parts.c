@@ -68,6 +68,14 @@ void report_path(struct buf *b, const json_t *report)
 }
 
 // ---- missing, awaited, next ----
+// What a message says beyond the name that stands above it.
+static const char *without_name(const char *message, const char *name)
+{
+    size_t n = strlen(name);
+    return n && str_starts(message, name) && str_starts(message + n, ": ") ? message + n + 2
+                                                                           : message;
+}
+
 static void note(struct buf *b, const json_t *v)
 {
     const char *object = report_str(v, "object");
@@ -89,7 +97,7 @@ static void note(struct buf *b, const json_t *v)
         buf_str(b, "</span>");
     }
     buf_str(b, *object || *app ? "<div>" : "");
-    report_text(b, message, MAX_TEXT);
+    report_text(b, without_name(message, *object ? object : app), MAX_TEXT);
     buf_str(b, *object || *app ? "</div></li>\n" : "</li>\n");
 }
 

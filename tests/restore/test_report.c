@@ -165,6 +165,28 @@ static void test_drill(void **state)
     has_not(page, "Where the time went");
 }
 
+// All applications are well, and something that belongs to none did not come back. A name is said
+// once.
+static void test_drill_failed(void **state)
+{
+    (void)state;
+    CLEANUP(json_freep)
+    json_t *v = parse("{'kind':'drill','chain':'prod','verdict':'bad','rto_ms':12300,"
+                      "'result':{'applications':{'total':2,'healthy':2}},'findings':["
+                      "{'kind':'different','object':'Secret a/b','message':'Secret a/b: gone'},"
+                      "{'kind':'different','object':'Secret a/c','message':'Secret a/cd is not'},"
+                      "{'kind':'unhealthy','application':'web','message':'web: is late'}]}");
+    CLEANUP(str_freep) char *page = html(v);
+    has(page, "<dd>12 s<small>until it ended");
+    has_not(page, "all of it was there");
+    has(page, "<b>Secret a/b</b><div>gone</div>");
+    has(page, "<b>Secret a/c</b><div>Secret a/cd is not</div>");
+    has(page, "<span class=\"soft\">web</span><div>is late</div>");
+    json_object_set_new(v, "verdict", json_string("drilled"));
+    CLEANUP(str_freep) char *good = html(v);
+    has(good, "<dd>12 s<small>until all of it was there");
+}
+
 static void test_error(void **state)
 {
     (void)state;
@@ -365,13 +387,10 @@ static void test_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_says),
-        cmocka_unit_test(test_drill),
-        cmocka_unit_test(test_error),
-        cmocka_unit_test(test_hostile_text),
-        cmocka_unit_test(test_hostile_members),
-        cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_svg),
+        cmocka_unit_test(test_says),         cmocka_unit_test(test_drill),
+        cmocka_unit_test(test_drill_failed), cmocka_unit_test(test_error),
+        cmocka_unit_test(test_hostile_text), cmocka_unit_test(test_hostile_members),
+        cmocka_unit_test(test_bounds),       cmocka_unit_test(test_svg),
         cmocka_unit_test(test_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
