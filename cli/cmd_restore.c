@@ -157,7 +157,10 @@ static bool is_proved(const struct restoring *x, struct err *err)
     CLEANUP(str_freep)
     char *more =
         v->problems.len > 1 ? str_printf(", and %zu more", v->problems.len - 1) : str_dup("");
-    err_set(err, ERR_CORRUPT, "snapshot %llu is damaged: %s%s", seq, v->problems.v[0], more);
+    CLEANUP(str_freep) char *front = str_printf("snapshot %llu: ", seq);
+    const char *what = v->problems.v[0];
+    err_set(err, ERR_CORRUPT, "snapshot %llu is damaged: %s%s", seq,
+            what + (str_starts(what, front) ? strlen(front) : 0), more);
     return err_hint(err, "Nothing was written. Use another copy of the repository, or an earlier "
                          "snapshot; regrow snapshot verify names every file.");
 }

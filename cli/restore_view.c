@@ -46,7 +46,7 @@ static void print_snapshot(const struct restoring *x)
     static const char *const attested[] = {
         [SNAP_SUSPECT] = "SUSPECT: what it holds may be too little",
         [SNAP_BAD] = "BAD, says a judge",
-        [SNAP_GOOD] = "never verified before",
+        [SNAP_GOOD] = "no verdict on it yet",
         [SNAP_VERIFIED] = "verified before",
         [SNAP_DRILLED] = "drilled before",
     };
