@@ -44,7 +44,8 @@ restore_big() {
   repo_make big
   "$REGROW" snapshot create --key "$SNAP/big.key" -o json --mirror "https://git.example.com/platform.git=file://$SCRATCH/big.git" \
     "https://git.example.com/platform.git//root?ref=main" >/dev/null
-  restore_cmd "$SCRATCH/timed.json" --timeout 10m >"$SCRATCH/big.out" || die "the large restore failed: $(head -c 500 "$SCRATCH/big.out")"
+  restore_cmd "$SCRATCH/timed.json" --timeout 10m --ready Ingress.networking.k8s.io=applied \
+    --ready HorizontalPodAutoscaler.autoscaling=applied >"$SCRATCH/big.out" || die "the large restore failed: $(head -c 500 "$SCRATCH/big.out")"
   unset REGROW_REPO REGROW_TRUST
   BIG_MS=$(jq .ms "$SCRATCH/timed.json")
   BIG_KB=$(jq .peak_kb "$SCRATCH/timed.json")
