@@ -14,21 +14,6 @@ struct differences {
     bool is_secret;
 };
 
-static char *pointer(const char *base, const char *key)
-{
-    struct buf b = {0};
-    buf_printf(&b, "%s/", base);
-    for (; *key; key++) {
-        if (*key == '~')
-            buf_str(&b, "~0");
-        else if (*key == '/')
-            buf_str(&b, "~1");
-        else
-            buf_char(&b, *key);
-    }
-    return buf_take(&b);
-}
-
 static json_t *masked(const struct differences *d, const char *path, const json_t *v)
 {
     // kubectl's annotation repeats the whole object.
@@ -58,12 +43,12 @@ static void compare(struct differences *d, const char *path, const json_t *live,
     if (json_is_object(live) && json_is_object(want)) {
         json_object_foreach((json_t *)live, key, v)
         {
-            CLEANUP(str_freep) char *p = pointer(path, key);
+            CLEANUP(str_freep) char *p = json_pointer_under(path, key);
             compare(d, p, v, json_object_get(want, key));
         }
         json_object_foreach((json_t *)want, key, v)
         {
-            CLEANUP(str_freep) char *p = pointer(path, key);
+            CLEANUP(str_freep) char *p = json_pointer_under(path, key);
             if (!json_object_get(live, key))
                 compare(d, p, NULL, v);
         }

@@ -33,6 +33,12 @@ const char *json_dot_str(const json_t *v, const char *dotted)
     return json_string_value(json_dot(v, dotted));
 }
 
+const char *json_dot_text(const json_t *v, const char *dotted)
+{
+    const char *text = json_dot_str(v, dotted);
+    return text ? text : "";
+}
+
 bool json_dot_bool(const json_t *v, const char *dotted, bool fallback)
 {
     const json_t *x = json_dot(v, dotted);
@@ -179,4 +185,23 @@ bool json_selector_is_valid(const json_t *selector)
             return false;
     }
     return true;
+}
+
+void json_pointer_add(struct buf *pointer, const char *key)
+{
+    buf_char(pointer, '/');
+    for (; *key; key++) {
+        if (*key == '~' || *key == '/')
+            buf_str(pointer, *key == '~' ? "~0" : "~1");
+        else
+            buf_char(pointer, *key);
+    }
+}
+
+char *json_pointer_under(const char *base, const char *key)
+{
+    struct buf b = {0};
+    buf_str(&b, base);
+    json_pointer_add(&b, key);
+    return buf_take(&b);
 }

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "base/attr.h"
+#include "base/str.h"
 
 static inline void json_freep(json_t **p)
 {
@@ -24,6 +25,8 @@ json_t *json_dot(const json_t *v, const char *dotted);
 const char *json_dot_str(const json_t *v, const char *dotted);
 bool json_dot_bool(const json_t *v, const char *dotted, bool fallback);
 long long json_dot_int(const json_t *v, const char *dotted, long long fallback);
+// … and "" for those. Borrowed.
+const char *json_dot_text(const json_t *v, const char *dotted);
 // metadata.annotations[key] / metadata.labels[key] when a string, else NULL.
 const char *json_annotation(const json_t *obj, const char *key);
 const char *json_label(const json_t *obj, const char *key);
@@ -32,6 +35,9 @@ void json_set_annotation(json_t *obj, const char *key, const char *value);
 // RFC 7386: what the patch has takes the place of what is there, maps are merged, null deletes.
 // Both are maps.
 void json_merge_patch(json_t *into, const json_t *patch);
+// Appends "/KEY" to a JSON pointer, as RFC 6901 writes a key; and base with that behind it, owned.
+void json_pointer_add(struct buf *pointer, const char *key);
+char *json_pointer_under(const char *base, const char *key);
 // Does a label map satisfy a Kubernetes LabelSelector ({} or NULL selects all)? Unknown operators
 // and malformed selectors select nothing.
 bool json_selector_matches(const json_t *selector, const json_t *labels);

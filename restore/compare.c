@@ -14,19 +14,6 @@ struct comparing {
     json_t *out;
 };
 
-static char *pointer(const char *base, const char *key)
-{
-    struct buf b = {0};
-    buf_printf(&b, "%s/", base);
-    for (; *key; key++) {
-        if (*key == '~' || *key == '/')
-            buf_str(&b, *key == '~' ? "~0" : "~1");
-        else
-            buf_char(&b, *key);
-    }
-    return buf_take(&b);
-}
-
 // ---- what is made anew in every cluster ----
 // "*" stands for one member.
 static const struct {
@@ -140,12 +127,12 @@ static void compare_members(struct comparing *c, const char *kind, const char *p
     json_t *v;
     json_object_foreach((json_t *)a, key, v)
     {
-        CLEANUP(str_freep) char *p = pointer(path, key);
+        CLEANUP(str_freep) char *p = json_pointer_under(path, key);
         compare(c, kind, p, v, json_object_get(b, key));
     }
     json_object_foreach((json_t *)b, key, v)
     {
-        CLEANUP(str_freep) char *p = pointer(path, key);
+        CLEANUP(str_freep) char *p = json_pointer_under(path, key);
         if (c->how == COMPARE_WHOLE && !json_object_get(a, key))
             compare(c, kind, p, NULL, v);
     }

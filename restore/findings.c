@@ -87,28 +87,22 @@ void findings_of_apis(const struct desired *d, const struct api_changes *c, stru
 }
 
 // ---- sources ----
-static const char *text_of(const json_t *v, const char *key)
-{
-    const char *text = json_dot_str(v, key);
-    return text ? text : "";
-}
-
 // A chart, an artifact or a file is in its list of files; a Git repository among the packs.
 static bool has_content(const json_t *row, const json_t *source)
 {
-    const char *kind = text_of(row, "kind");
+    const char *kind = json_dot_text(row, "kind");
     if (!source)
         return false;
     if (!strcmp(kind, "git"))
-        return *text_of(source, "revision") != 0;
+        return *json_dot_text(source, "revision") != 0;
     return !strcmp(kind, "folder") || json_array_size(json_object_get(source, "files")) > 0;
 }
 
 static bool is_named_by(const json_t *row, const struct app_source *s)
 {
-    const char *url = text_of(row, "url");
-    const char *chart = text_of(row, "chart");
-    if (strcmp(text_of(row, "target"), s->target_revision ? s->target_revision : "") != 0)
+    const char *url = json_dot_text(row, "url");
+    const char *chart = json_dot_text(row, "chart");
+    if (strcmp(json_dot_text(row, "target"), s->target_revision ? s->target_revision : "") != 0)
         return false;
     if (*chart || s->chart)
         return str_eq(chart, s->chart ? s->chart : "") &&
@@ -128,14 +122,14 @@ static const char *whose(const struct desired *d, const json_t *row)
 
 static void add_source(const struct desired *d, const json_t *row, struct findings *out)
 {
-    const char *kind = text_of(row, "kind");
-    const char *chart = text_of(row, "chart");
+    const char *kind = json_dot_text(row, "kind");
+    const char *chart = json_dot_text(row, "chart");
     bool is_chart = *chart || !strcmp(kind, "helm") || !strcmp(kind, "oci");
     CLEANUP(str_freep)
-    char *text = is_chart
-                     ? str_printf("chart %s%s%s of %s is not in the snapshot", chart,
-                                  *chart ? " " : "", text_of(row, "target"), text_of(row, "url"))
-                     : str_printf("%s %s is not in the snapshot", kind, text_of(row, "url"));
+    char *text =
+        is_chart ? str_printf("chart %s%s%s of %s is not in the snapshot", chart, *chart ? " " : "",
+                              json_dot_text(row, "target"), json_dot_text(row, "url"))
+                 : str_printf("%s %s is not in the snapshot", kind, json_dot_text(row, "url"));
     findings_add(out, is_chart ? FINDING_MISSING_CHART : FINDING_MISSING_SOURCE, NULL,
                  whose(d, row), text);
 }

@@ -21,18 +21,6 @@ struct object_id thaw_id_of(const json_t *row)
 }
 
 // ---- sources ----
-static const char *text_of(const json_t *v, const char *key)
-{
-    const char *text = json_dot_str(v, key);
-    return text ? text : "";
-}
-
-static char *source_key(const json_t *v)
-{
-    return str_printf("%s %s %s %s", text_of(v, "kind"), text_of(v, "url"), text_of(v, "chart"),
-                      text_of(v, "target"));
-}
-
 static bool read_revisions(struct thaw *t, struct err *err)
 {
     CLEANUP(json_freep) json_t *rows = NULL;
@@ -43,11 +31,11 @@ static bool read_revisions(struct thaw *t, struct err *err)
     json_array_foreach(rows, i, row)
     {
         CLEANUP(json_freep) json_t *source = NULL;
-        CLEANUP(str_freep) char *key = source_key(row);
+        CLEANUP(str_freep) char *key = list_source_key(row);
         if (json_object_get(t->revisions, key))
             continue;
         if (!list_open(t->r, row, &source, err))
-            return err_wrap(err, "source %s", text_of(row, "url"));
+            return err_wrap(err, "source %s", json_dot_text(row, "url"));
         json_t *revision = json_object_get(source, "revision");
         if (json_is_string(revision))
             json_object_set(t->revisions, key, revision);
@@ -57,7 +45,7 @@ static bool read_revisions(struct thaw *t, struct err *err)
 
 const char *thaw_revision(const struct thaw *t, const json_t *source)
 {
-    CLEANUP(str_freep) char *key = source_key(source);
+    CLEANUP(str_freep) char *key = list_source_key(source);
     return json_string_value(json_object_get(t->revisions, key));
 }
 
@@ -77,17 +65,17 @@ static char *repository_name(const char *url)
 
 void thaw_source_words(const struct thaw *t, const json_t *source, char **repo, char **revision)
 {
-    const char *kind = text_of(source, "kind");
+    const char *kind = json_dot_text(source, "kind");
     const char *exact = thaw_revision(t, source);
     *revision = NULL;
-    if (!strcmp(kind, "helm") || (!strcmp(kind, "oci") && *text_of(source, "chart"))) {
-        const char *chart = text_of(source, "chart");
+    if (!strcmp(kind, "helm") || (!strcmp(kind, "oci") && *json_dot_text(source, "chart"))) {
+        const char *chart = json_dot_text(source, "chart");
         bool is_version = exact && !str_starts(exact, "sha256:");
         *repo = str_printf("%s %s", *chart ? chart : "chart",
-                           is_version ? exact : text_of(source, "target"));
+                           is_version ? exact : json_dot_text(source, "target"));
         return;
     }
-    *repo = repository_name(text_of(source, "url"));
+    *repo = repository_name(json_dot_text(source, "url"));
     if (!strcmp(kind, "git") && exact)
         *revision = str_ndup(exact, SHORT_COMMIT);
 }
@@ -100,7 +88,7 @@ static void note_revisions(struct thaw *t, struct application *a, const json_t *
     json_t *source;
     json_array_foreach(json_object_get(list, "sources"), i, source)
     {
-        const char *kind = text_of(source, "kind");
+        const char *kind = json_dot_text(source, "kind");
         const char *exact = thaw_revision(t, source);
         bool is_git = !strcmp(kind, "git");
         strv_push(&a->revisions, exact ? exact : "");
@@ -109,7 +97,7 @@ static void note_revisions(struct thaw *t, struct application *a, const json_t *
             buf_str(&b, kind);
         else
             buf_printf(&b, "%s%s%.*s", is_git ? "" : kind, is_git ? "" : " ",
-                       is_git ? SHORT_COMMIT : 40, exact ? exact : text_of(source, "target"));
+                       is_git ? SHORT_COMMIT : 40, exact ? exact : json_dot_text(source, "target"));
     }
     a->revision_text = buf_take(&b);
 }
@@ -150,11 +138,11 @@ static void name_root(const struct thaw *t, struct application *a, const char *l
 static void describe_root(struct thaw *t, const json_t *list)
 {
     const json_t *source = json_array_get(json_object_get(list, "sources"), 0);
-    const char *url = text_of(source, "url");
-    const char *path = text_of(source, "path");
-    const char *target = text_of(source, "target");
+    const char *url = json_dot_text(source, "url");
+    const char *path = json_dot_text(source, "path");
+    const char *target = json_dot_text(source, "target");
     const char *exact = thaw_revision(t, source);
-    if (!strcmp(text_of(source, "kind"), "git")) {
+    if (!strcmp(json_dot_text(source, "kind"), "git")) {
         t->out->root =
             str_printf("%s%s%s%s%s", url, *path ? "//" : "", path, *target ? "?ref=" : "", target);
         str_set(&t->d->root_ref, *target ? target : NULL);

@@ -179,18 +179,6 @@ static json_t *map_leaf(struct changing *c, const struct field *f, const json_t 
     return json_string(to);
 }
 
-static void add_key(struct buf *pointer, const char *key)
-{
-    buf_char(pointer, '/');
-    for (const char *s = key; *s; s++)
-        if (*s == '/')
-            buf_str(pointer, "~1");
-        else if (*s == '~')
-            buf_str(pointer, "~0");
-        else
-            buf_char(pointer, *s);
-}
-
 static void cut(struct buf *pointer, size_t len)
 {
     pointer->len = len;
@@ -232,7 +220,7 @@ static void follow(struct changing *c, const struct field *f, json_t *v, const c
         if (*p == '~')
             *p = '.';
     json_t *next = json_object_get(v, key);
-    add_key(pointer, key);
+    json_pointer_add(pointer, key);
     if (next && is_list) {
         follow_list(c, f, next, rest, pointer);
     } else if (next && *rest) {

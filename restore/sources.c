@@ -8,12 +8,6 @@
 
 #define MAX_FILE_BYTES (64U << 20)
 
-static const char *text_of(const json_t *v, const char *key)
-{
-    const char *text = json_dot_str(v, key);
-    return text ? text : "";
-}
-
 static void add_mirror(struct frozen_sources *s, const char *from, const char *to)
 {
     *vec_push(&s->mirrors) = (struct source_mirror){str_dup(from), str_dup(to)};
@@ -58,8 +52,8 @@ static bool refs_text(const json_t *repository, struct buf *out, struct err *err
     buf_str(out, "# pack-refs with: sorted\n");
     json_array_foreach(json_object_get(repository, "refs"), i, ref)
     {
-        const char *id = text_of(ref, "id");
-        const char *name = text_of(ref, "name");
+        const char *id = json_dot_text(ref, "id");
+        const char *name = json_dot_text(ref, "name");
         if (strlen(id) != 40 || strspn(id, "0123456789abcdef") != 40 ||
             !str_starts(name, "refs/") || !is_plain_line(name))
             return err_set(err, ERR_CORRUPT, "a ref in it is none");
@@ -73,7 +67,7 @@ static bool make_repository(const json_t *repository, const char *dir, const cha
                             const char *origin, struct err *err)
 {
     struct buf refs CLEANUP(buf_clear) = {0};
-    const char *head = text_of(repository, "head");
+    const char *head = json_dot_text(repository, "head");
     CLEANUP(str_freep) char *info = path_join(dir, "objects/info");
     CLEANUP(str_freep) char *heads = path_join(dir, "refs/heads");
     CLEANUP(str_freep)
@@ -106,12 +100,12 @@ static bool lay_git(struct reader *r, const json_t *root, struct frozen_sources 
         CLEANUP(json_freep) json_t *repository = NULL;
         CLEANUP(str_freep) char *dir = str_printf("%s/git-%zu", s->dir, i);
         if (!list_read(r, row, "refs", &repository, err))
-            return err_wrap(err, "%s", text_of(row, "url"));
+            return err_wrap(err, "%s", json_dot_text(row, "url"));
         if (!repository || json_object_get(repository, "bundle"))
             continue; // never read, or of another hash: it cannot be asked for here
         if (!make_repository(repository, dir, store, NULL, err))
-            return err_wrap(err, "%s", text_of(row, "url"));
-        add_mirror(s, text_of(row, "url"), dir);
+            return err_wrap(err, "%s", json_dot_text(row, "url"));
+        add_mirror(s, json_dot_text(row, "url"), dir);
         s->repositories++;
     }
     return true;
@@ -142,11 +136,12 @@ static bool lay_chart(struct reader *r, const json_t *source, struct frozen_sour
     struct buf b CLEANUP(buf_clear) = {0};
     if (!file || !read_file(r, file, &b, err))
         return file ? false : err_set(err, ERR_CORRUPT, "it has no file");
-    struct source_file f = {.path = (char *)text_of(file, "path"), .bytes = b.p, .len = b.len};
-    struct source_item item = {.kind = text_of(source, "kind"),
-                               .url = (char *)text_of(source, "url"),
-                               .chart = (char *)text_of(source, "chart"),
-                               .target = (char *)text_of(source, "target"),
+    struct source_file f = {
+        .path = (char *)json_dot_text(file, "path"), .bytes = b.p, .len = b.len};
+    struct source_item item = {.kind = json_dot_text(source, "kind"),
+                               .url = (char *)json_dot_text(source, "url"),
+                               .chart = (char *)json_dot_text(source, "chart"),
+                               .target = (char *)json_dot_text(source, "target"),
                                .revision = (char *)json_dot_str(source, "revision"),
                                .digest = (char *)json_dot_str(source, "digest")};
     *vec_push(&item.files) = f;
@@ -163,14 +158,14 @@ static bool lay_url(struct reader *r, const json_t *source, const char *to,
     struct buf b CLEANUP(buf_clear) = {0};
     if (!file || !read_file(r, file, &b, err) || !file_replace(to, b.p, b.len, 0600, err))
         return file ? false : err_set(err, ERR_CORRUPT, "it has no file");
-    add_mirror(s, text_of(source, "url"), to);
+    add_mirror(s, json_dot_text(source, "url"), to);
     s->others++;
     return true;
 }
 
 static bool lay_one(struct reader *r, const json_t *file, const char *dir, struct err *err)
 {
-    const char *path = text_of(file, "path");
+    const char *path = json_dot_text(file, "path");
     CLEANUP(str_freep) char *safe = NULL;
     struct buf b CLEANUP(buf_clear) = {0};
     if (!path_clean(path, &safe) || strcmp(safe, path) != 0 || !*path)
@@ -186,7 +181,7 @@ static bool lay_one(struct reader *r, const json_t *file, const char *dir, struc
 static bool lay_folder(struct reader *r, const json_t *source, const char *dir,
                        struct frozen_sources *s, struct err *err)
 {
-    const char *url = text_of(source, "url");
+    const char *url = json_dot_text(source, "url");
     size_t i;
     json_t *file;
     if (!dir_make(dir, 0700, err))
@@ -207,7 +202,7 @@ static bool lay_folder(struct reader *r, const json_t *source, const char *dir,
 static bool lay_source(struct reader *r, const json_t *row, size_t i, const struct frozen *f,
                        struct frozen_sources *s, struct err *err)
 {
-    const char *kind = text_of(row, "kind");
+    const char *kind = json_dot_text(row, "kind");
     CLEANUP(json_freep) json_t *source = NULL;
     if (!strcmp(kind, "git"))
         return true;
@@ -222,11 +217,11 @@ static bool lay_source(struct reader *r, const json_t *row, size_t i, const stru
         return lay_url(r, source, to, s, err);
     if (strcmp(kind, "folder") != 0)
         return true;
-    CLEANUP(str_freep) char *name = str_dup(path_base(text_of(source, "url")));
+    CLEANUP(str_freep) char *name = str_dup(path_base(json_dot_text(source, "url")));
     if (str_ends(name, ".git"))
         name[strlen(name) - 4] = 0;
     CLEANUP(str_freep) char *dir = path_join(to, *name && *name != '.' ? name : "root");
-    if (str_eq(f->root_folder, text_of(source, "url"))) {
+    if (str_eq(f->root_folder, json_dot_text(source, "url"))) {
         free(s->root);
         s->root = *f->root_path ? path_join(dir, f->root_path) : str_dup(dir);
     }
@@ -244,14 +239,12 @@ static bool lay_sources(struct reader *r, const json_t *root, const struct froze
         return false;
     json_array_foreach(rows, i, row)
     {
-        CLEANUP(str_freep)
-        char *key = str_printf("%s %s %s %s", text_of(row, "kind"), text_of(row, "url"),
-                               text_of(row, "chart"), text_of(row, "target"));
+        CLEANUP(str_freep) char *key = list_source_key(row);
         if (json_object_get(seen, key))
             continue; // as it was before
         json_object_set_new(seen, key, json_true());
         if (!lay_source(r, row, i, f, s, err))
-            return err_wrap(err, "%s %s", text_of(row, "kind"), text_of(row, "url"));
+            return err_wrap(err, "%s %s", json_dot_text(row, "kind"), json_dot_text(row, "url"));
     }
     return true;
 }

@@ -1,19 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/str.h"
+#include "gitops/gitops.h"
 #include "snapshot/diff_int.h"
-
-static char *pointer(const char *base, const char *key)
-{
-    struct buf b = {0};
-    buf_printf(&b, "%s/", base);
-    for (; *key; key++) {
-        if (*key == '~' || *key == '/')
-            buf_str(&b, *key == '~' ? "~0" : "~1");
-        else
-            buf_char(&b, *key);
-    }
-    return buf_take(&b);
-}
 
 static void compare(const char *path, const json_t *a, const json_t *b, json_t *out);
 
@@ -23,12 +10,12 @@ static void compare_members(const char *path, const json_t *a, const json_t *b, 
     json_t *v;
     json_object_foreach((json_t *)a, key, v)
     {
-        CLEANUP(str_freep) char *p = pointer(path, key);
+        CLEANUP(str_freep) char *p = json_pointer_under(path, key);
         compare(p, v, json_object_get(b, key), out);
     }
     json_object_foreach((json_t *)b, key, v)
     {
-        CLEANUP(str_freep) char *p = pointer(path, key);
+        CLEANUP(str_freep) char *p = json_pointer_under(path, key);
         if (!json_object_get(a, key))
             compare(p, NULL, v, out);
     }

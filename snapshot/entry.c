@@ -426,3 +426,12 @@ bool entry_write(const struct entry *e, const struct signer *s, struct buf *out,
     *hash = sha256_of(out->p + from, out->len - from);
     return true;
 }
+
+int seq_hash_order(const void *a, const void *b)
+{
+    const struct seq_hash *x = a;
+    const struct seq_hash *y = b;
+    if (x->seq != y->seq)
+        return x->seq < y->seq ? -1 : 1;
+    return memcmp(x->hash.b, y->hash.b, sizeof(x->hash.b));
+}

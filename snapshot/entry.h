@@ -30,6 +30,9 @@ struct seq_hashes { // as VEC makes them
     size_t len, cap;
 };
 
+// By seq, then hash: for qsort and bsearch.
+int seq_hash_order(const void *a, const void *b);
+
 struct snapshot_entry {
     unsigned epoch;
     char *cluster;   // kube-system uid, or NULL

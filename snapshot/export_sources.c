@@ -17,12 +17,6 @@
 
 #define MAX_NAME 60
 
-static const char *text_of(const json_t *o, const char *key)
-{
-    const char *s = json_dot_str(o, key);
-    return s ? s : "";
-}
-
 static bool is_one_line(const char *s)
 {
     for (; *s; s++)
@@ -138,19 +132,19 @@ static bool add_before(struct export *x, struct bundling *b, const json_t *row, 
         return false;
     json_array_foreach(json_object_get(repository, "refs"), i, ref)
     {
-        is_new |= !json_object_get(b->tips, text_of(ref, "id"));
+        is_new |= !json_object_get(b->tips, json_dot_text(ref, "id"));
     }
     if (!is_new || json_object_get(repository, "bundle"))
         return true;
     CLEANUP(str_freep) char *name = str_printf(FORM_GIT "%04u.bundle", ++b->before);
     return add_bundle(x, b->proof, repository, name, b->tips, err) ||
-           err_wrap(err, "%s", text_of(row, "url"));
+           err_wrap(err, "%s", json_dot_text(row, "url"));
 }
 
 static bool add_repository(struct export *x, struct bundling *b, const json_t *row, struct err *err)
 {
     CLEANUP(json_freep) json_t *repository = NULL;
-    const char *url = text_of(row, "url");
+    const char *url = json_dot_text(row, "url");
     if (!list_read(x->rd, row, "refs", &repository, err))
         return false;
     const json_t *bundle = json_object_get(repository, "bundle");
@@ -160,7 +154,7 @@ static bool add_repository(struct export *x, struct bundling *b, const json_t *r
     }
     CLEANUP(str_freep) char *name = short_name(url, ".bundle", b->taken);
     CLEANUP(str_freep) char *path = str_printf("git/%s", name);
-    const char *head = text_of(repository, "head");
+    const char *head = json_dot_text(repository, "head");
     if (!is_one_line(url) || !is_one_line(head) || strchr(head, ' '))
         return err_set(err, ERR_CORRUPT, "a repository whose URL or HEAD is not one line");
     bool ok = bundle ? add_file(x, path, bundle, false, err)
@@ -185,7 +179,7 @@ static bool add_repositories(struct export *x, struct err *err)
         return false;
     json_array_foreach(rows, i, row)
     {
-        const char *url = text_of(row, "url");
+        const char *url = json_dot_text(row, "url");
         bool is_before = json_object_get(seen, url) != NULL;
         json_object_set_new(seen, url, json_true());
         if (!(is_before ? add_before(x, &b, row, err) : add_repository(x, &b, row, err)))
@@ -204,7 +198,8 @@ static bool add_files(struct export *x, const json_t *source, const char *folder
     json_array_foreach(json_object_get(source, "files"), i, f)
     {
         CLEANUP(str_freep) char *clean = NULL;
-        if (!path_clean(text_of(f, "path"), &clean) || !*clean || json_object_get(seen, clean))
+        if (!path_clean(json_dot_text(f, "path"), &clean) || !*clean ||
+            json_object_get(seen, clean))
             return err_set(err, ERR_CORRUPT, "%s: a file whose path leads elsewhere", folder);
         json_object_set_new(seen, clean, json_true());
         CLEANUP(str_freep) char *name = path_join(folder, clean);
@@ -228,18 +223,19 @@ static bool add_source(struct export *x, const json_t *row, json_t *taken, json_
     static const char *const keys[] = {"kind", "url", "chart", "target"};
     if (!list_read(x->rd, row, "files", &source, err))
         return false;
-    const char *of = *text_of(row, "chart") ? text_of(row, "chart") : text_of(row, "url");
+    const char *of =
+        *json_dot_text(row, "chart") ? json_dot_text(row, "chart") : json_dot_text(row, "url");
     json_t *o = json_object();
     json_array_append_new(index, o);
     for (size_t k = 0; k < ARRAY_LEN(keys); k++)
-        if (*text_of(row, keys[k]))
+        if (*json_dot_text(row, keys[k]))
             json_object_set(o, keys[k], json_object_get(row, keys[k]));
     if (!source) {
-        export_warn(x, "%s %s was never read", text_of(row, "kind"), of);
+        export_warn(x, "%s %s was never read", json_dot_text(row, "kind"), of);
         return true;
     }
     json_object_set(o, "revision", json_object_get(source, "revision"));
-    if (*text_of(source, "digest"))
+    if (*json_dot_text(source, "digest"))
         json_object_set(o, "digest", json_object_get(source, "digest"));
     if (!json_array_size(json_object_get(source, "files")))
         return true; // Git has it
@@ -262,9 +258,7 @@ static bool add_sources(struct export *x, struct err *err)
         return false;
     json_array_foreach(rows, i, row)
     {
-        CLEANUP(str_freep)
-        char *key = str_printf("%s %s %s %s", text_of(row, "kind"), text_of(row, "url"),
-                               text_of(row, "chart"), text_of(row, "target"));
+        CLEANUP(str_freep) char *key = list_source_key(row);
         if (json_object_get(seen, key))
             continue;
         json_object_set_new(seen, key, json_true());

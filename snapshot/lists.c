@@ -211,3 +211,9 @@ bool list_each_secret(struct reader *r, const json_t *root, list_secret_fn fn, v
     }
     return true;
 }
+
+char *list_source_key(const json_t *source)
+{
+    return str_printf("%s %s %s %s", json_dot_text(source, "kind"), json_dot_text(source, "url"),
+                      json_dot_text(source, "chart"), json_dot_text(source, "target"));
+}

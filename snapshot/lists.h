@@ -17,6 +17,10 @@ MUST_CHECK bool list_read(struct reader *r, const json_t *ref, const char *rows,
 MUST_CHECK bool list_read_all(struct reader *r, const json_t *root, const char *member,
                               const char *rows, json_t **out, struct err *err);
 
+// What tells one row of "sources" from another: kind, URL, chart, target. Owned. Of an
+// application's source too, which has the same members.
+char *list_source_key(const json_t *source);
+
 // Every row of the applications of shards (an array of names of blobs, as in the root). False from
 // fn ends it.
 typedef bool (*list_row_fn)(void *ctx, const json_t *row, struct err *err);

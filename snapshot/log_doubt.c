@@ -118,15 +118,6 @@ static bool is_gone(const struct log *l, const struct seq_hash *of)
     return !has(&c->keep, of) && !has(&c->wait, of);
 }
 
-static int by_seq_and_hash(const void *a, const void *b)
-{
-    const struct seq_hash *x = a;
-    const struct seq_hash *y = b;
-    if (x->seq != y->seq)
-        return x->seq < y->seq ? -1 : 1;
-    return memcmp(x->hash.b, y->hash.b, sizeof(x->hash.b));
-}
-
 static void collect(const struct log *l, struct seq_hashes *rows)
 {
     uint64_t from = all_there_from(l);
@@ -160,7 +151,7 @@ void log_remember(const struct log *l, struct remembered *out)
             out->bad.v[n++] = out->bad.v[i];
     out->bad.len = n;
     if (n)
-        qsort(out->bad.v, n, sizeof(*out->bad.v), by_seq_and_hash);
+        qsort(out->bad.v, n, sizeof(*out->bad.v), seq_hash_order);
     if (n > ENTRY_MAX_BAD) {
         memmove(out->bad.v, &out->bad.v[n - ENTRY_MAX_BAD], ENTRY_MAX_BAD * sizeof(*out->bad.v));
         out->bad.len = ENTRY_MAX_BAD;

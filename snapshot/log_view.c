@@ -31,19 +31,10 @@ int64_t log_stored_at_ms(const struct log *l, uint64_t seq)
     return at;
 }
 
-static int by_seq_and_hash(const void *a, const void *b)
-{
-    const struct seq_hash *x = a;
-    const struct seq_hash *y = b;
-    if (x->seq != y->seq)
-        return x->seq < y->seq ? -1 : 1;
-    return memcmp(x->hash.b, y->hash.b, sizeof(x->hash.b));
-}
-
 static bool is_in(const struct seq_hash *v, size_t n, const struct entry *e)
 {
     struct seq_hash key = {.seq = e->seq, .hash = e->hash};
-    return n && bsearch(&key, v, n, sizeof(*v), by_seq_and_hash);
+    return n && bsearch(&key, v, n, sizeof(*v), seq_hash_order);
 }
 
 enum standing log_standing(const struct log *l, const struct entry *e)

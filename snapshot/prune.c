@@ -210,15 +210,6 @@ static void place_verdict(const struct entry *e, struct checkpoint_entry *c)
     }
 }
 
-static int by_seq_and_hash(const void *a, const void *b)
-{
-    const struct seq_hash *x = a;
-    const struct seq_hash *y = b;
-    if (x->seq != y->seq)
-        return x->seq < y->seq ? -1 : 1;
-    return memcmp(x->hash.b, y->hash.b, sizeof(x->hash.b));
-}
-
 static int by_number(const void *a, const void *b)
 {
     uint64_t x = *(const uint64_t *)a;
@@ -229,9 +220,9 @@ static int by_number(const void *a, const void *b)
 void prune_sort(struct checkpoint_entry *c)
 {
     if (c->keep.len)
-        qsort(c->keep.v, c->keep.len, sizeof(*c->keep.v), by_seq_and_hash);
+        qsort(c->keep.v, c->keep.len, sizeof(*c->keep.v), seq_hash_order);
     if (c->wait.len)
-        qsort(c->wait.v, c->wait.len, sizeof(*c->wait.v), by_seq_and_hash);
+        qsort(c->wait.v, c->wait.len, sizeof(*c->wait.v), seq_hash_order);
     if (c->sweep.len)
         qsort(c->sweep.v, c->sweep.len, sizeof(*c->sweep.v), by_number);
 }

@@ -62,8 +62,7 @@ static json_t *own_secret(void)
     if (!key || !bio || PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) != 1)
         abort();
     size_t n = (size_t)BIO_get_mem_data(bio, &p);
-    buf_reserve(&coded, n * 2 + 8);
-    EVP_EncodeBlock((unsigned char *)coded.p, (const unsigned char *)p, (int)n);
+    buf_base64(&coded, p, n);
     BIO_free(bio);
     EVP_PKEY_free(key);
     return json_pack("{s:{s:s}}", "data", "tls.key", coded.p);
