@@ -116,6 +116,8 @@ for role in write prune judge; do # who could at any time
   jq -rs --arg r "$role" --arg c "$chain" 'map(.signers[] | select(.role == $r and
     (.chains | length == 0 or index($c))) | .key) | unique[]' "$work/trusts" >"$work/ever-$role"
 done
+flag=$(jq -r '.features.read // [] | map(select(. != "zstd-rows")) | .[0] // empty' "$work/trust")
+[ -z "$flag" ] || die "the repository needs \"$flag\" to be read, which this script does not know"
 id=$(jq -r .repo "$work/trust")
 # Nothing of an entry is looked at before a signature holds; the text it begins with says whose.
 log_entry() { # FILE NUMBER: its line, with its place and whether it counts
@@ -223,6 +225,7 @@ records() { # INDEX: "id kind length pack", in order
   salt=$(tail -c +$((at + 1)) "$dir/index/$1" | head -c 16 | od -An -v -tx1 | tr -d ' \n')
   tail -c +$((at + 17)) "$dir/index/$1" | head -c "$size" |
     openssl enc -d -chacha20 -K "$(kdf "$k" "$salt" 'regrow/1 index')" -iv 01000000000000000000000000000000 |
+    case $(head -c 24 "$dir/index/$1") in *v2*) zstd -dcq ;; *) cat ;; esac |
     od -An -v -tx1 -w24 | awk '
       function digit(c) { return index("0123456789abcdef", c) - 1 }
       function hex(s) { return 16 * digit(substr(s, 1, 1)) + digit(substr(s, 2, 1)) }

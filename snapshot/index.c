@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "snapshot/members.h"
+#include "snapshot/zstream.h"
 
 #define PREFIX "{\"type\":\"regrow index v1\","
+#define PREFIX_ZSTD "{\"type\":\"regrow index v2\"," // its records are zstd frames
 #define SALT_BYTES 16
 #define BOX_EXTRA_BYTES (SALT_BYTES + TAG_BYTES)
 #define RECORD_BYTES 24
@@ -152,9 +154,10 @@ static void write_hex(struct buf *b, const void *p, size_t len)
     buf_str(b, hex);
 }
 
-static void write_line(const struct index *x, struct buf *out)
+static void write_line(const struct index *x, bool is_packed, struct buf *out)
 {
-    buf_str(out, PREFIX "\"repo\":\"");
+    buf_str(out, is_packed ? PREFIX_ZSTD : PREFIX);
+    buf_str(out, "\"repo\":\"");
     write_hex(out, x->repo, sizeof(x->repo));
     buf_printf(out, "\",\"chain\":\"%s\",\"set\":\"%s\",\"over\":[", x->chain, sets[x->is_git]);
     for (size_t i = 0; i < x->over.len; i++) {
@@ -189,31 +192,41 @@ static void write_record(const struct index_record *r, struct buf *out)
 
 static const uint8_t nonce_zero[NONCE_BYTES]; // the key is used once
 
+static void seal_box(const struct chain_keys *k, const struct buf *line, const struct buf *records,
+                     struct buf *out)
+{
+    uint8_t salt[SALT_BYTES];
+    uint8_t key[KEY_BYTES];
+    crypto_random(salt, sizeof(salt));
+    chain_index_key(k, salt, SALT_BYTES, key);
+    buf_append(out, line->p, line->len);
+    buf_append(out, salt, sizeof(salt));
+    aead_seal(key, nonce_zero, line->p, line->len, records->p, records->len, out);
+    crypto_wipe(key, sizeof(key));
+}
+
 bool index_write(const struct index *i, const struct chain_keys *k, struct buf *out,
                  struct sha256 *name, struct err *err)
 {
     struct buf line CLEANUP(buf_clear) = {0};
     struct buf records CLEANUP(buf_clear) = {0};
-    uint8_t salt[SALT_BYTES];
-    uint8_t key[KEY_BYTES];
+    struct buf packed CLEANUP(buf_clear) = {0};
     const char *why = wrong_packs(i);
     if (!why)
         why = wrong_records(i);
     if (why)
         return err_set(err, ERR_INVALID, "an index with %s", why);
-    write_line(i, &line);
-    if (i->records.len > (INDEX_MAX_BYTES - BOX_EXTRA_BYTES - line.len) / RECORD_BYTES)
-        return err_set(err, ERR_INVALID, "an index of %zu records, more than %u bytes",
-                       i->records.len, INDEX_MAX_BYTES);
     for (size_t n = 0; n < i->records.len; n++)
         write_record(&i->records.v[n], &records);
+    if (i->may_zstd_rows)
+        zstream_rows(records.p, records.len, &packed);
+    bool is_packed = packed.len && packed.len < records.len;
+    write_line(i, is_packed, &line);
+    if (records.len > INDEX_MAX_BYTES - BOX_EXTRA_BYTES - line.len)
+        return err_set(err, ERR_INVALID, "an index of %zu records, more than %u bytes",
+                       i->records.len, INDEX_MAX_BYTES);
     size_t from = out->len;
-    crypto_random(salt, sizeof(salt));
-    chain_index_key(k, salt, SALT_BYTES, key);
-    buf_append(out, line.p, line.len);
-    buf_append(out, salt, sizeof(salt));
-    aead_seal(key, nonce_zero, line.p, line.len, records.p, records.len, out);
-    crypto_wipe(key, sizeof(key));
+    seal_box(k, &line, is_packed ? &packed : &records, out);
     *name = sha256_of(out->p + from, out->len - from);
     return true;
 }
@@ -253,19 +266,24 @@ static bool read_members(const json_t *o, struct index *x, struct err *err)
     return !m.is_bad;
 }
 
-// *line_len is the length of the clear line; behind it the box is whole records.
+static bool is_zstd(const char *p, size_t len)
+{
+    return len >= strlen(PREFIX_ZSTD) && !memcmp(p, PREFIX_ZSTD, strlen(PREFIX_ZSTD));
+}
+
+// *line_len is the length of the clear line; behind it the box is whole records, or frames of them.
 static bool read_line(const char *p, size_t len, size_t *line_len, json_t **out, struct err *err)
 {
     if (len > INDEX_MAX_BYTES)
         return err_set(err, ERR_CORRUPT, "%zu bytes, more than %u", len, INDEX_MAX_BYTES);
-    if (len < strlen(PREFIX) || memcmp(p, PREFIX, strlen(PREFIX)))
-        return err_set(err, ERR_CORRUPT, "not an index of version 1");
+    if ((len < strlen(PREFIX) || memcmp(p, PREFIX, strlen(PREFIX))) && !is_zstd(p, len))
+        return err_set(err, ERR_CORRUPT, "not an index of version 1 or 2");
     const char *end = memchr(p, '\n', len < LINE_MAX_BYTES ? len : LINE_MAX_BYTES);
     if (!end)
         return err_set(err, ERR_CORRUPT, "a line above %u bytes", LINE_MAX_BYTES);
     *line_len = (size_t)(end + 1 - p);
     size_t box = len - *line_len;
-    if (box < BOX_EXTRA_BYTES || (box - BOX_EXTRA_BYTES) % RECORD_BYTES)
+    if (box < BOX_EXTRA_BYTES || (!is_zstd(p, len) && (box - BOX_EXTRA_BYTES) % RECORD_BYTES))
         return err_set(err, ERR_CORRUPT, "a box that is cut off");
     return bounded_json(p, *line_len, out, err);
 }
@@ -317,10 +335,22 @@ static bool read_records(const struct buf *box, struct index *x, struct err *err
     return !why || err_set(err, ERR_CORRUPT, "%s", why);
 }
 
+// Frames of whole records, and nothing behind them.
+static bool unpack(const struct buf *box, size_t line_len, struct buf *records, struct err *err)
+{
+    size_t used = 0;
+    if (!zstream_frames(box->p, box->len, INDEX_MAX_BYTES - BOX_EXTRA_BYTES - line_len, records,
+                        &used, err))
+        return false;
+    return (used == box->len && records->len % RECORD_BYTES == 0) ||
+           err_set(err, ERR_CORRUPT, "a box that is cut off");
+}
+
 static bool open_box(const char *p, size_t len, size_t line_len, const struct chain_keys *k,
                      struct index *out, struct err *err)
 {
     struct buf box CLEANUP(buf_clear) = {0};
+    struct buf records CLEANUP(buf_clear) = {0};
     uint8_t key[KEY_BYTES];
     const uint8_t *salt = (const uint8_t *)p + line_len;
     chain_index_key(k, salt, SALT_BYTES, key);
@@ -329,7 +359,9 @@ static bool open_box(const char *p, size_t len, size_t line_len, const struct ch
     crypto_wipe(key, sizeof(key));
     if (!ok)
         return err_set(err, ERR_CORRUPT, "the box does not open with this chain's key");
-    return read_records(&box, out, err);
+    if (!is_zstd(p, len))
+        return read_records(&box, out, err);
+    return unpack(&box, line_len, &records, err) && read_records(&records, out, err);
 }
 
 bool index_read(const void *p, size_t len, const uint8_t repo[16], const char *chain,

@@ -33,7 +33,8 @@ struct index {
     VEC(struct index_pack) packs;
     VEC(struct index_record) records; // in pack order; empty when opened without a key
     bool has_records;
-    uint64_t size; // of the file; set by the readers
+    bool may_zstd_rows; // how it is written: where the read flags say so (TRUST_ZSTD_ROWS)
+    uint64_t size;      // of the file; set by the readers
 };
 void index_clear(struct index *i);
 void index_copy(const struct index *from, struct index *to); // to is empty

@@ -8,8 +8,9 @@
 #include "snapshot/zstream.h"
 
 #define TABLE_MAGIC "RGT1"
-#define TABLE_HEADER_BYTES 8 // magic, count
-#define TABLE_ROW_BYTES 5    // kind, length
+#define TABLE_MAGIC_ZSTD "RGT2" // its rows are zstd frames
+#define TABLE_HEADER_BYTES 8    // magic, count
+#define TABLE_ROW_BYTES 5       // kind, length
 #define SECRET_PADDING 4096
 
 #define SMALL_BYTES (1U << 20)
@@ -26,6 +27,7 @@ static int level_of(char class, size_t len)
 
 struct pack_builder {
     char class;
+    bool may_zstd_rows;
     struct pack pack;
 };
 
@@ -43,6 +45,11 @@ void pack_builder_free(struct pack_builder *b)
         return;
     pack_clear(&b->pack);
     free(b);
+}
+
+void pack_zstd_rows(struct pack_builder *b, bool may)
+{
+    b->may_zstd_rows = may;
 }
 
 bool pack_fits(const struct pack_builder *b, size_t len)
@@ -97,32 +104,46 @@ static void append_u32(struct buf *b, uint32_t v)
         buf_char(b, (char)(v >> 8 * i));
 }
 
-static void write_table(char class, const struct pack *p, struct buf *out)
+static void write_rows(const struct pack *p, struct buf *out)
 {
-    size_t len = TABLE_HEADER_BYTES + p->entries.len * TABLE_ROW_BYTES;
-    size_t whole = out->len + ZSTREAM_SKIP_HEADER_BYTES + len;
-    size_t pad = class == 's' ? (SECRET_PADDING - whole % SECRET_PADDING) % SECRET_PADDING : 0;
-    buf_reserve(out, ZSTREAM_SKIP_HEADER_BYTES + len + pad);
-    zstream_skip_header(len + pad, out);
-    buf_str(out, TABLE_MAGIC);
-    append_u32(out, (uint32_t)p->entries.len);
     for (size_t i = 0; i < p->entries.len; i++) {
         buf_char(out, p->entries.v[i].kind);
         append_u32(out, p->entries.v[i].len);
     }
+}
+
+// The rows as they are, or compressed, whichever is shorter. Where zeros follow they stay as they
+// are: nothing would be gained.
+static void write_table(const struct pack_builder *b, const struct pack *p, struct buf *out)
+{
+    struct buf rows CLEANUP(buf_clear) = {0};
+    struct buf packed CLEANUP(buf_clear) = {0};
+    write_rows(p, &rows);
+    if (b->may_zstd_rows && b->class != 's')
+        zstream_rows(rows.p, rows.len, &packed);
+    bool is_packed = packed.len && packed.len < rows.len;
+    const struct buf *body = is_packed ? &packed : &rows;
+    size_t len = TABLE_HEADER_BYTES + body->len;
+    size_t whole = out->len + ZSTREAM_SKIP_HEADER_BYTES + len;
+    size_t pad = b->class == 's' ? (SECRET_PADDING - whole % SECRET_PADDING) % SECRET_PADDING : 0;
+    buf_reserve(out, ZSTREAM_SKIP_HEADER_BYTES + len + pad);
+    zstream_skip_header(len + pad, out);
+    buf_str(out, is_packed ? TABLE_MAGIC_ZSTD : TABLE_MAGIC);
+    append_u32(out, (uint32_t)p->entries.len);
+    buf_append(out, body->p, body->len);
     memset(out->p + out->len, 0, pad + 1);
     out->len += pad;
 }
 
-static void write_stream(char class, const struct pack *p, struct buf *out)
+static void write_stream(const struct pack_builder *b, const struct pack *p, struct buf *out)
 {
     CLEANUP(zstream_writer_freep)
-    struct zstream_writer *w = zstream_writer_new(level_of(class, p->content.len));
-    if (class == 's')
+    struct zstream_writer *w = zstream_writer_new(level_of(b->class, p->content.len));
+    if (b->class == 's')
         write_secret_frames(w, p, out);
     else
         zstream_frame(w, p->content.p, p->content.len, out);
-    write_table(class, p, out);
+    write_table(b, p, out);
 }
 
 static bool is_same(const struct pack *a, const struct pack *b)
@@ -152,14 +173,14 @@ static bool check_sealed(const struct pack *p, const void *sealed, size_t len,
                    why ? why : "other content");
 }
 
-static bool seal(const struct pack *p, char class, const uint8_t recipient[KEY_BYTES],
-                 struct buf *out, struct err *err)
+static bool seal(const struct pack_builder *b, const struct pack *p,
+                 const uint8_t recipient[KEY_BYTES], struct buf *out, struct err *err)
 {
     struct buf stream CLEANUP(buf_wipe) = {0};
     uint8_t file_key[AGE_FILE_KEY_BYTES];
     uint8_t to[1][KEY_BYTES];
     size_t from = out->len;
-    write_stream(class, p, &stream);
+    write_stream(b, p, &stream);
     memcpy(to[0], recipient, KEY_BYTES);
     if (!age_seal(to, 1, stream.p, stream.len, out, file_key, err))
         return false;
@@ -178,7 +199,7 @@ bool pack_seal(struct pack_builder *b, const uint8_t recipient[KEY_BYTES], struc
     size_t from = out->len;
     b->pack = (struct pack){0};
     assert(p.entries.len);
-    if (!seal(&p, b->class, recipient, out, err)) {
+    if (!seal(b, &p, recipient, out, err)) {
         out->len = from;
         return false;
     }
@@ -214,29 +235,56 @@ static bool is_padding(const uint8_t *p, size_t len, size_t stream_len)
     return true;
 }
 
-static bool read_table(const struct zstream_tail *t, size_t stream_len, struct pack *p,
-                       struct err *err)
+// The rows of a table, which are `count` of them; *used is how long they are as they lie there.
+static bool open_rows(const struct zstream_tail *t, uint32_t count, struct buf *unpacked,
+                      const uint8_t **rows, size_t *used, struct err *err)
 {
-    if (t->len < TABLE_HEADER_BYTES || memcmp(t->p, TABLE_MAGIC, 4))
-        return err_set(err, ERR_CORRUPT, "no table behind the content");
-    uint32_t count = u32_at(t->p + 4);
+    size_t want = (size_t)count * TABLE_ROW_BYTES;
     size_t room = t->len - TABLE_HEADER_BYTES;
-    if (count == 0 || count > PACK_MAX_BLOBS || count > room / TABLE_ROW_BYTES)
-        return err_set(err, ERR_CORRUPT, "a table of %u blobs", count);
+    *rows = t->p + TABLE_HEADER_BYTES;
+    *used = want;
+    if (!memcmp(t->p, TABLE_MAGIC, 4))
+        return want <= room || err_set(err, ERR_CORRUPT, "a table of %u blobs", count);
+    if (!zstream_frames(*rows, room, want, unpacked, used, err))
+        return err_wrap(err, "table");
+    *rows = (const uint8_t *)unpacked->p;
+    return unpacked->len == want || err_set(err, ERR_CORRUPT, "a table of %u blobs", count);
+}
+
+static bool read_rows(const uint8_t *rows, uint32_t count, struct pack *p, struct err *err)
+{
     size_t left = p->content.len;
     vec_reserve(&p->entries, count);
     for (uint32_t i = 0; i < count; i++) {
         struct pack_entry *e = vec_push(&p->entries);
-        if (!read_row(t->p + TABLE_HEADER_BYTES + (size_t)i * TABLE_ROW_BYTES, left, e, err))
+        if (!read_row(rows + (size_t)i * TABLE_ROW_BYTES, left, e, err))
             return false;
         if (blob_class(e->kind) != blob_class(p->entries.v[0].kind))
             return err_set(err, ERR_CORRUPT, "blobs of two classes in one pack");
         left -= e->len;
     }
-    if (left)
-        return err_set(err, ERR_CORRUPT, "the lengths in the table are not those of the content");
-    size_t used = TABLE_HEADER_BYTES + (size_t)count * TABLE_ROW_BYTES;
+    return !left ||
+           err_set(err, ERR_CORRUPT, "the lengths in the table are not those of the content");
+}
+
+static bool read_table(const struct zstream_tail *t, size_t stream_len, struct pack *p,
+                       struct err *err)
+{
+    struct buf unpacked CLEANUP(buf_clear) = {0};
+    const uint8_t *rows;
+    size_t used;
+    if (t->len < TABLE_HEADER_BYTES ||
+        (memcmp(t->p, TABLE_MAGIC, 4) && memcmp(t->p, TABLE_MAGIC_ZSTD, 4)))
+        return err_set(err, ERR_CORRUPT, "no table behind the content");
+    uint32_t count = u32_at(t->p + 4);
+    if (count == 0 || count > PACK_MAX_BLOBS)
+        return err_set(err, ERR_CORRUPT, "a table of %u blobs", count);
+    if (!open_rows(t, count, &unpacked, &rows, &used, err) || !read_rows(rows, count, p, err))
+        return false;
+    used += TABLE_HEADER_BYTES;
     bool is_secret = blob_class(p->entries.v[0].kind) == 's';
+    if (is_secret && unpacked.len)
+        return err_set(err, ERR_CORRUPT, "a compressed table of Secrets");
     if (is_secret ? !is_padding(t->p + used, t->len - used, stream_len) : used != t->len)
         return err_set(err, ERR_CORRUPT, "wrong padding behind the table");
     return true;

@@ -43,6 +43,8 @@ struct pack_builder;
 struct pack_builder *pack_builder_new(char class);
 void pack_builder_free(struct pack_builder *b);
 CLEANUP_FN(struct pack_builder, pack_builder_free, pack_builder_freep);
+// The table may be compressed, where the repository's read flags say so (TRUST_ZSTD_ROWS).
+void pack_zstd_rows(struct pack_builder *b, bool may);
 // Would these bytes still fit? What fits stays below the stored bound too, but for class s: Secrets
 // of a few bytes each, a frame for every one, would not (pack_seal says so).
 bool pack_fits(const struct pack_builder *b, size_t len);

@@ -380,18 +380,30 @@ const struct trust_epoch *trust_open_epoch(const struct trust *t)
     return best;
 }
 
-// Format 1 has no flags yet: whatever is there was brought by a later program.
-static bool refuse_flags(const struct strv *flags, const char *what, struct err *err)
+bool trust_has_zstd_rows(const struct trust *t)
 {
-    return !flags->len || err_set(err, ERR_INVALID,
-                                  "the repository needs \"%s\" to be %s, which "
-                                  "this program does not know",
-                                  flags->v[0], what);
+    for (size_t i = 0; i < t->read_flags.len; i++)
+        if (str_eq(t->read_flags.v[i], TRUST_ZSTD_ROWS))
+            return true;
+    return false;
+}
+
+// Whatever else is there was brought by a later program.
+static bool refuse_flags(const struct strv *flags, const char *known, const char *what,
+                         struct err *err)
+{
+    for (size_t i = 0; i < flags->len; i++)
+        if (!str_eq(flags->v[i], known))
+            return err_set(err, ERR_INVALID,
+                           "the repository needs \"%s\" to be %s, which "
+                           "this program does not know",
+                           flags->v[i], what);
+    return true;
 }
 
 bool trust_check_flags(const struct trust *t, bool writes, bool prunes, struct err *err)
 {
-    return refuse_flags(&t->read_flags, "read", err) &&
-           (!writes || refuse_flags(&t->write_flags, "written", err)) &&
-           (!prunes || refuse_flags(&t->prune_flags, "pruned", err));
+    return refuse_flags(&t->read_flags, TRUST_ZSTD_ROWS, "read", err) &&
+           (!writes || refuse_flags(&t->write_flags, NULL, "written", err)) &&
+           (!prunes || refuse_flags(&t->prune_flags, NULL, "pruned", err));
 }

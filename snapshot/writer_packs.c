@@ -161,14 +161,14 @@ static int by_kind_and_bytes(const void *a, const void *b)
     const struct new_blob *x = ((const struct sortable *)a)->b;
     const struct new_blob *y = ((const struct sortable *)b)->b;
     if (x->kind != y->kind)
-        return x->kind < y->kind ? -1 : 1;
+        return x->kind > y->kind ? -1 : 1;
     int c = memcmp(x->bytes, y->bytes, x->len < y->len ? x->len : y->len);
     return c ? c : (x->len > y->len) - (x->len < y->len);
 }
 
 // Members are sorted, so that what begins alike is of one kind of object or list: beside each other
-// they take less room. Which pack a blob lies in stays as it came, so that what is read together
-// lies together.
+// they take less room; and lists behind the objects that they name. Which pack a blob lies in stays
+// as it came, so that what is read together lies together.
 static void sort_pack(const struct writer *w, struct my_pack *p)
 {
     VEC(struct sortable) v = {0};
@@ -189,6 +189,7 @@ static bool seal_pack(struct writer *w, const struct my_pack *p, struct buf *out
                       struct sha256 *name, struct err *err)
 {
     CLEANUP(pack_builder_freep) struct pack_builder *b = pack_builder_new(p->info.class);
+    pack_zstd_rows(b, trust_has_zstd_rows(trust_now(&w->r->trust)));
     for (size_t i = 0; i < p->blobs.len; i++)
         if (!add_blob(w, b, &w->blobs.v[p->blobs.v[i]], err))
             return false;
@@ -399,7 +400,9 @@ static bool store_index(struct writer *w, const struct index *x, struct sha256 *
 bool writer_write_index(struct writer *w, bool is_git, struct sha256 *name, bool *has,
                         struct err *err)
 {
-    struct index x = {.is_git = is_git, .has_records = true};
+    struct index x = {.is_git = is_git,
+                      .has_records = true,
+                      .may_zstd_rows = trust_has_zstd_rows(trust_now(&w->r->trust))};
     struct set_view v = look_at(w, is_git);
     memcpy(x.repo, w->o.job->repo, sizeof(x.repo));
     x.chain = str_dup(w->o.job->chain);

@@ -11,6 +11,7 @@
 #define WINDOW_MAX_BYTES (1U << WINDOW_LOG_MAX)
 #define BLOCK_MAX_BYTES (128U << 10)
 #define BLOCK_HEADER_BYTES 3
+#define ROWS_SMALL_BYTES (1U << 20) // above it the best level takes seconds
 
 struct zstream_writer {
     ZSTD_CCtx *ctx;
@@ -63,6 +64,15 @@ void zstream_frame(struct zstream_writer *w, const void *p, size_t len, struct b
     assert(!ZSTD_isError(n)); // the room suffices; what is left is no memory
     out->len += n;
     out->p[out->len] = '\0';
+}
+
+void zstream_rows(const void *p, size_t len, struct buf *out)
+{
+    CLEANUP(zstream_writer_freep)
+    struct zstream_writer *w = zstream_writer_new(len <= ROWS_SMALL_BYTES ? 19 : 9);
+    for (size_t at = 0; at < len; at += WINDOW_MAX_BYTES)
+        zstream_frame(w, (const char *)p + at,
+                      len - at < WINDOW_MAX_BYTES ? len - at : WINDOW_MAX_BYTES, out);
 }
 
 void zstream_skip_header(size_t len, struct buf *out)
@@ -194,18 +204,27 @@ static bool decompress(const uint8_t *p, size_t frames_len, uint8_t *out, size_t
     return ok;
 }
 
-bool zstream_open(const void *p, size_t len, size_t max_content, struct buf *out,
-                  struct zstream_tail *tail, struct err *err)
+bool zstream_frames(const void *p, size_t len, size_t max_content, struct buf *out, size_t *used,
+                    struct err *err)
 {
     size_t content = 0;
-    size_t frames_len = 0;
-    if (!measure(p, len, max_content, &content, &frames_len, err) ||
-        !read_tail((const uint8_t *)p + frames_len, len - frames_len, tail, err))
+    if (!measure(p, len, max_content, &content, used, err))
         return false;
     buf_reserve(out, content);
-    if (!decompress(p, frames_len, (uint8_t *)out->p + out->len, content, err))
+    if (!decompress(p, *used, (uint8_t *)out->p + out->len, content, err))
         return false;
     out->len += content;
     out->p[out->len] = '\0';
     return true;
+}
+
+bool zstream_open(const void *p, size_t len, size_t max_content, struct buf *out,
+                  struct zstream_tail *tail, struct err *err)
+{
+    size_t used = 0;
+    size_t content = 0;
+    // What is behind is looked at before anything is allocated.
+    return measure(p, len, max_content, &content, &used, err) &&
+           read_tail((const uint8_t *)p + used, len - used, tail, err) &&
+           zstream_frames(p, used, max_content, out, &used, err);
 }

@@ -81,10 +81,13 @@ class Snapshot:
         while int.from_bytes(stream[at + 4:at + 8], "little") != len(stream) - at - 8:
             at = stream.rfind(SKIPPABLE, 0, at)
         table = stream[at + 8:]
-        assert table[:4] == b"RGT1"
+        assert table[:4] in (b"RGT1", b"RGT2")
+        table_rows, count = table[8:], int.from_bytes(table[4:8], "little")
+        if table[:4] == b"RGT2":
+            table_rows = run(["zstd", "-dc"], table_rows)
         rows, offset = [], 0
-        for i in range(int.from_bytes(table[4:8], "little")):
-            row = table[8 + 5 * i:13 + 5 * i]
+        for i in range(count):
+            row = table_rows[5 * i:5 * i + 5]
             n = int.from_bytes(row[1:], "little")
             rows.append((row[:1], content[offset:offset + n]))
             offset += n

@@ -22,8 +22,12 @@ static const char epoch_chain[] = PROD;
 static void batch_init(struct batch *b, struct repo *r, const struct chain_keys *keys)
 {
     *b = (struct batch){.r = r, .keys = keys, .namer = blob_namer_new(keys->id_key)};
-    for (size_t i = 0; i < 4; i++)
+    bool may = trust_has_zstd_rows(trust_now(&r->trust));
+    for (size_t i = 0; i < 4; i++) {
         b->builders[i] = pack_builder_new(classes[i]);
+        pack_zstd_rows(b->builders[i], may);
+    }
+    b->objects.may_zstd_rows = b->git.may_zstd_rows = may;
     memcpy(b->objects.repo, r->marker.repo, sizeof(b->objects.repo));
     memcpy(b->git.repo, r->marker.repo, sizeof(b->git.repo));
     b->objects.chain = str_dup(epoch_chain);
@@ -342,9 +346,20 @@ static struct sha256 report(struct repo *r)
     return name;
 }
 
-struct store *small_repo(bool atomic_create)
+static void allow_zstd_rows(struct store *st)
 {
-    struct store *st = log_kit_store(atomic_create);
+    struct trust_chain c = {0};
+    struct trust t = {0};
+    kit_read(st, &c);
+    trust_next(&c, &t);
+    strv_push(&t.read_flags, TRUST_ZSTD_ROWS);
+    kit_write(st, &c, &t, "ann", "ben");
+    trust_clear(&t);
+    trust_chain_clear(&c);
+}
+
+static struct store *fill(struct store *st)
+{
     struct repo r;
     struct log l = {.checkpoint = -1};
     struct chain_keys keys;
@@ -371,6 +386,18 @@ struct store *small_repo(bool atomic_create)
     r.store = NULL; // ours to give
     repo_close(&r);
     return st;
+}
+
+struct store *small_repo(bool atomic_create)
+{
+    return fill(log_kit_store(atomic_create));
+}
+
+struct store *small_repo_zstd_rows(void)
+{
+    struct store *st = log_kit_store(true);
+    allow_zstd_rows(st);
+    return fill(st);
 }
 
 // ---- reading ----

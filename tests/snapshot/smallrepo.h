@@ -13,6 +13,8 @@
 
 // A store of its own; atomic_create as said.
 struct store *small_repo(bool atomic_create);
+// The same with the read flag zstd-rows, by trust/0002.
+struct store *small_repo_zstd_rows(void);
 
 // Reads all that the pin, the chain's key and the identity open, as a restore would: trust, marker,
 // log, index files, packs, every id, every reference from every root. *sum is over all of it.

@@ -157,6 +157,22 @@ left_out() {
   check 'by its number' sh "$script" "$left" by-number -i repo.key --trust "$PIN" --snapshot 2
 }
 
+# Index files and tables whose rows are compressed: the same comes back. A flag of tomorrow is not
+# read over.
+zstd_rows() {
+  local script=$ROOT/scripts/emergency.sh golden=$ROOT/tests/snapshot/golden/1-zstd-rows
+  like "$(head -qc 26 "$golden"/chains/prod/index/*)" 'regrow index v2' 'index files of version 2'
+  check 'emergency.sh' sh "$script" "$golden" zstd -i repo.key --trust "$PIN" --chain prod
+  [[ -d out ]] || check 'and without' sh "$script" "$ROOT/tests/snapshot/golden/1" out -i repo.key --trust "$PIN" --chain prod
+  check 'the same comes back' diff -r -x hooks -x pack -x info out zstd
+  cp -r "$golden" tomorrow
+  chmod -R u+w tomorrow
+  rm tomorrow/trust/0002
+  sed 's/"zstd-rows"/"tomorrow"/' "$golden/trust/0002" >tomorrow/trust/0002
+  refuse 'a forged flag' 1 sh "$script" tomorrow none -i repo.key --trust "$PIN"
+  like "$OUT" 'not signed by the admins' 'is not looked at'
+}
+
 # What a log has lost is said aloud, and what is there comes back all the same.
 copy_log() { # a copy of the golden repository to do harm to
   rm -rf bad rescued
@@ -213,4 +229,5 @@ run_case secrets secrets
 run_case git git_packs
 run_case emergency emergency
 run_case left-out left_out
+run_case zstd-rows zstd_rows
 run_case holes holes

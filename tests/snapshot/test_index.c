@@ -3,6 +3,7 @@
 // Index files. The vectors were written by another program from the specification.
 #include "snapshot/index.h"
 
+#include "snapshot/zstream.h"
 #include "tests/snapshot/chain.h"
 #include "tests/snapshot/vectors.h"
 #include "tests/test.h"
@@ -205,6 +206,45 @@ static void there_and_back(void **s)
     }
 }
 
+// Where the repository's flags allow it the records are zstd frames, if that is shorter.
+static void compressed(void **s)
+{
+    (void)s;
+    struct test_chain c CLEANUP(test_chain_clear) = {0};
+    test_chain_init(&c);
+    struct index x CLEANUP(index_clear) = {0};
+    struct buf plain CLEANUP(buf_clear) = {0};
+    sample(&x, &c, false);
+    for (unsigned i = 0; i < 400000; i++)
+        add_record(&x, 's', 1, 1);
+    x.records.v[5].len = 1;
+    assert_true(written(&x, &c, &plain));
+    for (size_t n = x.records.len; n; n = n == 6 ? 0 : 6) { // more than a frame holds, and few
+        struct index y CLEANUP(index_clear) = {0};
+        struct buf b CLEANUP(buf_clear) = {0};
+        struct err err = {0};
+        x.records.len = n;
+        x.may_zstd_rows = true;
+        assert_true(written(&x, &c, &b));
+        assert_memory_equal(b.p, "{\"type\":\"regrow index v2\",", 26);
+        assert_true(b.len < plain.len);
+        if (!index_read(b.p, b.len, c.repo, CHAIN, &c.chain, &y, &err))
+            fail_msg("%s", err.msg);
+        assert_int_equal(y.records.len, n);
+        for (size_t i = 0; i < n; i++) {
+            assert_true(blob_id_eq(&y.records.v[i].id, &x.records.v[i].id));
+            assert_int_equal(y.records.v[i].len, x.records.v[i].len);
+            assert_int_equal(y.records.v[i].pack, x.records.v[i].pack);
+            assert_int_equal(y.records.v[i].kind, x.records.v[i].kind);
+        }
+    }
+    struct buf b CLEANUP(buf_clear) = {0};
+    x.records.len = 0;
+    assert_true(written(&x, &c, &b)); // nothing to compress
+    assert_memory_equal(b.p, "{\"type\":\"regrow index v1\",", 26);
+    assert_int_equal(read_kind(&c, b.p, b.len, true), ERR_NONE);
+}
+
 // ---- what is refused on both sides ----
 
 static void two_packs_one_name(struct index *x)
@@ -324,6 +364,8 @@ static void box_of(const struct test_chain *c, const char *line, const void *rec
 #define REPO "9d875571b4aee8f52132e2cbb2f9f8fe"
 #define HEAD                                                                                       \
     "{\"type\":\"regrow index v1\",\"repo\":\"" REPO "\",\"chain\":\"prod\",\"set\":\"objects\","
+#define HEAD_ZSTD                                                                                  \
+    "{\"type\":\"regrow index v2\",\"repo\":\"" REPO "\",\"chain\":\"prod\",\"set\":\"objects\","
 #define ONE_PACK "\"packs\":[{\"id\":\"" HASH_1 "\",\"size\":10,\"class\":\"o\"}]}\n"
 
 static void records_of_others(void **s)
@@ -351,6 +393,47 @@ static void records_of_others(void **s)
         assert_int_equal(read_kind(&c, b.p, b.len, true), rows[i].kind);
         assert_int_equal(read_kind(&c, b.p, b.len, false), ERR_NONE); // no key, no look
     }
+}
+
+// Boxes of frames as a hostile writer may make them.
+static void frames_of_others(void **s)
+{
+    (void)s;
+    struct test_chain c CLEANUP(test_chain_clear) = {0};
+    test_chain_init(&c);
+    uint8_t record[24] = {[16] = 5, [22] = 'o'};
+    struct buf bomb CLEANUP(buf_clear) = {0};
+    struct buf fine CLEANUP(buf_clear) = {0};
+    CLEANUP(str_freep) char *zeros = mem_alloc(INDEX_MAX_BYTES);
+    zstream_rows(zeros, INDEX_MAX_BYTES, &bomb);
+    zstream_rows(record, sizeof(record), &fine);
+    const struct {
+        enum err_kind kind;
+        size_t len; // of the frames
+        const char *behind;
+    } rows[] = {{ERR_NONE, fine.len, ""},
+                {ERR_CORRUPT, fine.len - 1, ""},
+                {ERR_CORRUPT, fine.len, "x"},
+                {ERR_CORRUPT, 0, ""},
+                {ERR_CORRUPT, 0, "a record that is not one"}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct buf box CLEANUP(buf_clear) = {0};
+        struct buf b CLEANUP(buf_clear) = {0};
+        buf_append(&box, fine.p, rows[i].len);
+        buf_str(&box, rows[i].behind);
+        box_of(&c, HEAD_ZSTD "\"over\":[]," ONE_PACK, box.p, box.len, &b);
+        if (read_kind(&c, b.p, b.len, true) != rows[i].kind)
+            fail_msg("row %zu", i);
+        assert_int_equal(read_kind(&c, b.p, b.len, false), ERR_NONE);
+    }
+    struct buf half CLEANUP(buf_clear) = {0};
+    struct buf b CLEANUP(buf_clear) = {0};
+    zstream_rows(record, sizeof(record) - 1, &half);
+    box_of(&c, HEAD_ZSTD "\"over\":[]," ONE_PACK, half.p, half.len, &b);
+    assert_int_equal(read_kind(&c, b.p, b.len, true), ERR_CORRUPT);
+    buf_reset(&b);
+    box_of(&c, HEAD_ZSTD "\"over\":[]," ONE_PACK, bomb.p, bomb.len, &b);
+    assert_int_equal(read_kind(&c, b.p, b.len, true), ERR_CORRUPT);
 }
 
 static void lines(void **s)
@@ -390,7 +473,7 @@ static void lines(void **s)
         {ERR_CORRUPT, HEAD "\"over\":[],\"packs\":[]}"},
         {ERR_CORRUPT, "{\"type\": \"regrow index v1\",\"repo\":\"" REPO
                       "\",\"chain\":\"prod\",\"set\":\"objects\",\"over\":[],\"packs\":[]}\n"},
-        {ERR_CORRUPT, "{\"type\":\"regrow index v2\",\"repo\":\"" REPO
+        {ERR_CORRUPT, "{\"type\":\"regrow index v3\",\"repo\":\"" REPO
                       "\",\"chain\":\"prod\",\"set\":\"objects\",\"over\":[],\"packs\":[]}\n"},
         {ERR_CORRUPT, "{\"type\":\"regrow index v1\",\"repo\":\"" REPO
                       "\",\"chain\":\"prof\",\"set\":\"objects\",\"over\":[],\"packs\":[]}\n"},
@@ -443,16 +526,20 @@ static void any_byte_changed(void **s)
     struct index x CLEANUP(index_clear) = {0};
     struct buf b CLEANUP(buf_clear) = {0};
     sample(&x, &c, false);
-    assert_true(written(&x, &c, &b));
-    for (size_t i = 0; i < b.len; i++) {
-        b.p[i] = (char)(b.p[i] ^ 1 << i % 8);
-        assert_int_equal(read_kind(&c, b.p, b.len, true), ERR_CORRUPT);
-        enum err_kind k = read_kind(&c, b.p, b.len, false); // bound by its name, not by itself
-        assert_true(k == ERR_NONE || k == ERR_CORRUPT);
-        b.p[i] = (char)(b.p[i] ^ 1 << i % 8);
+    for (unsigned zstd = 0; zstd < 2; zstd++) {
+        x.may_zstd_rows = zstd;
+        buf_reset(&b);
+        assert_true(written(&x, &c, &b));
+        for (size_t i = 0; i < b.len; i++) {
+            b.p[i] = (char)(b.p[i] ^ 1 << i % 8);
+            assert_int_equal(read_kind(&c, b.p, b.len, true), ERR_CORRUPT);
+            enum err_kind k = read_kind(&c, b.p, b.len, false); // bound by its name, not by itself
+            assert_true(k == ERR_NONE || k == ERR_CORRUPT);
+            b.p[i] = (char)(b.p[i] ^ 1 << i % 8);
+        }
+        for (size_t len = 0; len < b.len; len++)
+            assert_int_equal(read_kind(&c, b.p, len, true), ERR_CORRUPT);
     }
-    for (size_t len = 0; len < b.len; len++)
-        assert_int_equal(read_kind(&c, b.p, len, true), ERR_CORRUPT);
 }
 
 static void another_key(void **s)
@@ -508,6 +595,7 @@ int main(void)
         cmocka_unit_test(records_of_others),  cmocka_unit_test(lines),
         cmocka_unit_test(git_packs_in_order), cmocka_unit_test(any_byte_changed),
         cmocka_unit_test(another_key),        cmocka_unit_test(as_many_as_fit),
+        cmocka_unit_test(compressed),         cmocka_unit_test(frames_of_others),
     };
     return cmocka_run_group_tests_name("snapshot index", tests, NULL, NULL);
 }

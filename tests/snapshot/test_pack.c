@@ -144,12 +144,13 @@ static void there_and_back(void **s)
     (void)s;
     struct test_chain c CLEANUP(test_chain_clear) = {0};
     test_chain_init(&c);
-    const char *const kinds[] = {"rlo", "f", "g", "ks"};
+    const char *const kinds[] = {"rlo", "f", "g", "ks", "rlo", "ks"};
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
         struct buf sealed CLEANUP(buf_clear) = {0};
         struct pack p CLEANUP(pack_clear) = {0};
         CLEANUP(pack_builder_freep)
         struct pack_builder *b = pack_builder_new(blob_class(kinds[i][0]));
+        pack_zstd_rows(b, i > 3);
         buf_str(&sealed, "kept");                      // appended to
         for (unsigned round = 0; round < 2; round++) { // a builder is used again
             sealed.len = 4;
@@ -523,6 +524,61 @@ static void tables(void **s)
     }
 }
 
+static size_t sealed_len(struct test_chain *c, unsigned n, bool may)
+{
+    struct buf sealed CLEANUP(buf_clear) = {0};
+    CLEANUP(pack_builder_freep) struct pack_builder *b = pack_builder_new('o');
+    pack_zstd_rows(b, may);
+    for (unsigned i = 0; i < n; i++)
+        pack_add(b, 'o', "{}\n", 3);
+    seal(c, b, &sealed);
+    return sealed.len;
+}
+
+static void compressed_where_that_is_shorter(void **s)
+{
+    (void)s;
+    struct test_chain c CLEANUP(test_chain_clear) = {0};
+    test_chain_init(&c);
+    assert_int_equal(sealed_len(&c, 1, true), sealed_len(&c, 1, false));
+    assert_true(sealed_len(&c, 300, true) + 1400 < sealed_len(&c, 300, false));
+}
+
+// Tables of frames as a hostile writer may make them.
+static void compressed_tables(void **s)
+{
+    (void)s;
+    static const struct {
+        const char *why; // NULL: fine
+        uint32_t count;
+        const char *rows;
+        size_t len, less;
+        const char *rest;
+    } rows[] = {
+        {NULL, 2, "o\3\0\0\0o\3\0\0\0", 10, 0, ""},
+        {NULL, 3, "o\2\0\0\0o\2\0\0\0o\2\0\0\0", 15, 0, ""},
+        {"a table of 3", 3, "o\3\0\0\0o\3\0\0\0", 10, 0, ""},
+        {"more than 5 bytes", 1, "o\3\0\0\0o\3\0\0\0", 10, 0, ""},
+        {"not those of the content", 2, "o\3\0\0\0o\4\0\0\0", 10, 0, ""},
+        {"cut off", 2, "o\3\0\0\0o\3\0\0\0", 10, 1, ""},
+        {"not a zstd stream", 1, "", 0, 0, "o\6\0\0\0"},
+        {"padding", 2, "o\3\0\0\0o\3\0\0\0", 10, 0, "\1"},
+        {"compressed table of Secrets", 2, "k\3\0\0\0s\3\0\0\0", 10, 0, ""},
+        {"a table of 262145", 262145, "o\3\0\0\0o\3\0\0\0", 10, 0, ""},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct stream x CLEANUP(stream_clear) = {0};
+        frame(&x, "abcdef");
+        table(&x, rows[i].count);
+        x.table.p[3] = '2';
+        zstream_rows(rows[i].rows, rows[i].len, &x.table);
+        x.table.len -= rows[i].less;
+        buf_str(&x.table, rows[i].rest);
+        end(&x);
+        assert_parse(&x.b, rows[i].why);
+    }
+}
+
 static void padding(void **s)
 {
     (void)s;
@@ -731,6 +787,8 @@ int main(void)
         cmocka_unit_test(second_recipient),
         cmocka_unit_test(tables),
         cmocka_unit_test(padding),
+        cmocka_unit_test(compressed_where_that_is_shorter),
+        cmocka_unit_test(compressed_tables),
         cmocka_unit_test(what_ends_a_stream),
         cmocka_unit_test(frames),
         cmocka_unit_test(content_is_bounded),

@@ -42,6 +42,9 @@ static void flags(void **s)
     struct trust t = {0};
     struct err err = {0};
     assert_true(trust_check_flags(&t, true, true, &err));
+    assert_false(trust_has_zstd_rows(&t));
+    strv_push(&t.read_flags, TRUST_ZSTD_ROWS);
+    assert_true(trust_check_flags(&t, true, true, &err) && trust_has_zstd_rows(&t));
     strv_push(&t.prune_flags, "p");
     assert_true(trust_check_flags(&t, true, false, &err));
     assert_false(trust_check_flags(&t, true, true, &err));

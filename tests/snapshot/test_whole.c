@@ -24,7 +24,9 @@ static bool read_clone(const struct fixture *f, struct store *clone_take, struct
 static void fixture_init(struct fixture *f, bool atomic_create)
 {
     struct err err = {0};
-    *f = (struct fixture){.st = small_repo(atomic_create), .identity = kit_identity(1)};
+    // Of compressed rows and of others there are both in the one.
+    *f = (struct fixture){.st = atomic_create ? small_repo_zstd_rows() : small_repo(false),
+                          .identity = kit_identity(1)};
     f->pin = kit_pin(f->st);
     if (!small_repo_read(memstore_clone(f->st), &f->pin, &f->identity, false, &f->sum, &err) ||
         !store_list(f->st, "", &f->files, &err))
