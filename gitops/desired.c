@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gitops/desired.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,8 +14,25 @@ struct desired *desired_new(void)
     return d;
 }
 
+// What is borrowed stays with the whole.
+static void free_part(struct desired *d)
+{
+    vec_clear(&d->apps);
+    vec_clear(&d->objects);
+    vec_clear(&d->projects);
+    strv_clear(&d->warnings);
+    free(d->index);
+    free(d->taken);
+    free(d->origin);
+    free(d);
+}
+
 void desired_free(struct desired *d)
 {
+    if (d && d->whole) {
+        free_part(d);
+        return;
+    }
     if (!d)
         return;
     for (size_t i = 0; i < d->apps.len; i++)
@@ -151,7 +169,7 @@ static bool settle_shared(struct desired *d, bool *any, struct err *err)
     return ok;
 }
 
-void desired_reindex(struct desired *d)
+static void reindex(struct desired *d)
 {
     struct entry *e = sorted(d);
     free(d->index);
@@ -168,8 +186,58 @@ bool desired_finish(struct desired *d, struct err *err)
     bool ok = settle_shared(d, &any, err);
     if (any)
         drop_cleared(d);
-    desired_reindex(d);
+    reindex(d);
     return ok;
+}
+
+void desired_changed(struct desired *d, unsigned object)
+{
+    reindex(d);
+    if (!d->whole)
+        return;
+    d->whole->objects.v[d->origin[object]] = d->objects.v[object];
+    reindex(d->whole);
+}
+
+struct desired *desired_part(struct desired *whole, const bool *take, bool is_with_gone)
+{
+    struct desired *d = mem_alloc(sizeof(*d));
+    size_t n_apps = whole->apps.len;
+    assert(!whole->whole);
+    d->whole = whole;
+    d->is_with_gone = is_with_gone;
+    d->root_name = whole->root_name;
+    d->root_revision = whole->root_revision;
+    d->root_commit = whole->root_commit;
+    d->root_time_unix_s = whole->root_time_unix_s;
+    d->root_ref = whole->root_ref;
+    d->kinds = whole->kinds;
+    d->taken = mem_alloc(n_apps + 1);
+    memcpy(d->taken, take, n_apps * sizeof(*take));
+    for (size_t i = 0; i < n_apps; i++)
+        *vec_push(&d->apps) = whole->apps.v[i];
+    for (size_t i = 0; i < whole->projects.len; i++)
+        *vec_push(&d->projects) = whole->projects.v[i];
+    VEC(unsigned) origin = {0};
+    for (unsigned i = 0; i < whole->objects.len; i++) {
+        if (!take[whole->objects.v[i].app])
+            continue;
+        *vec_push(&d->objects) = whole->objects.v[i];
+        *vec_push(&origin) = i;
+    }
+    d->origin = origin.v;
+    reindex(d);
+    return d;
+}
+
+bool desired_takes(const struct desired *d, unsigned app)
+{
+    return !d->whole || d->taken[app];
+}
+
+const struct desired *desired_whole(const struct desired *d)
+{
+    return d->whole ? d->whole : d;
 }
 
 struct object *desired_find(const struct desired *d, const struct object_id *id)

@@ -22,11 +22,27 @@ struct desired {
     struct strv warnings;
     size_t index_len; // private: sorted index over objects
     unsigned *index;
+    // Of a part of another one (desired_part), else NULL: that one, which of its applications this
+    // is about, and where its objects are there.
+    struct desired *whole;
+    bool *taken;
+    unsigned *origin;
+    bool is_with_gone; // about what applications that are gone have left, too
 };
 
 struct desired *desired_new(void);
 void desired_free(struct desired *d);
 CLEANUP_FN(struct desired, desired_free, desired_freep);
+
+// A view of `whole` that has the objects of the applications with `take` set, and only these: all
+// applications keep their index, everything in it is borrowed, and `whole` must outlive it, without
+// an application or an object more or less. Where an object is changed in place, desired_changed
+// gives it back.
+struct desired *desired_part(struct desired *whole, const bool *take, bool is_with_gone);
+// Is it about this application? Always, unless it is a part.
+bool desired_takes(const struct desired *d, unsigned app);
+// Everything that is desired: itself, or what it is a part of.
+const struct desired *desired_whole(const struct desired *d);
 
 // Takes the application; returns its index.
 unsigned desired_add_app_take(struct desired *d, struct application *a);
@@ -35,8 +51,8 @@ void desired_add_object_take(struct desired *d, struct object *o);
 // Builds the index. One object of two applications belongs to the first when both say the same (a
 // warning); else it is INVALID, naming both places.
 MUST_CHECK bool desired_finish(struct desired *d, struct err *err);
-// Builds the index again: an object has another identity now.
-void desired_reindex(struct desired *d);
+// An object was changed in place and has another identity now: builds the index again.
+void desired_changed(struct desired *d, unsigned object);
 // The object of that identity, or NULL; after desired_finish only. Borrowed. Of a hook that runs in
 // several phases the first.
 struct object *desired_find(const struct desired *d, const struct object_id *id);

@@ -105,7 +105,8 @@ static void warn_missing(struct builder *b, unsigned object, const struct ref *r
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         is_listed |= !*r->group && !strcmp(r->kind, kinds[i]);
     bool is_given = !strcmp(r->name, "kube-root-ca.crt") || !strcmp(r->name, "default");
-    if (!b->live || !r->is_pods || !is_listed || is_given || exists_live(b, &id))
+    // What a part does not have may be made by what is not of it.
+    if (b->d->whole || !b->live || !r->is_pods || !is_listed || is_given || exists_live(b, &id))
         return;
     CLEANUP(str_freep) char *what = object_name(&id);
     CLEANUP(str_freep)

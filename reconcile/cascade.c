@@ -69,7 +69,7 @@ static bool set_is_there(const struct desired *d, const json_t *note)
     struct object_id id = {(char *)"argoproj.io", (char *)"ApplicationSet",
                            (char *)json_string_value(json_array_get(set, 0)),
                            (char *)json_string_value(json_array_get(set, 1))};
-    return id.namespace && id.name && desired_find(d, &id);
+    return id.namespace && id.name && desired_find(desired_whole(d), &id);
 }
 
 PRINTF_LIKE(2, 3) static bool stays(char **why, const char *fmt, ...)

@@ -214,6 +214,17 @@ static bool is_over(struct run *r)
     return false;
 }
 
+// Nothing is on its way: whoever has something newer need not wait for what this run waits for.
+bool run_is_superseded(struct run *r)
+{
+    const struct window *w = &r->window;
+    if (!r->opts.is_superseded || r->queue.len || r->crd_queue.len || w->in_flight ||
+        w->crds_in_flight || !r->opts.is_superseded(r->opts.superseded_ctx))
+        return false;
+    r->sum.is_superseded = true;
+    return true;
+}
+
 int64_t run_time_left(const struct run *r)
 {
     int64_t left = r->opts.deadline_ms - clock_mono_ms();
@@ -261,7 +272,7 @@ static bool drive(struct run *r, struct err *err)
             err_copy(err, &r->fatal);
             return false;
         }
-        if (is_over(r))
+        if (is_over(r) || run_is_superseded(r))
             return true;
         if (loop_stopping(r->loop))
             return err_set(err, ERR_CANCELLED, "interrupted");
@@ -302,7 +313,7 @@ bool run_execute(struct run *r, struct err *err)
     state_start(r);
     bool ok = drive(r, err);
     settle(r, ok ? SETTLE_MS : SETTLE_STOPPED_MS);
-    if (ok && !r->sum.is_timed_out)
+    if (ok && !r->sum.is_timed_out && !r->sum.is_superseded)
         ok = prune_execute(r, err);
     if (ok)
         left_tell(r);

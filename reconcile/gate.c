@@ -308,8 +308,9 @@ static bool send_self(struct run *r, unsigned object, struct call_ctx *c)
     CLEANUP(str_freep) char *path = send_path(r, o);
     if (!path)
         return false;
-    struct kube_apply_opts opts = {
-        .dry_run = true, .force = r->opts.force_conflicts, .manager = run_manager(r)};
+    struct kube_apply_opts opts = {.dry_run = true,
+                                   .force = r->opts.force_conflicts || may_force(r, object),
+                                   .manager = run_manager(r)};
     kube_apply(r->kube, path, o->body, o->body_len, &opts, on_probe, c);
     return true;
 }

@@ -361,7 +361,8 @@ static bool is_held_back(struct run *r)
 // A pruned one is ACTION_NONE by now.
 static bool stays_recorded(const struct plan_item *it)
 {
-    return it->action == ACTION_KEEP || it->action == ACTION_PRUNE || it->action == ACTION_LEFT;
+    return it->action == ACTION_KEEP || it->action == ACTION_PRUNE || it->action == ACTION_LEFT ||
+           it->stays;
 }
 
 static bool is_of_app(const struct run *r, const struct plan_item *it, unsigned app)
@@ -407,7 +408,8 @@ static void sort_lines(struct buf *lines)
 void inventory_write_app(struct run *r, unsigned app)
 {
     const struct application *a = r->desired->apps.v[app];
-    if (r->opts.read_only || a->state != APP_KNOWN || r->apps[app].is_recorded || is_held_back(r))
+    if (r->opts.read_only || a->state != APP_KNOWN || r->apps[app].is_recorded ||
+        !desired_takes(r->desired, app) || is_held_back(r))
         return;
     r->apps[app].is_recorded = true;
     struct buf lines CLEANUP(buf_clear) = {0};
@@ -545,7 +547,8 @@ void inventory_write_rest(struct run *r)
         if (a->started_ms || a->has_prunings || r->nodes[r->graph->app_end[i]].is_ready)
             inventory_write_app(r, i);
     }
-    write_vanished(r);
+    if (!r->desired->whole || r->desired->is_with_gone)
+        write_vanished(r);
 }
 
 static char *intent_name(const char *app, unsigned part)

@@ -73,6 +73,14 @@ static bool leave_out(struct run *r, unsigned node, const struct strv *fields)
     return any;
 }
 
+// --force-conflicts, or what somebody has changed is to be as it was.
+static bool wants_force(const struct run *r, unsigned node)
+{
+    int item = r->nodes[node].item;
+    return r->opts.force_conflicts ||
+           (r->opts.force_drifted && item >= 0 && r->plan->items.v[item].is_drift);
+}
+
 bool leave_to_others(struct run *r, unsigned node, const struct kube_reply *reply)
 {
     const struct object *o = &r->desired->objects.v[node];
@@ -87,8 +95,8 @@ bool leave_to_others(struct run *r, unsigned node, const struct kube_reply *repl
         find_undeclared(json_dot_str(status, "message"), &fields);
     bool again = leave_out(r, node, &fields);
     x->leaves_fields |= again && is_conflict;
-    // --force-conflicts waits until it is known which fields it must not take.
-    again |= is_conflict && r->opts.force_conflicts && !x->may_force;
+    // Who forces waits until it is known which fields it must not take.
+    again |= is_conflict && wants_force(r, node) && !x->may_force;
     x->may_force |= is_conflict;
     strv_clear(&fields);
     return again;
@@ -98,7 +106,7 @@ bool may_force(const struct run *r, unsigned node)
 {
     const struct object *o = &r->desired->objects.v[node];
     const struct application *a = r->desired->apps.v[o->app];
-    return r->opts.force_conflicts &&
+    return wants_force(r, node) &&
            (r->nodes[node].may_force || !a->respect_ignore_differences || !ignored_any(a, &o->id));
 }
 

@@ -197,6 +197,7 @@ static void decide_object(const struct planning *p, unsigned object, const struc
         decide(it, ACTION_CHECK, "D5");
     else
         decide(it, ACTION_CHANGE, same ? "D2" : "D1");
+    it->is_drift = same && (it->action == ACTION_CHANGE || it->action == ACTION_CHECK);
 }
 
 static void keep(struct plan_item *it, const char *row, const char *reason)
@@ -251,6 +252,26 @@ static void decide_orphan(const struct planning *p, const struct record *r,
         prune_or_keep(p, it);
 }
 
+// A part says nothing of what is not of it. True: this record is not.
+static bool is_left_alone(const struct planning *p, const struct record *r,
+                          const struct live_fact *f, struct plan_item *it)
+{
+    const struct desired *d = p->d;
+    if (!d->whole)
+        return false;
+    int at = desired_tracked_app(d, r->app);
+    if (at >= 0 && !d->taken[at]) {
+        decide(it, ACTION_NONE, "A2");
+    } else if (at < 0 && !d->is_with_gone) {
+        decide(it, ACTION_NONE, "A3");
+    } else if (desired_find(d->whole, &r->id)) {
+        // It has moved to an application that has not taken it over yet.
+        decide(it, ACTION_NONE, "A1");
+        it->stays = !f->tracking_app || str_eq(f->tracking_app, r->app);
+    }
+    return it->row != NULL;
+}
+
 // A record whose object is no longer desired and still there.
 static void decide_record(const struct planning *p, const struct record *r,
                           const struct live_fact *f, struct plan_item *it)
@@ -292,19 +313,18 @@ static bool check_breaker(const struct planning *p, const struct plan *out, stru
 {
     size_t n = out->counts[ACTION_PRUNE];
     const struct plan_policy *policy = p->policy;
+    size_t all = policy->n_all_records ? policy->n_all_records : p->n_records;
     size_t left = policy->replaced_root && policy->prune ? count_left(p, out) : 0;
-    bool many =
-        n > policy->min_prune_count && n * 100 > p->n_records * (size_t)policy->max_prune_percent;
+    bool many = n > policy->min_prune_count && n * 100 > all * (size_t)policy->max_prune_percent;
     if (policy->allow_mass_prune || (!n && !left) || (!many && !policy->replaced_root))
         return true;
     if (!n)
-        err_set(err, ERR_CONFLICT, "this would leave %zu of %zu objects behind", left,
-                p->n_records);
+        err_set(err, ERR_CONFLICT, "this would leave %zu of %zu objects behind", left, all);
     else if (left)
         err_set(err, ERR_CONFLICT, "this would delete %zu of %zu objects, and leave %zu behind", n,
-                p->n_records, left);
+                all, left);
     else
-        err_set(err, ERR_CONFLICT, "this would delete %zu of %zu objects", n, p->n_records);
+        err_set(err, ERR_CONFLICT, "this would delete %zu of %zu objects", n, all);
     if (policy->replaced_root)
         return err_hint(err,
                         "This cluster was grown from %s. If the new root takes its place, run "
@@ -346,6 +366,8 @@ bool plan_make(const struct desired *d, const struct live_fact *facts, size_t n_
         it->object = -1;
         it->record = (int)i;
         it->live = live;
+        if (is_left_alone(&p, &records[i], &facts[live], it))
+            continue;
         if (records[i].is_made)
             decide(it, ACTION_NONE, "M1"); // it stays, and is forgotten
         else

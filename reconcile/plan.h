@@ -60,6 +60,7 @@ struct plan_policy {
     bool force_all;             // send everything again
     unsigned max_prune_percent; // breaker: more than this share of the records trips it
     unsigned min_prune_count;   // ... but only above this many
+    size_t n_all_records;       // where not all of them are given: how many there are; 0: all are
     bool allow_mass_prune;
     // The root this cluster was grown from, if another takes its place: it may be a mistyped one,
     // so that anything to delete trips the breaker. NULL: the same.
@@ -76,6 +77,8 @@ struct plan_item {
     int live;        // index in the facts, -1 when absent or unknown
     const char *row; // row of the case table: "C1", "P4" (static)
     char *reason;    // for KEEP and for what a person wonders about; may be NULL
+    bool stays;      // nothing is done about it, and it is remembered all the same
+    bool is_drift;   // what was sent last is what is wanted, and somebody has changed it since
 };
 
 struct plan {

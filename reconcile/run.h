@@ -29,6 +29,7 @@ struct run_opts {
     int64_t lost_ms;            // a silent API server is waited for so long; 0: ten minutes
     const char *expect_cluster; // uid the target must have, or NULL
     bool force_conflicts;
+    bool force_drifted;  // self-heal: of what was sent as it is wanted and has been changed since
     bool read_only;      // plan, diff, status, why: no Lease, no write
     const char *manager; // field manager; NULL: "regrow"
     const char *holder;  // who we are in the Lease: "host/pid"
@@ -38,6 +39,15 @@ struct run_opts {
     // must be there before all else. NULL: nothing.
     bool (*first)(void *ctx, struct err *err);
     void *first_ctx;
+    // Is there something newer to do? Asked all the time: when it says so, and nothing is left but
+    // to wait for health, for what is missing or for another try, the run ends as after success of
+    // what it did. NULL: never.
+    bool (*is_superseded)(void *ctx);
+    void *superseded_ctx;
+    // The Lease is held by the caller, over many runs; NULL: the run takes it and gives it up.
+    struct lease_keeper *lease;
+    // What watches the cluster all the time: nothing is listed. NULL: the run lists for itself.
+    struct informers *informers;
 };
 
 enum node_state {
@@ -125,7 +135,7 @@ struct run_summary {
     size_t apps, apps_healthy, apps_failed, apps_blocked, apps_unknown, apps_waiting;
     size_t written, unchanged, pruned, kept, rejected, throttled, lost, probes, overtaken;
     int64_t ms; // of run_execute
-    bool is_timed_out;
+    bool is_timed_out, is_superseded;
 };
 void run_summary(const struct run *r, struct run_summary *out);
 // An application that left Git and whose objects stayed.

@@ -225,6 +225,7 @@ bool graph_of_live(struct run *r, struct graph **out, struct err *err);
 // ---- execute.c ----
 int64_t run_time_left(const struct run *r); // until the deadline; INT64_MAX without one
 int64_t run_patience(const struct run *r);  // kube_call.patience_ms of what a run cannot do without
+bool run_is_superseded(struct run *r);
 // Nobody answers just now: what is not sent yet had better not be.
 bool run_is_cut_off(const struct run *r);
 // Nobody has answered for so long that the run ends, or none of its time is left: sets err.
@@ -254,7 +255,7 @@ void rediscover(struct run *r); // asynchronously, not too often
 // ---- leave.c ----
 // Is the object to be sent again, without fields that this refusal names?
 bool leave_to_others(struct run *r, unsigned node, const struct kube_reply *reply);
-bool may_force(const struct run *r, unsigned node); // --force-conflicts, for this object, now
+bool may_force(const struct run *r, unsigned node); // are conflicts of this object forced now?
 void left_out_body(const struct run *r, unsigned node, json_t *doc); // takes those fields out
 
 // ---- scope.c ----

@@ -17,7 +17,7 @@ static void move_to_cluster(struct run *r, unsigned node)
     o->is_namespaced = false;
     application_mark(r->desired->apps.v[o->app], doc, o);
     object_set_body(o, doc);
-    desired_reindex(r->desired);
+    desired_changed(r->desired, node);
     free(n->label);
     n->label = object_name(&o->id);
 }

@@ -33,7 +33,8 @@ void shared_check(struct run *r)
             "%s is marked as that of application %s, which is not of this "
             "root%s",
             name, other, a->fail_on_shared ? "; FailOnSharedResource=true forbids to take it" : "");
-        strv_push(&a->warnings, text);
+        if (!strv_has(&a->warnings, text)) // many runs may be about one desired state
+            strv_push(&a->warnings, text);
         if (a->fail_on_shared)
             state_fail(r, i, ERR_CONFLICT, text);
     }

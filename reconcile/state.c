@@ -370,15 +370,21 @@ static void init_object(struct run *r, unsigned node)
         state_message(r, node, f->health.message);
 }
 
-// Applications of other clusters hold nobody up here.
-static void skip_other_clusters(struct run *r)
+static void skip(struct run *r, unsigned node)
+{
+    r->nodes[node].is_applied = r->nodes[node].is_ready = true;
+    state_set(r, node, NODE_SKIPPED);
+}
+
+// Applications of other clusters, and those that a part is not about, hold nobody up here.
+static void skip_others(struct run *r)
 {
     for (unsigned i = 0; i < r->desired->apps.len; i++) {
-        unsigned end = r->graph->app_end[i];
-        if (r->desired->apps.v[i]->state != APP_OTHER_CLUSTER)
-            continue;
-        r->nodes[end].is_applied = r->nodes[end].is_ready = true;
-        state_set(r, end, NODE_SKIPPED);
+        bool is_taken = desired_takes(r->desired, i);
+        if (!is_taken || r->desired->apps.v[i]->state == APP_OTHER_CLUSTER)
+            skip(r, r->graph->app_end[i]);
+        if (!is_taken)
+            skip(r, r->graph->app_start[i]);
     }
 }
 
@@ -387,7 +393,8 @@ static void fail_unknown_apps(struct run *r)
 {
     for (unsigned i = 0; i < r->desired->apps.len; i++) {
         const struct application *a = r->desired->apps.v[i];
-        bool is_wanted = r->nodes[r->graph->app_end[i]].is_selected || !r->opts.keep_needed;
+        bool is_wanted = (r->nodes[r->graph->app_end[i]].is_selected || !r->opts.keep_needed) &&
+                         desired_takes(r->desired, i);
         if (a->state == APP_UNKNOWN && is_wanted)
             state_fail(r, r->graph->app_end[i], a->problem.kind ? a->problem.kind : ERR_INVALID,
                        a->problem.msg ? a->problem.msg : "its source could not be read");
@@ -420,7 +427,7 @@ void state_init(struct run *r)
         else if (r->nodes[i].is_applied)
             state_set(r, i, NODE_APPLIED);
     }
-    skip_other_clusters(r);
+    skip_others(r);
     for (unsigned i = 0; i < n; i++)
         count_pending(r, i);
     gates_init(r);
@@ -486,7 +493,7 @@ void state_rebuild(struct run *r, struct graph *next)
     for (unsigned i = (unsigned)n_objects; i < next->nodes.len; i++)
         if (!r->nodes[i].is_selected)
             state_set(r, i, NODE_SKIPPED);
-    skip_other_clusters(r);
+    skip_others(r);
     for (unsigned i = 0; i < next->nodes.len; i++)
         count_pending(r, i);
     gates_init(r);

@@ -221,7 +221,7 @@ void app_view_clear(struct app_view *v)
 static bool counts_as_app(const struct run *r, unsigned app)
 {
     return r->nodes[r->graph->app_end[app]].is_selected && select_is_chosen_app(r, app) &&
-           r->desired->apps.v[app]->state != APP_OTHER_CLUSTER &&
+           desired_takes(r->desired, app) && r->desired->apps.v[app]->state != APP_OTHER_CLUSTER &&
            (app != 0 || r->apps[0].total > 0 || r->desired->apps.len == 1);
 }
 

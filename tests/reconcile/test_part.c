@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A part of the desired state: what it holds, and what its plan leaves alone.
+#include "tests/test.h"
+
+#include "gitops/graph.h"
+#include "reconcile/plan.h"
+
+static struct object_id id_of(const char *name)
+{
+    return (struct object_id){str_dup(""), str_dup("ConfigMap"), str_dup("ns"), str_dup(name)};
+}
+
+static void add(struct desired *d, unsigned app, const char *yaml)
+{
+    CLEANUP(json_freep) json_t *doc = doc_of(yaml);
+    struct err err = {0};
+    struct object o = {.app = app, .is_namespaced = true};
+    assert_true(object_id_of(doc, &o.id, &o.version, &err));
+    o.phase = PHASE_SYNC;
+    o.phases = 1U << PHASE_SYNC;
+    object_set_body(&o, doc);
+    desired_add_object_take(d, &o);
+}
+
+// a and b have a ConfigMap of their name each; the Pod of b needs the ServiceAccount of a.
+static struct desired *two_apps(void)
+{
+    struct err err = {0};
+    struct desired *d = desired_new();
+    kinds_add_builtin(d->kinds, 37);
+    desired_add_app_take(d, application_new_root("root"));
+    for (int i = 0; i < 2; i++) {
+        struct application *a = application_new_root(i ? "b" : "a");
+        a->parent = 0;
+        a->wave = i;
+        a->prune = true;
+        desired_add_app_take(d, a);
+    }
+    add(d, 1, "{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: ns}}");
+    add(d, 1, "{apiVersion: v1, kind: ServiceAccount, metadata: {name: sa, namespace: ns}}");
+    add(d, 2, "{apiVersion: v1, kind: ConfigMap, metadata: {name: b, namespace: ns}}");
+    add(d, 2,
+        "{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: ns}, spec: "
+        "{serviceAccountName: "
+        "sa}}");
+    assert_true(desired_finish(d, &err));
+    return d;
+}
+
+static struct desired *part_of(struct desired *d, bool a, bool b, bool gone)
+{
+    bool take[] = {false, a, b};
+    return desired_part(d, take, gone);
+}
+
+static void holds(void **s)
+{
+    (void)s;
+    struct desired *d CLEANUP(desired_freep) = two_apps();
+    struct desired *p CLEANUP(desired_freep) = part_of(d, false, true, false);
+    struct object_id a = id_of("a");
+    struct object_id b = id_of("b");
+    assert_int_equal(p->apps.len, 3);
+    assert_int_equal(p->objects.len, 2);
+    assert_null(desired_find(p, &a));
+    assert_non_null(desired_find(p, &b));
+    assert_non_null(desired_find(desired_whole(p), &a));
+    assert_false(desired_takes(p, 1));
+    assert_true(desired_takes(p, 2));
+    assert_true(desired_takes(d, 1));
+    // What a run finds out of an object is known of the whole, too.
+    struct object *o = desired_find(p, &b);
+    str_set(&o->id.name, "renamed");
+    desired_changed(p, (unsigned)(o - p->objects.v));
+    assert_null(desired_find(d, &b));
+    str_set(&b.name, "renamed");
+    assert_non_null(desired_find(d, &b));
+    object_id_clear(&a);
+    object_id_clear(&b);
+}
+
+struct world {
+    struct desired *whole, *part;
+    struct live_fact fact;
+    struct record record;
+    json_t *notes;
+    struct plan_policy policy;
+};
+
+static struct world new_world(const char *object, const char *app, bool a, bool b, bool gone)
+{
+    struct world w = {.whole = two_apps(),
+                      .fact = {.id = id_of(object), .exists = true},
+                      .record = {.id = id_of(object)},
+                      .notes = doc_of("{gone: {cascade: true, parent: {name: root}}}"),
+                      .policy = {.prune = true, .max_prune_percent = 34, .min_prune_count = 20}};
+    w.whole->apps.v[0]->prune = true;
+    w.part = part_of(w.whole, a, b, gone);
+    w.fact.uid = str_dup("u");
+    w.record.uid = str_dup("u");
+    w.record.version = str_dup("v1");
+    w.record.app = str_dup(app);
+    w.fact.tracking_app = str_dup(app);
+    return w;
+}
+
+static void end(struct world *w)
+{
+    desired_free(w->part);
+    desired_free(w->whole);
+    live_fact_clear(&w->fact);
+    record_clear(&w->record);
+    json_decref(w->notes);
+}
+
+// The row of the record, and whether it is counted and stays recorded.
+static void row_is(struct world *w, const char *row, bool stays)
+{
+    struct plan *p CLEANUP(plan_freep) = NULL;
+    struct err err = {0};
+    if (!plan_make(w->part, &w->fact, 1, &w->record, 1, w->notes, &w->policy, &p, &err))
+        fail_msg("%s", err.msg);
+    const struct plan_item *it = &p->items.v[p->items.len - 1];
+    assert_int_equal(it->object, -1);
+    assert_string_equal(it->row, row);
+    assert_int_equal(it->stays, stays);
+    if (*row != 'A')
+        return;
+    assert_int_equal(it->action, ACTION_NONE);
+    assert_int_equal(p->counts[ACTION_PRUNE] + p->counts[ACTION_KEEP] + p->counts[ACTION_LEFT], 0);
+}
+
+static void of_another(void **s)
+{
+    (void)s;
+    struct world w = new_world("old", "a", false, true, true);
+    row_is(&w, "A2", false);
+    w.policy.prune = false;
+    row_is(&w, "A2", false);
+    w.fact.is_unknown = true;
+    row_is(&w, "A2", false);
+    end(&w);
+    w = new_world("old", "a", true, false, false);
+    row_is(&w, "P8", false);
+    end(&w);
+}
+
+static void of_one_gone(void **s)
+{
+    (void)s;
+    struct world w = new_world("old", "gone", true, false, false);
+    row_is(&w, "A3", false);
+    end(&w);
+    w = new_world("old", "gone", true, false, true);
+    row_is(&w, "P8", false);
+    w.whole->apps.v[2]->state = APP_UNKNOWN; // not of the part, and unknown all the same
+    row_is(&w, "P2", false);
+    end(&w);
+}
+
+// It has moved to b, which is not of the part: whoever had it does not delete it.
+static void moved(void **s)
+{
+    (void)s;
+    struct world w = new_world("b", "a", true, false, false);
+    row_is(&w, "A1", true);
+    str_set(&w.fact.tracking_app, "b");
+    row_is(&w, "A1", false);
+    str_set(&w.fact.tracking_app, NULL);
+    w.fact.is_unknown = true;
+    row_is(&w, "A1", true);
+    end(&w);
+    w = new_world("b", "gone", true, false, true);
+    row_is(&w, "A1", true);
+    end(&w);
+}
+
+// The breaker knows how many records there are, however few are given.
+static void breaker(void **s)
+{
+    (void)s;
+    struct world w = new_world("old", "a", true, false, false);
+    struct plan *p = NULL;
+    struct err err = {0};
+    w.policy.min_prune_count = 0;
+    assert_false(plan_make(w.part, &w.fact, 1, &w.record, 1, w.notes, &w.policy, &p, &err));
+    assert_string_equal(err.msg, "this would delete 1 of 1 objects");
+    err_clear(&err);
+    w.policy.n_all_records = 3;
+    row_is(&w, "P8", false);
+    end(&w);
+}
+
+static bool nothing_exists(void *ctx, const struct object_id *id)
+{
+    return ctx && !strcmp(id->kind, ctx);
+}
+
+static size_t count_externals(struct desired *d, const char *live)
+{
+    struct graph_live l = {.exists = nothing_exists, .ctx = (void *)live};
+    struct graph_opts o = {0};
+    struct graph *g CLEANUP(graph_freep) = NULL;
+    struct err err = {0};
+    if (!graph_build(d, &l, &o, &g, &err))
+        fail_msg("%s", err.msg);
+    size_t n = 0;
+    for (size_t i = 0; i < g->nodes.len; i++)
+        n += g->nodes.v[i].kind == NODE_EXTERNAL &&
+             !strcmp(g->nodes.v[i].ext.kind, "ServiceAccount");
+    assert_int_equal(g->warnings.len, 0);
+    return n;
+}
+
+// What is needed of an application that is not of the part is there, or waited for.
+static void externals(void **s)
+{
+    (void)s;
+    struct desired *d CLEANUP(desired_freep) = two_apps();
+    struct desired *p CLEANUP(desired_freep) = part_of(d, false, true, false);
+    assert_int_equal(count_externals(d, "Namespace"), 0);
+    assert_int_equal(count_externals(p, "Namespace"), 1);
+    assert_int_equal(count_externals(p, "ServiceAccount"), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(holds), cmocka_unit_test(of_another), cmocka_unit_test(of_one_gone),
+        cmocka_unit_test(moved), cmocka_unit_test(breaker),    cmocka_unit_test(externals),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
