@@ -48,6 +48,11 @@ bool session_is_new_root(const struct session *s);
 // Reads root into s->desired, and notes it in s->root. Facts of the cluster are added to `o`.
 MUST_CHECK bool session_load(struct session *s, const char *root, const struct source_opts *o,
                              struct err *err);
+// After session_load: a hub's other clusters, with what goes to each of them. A cluster is asked
+// what it serves with the credentials that Argo CD keeps for it, if there are any, for a few
+// seconds; nothing but that is read of it. False only when the loop is to stop.
+MUST_CHECK bool session_load_clusters(struct session *s, struct source_clusters *out,
+                                      struct err *err);
 void session_close(struct session *s);
 CLEANUP_FN(struct session, session_close, session_closep);
 

@@ -32,6 +32,7 @@ void restoring_clear(struct restoring *x)
     reader_free(x->git_reader);
     session_close(x->s);
     rendered_anew_clear(&x->anew);
+    json_decref(x->cluster);
     frozen_sources_clear(&x->sources); // after the session, which may read there
     snap_close(&x->snap);
 }
@@ -316,7 +317,10 @@ static bool read_snapshot(struct restoring *x, const struct age_identity *id, st
                             .minor = kube_minor(x->s->kube),
                             .server = kubeconfig_server(x->s->config)};
     if (!reader_open(&x->snap.repo, x->snap.chain, x->e, id, &r, err) ||
-        !frozen_read(r, &o, &x->frozen, err))
+        !restoring_take_cluster(x, r, err))
+        return err_wrap(err, "snapshot %llu", (unsigned long long)x->e->seq);
+    o.cluster = x->cluster;
+    if (!frozen_read(r, &o, &x->frozen, err))
         return err_wrap(err, "snapshot %llu", (unsigned long long)x->e->seq);
     x->s->desired = x->frozen.desired;
     x->s->root = str_dup(x->frozen.root);
@@ -562,7 +566,6 @@ int cmd_restore(struct cli *c, struct err *err)
         return 0;
     if (restoring_is_fleet(c))
         return restoring_fleet(c, err);
-    c->o.restore.rerender |= c->o.restore.clusters.len > 0;
     restoring_choose_part(&x);
     if (!check_options(c, err) || !restoring_read_maps(&x, err))
         return 0;

@@ -19,6 +19,7 @@ struct creation {
     struct session *session;
     struct desired *unread; // in place of the session's, when the root could not be read …
     struct err why_unread;  // … and why
+    struct source_clusters clusters; // of a hub
     struct create_opts o;
     struct create_result r;
     int64_t began_ms, read_ms;
@@ -29,6 +30,7 @@ static void creation_clear(struct creation *x)
     create_result_clear(&x->r);
     desired_free(x->unread);
     err_clear(&x->why_unread);
+    source_clusters_clear(&x->clusters);
     session_close(x->session);
 }
 
@@ -91,6 +93,8 @@ static bool read_all(struct creation *x, struct err *err)
     x->began_ms = clock_boot_ms();
     bool ok =
         cli_session(x->c, 0, x->c->o.use_cluster, &x->session, err) || go_on_without_root(x, err);
+    if (ok && !x->unread)
+        ok = session_load_clusters(x->session, &x->clusters, err);
     x->read_ms = clock_boot_ms() - x->began_ms;
     return ok && check_expected(x, err);
 }
@@ -130,6 +134,7 @@ static void set_options(struct creation *x, const char *work)
     cap->loop = x->c->loop;
     cap->desired = x->unread ? x->unread : s->desired;
     cap->source = s->source;
+    cap->clusters = &x->clusters;
     cap->kube = s->kube;
     cap->kinds = s->kinds;
     cap->server = s->config ? kubeconfig_server(s->config) : NULL;
@@ -269,9 +274,31 @@ static void print_next(const struct creation *x)
     print_wrapped(stdout, next, 8, 8);
 }
 
+static void print_clusters(const struct creation *x)
+{
+    size_t i;
+    json_t *v;
+    json_array_foreach(x->r.report.clusters, i, v)
+    {
+        const char *name = json_dot_str(v, "name");
+        long long apps = json_dot_int(v, "applications", 0);
+        long long objects = json_dot_int(v, "objects", 0);
+        CLEANUP(str_freep)
+        char *line =
+            str_printf("cluster %s: %lld application%s, %lld object%s, rendered for "
+                       "Kubernetes %s%s",
+                       name ? name : json_dot_text(v, "server"), apps, apps == 1 ? "" : "s",
+                       objects, objects == 1 ? "" : "s", json_dot_text(v, "kubernetes"),
+                       str_eq(json_dot_str(v, "of"), "hub") ? ", as the hub's is" : "");
+        printf("  ");
+        print_wrapped(stdout, line, 2, 4);
+    }
+}
+
 static void print_text(const struct creation *x)
 {
     print_verdict(x);
+    print_clusters(x);
     print_secrets(x);
     print_warnings(x);
     if (exit_of(&x->r))
@@ -314,6 +341,8 @@ static json_t *result_doc(const struct creation *x)
     json_object_update(out, more);
     // What happened since the sources were read is not in it.
     json_object_set_new(out, "lagSeconds", json_integer((json_int_t)((ms + 999) / 1000)));
+    if (x->r.report.clusters)
+        json_object_set(out, "clusters", x->r.report.clusters);
     if (x->r.last_good.seq)
         json_object_set_new(
             out, "lastGoodBefore",

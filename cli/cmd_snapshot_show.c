@@ -238,6 +238,28 @@ static void print_secrets(const struct shown *v)
     }
 }
 
+static void print_clusters(const struct shown *v)
+{
+    size_t i;
+    json_t *c;
+    json_array_foreach(json_object_get(v->contents, "clusters"), i, c)
+    {
+        const char *name = text_of(c, "name");
+        long long apps = json_dot_int(c, "applications", 0);
+        long long objects = json_dot_int(c, "objects", 0);
+        bool is_stale = json_is_true(json_object_get(c, "stale"));
+        CLEANUP(str_freep)
+        char *text = str_printf("%s: %lld application%s, %lld object%s, rendered for Kubernetes "
+                                "%s%s%s",
+                                *name ? name : text_of(c, "server"), apps, apps == 1 ? "" : "s",
+                                objects, objects == 1 ? "" : "s", text_of(c, "kubernetes"),
+                                !strcmp(text_of(c, "of"), "hub") ? ", as the hub's is" : "",
+                                is_stale ? "   as it was before" : "");
+        printf("  %-10s ", i ? "" : "clusters");
+        print_wrapped(stdout, text, 13, 15);
+    }
+}
+
 // What is to be known before anything is done with it.
 static void print_standing(const struct shown *v)
 {
@@ -321,6 +343,7 @@ static void print_text(const struct shown *v)
     print_repositories(v);
     print_sources(v);
     print_secrets(v);
+    print_clusters(v);
     printf("\n");
     print_tree(v);
 }

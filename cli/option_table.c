@@ -126,8 +126,7 @@ static const struct option options[] = {
      "render again for the target's Kubernetes, from the sources in the snapshot; takes helm and "
      "kustomize"},
     {"cluster", GROUP_OWN, 0, OPT_PICK, AT(restore.clusters), RESTORE, "NAME[=KUBECONFIG]",
-     "of a hub's snapshot what goes to this cluster, rendered again; several at once each with its "
-     "kubeconfig"},
+     "of a hub's snapshot what goes to this cluster; several at once each with its kubeconfig"},
     {"parallel", GROUP_OWN, 0, OPT_INT, AT(restore.parallel), RESTORE, "N",
      "clusters at once (default 4)"},
     {"map", GROUP_OWN, 0, OPT_LIST, AT(restore.maps), RESTORE, "KIND=OLD=NEW",

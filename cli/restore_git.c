@@ -377,7 +377,7 @@ char *restore_again_command(const struct restoring *x, bool is_whole)
     }
     add_words(&b, "--map", &o->restore.maps);
     add_words(&b, "--cluster", &o->restore.clusters);
-    if (o->restore.rerender && !o->restore.clusters.len)
+    if (o->restore.rerender)
         buf_str(&b, " --rerender");
     return buf_take(&b);
 }

@@ -19,7 +19,7 @@ static bool hint(struct err *err)
 {
     return err_hint(err, "Nothing was written. To render again takes helm and kustomize on the "
                          "PATH, and every source in the snapshot; without --rerender the manifests "
-                         "are restored as they were.");
+                         "are restored as they were, where the snapshot has them.");
 }
 
 // One that cannot be rendered now, and could be when it was frozen, would be missing.
@@ -94,6 +94,18 @@ static bool take_cluster(struct restoring *x, const char *name, struct err *err)
                          "snapshot show tells those there are.");
 }
 
+bool restoring_take_cluster(struct restoring *x, struct reader *r, struct err *err)
+{
+    const char *name = restoring_cluster(x);
+    x->is_anew = x->c->o.restore.rerender;
+    if (!name || x->is_anew)
+        return true;
+    if (!frozen_cluster(r, name, &x->cluster, err))
+        return false;
+    x->is_anew = !x->cluster; // a snapshot of before hubs froze for others, or nobody's name
+    return true;
+}
+
 static bool load(struct restoring *x, const struct frozen_sources *s, struct err *err)
 {
     const struct desired *was = x->frozen.desired;
@@ -123,7 +135,7 @@ static bool load(struct restoring *x, const struct frozen_sources *s, struct err
 
 bool restoring_rerender(struct restoring *x, struct reader *r, struct err *err)
 {
-    if (!x->c->o.restore.rerender)
+    if (!x->is_anew)
         return true;
     struct event_sink events = x->c->events;
     bool ok = frozen_sources_make(r, &x->frozen, x->c->loop, &x->sources, err);
@@ -155,22 +167,41 @@ static void print_names(const struct restoring *x, const char *what, const struc
     print_wrapped(stdout, b.p, 4, 6);
 }
 
+static void print_cluster(const struct restoring *x)
+{
+    const char *version = json_dot_str(x->cluster, "kubernetes");
+    bool is_hubs = str_eq(json_dot_str(x->cluster, "of"), "hub");
+    CLEANUP(str_freep)
+    char *text =
+        x->cluster ? str_printf("Only what goes to cluster %s, as it was rendered for Kubernetes "
+                                "%s%s; nothing of the hub itself",
+                                restoring_cluster(x), version ? version : "unknown",
+                                is_hubs ? ", the hub's: nobody could ask that cluster" : "")
+                   : str_printf("Only what goes to cluster %s, rendered for Kubernetes %s; nothing "
+                                "of the hub itself",
+                                restoring_cluster(x), kube_version(x->s->kube));
+    printf("  ");
+    print_wrapped(stdout, text, 2, 4);
+}
+
+json_t *restoring_cluster_doc(const struct restoring *x)
+{
+    const char *version = json_dot_str(x->cluster, "kubernetes");
+    return json_pack("{s:s, s:b, s:s*, s:s*}", "name", restoring_cluster(x), "frozen",
+                     x->cluster != NULL, "kubernetes", version ? version : kube_version(x->s->kube),
+                     "of", json_dot_str(x->cluster, "of"));
+}
+
 void restoring_print_rerender(const struct restoring *x)
 {
     const struct rendered_anew *a = &x->anew;
     size_t n = a->changed.len + a->added.len + a->removed.len;
-    if (!x->c->o.restore.rerender)
-        return;
     if (restoring_cluster(x)) {
-        CLEANUP(str_freep)
-        char *spoke =
-            str_printf("Only what goes to cluster %s, rendered for Kubernetes %s; nothing "
-                       "of the hub itself",
-                       restoring_cluster(x), kube_version(x->s->kube));
-        printf("  ");
-        print_wrapped(stdout, spoke, 2, 4);
+        print_cluster(x);
         return;
     }
+    if (!x->is_anew)
+        return;
     CLEANUP(str_freep)
     char *text =
         str_printf("Rendered again for Kubernetes %s, from %zu repositor%s and %zu chart%s "

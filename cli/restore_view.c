@@ -364,7 +364,9 @@ json_t *restoring_doc(const struct restoring *x, const struct outcome *o)
         json_object_set_new(doc, "plan", plan_part(x));
         if (x->c->o.restore.is_part)
             json_object_set_new(doc, "part", restoring_part_doc(x));
-        if (x->c->o.restore.rerender)
+        if (restoring_cluster(x))
+            json_object_set_new(doc, "hubCluster", restoring_cluster_doc(x));
+        if (x->is_anew)
             json_object_set_new(doc, "rerendered", restoring_rerender_doc(x));
         json_object_set_new(doc, "mappings", restoring_maps_doc(x));
         json_object_set_new(doc, "apis", apis_part(x));

@@ -21,7 +21,9 @@ struct restoring {
     json_t *volumes; // what holds data that no snapshot has: of awaited_volumes
     struct zero_result zero;
     struct frozen_sources sources; // for rendering again, and what came out otherwise
+    bool is_anew;                  // --rerender, or nothing was frozen for the cluster of a hub
     struct rendered_anew anew;
+    json_t *cluster; // of a hub: the list of what was frozen for it; NULL: none, or not wanted
     struct mappings maps;
     struct partial part;                   // when not all of it is wanted
     size_t counts[ACTION_TERMINATING + 1]; // of the plan
@@ -89,11 +91,14 @@ char *restoring_mapped_text(const struct restoring *x);
 json_t *restoring_maps_doc(const struct restoring *x);
 
 // ---- restore_render.c ----
-// --rerender, --cluster; r: the snapshot that was frozen.
+// Before the snapshot is read: what was frozen for the cluster that is wanted, if any is.
+MUST_CHECK bool restoring_take_cluster(struct restoring *x, struct reader *r, struct err *err);
+// --rerender, or a cluster that nothing was frozen for; r: the snapshot.
 MUST_CHECK bool restoring_rerender(struct restoring *x, struct reader *r, struct err *err);
 const char *restoring_cluster(const struct restoring *x); // of a hub; NULL: the snapshot's own
 void restoring_print_rerender(const struct restoring *x);
 json_t *restoring_rerender_doc(const struct restoring *x);
+json_t *restoring_cluster_doc(const struct restoring *x); // of a hub
 
 // ---- restore_fleet.c ----
 bool restoring_is_fleet(const struct cli *c);

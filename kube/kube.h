@@ -27,6 +27,10 @@ struct kubeconfig_opts {
 };
 MUST_CHECK bool kubeconfig_load(const struct kubeconfig_opts *o, struct kubeconfig **out,
                                 struct err *err);
+// The cluster that a Secret of Argo CD registers, with the credentials it holds. DENIED: it wants a
+// program to log in.
+MUST_CHECK bool kubeconfig_of_argocd(const json_t *secret, struct kubeconfig **out,
+                                     struct err *err);
 void kubeconfig_free(struct kubeconfig *c);
 CLEANUP_FN(struct kubeconfig, kubeconfig_free, kubeconfig_freep);
 const char *kubeconfig_server(const struct kubeconfig *c);

@@ -4,6 +4,7 @@
 //
 //   kubeconfig.c  files to one resolved context
 //   kubeentry.c   what a cluster and a user entry say; the Pod's ServiceAccount
+//   argocluster.c a cluster as a Secret of Argo CD registers it
 //   exec.c        credential plugins and token files
 //   auth.c        the credential while the client lives
 //   transport.c   curl in the loop: two multi handles and what runs in them

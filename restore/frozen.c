@@ -229,6 +229,8 @@ static bool add_app(struct thaw *t, const char *name, int parent, struct err *er
         return err_wrap(err, "application %s", name);
     }
     a->parent = parent;
+    if (json_is_true(json_object_get(list, "elsewhere")))
+        a->state = APP_OTHER_CLUSTER; // there for the order of its children
     note_revisions(t, a, list);
     if (json_is_true(json_object_get(row, "stale")))
         note_stale(t, a);
@@ -340,8 +342,44 @@ static void know_kinds(struct thaw *t)
     }
 }
 
+bool frozen_cluster(struct reader *r, const char *name, json_t **out, struct err *err)
+{
+    CLEANUP(json_freep) json_t *root = NULL;
+    CLEANUP(json_freep) json_t *rows = NULL;
+    size_t i;
+    json_t *row;
+    *out = NULL;
+    if (!reader_root(r, &root, err) || !list_clusters(r, root, &rows, err))
+        return err_wrap(err, "clusters");
+    json_array_foreach(rows, i, row)
+    {
+        if (str_eq(json_dot_str(row, "name"), name) || str_eq(json_dot_str(row, "server"), name))
+            return list_open(r, row, out, err) || err_wrap(err, "cluster %s", name);
+    }
+    return true;
+}
+
+// What went to another cluster of a hub stands in lists of its own; sources are the hub's.
+static void take_cluster(struct thaw *t)
+{
+    static const char *const own[] = {"shards", "secrets", "before"};
+    for (size_t i = 0; i < ARRAY_LEN(own); i++) {
+        json_t *v = json_object_get(t->o->cluster, own[i]);
+        if (v)
+            json_object_set(t->root, own[i], v);
+        else
+            json_object_del(t->root, own[i]);
+    }
+    json_object_del(t->root, "live");
+}
+
 static bool read_versions(struct thaw *t, struct err *err)
 {
+    if (t->o->cluster) { // whose uid nobody asked
+        t->out->kubernetes = str_dup_or_null(json_dot_str(t->o->cluster, "kubernetes"));
+        return true;
+    }
+
     CLEANUP(json_freep) json_t *v = NULL;
     if (!list_open(t->r, json_object_get(t->root, "versions"), &v, err))
         return err_wrap(err, "versions");
@@ -356,6 +394,8 @@ static bool read_all(struct thaw *t, struct err *err)
         return false;
     if (!str_eq(json_dot_str(t->root, "type"), "regrow root v1"))
         return err_set(err, ERR_CORRUPT, "what should be the root is none");
+    if (t->o->cluster)
+        take_cluster(t);
     know_kinds(t);
     if (!read_versions(t, err) || !read_revisions(t, err) || !thaw_secrets(t, err) ||
         !list_apps(t->r, t->root, &t->apps, err) || !add_apps(t, err))

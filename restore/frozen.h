@@ -25,6 +25,7 @@ struct frozen_opts {
     const struct kinds *served; // what the target serves; NULL: nothing is known of it
     int minor;                  // its Kubernetes version
     const char *server;         // URL of its API server, or NULL
+    const json_t *cluster;      // of a hub's snapshot what went there (frozen_cluster); or NULL
 };
 
 struct frozen {
@@ -42,6 +43,9 @@ struct frozen {
 MUST_CHECK bool frozen_read(struct reader *r, const struct frozen_opts *o, struct frozen *out,
                             struct err *err);
 void frozen_clear(struct frozen *f);
+// The list of a hub's other cluster of that name or server; *out stays NULL when the snapshot has
+// none. Owned.
+MUST_CHECK bool frozen_cluster(struct reader *r, const char *name, json_t **out, struct err *err);
 void zero_object_clear(struct zero_object *z);
 
 #endif

@@ -28,11 +28,28 @@ json_t *capture_ref(const struct blob_id *id)
     return json_pack("{s:s}", "blob", hex);
 }
 
+static char *full_name(const struct capture *c, const char *name)
+{
+    return c->scope ? str_printf("%s: %s", c->scope, name) : str_dup(name);
+}
+
+void capture_note(struct capture *c, const char *name, const struct blob_id *list, uint32_t count)
+{
+    CLEANUP(str_freep) char *full = full_name(c, name);
+    writer_note_list(c->w, full, list, count);
+}
+
+bool capture_known(const struct capture *c, const char *name, struct blob_id *list, uint32_t *count)
+{
+    CLEANUP(str_freep) char *full = full_name(c, name);
+    return writer_known_list(c->w, full, list, count);
+}
+
 json_t *capture_kept(struct capture *c, const char *name, uint32_t *count)
 {
     struct blob_id id;
     uint32_t n = 0;
-    if (!writer_known_list(c->w, name, &id, &n))
+    if (!capture_known(c, name, &id, &n))
         return NULL;
     if (count)
         *count = n;
@@ -46,7 +63,7 @@ uint64_t capture_whole(struct capture *c, const char *name, const char *member,
 {
     uint32_t before = 0;
     if (!c->apps_unknown) {
-        writer_note_list(c->w, name, list, (uint32_t)count);
+        capture_note(c, name, list, (uint32_t)count);
         return count;
     }
     json_t *kept = capture_kept(c, name, &before);
@@ -92,11 +109,12 @@ void capture_report_clear(struct capture_report *r)
 {
     strv_clear(&r->warnings);
     strv_clear(&r->secrets);
+    json_decref(r->clusters);
     *r = (struct capture_report){0};
 }
 
 // ---- the graph: as a bootstrap on an empty cluster would make it ----
-static void build_graph(struct capture *c)
+void capture_order(struct capture *c)
 {
     struct graph_opts opts = {0};
     struct err err = {0};
@@ -205,14 +223,25 @@ static bool add_healthy(struct capture *c, struct err *err)
 }
 
 // ---- the whole ----
+// Of what nobody could find: as much as there was when all was known.
+static void at_least_known(struct capture *c)
+{
+    const struct entry *known = c->apps_unknown ? writer_last_known(c->w) : NULL;
+    if (known && known->snapshot.counts.objects > c->e->counts.objects)
+        c->e->counts.objects = known->snapshot.counts.objects;
+}
+
 static bool capture_all(struct capture *c, struct err *err)
 {
-    build_graph(c);
+    capture_order(c);
     json_object_set_new(c->root, "type", json_string("regrow root v1"));
     capture_set(c->root, "name", c->d->root_name);
-    return capture_apps(c, err) && capture_sources(c, err) && capture_git(c, err) &&
-           capture_live(c, err) && capture_pool(c, err) && add_versions(c, err) &&
-           add_healthy(c, err) && capture_add(c, 'r', c->root, &c->e->root, err);
+    if (!capture_apps(c, err) || !capture_clusters(c, err))
+        return false;
+    at_least_known(c);
+    return capture_sources(c, err) && capture_git(c, err) && capture_live(c, err) &&
+           capture_pool(c, err) && add_versions(c, err) && add_healthy(c, err) &&
+           capture_add(c, 'r', c->root, &c->e->root, err);
 }
 
 // An application that was emptied stays a question until somebody has answered it: the next
@@ -239,7 +268,7 @@ static void tell_empty(struct capture *c)
         strv_push(&c->report->warnings, said->v[i]);
 }
 
-static void capture_clear(struct capture *c)
+void capture_clear(struct capture *c)
 {
     graph_free(c->graph);
     free(c->edges);

@@ -61,8 +61,10 @@ struct capture_opts {
     struct kube *kube;         // NULL: from Git alone
     const struct kinds *kinds; // served; NULL without a cluster
     const char *server;        // URL of its API server, or NULL
-    const char *root;          // as the user wrote it, without credentials
-    const json_t *healthy;     // {application: revision last seen healthy}, or NULL
+    // A hub's other clusters, with what goes there.
+    const struct source_clusters *clusters; // NULL: none
+    const char *root;                       // as the user wrote it, without credentials
+    const json_t *healthy;                  // {application: revision last seen healthy}, or NULL
     const struct secret_rule *rules;
     size_t n_rules;
     bool without_secrets;  // --no-secrets: from a read-only place
@@ -78,6 +80,9 @@ struct capture_opts {
 struct capture_report {
     struct strv warnings; // one line each: application and why it is unknown, what was left out
     struct strv secrets;  // names of what was taken, with the rule
+    // Of a hub, for each other cluster: {"name", "server", "kubernetes", "of", "why",
+    // "applications", "objects", "unknown"}; NULL: it is none.
+    json_t *clusters;
     int64_t ms;
 };
 void capture_report_clear(struct capture_report *r);

@@ -2,6 +2,7 @@
 //
 // Applications: their rows, where each object came from, and the shards that name them. One that
 // could not be read keeps the list of the newest snapshot.
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -162,6 +163,8 @@ static json_t *describe(struct capture *c, const struct application *a)
         capture_set(v, "parent", parent);
     }
     capture_set(v, "set", a->set_name);
+    if (a->state == APP_OTHER_CLUSTER)
+        json_object_set_new(v, "elsewhere", json_true());
     if (a->depends_on.len) {
         json_t *names = json_array();
         for (size_t i = 0; i < a->depends_on.len; i++)
@@ -213,8 +216,8 @@ static json_t *add_app(struct capture *c, const struct rows *r, unsigned app, co
     struct blob_id old;
     uint32_t before = 0;
     size_t objects = r->first[app + 1] - r->first[app];
-    if (a->state == APP_OTHER_CLUSTER)
-        return json_object(); // another chain's
+    if (a->state == APP_OTHER_CLUSTER && !c->scope)
+        return json_object(); // see capture_clusters
     if (a->state == APP_UNKNOWN) {
         for (size_t i = 0; i < a->sources.len; i++)
             (void)capture_source_of(c, a, &a->sources.v[i]); // some of them may be known
@@ -225,11 +228,11 @@ static json_t *add_app(struct capture *c, const struct rows *r, unsigned app, co
         err_clear(&err);
         return row;
     }
-    if (!objects && writer_known_list(c->w, name, &old, &before) && before >= MIN_EMPTIED) {
+    if (!objects && capture_known(c, name, &old, &before) && before >= MIN_EMPTIED) {
         capture_warn(c, "%s had %u objects and has none now", name, before);
         strv_push(&c->emptied, name);
     }
-    writer_note_list(c->w, name, &id, (uint32_t)objects);
+    capture_note(c, name, &id, (uint32_t)objects);
     c->e->counts.objects += objects;
     return capture_ref(&id);
 }
@@ -253,8 +256,35 @@ static size_t shard_of(const char *name, unsigned bits)
 
 struct named {
     char *name;
-    unsigned app;
+    unsigned app; // or LEADS_HERE
 };
+#define LEADS_HERE UINT_MAX
+
+// An application of the hub that cannot be read now, and had something to do with this cluster:
+// what was below it is found by that.
+static void add_leading(struct capture *c, struct named *names, size_t *n)
+{
+    for (size_t i = 1; c->hub && i < c->hub->apps.len; i++) {
+        const struct application *a = c->hub->apps.v[i];
+        struct blob_id id;
+        uint32_t count = 0;
+        if (a->state != APP_UNKNOWN)
+            continue;
+        CLEANUP(str_freep) char *name = capture_app_name(a);
+        if (capture_known(c, name, &id, &count) && desired_tracked_app(c->d, a->tracking_name) < 0)
+            names[(*n)++] = (struct named){TAKE(name), LEADS_HERE};
+    }
+}
+
+static json_t *row_of(struct capture *c, const struct rows *r, const struct named *n)
+{
+    uint32_t objects = 0;
+    if (n->app != LEADS_HERE)
+        return add_app(c, r, n->app, n->name);
+    json_t *row = capture_kept(c, n->name, &objects);
+    c->e->counts.objects += objects;
+    return row;
+}
 
 static int by_name(const void *a, const void *b)
 {
@@ -284,9 +314,6 @@ static bool add_shards(struct capture *c, json_t *const *shards, size_t n, struc
     if (!c->apps_unknown && !capture_add(c, 'l', all, &id, err))
         return false;
     c->e->counts.apps = capture_whole(c, "all applications", "before", &id, c->d->apps.len);
-    const struct entry *known = c->apps_unknown ? writer_last_known(c->w) : NULL;
-    if (known && known->snapshot.counts.objects > c->e->counts.objects)
-        c->e->counts.objects = known->snapshot.counts.objects;
     return true;
 }
 
@@ -296,16 +323,17 @@ bool capture_apps(struct capture *c, struct err *err)
     unsigned bits = shard_bits(n);
     size_t n_shards = (size_t)1 << bits;
     struct rows r;
-    struct named *names = mem_alloc((n + 1) * sizeof(*names));
+    struct named *names = mem_alloc((n + (c->hub ? c->hub->apps.len : 0) + 1) * sizeof(*names));
     json_t **shards = mem_alloc(n_shards * sizeof(json_t *));
     for (size_t i = 0; i < n_shards; i++)
         shards[i] = json_array();
     rows_init(c, &r);
     for (unsigned i = 0; i < n; i++)
         names[i] = (struct named){capture_app_name(c->d->apps.v[i]), i};
+    add_leading(c, names, &n);
     qsort(names, n, sizeof(*names), by_name);
     for (size_t i = 0; i < n; i++) {
-        json_t *row = add_app(c, &r, names[i].app, names[i].name);
+        json_t *row = row_of(c, &r, &names[i]);
         json_object_set_new(row, "name", json_string(names[i].name));
         json_array_append_new(shards[shard_of(names[i].name, bits)], row);
         free(names[i].name);

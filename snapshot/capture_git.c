@@ -131,20 +131,13 @@ static int by_key(const void *a, const void *b)
     return strcmp(((const struct used_source *)a)->key, ((const struct used_source *)b)->key);
 }
 
-// Of an application of another cluster: what could be had. A hub is whole without the rest.
-static void take_sources_of(struct capture *c, const struct application *a)
+void capture_take_sources(struct capture *c, struct capture *from)
 {
-    for (size_t i = 0; i < a->sources.len; i++) {
-        struct source_item item = {0};
-        source_item_of(c->o->source, c->d, a, &a->sources.v[i], &item);
-        if (!err_is_set(&item.problem)) {
-            (void)take_item(c, &item);
-            continue;
-        }
-        capture_warn(c, "%s, of another cluster, cannot be restored from this: %s", a->name,
-                     item.problem.msg);
-        source_item_clear(&item);
+    for (size_t i = 0; i < from->sources.len; i++) {
+        (void)take_item(c, &from->sources.v[i].item);
+        free(from->sources.v[i].key);
     }
+    vec_clear(&from->sources);
 }
 
 bool capture_sources(struct capture *c, struct err *err)
@@ -156,9 +149,6 @@ bool capture_sources(struct capture *c, struct err *err)
     json_t *v = json_pack("{s:s, s:o}", "type", "regrow sources v1", "sources", list);
     if (!source_fetch_remotes(c->o->source, c->d, err))
         return false;
-    for (size_t a = 0; a < c->d->apps.len; a++)
-        if (c->d->apps.v[a]->state == APP_OTHER_CLUSTER)
-            take_sources_of(c, c->d->apps.v[a]);
     for (size_t at = 0; source_item_next(c->o->source, &at, &i); i = (struct source_item){0})
         (void)take_item(c, &i);
     if (c->sources.len)

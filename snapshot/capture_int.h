@@ -5,6 +5,7 @@
 //   capture.c        the order of things, the root
 //   capture_apps.c   applications, their rows, shards
 //   capture_graph.c  edges of an application
+//   capture_clusters.c  what goes to a hub's other clusters
 //   capture_git.c    sources and Git repositories
 //   capture_live.c   what only the cluster has
 //   capture_pool.c   Secrets to blobs
@@ -32,10 +33,13 @@ struct capture {
     const struct desired *d;
     struct snapshot_entry *e;
     struct capture_report *report;
-    struct graph *graph; // NULL: there is no order
-    unsigned *edges;     // by whose they are …
-    size_t *first_edge;  // … and where those of an application begin
-    unsigned *position;  // of every object in the rows of its application
+    const char *scope; // names of a hub's other cluster begin so; NULL: it is of the target itself
+    const struct desired *hub; // then that of the hub, else NULL
+    uint64_t clusters_secrets; // in all other clusters
+    struct graph *graph;       // NULL: there is no order
+    unsigned *edges;           // by whose they are …
+    size_t *first_edge;        // … and where those of an application begin
+    unsigned *position;        // of every object in the rows of its application
     VEC(struct used_source) sources;
     json_t *source_of; // what an application says of a source -> position in sources
     VEC(struct secret_line) secrets;
@@ -53,6 +57,10 @@ MUST_CHECK bool capture_add(struct capture *c, char kind, const json_t *v, struc
 json_t *capture_ref(const struct blob_id *id);
 // The same of the list that had this name in the newest snapshot, stale; NULL: there was none.
 json_t *capture_kept(struct capture *c, const char *name, uint32_t *count);
+// A list under its name, and what is known by that: names of other clusters are no names of ours.
+void capture_note(struct capture *c, const char *name, const struct blob_id *list, uint32_t count);
+bool capture_known(const struct capture *c, const char *name, struct blob_id *list,
+                   uint32_t *count);
 // A list of all there is of something: noted under its name. While an application is unknown nobody
 // knows all, for its children and what they use are not found: then the one of the newest snapshot
 // that knew stands in the root beside it, as `member`. The larger count.
@@ -66,8 +74,13 @@ void capture_set(json_t *o, const char *key, const char *value);
 // What an application is called in names: without blanks.
 char *capture_app_name(const struct application *a);
 
+// The order of what there is, for capture_graph.
+void capture_order(struct capture *c);
+void capture_clear(struct capture *c);
+
 // ---- the parts, in this order; each sets its members of the root ----
 MUST_CHECK bool capture_apps(struct capture *c, struct err *err);
+MUST_CHECK bool capture_clusters(struct capture *c, struct err *err);
 MUST_CHECK bool capture_sources(struct capture *c, struct err *err);
 MUST_CHECK bool capture_git(struct capture *c, struct err *err);
 MUST_CHECK bool capture_live(struct capture *c, struct err *err);
@@ -78,6 +91,8 @@ MUST_CHECK bool capture_graph(struct capture *c, unsigned app, struct blob_id *i
 // The position in c->sources of a source of an application (NULL: the root's).
 size_t capture_source_of(struct capture *c, const struct application *a,
                          const struct app_source *src);
+// What another cluster's applications use is used.
+void capture_take_sources(struct capture *c, struct capture *from);
 // Takes a Secret over into the pool: "desired" or "live".
 void capture_secret(struct capture *c, const char *from, const json_t *object);
 

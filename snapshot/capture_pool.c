@@ -79,21 +79,21 @@ bool capture_pool(struct capture *c, struct err *err)
     json_object_set_new(c->root, "secrets", lists);
     if (c->secrets.len)
         qsort(c->secrets.v, c->secrets.len, sizeof(*c->secrets.v), by_text);
-    c->e->counts.secrets = json_object_size(c->secret_ids);
+    c->e->counts.secrets = json_object_size(c->secret_ids) + c->clusters_secrets;
     if (c->o->without_secrets)
         return true;
     if (!add_all(c, blobs, err) || !capture_add(c, 'l', v, &id, err))
         return false;
     json_array_append_new(lists, capture_ref(&id));
     if (!c->secrets_unknown) {
-        writer_note_list(c->w, "all secrets", &id, (uint32_t)c->e->counts.secrets);
+        capture_note(c, "all secrets", &id, (uint32_t)c->e->counts.secrets);
         return true;
     }
     // Some could not be read: those of the newest snapshot that had them all stand behind.
     json_t *old = capture_kept(c, "all secrets", NULL);
     if (old)
         json_array_append_new(lists, old);
-    if (old && known > c->e->counts.secrets)
+    if (old && !c->scope && known > c->e->counts.secrets)
         c->e->counts.secrets = known;
     return true;
 }

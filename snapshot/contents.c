@@ -12,7 +12,8 @@ struct listing {
     struct reader *r;
     json_t *out;
     json_t *secrets;
-    size_t rows; // so far
+    size_t rows;         // so far
+    const char *cluster; // of a hub the other one that is read; NULL: its own
 };
 
 static bool whole_list(struct listing *l, const json_t *ref, const char *rows, json_t **out,
@@ -41,7 +42,8 @@ static void set_stale(json_t *o, const json_t *ref)
 static void add_secret(struct listing *l, const json_t *row, const char *application,
                        const char *rule)
 {
-    json_t *o = json_pack("{s:s*, s:s*}", "application", application, "rule", rule);
+    json_t *o = json_pack("{s:s*, s:s*, s:s*}", "application", application, "rule", rule, "cluster",
+                          l->cluster);
     copy_text(o, row, "namespace");
     copy_text(o, row, "name");
     json_array_append_new(l->secrets, o);
@@ -77,6 +79,8 @@ static bool add_application(struct listing *l, const json_t *row, json_t *to, st
     copy_text(o, app, "namespace");
     copy_text(o, app, "project");
     copy_text(o, app, "parent");
+    if (json_is_true(json_object_get(app, "elsewhere")))
+        json_object_set_new(o, "elsewhere", json_true());
     set_stale(o, row);
     json_object_set_new(o, "sources", app_sources(app));
     json_array_append_new(to, o);
@@ -201,6 +205,63 @@ static bool add_part(struct listing *l, const json_t *root, const struct part *p
     return true;
 }
 
+// ---- a hub's other clusters ----
+
+static bool add_cluster(struct listing *l, const json_t *row, json_t *to, struct err *err)
+{
+    static const char *const keys[] = {"kubernetes", "of"};
+    CLEANUP(json_freep) json_t *cluster = NULL;
+    CLEANUP(json_freep) json_t *apps = json_array();
+    json_t *o = json_object();
+    json_int_t objects = 0;
+    json_int_t n = 0;
+    size_t i;
+    json_t *x;
+    json_array_append_new(to, o);
+    copy_text(o, row, "name");
+    copy_text(o, row, "server");
+    set_stale(o, row);
+    if (!list_open(l->r, row, &cluster, err))
+        return false;
+    l->cluster = json_dot_str(row, json_object_get(row, "name") ? "name" : "server");
+    json_array_foreach(json_dot(cluster, "shards.blobs"), i, x)
+    {
+        if (!add_shard(l, x, apps, err))
+            return false;
+    }
+    l->cluster = NULL;
+    json_array_foreach(apps, i, x)
+    {
+        objects += json_integer_value(json_object_get(x, "objects"));
+        n += json_object_get(x, "parent") && !json_is_true(json_object_get(x, "elsewhere"));
+    }
+    for (size_t k = 0; k < ARRAY_LEN(keys); k++)
+        copy_text(o, cluster, keys[k]);
+    json_object_set_new(o, "read", json_boolean(cluster != NULL));
+    json_object_set_new(o, "applications", json_integer(n));
+    json_object_set_new(o, "objects", json_integer(objects));
+    return true;
+}
+
+static bool add_clusters(struct listing *l, const json_t *root, struct err *err)
+{
+    CLEANUP(json_freep) json_t *rows = NULL;
+    size_t i;
+    json_t *row;
+    if (!list_clusters(l->r, root, &rows, err))
+        return false;
+    if (!json_array_size(rows))
+        return true;
+    json_t *to = json_array();
+    json_object_set_new(l->out, "clusters", to);
+    json_array_foreach(rows, i, row)
+    {
+        if (!add_cluster(l, row, to, err))
+            return false;
+    }
+    return true;
+}
+
 static bool add_versions(struct listing *l, const json_t *root, struct err *err)
 {
     static const char *const keys[] = {"tool", "helm", "kustomize", "kubernetes"};
@@ -234,7 +295,7 @@ bool contents_read(struct reader *r, json_t **out, struct err *err)
     for (size_t i = 0; i < ARRAY_LEN(parts); i++)
         if (!add_part(&l, root, &parts[i], err))
             return false;
-    if (!add_versions(&l, root, err))
+    if (!add_versions(&l, root, err) || !add_clusters(&l, root, err))
         return false;
     *out = TAKE(doc);
     return true;

@@ -15,6 +15,7 @@
 struct copy {
     struct reader *r;
     struct writer *w;
+    const char *scope; // what names begin with; NULL: nothing
     struct renaming names;
     struct workdir work;
     struct entry e; // as far as it is known
@@ -128,6 +129,12 @@ static bool copy_git(struct copy *c, struct err *err)
 
 // ---- names, by which the next run finds what it cannot read ----
 
+static void note_id(struct copy *c, const char *name, const struct blob_id *id, uint64_t count)
+{
+    CLEANUP(str_freep) char *full = c->scope ? str_printf("%s: %s", c->scope, name) : str_dup(name);
+    writer_note_list(c->w, full, id, (uint32_t)count);
+}
+
 static bool note(struct copy *c, const char *name, const json_t *ref, uint64_t count)
 {
     struct blob_id old;
@@ -135,7 +142,7 @@ static bool note(struct copy *c, const char *name, const json_t *ref, uint64_t c
     const char *hex = json_dot_str(ref, "blob");
     if (!hex || !blob_id_parse(hex, &old) || !renamed(&c->names, &old, &new))
         return false;
-    writer_note_list(c->w, name, &new, (uint32_t)count);
+    note_id(c, name, &new, count);
     return true;
 }
 
@@ -193,7 +200,47 @@ static bool note_apps(struct copy *c, const json_t *root, struct err *err)
     canon_write(all, &b);
     buf_char(&b, '\n');
     struct blob_id id = writer_add(c->w, 'l', b.p, b.len);
-    writer_note_list(c->w, "all applications", &id, (uint32_t)x.n);
+    note_id(c, "all applications", &id, x.n);
+    return true;
+}
+
+// The last of several is the one that had them all.
+static void note_secrets(struct copy *c, const json_t *root, uint64_t count)
+{
+    const json_t *pools = json_object_get(root, "secrets");
+    (void)note(c, "all secrets", json_array_get(pools, json_array_size(pools) - 1), count);
+}
+
+static bool note_cluster(struct copy *c, const json_t *row, struct err *err)
+{
+    CLEANUP(json_freep) json_t *cluster = NULL;
+    CLEANUP(str_freep)
+    char *scope = list_cluster_scope(json_dot_str(row, "server"), json_dot_str(row, "name"));
+    if (!list_open(c->r, row, &cluster, err))
+        return false;
+    (void)note(c, scope, row, 0);
+    if (!cluster)
+        return true;
+    c->scope = scope;
+    note_secrets(c, cluster, 0);
+    bool ok = note_apps(c, cluster, err);
+    c->scope = NULL;
+    return ok;
+}
+
+static bool note_clusters(struct copy *c, const json_t *root, struct err *err)
+{
+    CLEANUP(json_freep) json_t *rows = NULL;
+    size_t i;
+    json_t *row;
+    if (!list_clusters(c->r, root, &rows, err))
+        return false;
+    json_array_foreach(rows, i, row)
+    {
+        if (!note_cluster(c, row, err))
+            return false;
+    }
+    note_all(c, root, "clusters", "all clusters", json_array_size(rows));
     return true;
 }
 
@@ -251,16 +298,14 @@ static bool note_git(struct copy *c, const json_t *root, struct err *err)
 static bool note_names(struct copy *c, const json_t *root, const struct entry *snapshot,
                        struct err *err)
 {
-    const json_t *pools = json_object_get(root, "secrets");
     const json_t *live = json_object_get(root, "live");
     CLEANUP(json_freep) json_t *list = NULL;
-    // The last of several is the one that had them all.
-    (void)note(c, "all secrets", json_array_get(pools, json_array_size(pools) - 1),
-               snapshot->snapshot.counts.secrets);
+    note_secrets(c, root, snapshot->snapshot.counts.secrets);
     if (!list_read(c->r, live, "objects", &list, err))
         return false;
     (void)note(c, "live objects", live, json_array_size(json_object_get(list, "objects")));
-    return note_apps(c, root, err) && note_sources(c, root, err) && note_git(c, root, err);
+    return note_apps(c, root, err) && note_clusters(c, root, err) && note_sources(c, root, err) &&
+           note_git(c, root, err);
 }
 
 // ---- the whole ----

@@ -159,6 +159,40 @@ bool list_document(struct reader *r, const json_t *ref, json_t **out, struct err
            reader_json(r, &id, 'o', out, err);
 }
 
+// ---- a hub's other clusters ----
+
+char *list_cluster_scope(const char *server, const char *name)
+{
+    return str_printf("cluster %s %s", server ? server : "", name ? name : "");
+}
+
+static bool is_same_cluster(const json_t *a, const json_t *b)
+{
+    return str_eq(json_dot_text(a, "server"), json_dot_text(b, "server")) &&
+           str_eq(json_dot_text(a, "name"), json_dot_text(b, "name"));
+}
+
+bool list_clusters(struct reader *r, const json_t *root, json_t **out, struct err *err)
+{
+    CLEANUP(json_freep) json_t *rows = NULL;
+    CLEANUP(json_freep) json_t *once = json_array();
+    size_t i;
+    json_t *row;
+    *out = NULL;
+    if (!list_read_all(r, root, "clusters", "clusters", &rows, err))
+        return false;
+    json_array_foreach(rows, i, row)
+    {
+        size_t k = 0;
+        while (k < json_array_size(once) && !is_same_cluster(json_array_get(once, k), row))
+            k++;
+        if (k == json_array_size(once))
+            json_array_append(once, row);
+    }
+    *out = TAKE(once);
+    return true;
+}
+
 // ---- Secrets ----
 
 static bool read_line(const char *text, size_t len, list_secret_fn fn, void *ctx, struct err *err)

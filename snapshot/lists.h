@@ -31,6 +31,11 @@ MUST_CHECK bool list_each_app(struct reader *r, const json_t *shards, list_row_f
 MUST_CHECK bool list_apps(struct reader *r, const json_t *root, json_t **out, struct err *err);
 // The document that {"blob": id} names; NULL where it names none. Owned.
 MUST_CHECK bool list_document(struct reader *r, const json_t *ref, json_t **out, struct err *err);
+// A hub's other clusters: rows {"server", "name", "blob", "stale"}, also those of before. Owned.
+MUST_CHECK bool list_clusters(struct reader *r, const json_t *root, json_t **out, struct err *err);
+// What names of lists of one begin with. Owned.
+char *list_cluster_scope(const char *server, const char *name);
+
 // Every line of the root's pools of Secrets, as text and as the document it is; both are valid in
 // fn only. No error of this function's own quotes a line.
 typedef bool (*list_secret_fn)(void *ctx, const json_t *line, const char *text, size_t len,

@@ -42,7 +42,8 @@ struct cluster_ref cluster_of(const struct loading *l, const struct application 
         c.name = IN_CLUSTER_NAME;
     } else if ((c.server && str_eq(c.server, o->cluster_server)) ||
                (c.name && str_eq(c.name, o->cluster_name))) {
-        c.server = o->cluster_server ? o->cluster_server : IN_CLUSTER_SERVER;
+        // A hub's other cluster that nobody registered has a name alone.
+        c.server = o->cluster_server || o->is_spoke ? o->cluster_server : IN_CLUSTER_SERVER;
         c.name = o->cluster_name;
     }
     return c;

@@ -267,8 +267,8 @@ static bool load_all(struct loading *l, struct err *err)
     }
 }
 
-bool source_load_once(struct source *s, struct desired **out, struct told_apis *told,
-                      struct err *err)
+bool source_load_once(struct source *s, const struct desired *hub, struct desired **out,
+                      struct told_apis *told, struct err *err)
 {
     struct desired *d = *out;
     struct loading l = {.s = s,
@@ -281,14 +281,20 @@ bool source_load_once(struct source *s, struct desired **out, struct told_apis *
     source_add_known_kinds(s, l.kinds);
     desired_add_app_take(d, application_new_root(s->root.name));
     d->apps.v[0]->origin.repo = str_dup(s->root.name);
+    if (hub)
+        load_seed(&l, hub);
     bool ok = load_all(&l, err);
     if (ok)
         collect_finish(&l);
+    if (hub)
+        load_settle(&l);
     json_decref(l.names);
     json_decref(l.namespaces);
     json_decref(l.virtual_projects);
     json_decref(l.root_keys);
     vec_clear(&l.turns);
+    if (!hub)
+        str_set(&s->global_projects, l.global_projects);
     free(l.global_projects);
     kinds_free(l.kinds);
     *told = l.told;

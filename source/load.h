@@ -5,6 +5,7 @@
 //   source.c   the room's face: options, the root, repositories
 //   load.c     applications to any depth, level by level
 //   judge.c    which of them projects permit
+//   spokes.c   what goes to a hub's other clusters
 //   prepare.c  an application's sources, and what it waits for
 //   collect.c  rendered documents to objects; settle.c takes them into the desired state
 //   suggest.c  where to begin, when a root holds no Application
@@ -31,6 +32,7 @@ struct source {
     struct root root;
     struct strv api_versions;
     struct clusters clusters; // o.clusters is its list
+    char *global_projects;    // of the root's argocd-cm, after it was loaded; or NULL
 };
 
 // The tree a repository has at a revision; kept for the run. May have to be waited for.
@@ -99,8 +101,15 @@ void app_jobs_clear(struct app_jobs *j);
 // Kinds known without reading anything: built in, and served by the cluster.
 void source_add_known_kinds(const struct source *s, struct kinds *k);
 // One pass over everything, into the empty desired state at *out. *told is the caller's to clear.
-MUST_CHECK bool source_load_once(struct source *s, struct desired **out, struct told_apis *told,
-                                 struct err *err);
+// hub: its applications that go to the cluster which is meant are begun with, in place of the root.
+MUST_CHECK bool source_load_once(struct source *s, const struct desired *hub, struct desired **out,
+                                 struct told_apis *told, struct err *err);
+// As many passes as it takes. *out is set on failure too, and then the caller's to free.
+MUST_CHECK bool source_load_all(struct source *s, const struct desired *hub, struct desired **out,
+                                struct err *err);
+// ---- spokes.c ----
+void load_seed(struct loading *l, const struct desired *hub);
+void load_settle(struct loading *l); // what was read for its children alone is another's
 
 // Turns what an application's jobs rendered into objects, projects and child applications. On
 // failure the application becomes unknown, or is put off.

@@ -73,6 +73,7 @@ void source_free(struct source *s)
     clusters_clear(&s->clusters);
     root_clear(&s->root);
     strv_clear(&s->api_versions);
+    free(s->global_projects);
     free(s);
 }
 
@@ -377,10 +378,9 @@ void source_add_known_kinds(const struct source *s, struct kinds *k)
     }
 }
 
-bool source_load(struct source *s, const char *root, struct desired **out, struct err *err)
+bool source_load_all(struct source *s, const struct desired *hub, struct desired **out,
+                     struct err *err)
 {
-    if (!parse_root(s, root, err))
-        return false;
     CLEANUP(kinds_freep) struct kinds *first = kinds_new();
     source_add_known_kinds(s, first);
     strv_clear(&s->api_versions);
@@ -388,26 +388,35 @@ bool source_load(struct source *s, const char *root, struct desired **out, struc
     // CRDs of the state itself may change what charts render; what they then render may bring
     // others. A chart that never comes to rest is taken as it is after three rounds.
     for (int round = 0;; round++) {
-        struct desired *d = desired_new();
         struct told_apis told = {0};
-        source_add_known_kinds(s, d->kinds);
-        bool ok = source_load_once(s, &d, &told, err);
-        bool again = ok && update_apis(s, d, &told);
-        again |= ok && clusters_settle(&s->clusters);
+        *out = desired_new();
+        source_add_known_kinds(s, (*out)->kinds);
+        bool ok = source_load_once(s, hub, out, &told, err);
+        bool again = ok && update_apis(s, *out, &told);
+        // What another cluster registers is not the hub's.
+        if (hub)
+            json_array_clear(s->clusters.found);
+        else
+            again |= ok && clusters_settle(&s->clusters);
         strv_clear(&told.answers);
-        if (!ok) {
-            suggest_root(s, root, d, err);
-            desired_free(d);
-            return false;
-        }
-        if (!again || round == 2) {
-            suggest_root(s, root, d, err);
-            suggest_flux(d);
-            *out = d;
-            return true;
-        }
-        desired_free(d);
+        if (!ok || !again || round == 2)
+            return ok;
+        desired_free(*out);
     }
+}
+
+bool source_load(struct source *s, const char *root, struct desired **out, struct err *err)
+{
+    struct desired *d CLEANUP(desired_freep) = NULL;
+    if (!parse_root(s, root, err))
+        return false;
+    bool ok = source_load_all(s, NULL, &d, err);
+    suggest_root(s, root, d, err);
+    if (!ok)
+        return false;
+    suggest_flux(d);
+    *out = TAKE(d);
+    return true;
 }
 
 bool source_unread(struct source *s, const struct err *why, struct desired **out)

@@ -102,6 +102,27 @@ CLEANUP_FN(struct source, source_free, source_freep);
 MUST_CHECK bool source_load(struct source *s, const char *root, struct desired **out,
                             struct err *err);
 
+// ---- a hub's other clusters; after source_load ----
+// One that destinations name and that is not the target.
+struct source_cluster {
+    char *name, *server;     // one may be NULL
+    char *kube_version;      // "1.37.2"; NULL: what goes there is rendered as for the target
+    struct kinds *kinds;     // what it serves, with kube_version
+    char *not_asked;         // why those are not known; NULL: they are
+    char *rendered_for;      // the version, after it was loaded
+    struct desired *desired; // the root, without objects, and what goes there
+    struct err problem;      // set: there is no such state
+};
+struct source_clusters {
+    VEC(struct source_cluster) v; // by server and name
+};
+void source_clusters_clear(struct source_clusters *c);
+void source_clusters_of(struct source *s, const struct desired *hub, struct source_clusters *out);
+// Reads what of the hub's applications goes there, and renders it for that cluster. False only when
+// the loop is to stop; what is wrong with it is its problem.
+MUST_CHECK bool source_load_cluster(struct source *s, const struct desired *hub,
+                                    struct source_cluster *c, struct err *err);
+
 // When source_load failed: the state of which nothing is known but that there is this root, with
 // the reason as its problem. False where not even the root's name is known.
 MUST_CHECK bool source_unread(struct source *s, const struct err *why, struct desired **out);

@@ -5,7 +5,8 @@
 # A part of a snapshot: one application with what it needs, one namespace of a cluster that lives;
 # what is there and only needed stays as it is, nothing is deleted, keys of others do not come; a
 # full restore brings the rest, and from Git nothing is written. Other names for hosts, classes,
-# registries. Rendered again without a network. One cluster of a hub, and two at once.
+# registries. Rendered again without a network. One cluster of a hub, and two at once, from what was
+# frozen for each: with its own Kubernetes where it could be asked, and neither helm nor kustomize.
 set -euo pipefail
 . "$(dirname "$0")/../lib/env.sh"
 . "$LIB/cluster.sh"
@@ -52,7 +53,14 @@ make_spokes() {
   local c
   mkdir -p fleet/edge
   printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: edge}\n' >fleet/edge/cm.yaml
+  mkdir -p fleet/bases/edge
+  printf 'resources: [cm.yaml]\n' >fleet/bases/edge/kustomization.yaml
+  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: of-base}\n' >fleet/bases/edge/cm.yaml
+  printf 'namePrefix: my-\nresources: [../../bases/edge]\n' >fleet/edge/kustomization.yaml
+  mkdir -p fleet/edge/sub && mv fleet/edge/kustomization.yaml fleet/edge/sub/
   for c in east west; do
+    app "made-$c" 0 | sed "s#server: [^,]*#name: $c#; s#namespace: made-$c}#namespace: web}#; s#path: made-$c#path: charted#" >"fleet/root/made-$c.yaml"
+    app "built-$c" 0 | sed "s#server: [^,]*#name: $c#; s#namespace: built-$c}#namespace: web}#; s#path: built-$c#path: edge/sub#" >"fleet/root/built-$c.yaml"
     app "edge-$c" 0 | sed "s#server: [^,]*#name: $c#; s#namespace: edge-$c}#namespace: web}#; s#path: edge-$c#path: edge#" >"fleet/root/edge-$c.yaml"
   done
 }
@@ -181,8 +189,11 @@ make_live() {
   kubectl -n web create secret tls tls --cert tls.crt --key tls.key
   kubectl -n shop create secret tls tls --cert tls.crt --key tls.key
   kubectl -n kube-system create secret tls sealed-1 --cert tls.crt --key tls.key
+  kubectl -n argocd create secret generic east --from-literal=name=east --from-literal=server="$EAST" \
+    --from-literal=config="$(kubectl config view --raw -o json | jq -c '{tlsClientConfig: {caData: .clusters[0].cluster["certificate-authority-data"],
+      certData: .users[0].user["client-certificate-data"], keyData: .users[0].user["client-key-data"]}, bearerToken: (.users[0].user.token // "")}')"
+  kubectl -n argocd create secret generic west --from-literal=name=west --from-literal=server=https://127.0.0.1:1 --from-literal=config='{}'
   for c in east west; do
-    kubectl -n argocd create secret generic "$c" --from-literal=name="$c" --from-literal=server="https://$c.example.com"
     kubectl -n argocd label secret "$c" argocd.argoproj.io/secret-type=cluster
   done
   kubectl -n kube-system label secret sealed-1 sealedsecrets.bitnami.com/sealed-secrets-key=active
@@ -199,9 +210,13 @@ world() {
 
 READY=(--ready PersistentVolumeClaim=applied --ready Ingress=applied)
 saved() {
+  EAST=$(kubectl config view --raw -o jsonpath='{.clusters[0].cluster.server}' | sed 's/127.0.0.1/localhost/')
   check 'the fleet grows' boot "${READY[@]}"
   make_live >/dev/null
-  check 'and is saved' snap create --key job.key --use-cluster "$SCRATCH/fleet/root"
+  check 'and is saved' eval 'snap create --key job.key --use-cluster "$SCRATCH/fleet/root" -o json >created.json'
+  is "$(field '[.clusters[] | [.name, .of, .applications, .objects, .unknown]]' created.json)" '[["west","hub",3,5,0],["east","cluster",3,5,0]]' \
+    'and so is what goes to each other cluster, of which one could be asked'
+  like "$(field '.clusters[0].why' created.json)" 'not answer|how to log in' 'it says why the other could not'
   world >world.before
 }
 
@@ -279,21 +294,33 @@ rerendered() {
   mv fleet.away fleet
 }
 
+# helmed: with the programs. Nothing but the snapshot is there: no Git, no helm, no kustomize.
 helmed() { env XDG_CACHE_HOME="$SCRATCH/bare-cache" "$REGROW" restore -i ann.id --timeout 1m "$@"; }
 of_a_hub() {
   local c
   cluster_wipe
+  mv fleet fleet.away
   refuse 'no such cluster' 4 helmed --cluster north --yes
   like "$OUT" 'no application of the snapshot goes to cluster north' 'it says so'
-  check 'one cluster of a hub' helmed --cluster east --yes -o json
+  check 'one cluster of a hub' restore --cluster east --yes -o json
+  restore --cluster east --yes -o json >east.json
+  is "$(field '[.plan.create, .plan.change, .plan.prune, .result.objects.written, .hubCluster.frozen, .hubCluster.of]' east.json)" '[0,0,0,0,true,"cluster"]' 'again: nothing to do'
+  check 'documented' "$SHAPE" restore 'hubCluster.name,hubCluster.kubernetes' <east.json
+  is "$(kubectl -n web get cm my-of-base made-for -o name | wc -l) $(kubectl -n web get secret made-up -o name)" '2 secret/made-up' 'what takes helm and kustomize too, without them'
+  is "$(kubectl -n web get cm made-for -o jsonpath='{.data.minor}')" "$(kubectl version -o json | jq -r '.serverVersion.minor' | tr -d +)" 'for the Kubernetes it has'
   is "$(kubectl get cm -A -l '!x' -o name --field-selector metadata.name=edge | wc -l)" 1 'what goes there'
   is "$(kubectl -n web get cm edge -o jsonpath='{.metadata.annotations.argocd\.argoproj\.io/tracking-id}')" 'edge-east:/ConfigMap:web/edge' 'of that cluster'
   is "$(kubectl get ns -o name | grep -cE '/(shop|charted|argocd)$')" 0 'and nothing of the hub'
+  is "$(audit_rejected)" 0 'no write was rejected'
+  cluster_wipe
+  helmed --cluster east --rerender --yes -o json >anew.json
+  is "$(field '[.hubCluster.frozen, .result.applications.healthy]' anew.json)" '[false,3]' 'rendered again'
   refuse 'several, unasked' 2 helmed --cluster "east=$KUBECONFIG" --cluster "west=$SCRATCH/none"
   refuse 'the worst of both' 4 helmed --cluster "east=$KUBECONFIG" --cluster "west=$SCRATCH/none" --parallel 2 --yes -o json
-  helmed --cluster "east=$KUBECONFIG" --cluster "west=$SCRATCH/none" --yes -o json >both.json || true
-  is "$(field '[.exitCode, (.clusters[] | [.cluster, .exitCode, .document.result.applications.healthy])]' both.json)" '[4,["east",0,1],["west",4,null]]' 'one fails, the other is there'
+  restore --cluster "east=$KUBECONFIG" --cluster "west=$SCRATCH/none" --yes -o json >both.json || true
+  is "$(field '[.exitCode, (.clusters[] | [.cluster, .exitCode, .document.result.applications.healthy])]' both.json)" '[4,["east",0,3],["west",4,null]]' 'one fails, the other is there'
   check 'documented' "$SHAPE" restore-fleet 'clusters[].cluster,clusters[].problem' < <(jq 'del(.clusters[].document)' both.json)
+  mv fleet.away fleet
 }
 
 cluster_up main

@@ -370,6 +370,42 @@ static void in_cluster_needs_a_token(void **s)
     unsetenv("KUBERNETES_SERVICE_HOST");
 }
 
+// A cluster as Argo CD keeps it: {server, config, what is said of it, or why it is refused}.
+static void registered(void **s)
+{
+    static const struct {
+        const char *server, *config, *token, *user, *problem;
+    } cases[] = {
+        {"https://a:6443", "{\"bearerToken\": \"t\", \"username\": \"u\"}", "t", NULL, NULL},
+        {"https://a", "{\"username\": \"u\", \"password\": \"p\", \"awsAuthConfig\": null}", NULL,
+         "u", NULL},
+        {"https://a", "{\"tlsClientConfig\": {\"insecure\": true, \"serverName\": \"b\"}}", NULL,
+         NULL, NULL},
+        {"https://a", "{\"execProviderConfig\": {\"command\": \"touch\"}}", NULL, NULL, "program"},
+        {"https://a", "{\"tlsClientConfig\": {\"certData\": \"YQ==\"}}", NULL, NULL, "client-key"},
+        {"https://a", "{\"tlsClientConfig\": {\"caData\": \"?\"}}", NULL, NULL, "base64"},
+        {"https://a", "[]", NULL, NULL, "how to log in"},
+        {"file:///etc", "{}", NULL, NULL, "no URL"},
+        {"", "{}", NULL, NULL, "no server"},
+    };
+    (void)s;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP(json_freep)
+        json_t *doc = json_pack("{s:{s:s, s:s}}", "stringData", "server", cases[i].server, "config",
+                                cases[i].config);
+        struct kubeconfig *c CLEANUP(kubeconfig_freep) = NULL;
+        struct err err = {0};
+        bool ok = kubeconfig_of_argocd(doc, &c, &err);
+        assert_int_equal(ok, cases[i].problem == NULL);
+        if (!ok)
+            assert_non_null(strstr(err.msg, cases[i].problem));
+        else
+            assert_true(str_eq(c->server, cases[i].server) && str_eq(c->token, cases[i].token) &&
+                        str_eq(c->username, cases[i].user));
+        err_clear(&err);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -377,6 +413,7 @@ int main(void)
         cmocka_unit_test(servers),        cmocka_unit_test(users),
         cmocka_unit_test(plugins),        cmocka_unit_test(bad_plugins),
         cmocka_unit_test(stopped),        cmocka_unit_test(names_no_context),
-        cmocka_unit_test(cannot_be_read), cmocka_unit_test(in_cluster_needs_a_token)};
+        cmocka_unit_test(cannot_be_read), cmocka_unit_test(in_cluster_needs_a_token),
+        cmocka_unit_test(registered)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

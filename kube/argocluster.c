@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A cluster as Argo CD registers it in a Secret: its server, and how to log in. No program that
+// such a Secret names is run here: it may be anybody's who can write Secrets.
+#include <stdlib.h>
+#include <string.h>
+
+#include "kube/kube_int.h"
+
+#define MAX_CONFIG_BYTES (1U << 20)
+
+static bool value_of(const json_t *secret, const char *key, struct buf *out)
+{
+    const char *coded = json_string_value(json_object_get(json_object_get(secret, "data"), key));
+    const char *plain =
+        json_string_value(json_object_get(json_object_get(secret, "stringData"), key));
+    if (plain)
+        buf_str(out, plain);
+    else if (!coded || strlen(coded) > MAX_CONFIG_BYTES ||
+             !base64_decode(coded, strlen(coded), out))
+        return false;
+    return out->len && !memchr(out->p, 0, out->len);
+}
+
+static void copy_text(json_t *to, const char *key, const json_t *from, const char *field)
+{
+    const char *s = json_dot_str(from, field);
+    if (!str_is_empty(s))
+        json_object_set_new(to, key, json_string(s));
+}
+
+// The two entries that a kubeconfig would have.
+static bool read_entries(struct kubeconfig *c, const json_t *config, const char *server,
+                         struct err *err)
+{
+    CLEANUP(json_freep) json_t *cluster = json_pack("{s:s}", "server", server);
+    CLEANUP(json_freep) json_t *user = json_object();
+    if (json_is_object(json_object_get(config, "execProviderConfig")) ||
+        json_is_object(json_object_get(config, "awsAuthConfig")))
+        return err_set(err, ERR_DENIED, "a program would have to log in, which is not run here");
+    copy_text(cluster, "certificate-authority-data", config, "tlsClientConfig.caData");
+    copy_text(cluster, "tls-server-name", config, "tlsClientConfig.serverName");
+    copy_text(cluster, "proxy-url", config, "proxyUrl");
+    if (json_dot_bool(config, "tlsClientConfig.insecure", false))
+        json_object_set_new(cluster, "insecure-skip-tls-verify", json_true());
+    copy_text(user, "client-certificate-data", config, "tlsClientConfig.certData");
+    copy_text(user, "client-key-data", config, "tlsClientConfig.keyData");
+    copy_text(user, "token", config, "bearerToken");
+    if (!json_object_get(user, "token")) {
+        copy_text(user, "username", config, "username");
+        copy_text(user, "password", config, "password");
+    }
+    return entry_read_cluster(c, cluster, err) && entry_read_user(c, user, err);
+}
+
+bool kubeconfig_of_argocd(const json_t *secret, struct kubeconfig **out, struct err *err)
+{
+    struct kubeconfig *c CLEANUP(kubeconfig_freep) = mem_alloc(sizeof(*c));
+    struct buf server CLEANUP(buf_clear) = {0};
+    struct buf text CLEANUP(buf_clear) = {0};
+    CLEANUP(json_freep) json_t *config = NULL;
+    if (!value_of(secret, "server", &server))
+        return err_set(err, ERR_INVALID, "its Secret names no server");
+    if (value_of(secret, "config", &text))
+        config = json_loadb(text.p, text.len, JSON_REJECT_DUPLICATES, NULL);
+    if (text.p)
+        explicit_bzero(text.p, text.len);
+    if (!json_is_object(config))
+        return err_set(err, ERR_INVALID, "its Secret says not how to log in");
+    c->context = str_dup(server.p);
+    c->namespace = str_dup("default");
+    if (!read_entries(c, config, server.p, err))
+        return false;
+    *out = TAKE(c);
+    return true;
+}
