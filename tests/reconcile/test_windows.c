@@ -220,7 +220,7 @@ static void unreadable_blocks(void **s)
 
 #define EVENING(zone)                                                                              \
     "[{kind: allow, schedule: '0 20 * * *', duration: 2h, timeZone: " zone ", applications: "      \
-                                                                           "['*']}]"
+    "['*']}]"
 
 static void zones(void **s)
 {
