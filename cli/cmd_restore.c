@@ -18,6 +18,7 @@ void restoring_clear(struct restoring *x)
         x->frozen.desired = NULL; // the session's
     frozen_clear(&x->frozen);
     api_changes_clear(&x->apis);
+    strv_clear(&x->unread_apis);
     mappings_clear(&x->maps);
     partial_clear(&x->part);
     strv_clear(&x->changes);
@@ -327,6 +328,13 @@ static bool read_snapshot(struct restoring *x, const struct age_identity *id, st
     return restoring_rerender(x, r, err);
 }
 
+// Only an older one knows less.
+static bool settle_fields(struct restoring *x, struct err *err)
+{
+    return restoring_source_minor(x) <= kube_minor(x->s->kube) ||
+           fields_settle(x->s->kube, x->c->loop, x->s->desired, &x->apis, &x->unread_apis, err);
+}
+
 bool restoring_plan(struct restoring *x, const struct age_identity *id, struct err *err)
 {
     int64_t began = clock_mono_ms();
@@ -339,6 +347,8 @@ bool restoring_plan(struct restoring *x, const struct age_identity *id, struct e
         !refuse_foreign(x, err))
         return false;
     apis_settle(x->s->desired, x->s->kinds, &x->apis);
+    if (!settle_fields(x, err))
+        return false;
     if (x->settle)
         x->settle(x);
     if (!compare(x, err) || !check_rights(x, err))
@@ -439,7 +449,8 @@ static int finish(struct restoring *x, const struct run *run, struct err *err)
     outcome_of(&o, x->c, run);
     o.is_alone = true;
     bool is_lost = x->frozen.missing.len && !x->c->o.restore.is_part;
-    if (!o.code && (is_lost || api_changes_count(&x->apis, API_DROPPED)))
+    if (!o.code && (is_lost || api_changes_count(&x->apis, API_DROPPED) ||
+                    api_changes_count(&x->apis, API_TRIMMED)))
         o.code = err_exit_code(ERR_PARTIAL);
     bool can_push = !o.code || o.code == err_exit_code(ERR_PARTIAL);
     restoring_settle(x, &o);
@@ -483,7 +494,7 @@ static bool check_git_only(const struct options *o, struct err *err)
                {o->expect_cluster != NULL, "--expect-cluster"},
                {r->adopt, "--adopt"},
                {r->rerender, "--rerender"},
-               {o->wait_ms != 0, "--wait-cluster"}};
+               {o->wait_ms != 0, "--wait-for-cluster"}};
     for (size_t i = 0; r->git_only && i < ARRAY_LEN(all); i++)
         if (all[i].is_given)
             return err_set(err, ERR_USAGE, "%s is about a cluster, and --git-only has none",

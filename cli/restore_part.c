@@ -49,8 +49,7 @@ bool restoring_take_part(struct restoring *x, const struct run *r, struct err *e
         if (partial_has(&x->part, c->v.v[i].object)) {
             c->v.v[kept++] = c->v.v[i];
         } else {
-            free(c->v.v[i].from);
-            free(c->v.v[i].to);
+            api_change_clear(&c->v.v[i]);
         }
     }
     c->v.len = kept;

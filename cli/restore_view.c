@@ -71,15 +71,17 @@ static char *target_state(const struct restoring *x)
     return str_dup("empty");
 }
 
-static int minor_of(const char *version)
+int restoring_source_minor(const struct restoring *x)
 {
-    return version && str_starts(version, "v1.") ? atoi(version + 3) : 0;
+    const char *v = x->frozen.kubernetes;
+    v = v && *v == 'v' ? v + 1 : v;
+    return v && str_starts(v, "1.") ? atoi(v + 2) : 0;
 }
 
 // The minor version of the target beside that of the cluster the snapshot is of.
 static const char *compared(const struct restoring *x)
 {
-    int source = minor_of(x->frozen.kubernetes), target = minor_of(kube_version(x->s->kube));
+    int source = restoring_source_minor(x), target = kube_minor(x->s->kube);
     if (source <= 0 || target <= 0 || source == target)
         return "";
     return source < target ? " (older)" : " (newer)";
@@ -158,6 +160,12 @@ static void print_zero(const struct restoring *x)
 
 static void print_apis(const struct restoring *x)
 {
+    for (size_t i = 0; i < x->unread_apis.len; i++) {
+        CLEANUP(str_freep)
+        char *text =
+            str_printf("which fields the target knows is not known: %s", x->unread_apis.v[i]);
+        restoring_print_line("!", text);
+    }
     for (size_t i = 0; i < x->apis.v.len; i++) {
         CLEANUP(str_freep) char *text = api_change_text(x->s->desired, &x->apis.v.v[i]);
         if (i >= SHOWN_LOSSES && !x->c->o.verbose) {
@@ -297,15 +305,16 @@ static json_t *plan_part(const struct restoring *x)
 
 static json_t *apis_part(const struct restoring *x)
 {
-    static const char *const fates[] = {"moved", "dropped", "awaited"};
+    static const char *const fates[] = {"moved", "dropped", "awaited", "trimmed"};
     json_t *out = json_array();
     for (size_t i = 0; i < x->apis.v.len; i++) {
         const struct api_change *c = &x->apis.v.v[i];
         const struct object *o = &x->s->desired->objects.v[c->object];
-        json_array_append_new(out, json_pack("{s:s, s:s, s:s*, s:s, s:s, s:s*, s:s}", "group",
-                                             o->id.group, "kind", o->id.kind, "namespace",
-                                             o->id.namespace, "name", o->id.name, "version",
-                                             c->from, "to", c->to, "fate", fates[c->fate]));
+        json_array_append_new(
+            out, json_pack("{s:s, s:s, s:s, s:s*, s:s, s:s, s:s*, s:s*, s:s}", "application",
+                           x->s->desired->apps.v[o->app]->name, "group", o->id.group, "kind",
+                           o->id.kind, "namespace", o->id.namespace, "name", o->id.name, "version",
+                           c->from, "to", c->to, "field", c->field, "fate", fates[c->fate]));
     }
     return out;
 }

@@ -16,6 +16,7 @@ struct restoring {
     struct session *s; // the target; its desired state is that of the snapshot
     struct frozen frozen;
     struct api_changes apis;
+    struct strv unread_apis; // of which the target does not tell the fields
     struct target target;
     json_t *images;  // that could not be pulled: of awaited_images, or NULL
     json_t *volumes; // what holds data that no snapshot has: of awaited_volumes
@@ -56,7 +57,8 @@ void restoring_clear(struct restoring *x);
 // ---- restore_view.c ----
 
 // "0.2 s", "5 h" and so on are made where they are printed.
-int64_t restoring_age_s(const struct restoring *x); // of the snapshot: RPO
+int restoring_source_minor(const struct restoring *x); // of the snapshot's Kubernetes; 0: unknown
+int64_t restoring_age_s(const struct restoring *x);    // of the snapshot: RPO
 // The newest snapshot of the chain, if another cluster wrote it since this one was restored: the
 // lost one is alive. NULL: nobody did. Borrowed.
 const struct entry *restoring_other_writer(const struct restoring *x);

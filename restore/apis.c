@@ -69,7 +69,7 @@ static bool is_served(const struct kinds *served, const char *group, const char 
     return k && k->is_served;
 }
 
-static bool is_own_group(const char *group)
+bool api_is_own_group(const char *group)
 {
     for (size_t i = 0; i < ARRAY_LEN(own_groups); i++)
         if (!strcmp(own_groups[i], group))
@@ -143,7 +143,7 @@ static void settle(struct desired *d, const struct kinds *served, unsigned i,
     if (to) {
         c->fate = API_MOVED;
         move(o, to);
-    } else if (is_own_group(o->id.group)) {
+    } else if (api_is_own_group(o->id.group)) {
         c->fate = API_DROPPED;
         o->is_virtual = true;
     } else {
@@ -157,12 +157,18 @@ void apis_settle(struct desired *d, const struct kinds *served, struct api_chang
         settle(d, served, i, out);
 }
 
+void api_change_clear(struct api_change *c)
+{
+    free(c->from);
+    free(c->to);
+    free(c->field);
+    *c = (struct api_change){0};
+}
+
 void api_changes_clear(struct api_changes *c)
 {
-    for (size_t i = 0; i < c->v.len; i++) {
-        free(c->v.v[i].from);
-        free(c->v.v[i].to);
-    }
+    for (size_t i = 0; i < c->v.len; i++)
+        api_change_clear(&c->v.v[i]);
     vec_clear(&c->v);
 }
 
@@ -189,6 +195,10 @@ char *api_change_text(const struct desired *d, const struct api_change *c)
         return str_printf("%s: no definition of %s is in the snapshot or the cluster; it waits "
                           "for one",
                           name, api);
+    case API_TRIMMED:
+        return str_printf("%s of application %s: %s of %s is a field that this Kubernetes does not "
+                          "know: left out",
+                          name, d->apps.v[o->app]->name, c->field, api);
     }
     return NULL;
 }

@@ -12,11 +12,13 @@ enum api_fate {
     API_MOVED,   // written in another version
     API_DROPPED, // not sent: is_virtual
     API_AWAITED, // nothing here defines it: somebody must, at run time
+    API_TRIMMED, // sent without a field that it does not know (restore/fields.h)
 };
 struct api_change {
     unsigned object; // index in desired.objects
     enum api_fate fate;
     char *from, *to; // versions; to: API_MOVED only
+    char *field;     // API_TRIMMED only: where it stood
 };
 struct api_changes {
     VEC(struct api_change) v;
@@ -25,6 +27,9 @@ struct api_changes {
 // Changes objects of d. served: of the target.
 void apis_settle(struct desired *d, const struct kinds *served, struct api_changes *out);
 void api_changes_clear(struct api_changes *c);
+void api_change_clear(struct api_change *c);
+// Does Kubernetes itself serve what is in it?
+bool api_is_own_group(const char *group);
 size_t api_changes_count(const struct api_changes *c, enum api_fate fate);
 // "PodSecurityPolicy legacy: policy/v1beta1 is no longer served: left out"; owned.
 char *api_change_text(const struct desired *d, const struct api_change *c);

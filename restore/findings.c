@@ -81,7 +81,7 @@ void findings_of_apis(const struct desired *d, const struct api_changes *c, stru
         CLEANUP(str_freep) char *gone = api_change_text(d, x);
         if (x->fate == API_AWAITED)
             findings_add(out, FINDING_MISSING_CRD, name, d->apps.v[o->app]->name, text);
-        else if (x->fate == API_DROPPED)
+        else if (x->fate == API_DROPPED || x->fate == API_TRIMMED)
             findings_add(out, FINDING_UNSERVED, name, d->apps.v[o->app]->name, gone);
     }
 }

@@ -6,6 +6,7 @@
 //   which    which snapshot is meant: the newest good one, one of a time, of a revision
 //   frozen   a snapshot as the desired state, and what must be there before it
 //   apis     what the target does not serve, and what becomes of it (pure)
+//   fields   what it does not know in kinds that it serves
 //   mapping  other hosts, storage classes, registries, clusters (pure)
 //   sources  what manifests were rendered from, to render them again
 //   target   whose cluster is it? the note that it was restored
@@ -34,6 +35,7 @@
 #include "restore/apis.h"
 #include "restore/awaited.h"
 #include "restore/compare.h"
+#include "restore/fields.h"
 #include "restore/findings.h"
 #include "restore/frozen.h"
 #include "restore/gitback.h"

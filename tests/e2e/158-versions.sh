@@ -42,6 +42,22 @@ make_new_apis() {
     -addext basicConstraints=critical,CA:TRUE 2>/dev/null
   printf 'apiVersion: certificates.k8s.io/v1\nkind: ClusterTrustBundle\nmetadata: {name: roots}\nspec:\n  trustBundle: |\n'
   sed 's/^/    /' roots.pem
+  # A field that 1.37 is the first to know, in a kind that both serve.
+  cat <<'Y'
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: fresh}
+spec:
+  replicas: 0
+  selector: {matchLabels: {a: fresh}}
+  template:
+    metadata: {labels: {a: fresh}}
+    spec:
+      volumes: [{name: v, emptyDir: {mode: 448, sizeLimit: 1Mi}}]
+      containers: [{name: c, image: busybox, volumeMounts: [{name: v, mountPath: /v}]}]
+---
+Y
 }
 
 # In both, as v1.
@@ -147,9 +163,13 @@ onto_older() {
   cluster_use old
   cluster_control reset
   writes=$(audit_writes)
-  planned $OLD $NEW newer '["ClusterTrustBundle v1 dropped "]'
+  planned $OLD $NEW newer '["ClusterTrustBundle v1 dropped ","Deployment v1 trimmed "]'
   like "$plan" 'ClusterTrustBundle roots: certificates.k8s.io/v1 is not served, and nothing takes its place: left out' 'and what has no successor'
+  like "$plan" 'Deployment apis/fresh of application apis: spec\.template\.spec\.volumes\[0\]\.emptyDir\.mode of apps/v1 is a field that this Kubernetes does not know: left out' 'and the field that it does not know'
+  restore --dry-run -o json >fields.json
+  check 'documented' "$ROOT/tests/cli/shape" restore 'apis[].field,apis[].application' <fields.json
   back 10
+  is "$(kubectl -n apis get deploy fresh -o jsonpath='{.spec.template.spec.volumes[0].emptyDir}')" '{"sizeLimit":"1Mi"}' 'what it knows of that object is there'
 }
 
 cd "$SCRATCH"

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "gitops/gitops.h"
+#include "restore/fields.h"
 #include "restore/mapping.h"
 #include "restore/report.h"
 #include "restore/sealed.h"
@@ -50,6 +51,18 @@ static void mapped(const json_t *doc)
     object_id_clear(&id);
     mappings_clear(&m);
     strv_clear(&given);
+}
+
+// What a target says of its fields, and an object: both are the document.
+static void trimmed(const json_t *doc)
+{
+    struct strv paths = {0};
+    const char *kind = json_dot_str(doc, "kind");
+    CLEANUP(json_freep) json_t *copy = json_deep_copy(doc);
+    fields_take_out(doc, "example", "v1", kind ? kind : "Thing", copy, &paths);
+    if (!paths.len && !json_equal(doc, copy))
+        abort();
+    strv_clear(&paths);
 }
 
 // A key of our own, so that what follows the first padding is reached.
@@ -104,6 +117,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; i < docs.docs.len && i < 4; i++) {
         const json_t *doc = docs.docs.v[i].value;
         mapped(doc);
+        trimmed(doc);
         sealed(doc);
         reported(doc);
     }
