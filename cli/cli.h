@@ -97,6 +97,7 @@ struct cli {
     struct loop *loop;
     int64_t deadline_ms; // of --timeout, monotonic; 0: none. The loop's as well, until a run begins
     struct event_sink events;
+    struct event_sink of_cluster; // what the connection says: to events, or to standard error
     struct source_mirror *mirrors;
     size_t n_mirrors;
     struct source_cred *creds;
@@ -140,6 +141,7 @@ const struct option *options_all(size_t *n);
 // That of the command, where several have one of that name; else any of that name, or NULL.
 const struct option *option_find(const struct command *cmd, const char *name, size_t len);
 const char *option_near(const struct command *cmd, const char *name, size_t len);
+const char *option_former(const struct option *o); // the name it had before; NULL: none
 bool option_is_for(const struct option *o, const struct command *cmd);
 bool output_of(const char *name, enum output *out);
 char *outputs_text(const struct command *cmd, char sep); // "text|json|yaml"; owned
@@ -150,7 +152,7 @@ MUST_CHECK bool options_parse(const struct command *cmd, int argc, char **argv, 
 // The format that a command line asks for that could not be parsed: its error is told in it.
 void options_find_output(int argc, char **argv, enum output *out);
 void options_clear(struct options *o);
-char *option_env(const struct option *o); // "REGROW_EXPECT_CLUSTER"; owned
+char *option_env(const char *name); // "REGROW_EXPECT_CLUSTER"; owned
 
 // ---- manual.c ----
 void print_usage(FILE *f);
@@ -175,6 +177,7 @@ MUST_CHECK bool cli_run_first(struct cli *c, struct session *s, bool read_only,
                               struct run **out, struct err *err);
 // The cluster alone, and what it remembers; no root is read.
 MUST_CHECK bool cli_cluster(struct cli *c, struct session **out, struct err *err);
+char *awaited_words(const json_t *event); // of kube.awaited; owned
 struct graph_opts cli_graph_opts(const struct cli *c);
 // What ended because the time was up says so, and what to do.
 void cli_note_deadline(const struct cli *c, struct err *err);

@@ -206,7 +206,7 @@ static void man_title(const char *name, const char *summary)
 static void man_option(const struct option *o, const struct command *cmd)
 {
     CLEANUP(str_freep) char *help = help_of(o, cmd);
-    CLEANUP(str_freep) char *env = option_env(o);
+    CLEANUP(str_freep) char *env = option_env(o->name);
     printf(".TP\n\\fB");
     if (o->letter)
         printf("\\-%c\\fR, \\fB", o->letter);

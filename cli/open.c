@@ -149,14 +149,39 @@ static bool find_credentials(struct cli *c, const char *root, struct err *err)
     return !c->o.credentials || read_credentials(c, err);
 }
 
+char *awaited_words(const json_t *e)
+{
+    CLEANUP(str_freep) char *most = clock_duration_text(json_dot_int(e, "wait_ms", 0));
+    CLEANUP(str_freep) char *so_far = clock_duration_text(json_dot_int(e, "ms", 0));
+    const char *why = json_dot_str(e, "message");
+    // What a try said begins with the server.
+    return str_printf("waiting for cluster %s, up to %s, %s so far: %s%s",
+                      json_dot_str(e, "context"), most, so_far,
+                      why ? why : json_dot_text(e, "server"), why ? "" : " does not answer");
+}
+
+// Before there is a view, and where there are no events, a person still learns what it hangs on.
+static void on_cluster_event(void *ctx, const json_t *e)
+{
+    const struct cli *c = ctx;
+    if (c->events.emit) {
+        c->events.emit(c->events.ctx, e);
+    } else if (str_eq(json_dot_str(e, "type"), "kube.awaited") && !c->o.quiet) {
+        CLEANUP(str_freep) char *line = awaited_words(e);
+        fprintf(stderr, "! ");
+        print_wrapped(stderr, line, 2, 2);
+    }
+}
+
 static bool open_session(struct cli *c, bool use_cluster, struct session **out, struct err *err)
 {
     struct session_opts o = {
         .kube = {c->o.kubeconfig, c->o.context, c->o.namespace},
         .use_cluster = use_cluster,
         .wait_cluster_ms = c->o.wait_ms ? c->o.wait_ms : DEFAULT_WAIT_MS,
-        .events = &c->events,
+        .events = &c->of_cluster,
     };
+    c->of_cluster = (struct event_sink){on_cluster_event, c};
     return session_open(c->loop, &o, out, err);
 }
 

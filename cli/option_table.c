@@ -180,7 +180,7 @@ static const struct option options[] = {
      "revision of ROOT, in place of its ?ref=; restore: the newest good snapshot of that commit"},
     {"timeout", GROUP_OWN, 0, OPT_TIME, AT(timeout_ms), SOURCED | RESTORE | DRILL, "TIME",
      "give up after so long, sources included, such as 10m"},
-    {"wait-cluster", GROUP_CLUSTER, 0, OPT_TIME, AT(wait_ms), RENDERS | RESTORE | DRILL, "TIME",
+    {"wait-for-cluster", GROUP_CLUSTER, 0, OPT_TIME, AT(wait_ms), RENDERS | RESTORE | DRILL, "TIME",
      "how long to wait for an API server that does not answer (default 1m; for one that is lost in "
      "the middle of a run 10m)"},
     {"expect-cluster", GROUP_CLUSTER, 0, OPT_TEXT, AT(expect_cluster), LIVE | SNAP_CREATE | RESTORE,
@@ -247,9 +247,25 @@ const struct option *options_all(size_t *n)
     return options;
 }
 
+// Names that options had before: still taken, and shown nowhere.
+static const struct {
+    const char *was, *is;
+} renamed[] = {{"wait-cluster", "wait-for-cluster"}};
+
+const char *option_former(const struct option *o)
+{
+    for (size_t i = 0; i < ARRAY_LEN(renamed); i++)
+        if (!strcmp(renamed[i].is, o->name))
+            return renamed[i].was;
+    return NULL;
+}
+
 const struct option *option_find(const struct command *cmd, const char *name, size_t len)
 {
     const struct option *any = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(renamed); i++)
+        if (strlen(renamed[i].was) == len && !strncmp(renamed[i].was, name, len))
+            return option_find(cmd, renamed[i].is, strlen(renamed[i].is));
     for (size_t i = 0; i < ARRAY_LEN(options); i++) {
         if (strlen(options[i].name) != len || strncmp(options[i].name, name, len) != 0)
             continue;

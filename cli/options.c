@@ -167,9 +167,9 @@ static bool set_from_env(const struct command *cmd, struct options *o, const str
     return ok;
 }
 
-char *option_env(const struct option *opt)
+char *option_env(const char *option)
 {
-    char *name = str_printf("REGROW_%s", opt->name);
+    char *name = str_printf("REGROW_%s", option);
     for (char *p = name; *p; p++)
         *p = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
     return name;
@@ -182,8 +182,12 @@ static bool parse_env(const struct command *cmd, struct options *o, struct err *
     for (size_t i = 0; i < n; i++) {
         if (!option_is_for(&all[i], cmd) || !strcmp(all[i].name, "help") || all[i].kind == OPT_PICK)
             continue;
-        CLEANUP(str_freep) char *name = option_env(&all[i]);
+        const char *former = option_former(&all[i]);
+        CLEANUP(str_freep) char *name = option_env(all[i].name);
+        CLEANUP(str_freep) char *was = former ? option_env(former) : NULL;
         const char *value = getenv(name);
+        if (was && !(value && *value))
+            value = getenv(was);
         if (value && *value && !set_from_env(cmd, o, &all[i], value, name, err))
             return false;
     }

@@ -38,10 +38,10 @@ struct line_kind {
 };
 
 static const struct line_kind kinds[] = {
-    {"app.ready", "✓"},     {"app.failed", "✗"},    {"app.blocked", "·"},
-    {"object.failed", "✗"}, {"gate.open", " "},     {"kube.down", "!"},
-    {"kube.up", " "},       {"run.warning", "!"},   {"run.started", " "},
-    {"root.recalled", " "}, {"object.pruned", " "}, {"snapshot.captured", " "}};
+    {"app.ready", "✓"},        {"app.failed", "✗"},  {"app.blocked", "·"},   {"object.failed", "✗"},
+    {"gate.open", " "},        {"kube.down", "!"},   {"kube.awaited", "!"},  {"kube.up", " "},
+    {"run.warning", "!"},      {"run.started", " "}, {"root.recalled", " "}, {"object.pruned", " "},
+    {"snapshot.captured", " "}};
 
 static char *object_of(const json_t *e)
 {
@@ -75,6 +75,8 @@ static char *words_of(const struct progress *p, const char *type, const json_t *
         return str_printf("%s answers", json_dot_str(e, "webhook"));
     if (!strcmp(type, "kube.down"))
         return str_dup("the API server does not answer; waiting for it");
+    if (!strcmp(type, "kube.awaited"))
+        return awaited_words(e);
     if (!strcmp(type, "kube.up"))
         return str_dup("the API server is back");
     if (!strcmp(type, "run.warning"))
@@ -467,7 +469,7 @@ static void keep_line(struct progress *p, const char *type, const json_t *e)
 static bool is_kept(const char *type)
 {
     return !strcmp(type, "run.warning") || !strcmp(type, "kube.down") || !strcmp(type, "kube.up") ||
-           !strcmp(type, "root.recalled");
+           !strcmp(type, "kube.awaited") || !strcmp(type, "root.recalled");
 }
 
 static void on_event(void *ctx, const json_t *e)

@@ -7,6 +7,8 @@
 
 #include "kube/kube_int.h"
 
+#define AWAITED_MS 1000 // before it is said that a server is waited for
+#define AWAITED_AGAIN_MS 60000
 #define ACCEPT                                                                                     \
     "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,"                        \
     "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json"
@@ -160,27 +162,60 @@ static bool read_version(struct kube *k, struct err *err)
                    k->config->server);
 }
 
-static bool wait_version(struct kube *k, int64_t wait_ms, struct err *err)
+// It is being waited for: said soon, and again from time to time, whatever the loop is doing.
+struct awaited {
+    struct kube *k;
+    struct loop_timer *timer;
+    int64_t began_ms, wait_ms;
+    const char *why; // what the last try said; NULL: there is no answer at all yet
+};
+
+static void on_awaited(void *ctx)
 {
-    int64_t end = clock_mono_ms() + wait_ms;
+    const struct awaited *a = ctx;
+    event_emit(a->k->opts.events, "kube.awaited", "{s:s, s:s, s:I, s:I, s:s*}", "server",
+               a->k->config->server, "context", a->k->config->context, "ms",
+               (json_int_t)(clock_mono_ms() - a->began_ms), "wait_ms", (json_int_t)a->wait_ms,
+               "message", a->why);
+    loop_timer_set(a->timer, AWAITED_AGAIN_MS);
+}
+
+static bool try_version(struct kube *k, struct awaited *a, struct err *err)
+{
+    int64_t end = a->began_ms + a->wait_ms;
     int64_t pause = 200;
+    CLEANUP(str_freep) char *why = NULL;
     for (;;) {
         if (read_version(k, err))
             return true;
+        str_set(&why, err->msg);
+        a->why = why;
         if (loop_stopping(k->loop)) {
             err_clear(err);
             return loop_stopped(k->loop, err, "waiting for the API server");
         }
-        if (err->kind != ERR_UNAVAILABLE || clock_mono_ms() + pause > end)
+        int64_t now = clock_mono_ms();
+        if (err->kind != ERR_UNAVAILABLE || now >= end)
             return false;
         err_clear(err);
-        int64_t until = clock_mono_ms() + pause;
+        int64_t until = now + pause < end ? now + pause : end; // once more when the time is up
         while (clock_mono_ms() < until && !loop_stopping(k->loop))
             loop_run_once(k->loop, until - clock_mono_ms());
         if (loop_stopping(k->loop))
             return loop_stopped(k->loop, err, "waiting for the API server");
         pause = pause * 2 > 2000 ? 2000 : pause * 2;
     }
+}
+
+static bool wait_version(struct kube *k, int64_t wait_ms, struct err *err)
+{
+    struct awaited a = {.k = k, .began_ms = clock_mono_ms(), .wait_ms = wait_ms};
+    a.timer = loop_timer_new(k->loop, on_awaited, &a);
+    if (wait_ms > AWAITED_MS)
+        loop_timer_set(a.timer, AWAITED_MS);
+    bool ok = try_version(k, &a, err);
+    loop_timer_free(a.timer);
+    return ok;
 }
 
 static bool read_uid(struct kube *k, struct err *err)

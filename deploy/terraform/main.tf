@@ -7,13 +7,13 @@
 locals {
   cluster = {
     for name, value in {
-      REGROW_KUBECONFIG     = abspath(var.kubeconfig)
-      REGROW_CONTEXT        = var.context
-      REGROW_EXPECT_CLUSTER = var.expect_cluster
-      REGROW_WAIT_CLUSTER   = var.wait_cluster
-      REGROW_CREDENTIALS    = var.credentials_file
-      REGROW_REVISION       = var.revision
-      REGROW_ROOT           = var.root
+      REGROW_KUBECONFIG       = abspath(var.kubeconfig)
+      REGROW_CONTEXT          = var.context
+      REGROW_EXPECT_CLUSTER   = var.expect_cluster
+      REGROW_WAIT_FOR_CLUSTER = var.wait_cluster
+      REGROW_CREDENTIALS      = var.credentials_file
+      REGROW_REVISION         = var.revision
+      REGROW_ROOT             = var.root
     } : name => value if value != null
   }
 

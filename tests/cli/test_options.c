@@ -91,7 +91,7 @@ static void by_env(const struct command *cmd, const struct option *opt)
 {
     if (!strcmp(opt->name, "config") || opt->kind == OPT_PICK)
         return;
-    CLEANUP(str_freep) char *name = option_env(opt);
+    CLEANUP(str_freep) char *name = option_env(opt->name);
     setenv(name, good_value(opt, cmd), 1);
     expect_set(cmd, opt, 0, NULL, name);
     unsetenv(name);
@@ -111,6 +111,20 @@ static void by_file(const struct command *cmd, const struct option *opt)
     char *argv[] = {(char *)"--config", path};
     expect_set(cmd, opt, 2, argv, "the file");
     unlink(path);
+}
+
+// A name that an option had before is taken wherever the new one is.
+static void by_its_former_name(void **state)
+{
+    (void)state;
+    const struct command *cmd = command_find("restore");
+    const struct option *opt = option_find(cmd, "wait-for-cluster", strlen("wait-for-cluster"));
+    char *line[] = {(char *)"--wait-cluster", (char *)good_value(opt, cmd)};
+    assert_string_equal(option_former(opt), "wait-cluster");
+    expect_set(cmd, opt, 2, line, "its former name");
+    setenv("REGROW_WAIT_CLUSTER", good_value(opt, cmd), 1);
+    expect_set(cmd, opt, 0, NULL, "REGROW_WAIT_CLUSTER");
+    unsetenv("REGROW_WAIT_CLUSTER");
 }
 
 static void from_the_command_line(void **state)
@@ -329,6 +343,7 @@ static void words_to_command(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(from_the_command_line),
+                                       cmocka_unit_test(by_its_former_name),
                                        cmocka_unit_test(from_the_environment),
                                        cmocka_unit_test(from_the_file),
                                        cmocka_unit_test(later_ones_win),

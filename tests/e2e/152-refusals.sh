@@ -192,6 +192,15 @@ Y
   KUBECONFIG=$admin_config
 }
 
+# Before it answers nothing is there to draw: what a restore hangs on is said all the same.
+a_dead_server() {
+  sed 's#127.0.0.1:[0-9]*#127.0.0.1:1#' "$KUBECONFIG" >dead.yaml
+  refuse 'a server that is not there' 7 "$REGROW" restore -i ann.id --kubeconfig dead.yaml --wait-for-cluster 3s --yes
+  like "$(tr -s ' \n' ' ' <<<"$OUT")" 'waiting for cluster [^ ]+, up to 3.0 s, 1.[0-9] s so far: https://127.0.0.1:1: ' 'after a second it says for what, and how long'
+  refuse 'and in events' 7 "$REGROW" restore -i ann.id --kubeconfig dead.yaml --wait-cluster 3s --yes -o ndjson
+  is "$(grep kube.awaited <<<"$OUT" | jq -r '"\(.server) \(.wait_ms) \(.ms < 2000)"')" 'https://127.0.0.1:1 3000 true' 'it is one of them'
+}
+
 # ---- two clusters, one chain ----
 
 two_clusters() {
@@ -265,5 +274,6 @@ run_case damaged damaged
 run_case revoked revoked
 run_case suspect suspect
 run_case 'let in' let_in
+run_case 'a dead server' a_dead_server
 run_case 'two clusters' two_clusters
 run_case 'another chain' another_chain

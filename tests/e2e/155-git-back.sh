@@ -143,7 +143,7 @@ to_a_folder() {
 refused() {
   local other
   empty_host
-  for other in '--app shop' '--namespace shop' '--map host=a=b' '--cluster a' '--expect-cluster a' --adopt --rerender '--wait-cluster 1m'; do
+  for other in '--app shop' '--namespace shop' '--map host=a=b' '--cluster a' '--expect-cluster a' --adopt --rerender '--wait-for-cluster 1m'; do
     # shellcheck disable=SC2086 # an option and its value
     refuse "$other without a cluster" 2 back --push-git "$HTTP_URL/git" $other
     like "$OUT" "${other%% *} is about a cluster" 'it says so'

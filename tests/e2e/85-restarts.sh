@@ -195,12 +195,12 @@ lost() {
 gone() {
   local began
   cluster_wipe restarts
-  in_background --wait-cluster 4s
+  in_background --wait-for-cluster 4s
   amid 15
   began=$SECONDS
   cluster_control kill-apiserver
   lost 'killed for good'
-  at_most $((SECONDS - began)) 15 'soon after the time that --wait-cluster names'
+  at_most $((SECONDS - began)) 15 'soon after the time that --wait-for-cluster names'
   cluster_control start-apiserver
   server_again
   check 'the same command continues' boot --timeout 60s
