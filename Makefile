@@ -27,7 +27,7 @@ endif
 export BUILD CC
 
 ROOMS := base gitops source kube reconcile snapshot bootstrap restore cli
-PKGS := libgit2 yaml-0.1 libcurl libarchive libzstd libssl libcrypto jansson smartcols luajit
+PKGS := libgit2 yaml-0.1 libcurl libarchive libzstd zlib libssl libcrypto jansson smartcols luajit
 
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wformat=2 -Wundef -Wvla \
 	-Wpointer-arith -Wwrite-strings -Wstrict-prototypes -Wmissing-prototypes \

@@ -43,7 +43,7 @@ static bool use_packs(struct verifying *v, struct reader *rd, struct err *err)
     if (!v->proof) {
         if (!dir_make_temp("regrow-verify", &v->git_dir, err))
             return false;
-        v->proof = git_proof_new(v->git_dir, v->r->loop);
+        v->proof = git_proof_new_light(v->git_dir, v->r->loop);
         v->git_index = json_object();
     }
     size_t shared = shared_packs(v, rd);

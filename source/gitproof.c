@@ -17,68 +17,13 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "source/gitlight.h"
 #include "source/gitrepo.h"
+#include "source/oidset.h"
 
 #define CHUNK (1U << 20)
 #define SUM_BYTES 20
 #define MAX_TREE_BYTES ((size_t)64 << 20) // of one tree, commit or tag: they are held in memory
-
-// ---- ids that were seen: open addressing, twice as many slots as ids ----
-struct oidset {
-    git_oid *slots;
-    uint32_t *with; // 1 + how many packs were used then; 0: free
-    size_t cap, len;
-};
-
-static size_t slot_of(const struct oidset *s, const git_oid *id)
-{
-    size_t at;
-    memcpy(&at, id->id, sizeof(at));
-    for (at &= s->cap - 1; s->with[at]; at = (at + 1) & (s->cap - 1))
-        if (git_oid_equal(&s->slots[at], id))
-            break;
-    return at;
-}
-
-// Room for cap; of what there is, what was seen with at most so many packs stays.
-static void oidset_rebuild(struct oidset *s, size_t cap, uint32_t most)
-{
-    struct oidset old = *s;
-    *s = (struct oidset){.slots = mem_realloc(NULL, cap, sizeof(*s->slots)),
-                         .with = mem_alloc(cap * sizeof(*s->with)),
-                         .cap = cap};
-    for (size_t i = 0; i < old.cap; i++) {
-        if (!old.with[i] || old.with[i] > most)
-            continue;
-        size_t at = slot_of(s, &old.slots[i]);
-        s->slots[at] = old.slots[i];
-        s->with[at] = old.with[i];
-        s->len++;
-    }
-    free(old.slots);
-    free(old.with);
-}
-
-// True: it was not there.
-static bool oidset_add(struct oidset *s, const git_oid *id, uint32_t with)
-{
-    if (s->len * 2 >= s->cap)
-        oidset_rebuild(s, s->cap ? s->cap * 2 : 1024, UINT32_MAX);
-    size_t at = slot_of(s, id);
-    if (s->with[at])
-        return false;
-    s->slots[at] = *id;
-    s->with[at] = with;
-    s->len++;
-    return true;
-}
-
-static void oidset_clear(struct oidset *s)
-{
-    free(s->slots);
-    free(s->with);
-    *s = (struct oidset){0};
-}
 
 // ---- a proof ----
 struct git_proof {
@@ -89,8 +34,10 @@ struct git_proof {
     git_indexer *indexer;          // of the pack that is coming in …
     git_indexer_progress progress; // … which keeps count here
     git_odb *odb;
-    git_repository *repo; // over odb
-    struct strv used;     // index files, in order
+    git_repository *repo;    // over odb
+    struct strv used;        // index files, in order; or packs, while it is light
+    struct git_light *light; // while the library need not be asked
+    json_t *indexes;         // {pack: index} of those that it was asked about later
     struct oidset seen;
     uint32_t mark; // what `seen` notes instead of the packs; 0: nothing
     VEC(struct todo {
@@ -123,6 +70,15 @@ struct git_proof *git_proof_new(const char *dir, const struct loop *stop)
     return p;
 }
 
+struct git_proof *git_proof_new_light(const char *dir, const struct loop *stop)
+{
+    struct git_proof *p = mem_alloc(sizeof(*p));
+    p->dir = str_dup(dir);
+    p->stop = stop;
+    p->light = git_light_new(dir, stop);
+    return p;
+}
+
 static void close_odb(struct git_proof *p)
 {
     git_repository_free(p->repo);
@@ -137,6 +93,8 @@ void git_proof_restart(struct git_proof *p)
     strv_clear(&p->used);
     oidset_clear(&p->seen);
     p->todo.len = 0;
+    if (p->light)
+        git_light_back(p->light, 0);
 }
 
 void git_proof_free(struct git_proof *p)
@@ -145,6 +103,8 @@ void git_proof_free(struct git_proof *p)
         return;
     git_proof_restart(p);
     git_indexer_free(p->indexer);
+    git_light_free(p->light);
+    json_decref(p->indexes);
     vec_clear(&p->todo);
     free(p->dir);
     free(p);
@@ -154,6 +114,11 @@ void git_proof_knows(struct git_proof *p, bool (*is_known)(void *ctx, const char
 {
     p->is_known = is_known;
     p->ctx = ctx;
+}
+
+bool git_proof_is_light(const struct git_proof *p)
+{
+    return p->light;
 }
 
 uint64_t git_proof_objects(const struct git_proof *p)
@@ -179,6 +144,8 @@ static int on_progress(const git_indexer_progress *progress, void *ctx)
 
 bool git_proof_begin(struct git_proof *p, struct err *err)
 {
+    if (p->light)
+        return git_light_begin(p->light, err);
     git_indexer_options o = {.version = GIT_INDEXER_OPTIONS_VERSION,
                              .progress_cb = on_progress,
                              .progress_cb_payload = p};
@@ -192,11 +159,13 @@ bool git_proof_begin(struct git_proof *p, struct err *err)
 
 bool git_proof_add(struct git_proof *p, const void *bytes, size_t len, struct err *err)
 {
+    if (p->light)
+        return git_light_add(p->light, bytes, len, err);
     int rc = git_indexer_append(p->indexer, bytes, len, &p->progress);
     return rc == 0 || damaged(rc, err);
 }
 
-bool git_proof_end(struct git_proof *p, char **index, struct err *err)
+static bool index_ended(struct git_proof *p, char **index, struct err *err)
 {
     int rc = git_indexer_commit(p->indexer, &p->progress);
     if (rc != 0)
@@ -207,6 +176,71 @@ bool git_proof_end(struct git_proof *p, char **index, struct err *err)
     git_indexer_free(p->indexer);
     p->indexer = NULL;
     return true;
+}
+
+static bool index_file(struct git_proof *p, const char *pack, char **index, struct err *err)
+{
+    int fd CLEANUP(fd_closep) = open(pack, O_RDONLY | O_CLOEXEC);
+    CLEANUP(str_freep) char *chunk = mem_alloc(CHUNK);
+    ssize_t n = -1;
+    bool ok = git_proof_begin(p, err);
+    while (ok && fd >= 0 && ((n = read(fd, chunk, CHUNK)) > 0 || (n < 0 && errno == EINTR)))
+        ok = n < 0 || git_proof_add(p, chunk, (size_t)n, err);
+    int errnum = errno;
+    if (ok && n < 0)
+        ok = err_set_errno(err, errnum, "read %s", pack);
+    return ok && git_proof_end(p, index, err);
+}
+
+// The index file of a pack that was gone through without the library; lent.
+static const char *index_of(struct git_proof *p, const char *pack, struct err *err)
+{
+    const char *known = json_string_value(json_object_get(p->indexes, pack));
+    CLEANUP(str_freep) char *index = NULL;
+    uint64_t indexed = p->indexed; // it was counted
+    if (known)
+        return known;
+    if (!index_file(p, pack, &index, err))
+        return NULL;
+    p->indexed = indexed;
+    if (!p->indexes)
+        p->indexes = json_object();
+    json_object_set_new(p->indexes, pack, json_string(index));
+    return json_string_value(json_object_get(p->indexes, pack));
+}
+
+// From here on the library is asked.
+static bool leave_light(struct git_proof *p, struct err *err)
+{
+    struct strv packs = p->used;
+    bool ok = true;
+    gitrepo_init();
+    git_light_free(p->light);
+    p->light = NULL;
+    p->used = (struct strv){0};
+    for (size_t i = 0; ok && i < packs.len; i++)
+        ok = git_proof_use(p, packs.v[i], err);
+    strv_clear(&packs);
+    return ok;
+}
+
+static bool end_light(struct git_proof *p, char **pack, struct err *err)
+{
+    uint64_t before = git_light_objects(p->light);
+    bool fine = false;
+    if (!git_light_end(p->light, pack, &fine, err))
+        return false;
+    if (fine) {
+        p->indexed += git_light_objects(p->light) - before;
+        return true;
+    }
+    CLEANUP(str_freep) char *file = TAKE(*pack);
+    return leave_light(p, err) && index_file(p, file, pack, err);
+}
+
+bool git_proof_end(struct git_proof *p, char **index, struct err *err)
+{
+    return p->light ? end_light(p, index, err) : index_ended(p, index, err);
 }
 
 static bool add_pack(struct git_proof *p, const char *index, struct err *err)
@@ -222,8 +256,14 @@ static bool add_pack(struct git_proof *p, const char *index, struct err *err)
 
 bool git_proof_use(struct git_proof *p, const char *index, struct err *err)
 {
-    if (!add_pack(p, index, err))
-        return false;
+    if (p->light) {
+        git_light_use(p->light, index);
+    } else {
+        if (str_ends(index, ".pack"))
+            index = index_of(p, index, err);
+        if (!index || !add_pack(p, index, err))
+            return false;
+    }
     strv_push(&p->used, index);
     return true;
 }
@@ -237,7 +277,9 @@ bool git_proof_back(struct git_proof *p, size_t packs, struct err *err)
         free(p->used.v[--p->used.len]);
     if (p->seen.len)
         oidset_rebuild(&p->seen, p->seen.cap, (uint32_t)packs + 1);
-    for (size_t i = 0; i < packs; i++)
+    if (p->light)
+        git_light_back(p->light, packs);
+    for (size_t i = 0; !p->light && i < packs; i++)
         if (!add_pack(p, p->used.v[i], err))
             return false;
     return true;
@@ -245,17 +287,8 @@ bool git_proof_back(struct git_proof *p, size_t packs, struct err *err)
 
 bool git_proof_file(struct git_proof *p, const char *pack, struct err *err)
 {
-    int fd CLEANUP(fd_closep) = open(pack, O_RDONLY | O_CLOEXEC);
-    CLEANUP(str_freep) char *chunk = mem_alloc(CHUNK);
     CLEANUP(str_freep) char *index = NULL;
-    ssize_t n = -1;
-    bool ok = git_proof_begin(p, err);
-    while (ok && fd >= 0 && ((n = read(fd, chunk, CHUNK)) > 0 || (n < 0 && errno == EINTR)))
-        ok = n < 0 || git_proof_add(p, chunk, (size_t)n, err);
-    int errnum = errno;
-    if (ok && n < 0)
-        ok = err_set_errno(err, errnum, "read %s", pack);
-    return ok && git_proof_end(p, &index, err) && git_proof_use(p, index, err);
+    return index_file(p, pack, &index, err) && git_proof_use(p, index, err);
 }
 
 // The SHA-1 that ends a file is that of what is before it: sum, and the 20 bytes before that.
@@ -404,6 +437,10 @@ bool git_proof_tip(struct git_proof *p, const char *id, struct err *err)
     git_oid oid;
     if (git_oid_fromstr(&oid, id) != 0)
         return err_set(err, ERR_CORRUPT, "%.80s is no object id", id);
+    if (p->light && git_light_tip(p->light, &oid))
+        return true;
+    if (p->light && !leave_light(p, err))
+        return false;
     if (!open_odb(p, err))
         return false;
     push(p, &oid, GIT_OBJECT_ANY);

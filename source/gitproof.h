@@ -8,6 +8,8 @@
 
 #include "source/source.h"
 
+// Was the library not asked yet?
+bool git_proof_is_light(const struct git_proof *p);
 // Ids that need not be in the packs, with all they lead to. May be called very often.
 void git_proof_knows(struct git_proof *p, bool (*is_known)(void *ctx, const char *id), void *ctx);
 // The files of a known commit of r, which what comes after it shares.

@@ -25,7 +25,8 @@ static const char make_all[] =
     "g checkout -q -b side HEAD~1; echo s >side; g add .; g commit -qm s\n"
     "g checkout -q main; g merge -q -m m side; git rev-parse HEAD >../old\n"
     "seq 2001 >long; echo 2 >d/two; g commit -qam 3; git rev-parse HEAD >../new\n"
-    "git rev-parse again >../tag; git rev-parse HEAD:d/hole >../hole\n"
+    "git rev-parse side:side >../side-file; git rev-parse again >../tag; git rev-parse HEAD:d/hole "
+    ">../hole\n"
     "git rev-list --all --objects | cut -d' ' -f1 >../all\n"
     "git pack-objects -q --stdout <../all >../whole.pack\n"
     "grep -v \"$(cat ../hole)\" ../all | git pack-objects -q --stdout >../holes.pack\n"
@@ -39,6 +40,7 @@ static const char make_all[] =
 struct fixture {
     char *dir, *work;
     struct git_proof *p;
+    bool is_light;
 };
 
 static char *at(const struct fixture *f, const char *name)
@@ -74,6 +76,17 @@ static int set_up(void **s)
     return 0;
 }
 
+static int set_up_light(void **s)
+{
+    if (set_up(s) != 0)
+        return -1;
+    struct fixture *f = *s;
+    git_proof_free(f->p);
+    f->p = git_proof_new_light(f->work, NULL);
+    f->is_light = true;
+    return 0;
+}
+
 static int tear_down(void **s)
 {
     struct fixture *f = *s;
@@ -104,6 +117,7 @@ static void whole(void **s)
     if (!take(f, "whole.pack", &err) || !leads(f, "new", &err) || !leads(f, "tag", &err))
         fail_msg("%s", err.msg);
     assert_true(git_proof_objects(f->p) > 15);
+    assert_int_equal(git_proof_is_light(f->p), f->is_light);
     git_proof_restart(f->p); // nothing is there any more
     assert_false(leads(f, "new", &err));
     err_clear(&err);
@@ -217,6 +231,40 @@ static void damaged(void **s)
     assert_false(git_proof_indexed(f->p, kept, &err));
     assert_int_equal(err.kind, ERR_CORRUPT);
     err_clear(&err);
+}
+
+// The library is asked about what is damaged, and what it says is said.
+static void damaged_light(void **s)
+{
+    struct fixture *f = *s;
+    struct err err = {0};
+    for (size_t i = 4; i < 2000; i += 53) {
+        git_proof_free(f->p);
+        f->p = git_proof_new_light(f->work, NULL);
+        flip(f, "whole.pack", i);
+        if (take(f, "whole.pack", &err))
+            fail_msg("byte %zu of the pack may be anything", i);
+        assert_int_equal(err.kind, ERR_CORRUPT);
+        err_clear(&err);
+        flip(f, "whole.pack", i);
+        if (!take(f, "whole.pack", &err) || !leads(f, "new", &err)) // and goes on with others
+            fail_msg("%s", err.msg);
+    }
+}
+
+// An object that nobody needs leads to one that is not there: the refs are followed.
+static void loose_ends(void **s)
+{
+    struct fixture *f = *s;
+    struct err err = {0};
+    if (!take(f, "holes.pack", &err))
+        fail_msg("%s", err.msg);
+    assert_true(git_proof_is_light(f->p));
+    uint64_t objects = git_proof_objects(f->p);
+    if (!leads(f, "side-file", &err))
+        fail_msg("%s", err.msg);
+    assert_false(git_proof_is_light(f->p));
+    assert_int_equal(git_proof_objects(f->p), objects); // counted once
 }
 
 static void foreign_index(void **s)
@@ -378,12 +426,15 @@ static void hostile_refs(void **s)
 }
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+#define LIGHT(fn) cmocka_unit_test_setup_teardown(fn, set_up_light, tear_down)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(whole),         TEST(with_a_hole),     TEST(thin),
-                                       TEST(increment),     TEST(goes_back),       TEST(damaged),
-                                       TEST(foreign_index), TEST(of_a_repository), TEST(sha256),
-                                       TEST(bundles),       TEST(hostile_refs)};
+    const struct CMUnitTest tests[] = {
+        TEST(whole),        TEST(with_a_hole), TEST(thin),          TEST(increment),
+        TEST(goes_back),    TEST(damaged),     TEST(foreign_index), TEST(of_a_repository),
+        TEST(sha256),       TEST(bundles),     TEST(hostile_refs),  LIGHT(whole),
+        LIGHT(with_a_hole), LIGHT(thin),       LIGHT(goes_back),    LIGHT(damaged_light),
+        LIGHT(loose_ends)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
