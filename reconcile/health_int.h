@@ -49,6 +49,7 @@
 #include <sys/types.h>
 
 #include "base/vec.h"
+#include "base/worker.h"
 #include "gitops/gitops.h"
 #include "reconcile/health.h"
 
@@ -130,10 +131,7 @@ struct health_script {
 struct health_custom {
     VEC(struct health_script) scripts; // those that say more first
     bool skips_applications;
-    struct {
-        pid_t pid; // 0: not running
-        int fd;
-    } worker;
+    struct worker *worker; // NULL: it was not needed yet
 };
 bool health_custom_has(const struct health_custom *c, const char *group, const char *kind);
 // False: the user has no check for it.

@@ -314,13 +314,13 @@ static void a_process_that_dies(void **s)
     (void)s;
     CLEANUP(health_custom_freep) struct health_custom *c = custom_of(endless);
     expect_in(c, "{apiVersion: v1, kind: Quick, name: a}", "Healthy", "a");
-    pid_t first = c->worker.pid;
+    pid_t first = worker_pid(c->worker);
     assert_true(first > 0);
     kill(first, SIGKILL);
     struct timespec pause = {.tv_nsec = 50000000};
     nanosleep(&pause, NULL);
     expect_in(c, "{apiVersion: v1, kind: Quick, name: b}", "Healthy", "b");
-    assert_true(c->worker.pid != first);
+    assert_true(worker_pid(c->worker) != first);
 }
 
 static void large_objects_pass(void **s)
