@@ -51,7 +51,7 @@ PACK_LIMIT = $(eval PACK_LIMIT := $(shell echo 'int x = GIT_OPT_SET_PACK_MAX_OBJ
 BASIC := -std=c17 -D_GNU_SOURCE -DREGROW_VERSION='"$(VERSION)"' -I. -MMD -MP
 COMPILE = $(CC) $(BASIC) $(WARN) $(CFLAGS) $(MODE) $(PKG_CFLAGS) $(PACK_LIMIT)
 LINK = $(CC) $(CFLAGS) $(MODE) $(MODE_LD) $(LDFLAGS)
-LIBS = -Wl,--as-needed $(PKG_LIBS) -lpthread -lm
+LIBS = -Wl,--as-needed $(PKG_LIBS) -ljq -lpthread -lm
 
 LIB_SRC := $(filter-out cli/main.c,$(foreach r,$(ROOMS),$(wildcard $(r)/*.c)))
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o)

@@ -103,6 +103,19 @@ bool session_open(struct loop *l, const struct session_opts *o, struct session *
     return true;
 }
 
+// What is wrong with jq expressions of ignoreDifferences: it takes a process to know.
+static void check_filters(struct desired *d)
+{
+    CLEANUP(jq_filters_freep) struct jq_filters *jq = NULL;
+    for (size_t i = 0; i < d->apps.len; i++) {
+        struct application *a = d->apps.v[i];
+        if (!ignored_has_jq(a->ignore_differences))
+            continue;
+        jq = jq ? jq : jq_filters_new();
+        ignored_jq_faults(a->ignore_differences, jq, &a->warnings);
+    }
+}
+
 bool session_load(struct session *s, const char *root, const struct source_opts *o, struct err *err)
 {
     char *text = root_text(root, o->root_revision);
@@ -124,7 +137,10 @@ bool session_load(struct session *s, const char *root, const struct source_opts 
     }
     s->source_opts.events = s->events;
     s->source = source_new(s->loop, &s->source_opts);
-    return source_load(s->source, root, &s->desired, err);
+    if (!source_load(s->source, root, &s->desired, err))
+        return false;
+    check_filters(s->desired);
+    return true;
 }
 
 void session_close(struct session *s)

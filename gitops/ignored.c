@@ -5,11 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gitops/fields.h"
 #include "gitops/glob.h"
 #include "gitops/json.h"
 
 #define MAX_STEPS 64
-#define MAX_EXPRESSION 1000
+#define MAX_WALK 1000000
 
 // ---- paths as the server writes them ----
 // A name may hold dots: it ends where the path does, or where the next element begins.
@@ -123,35 +124,35 @@ bool field_remove(json_t *doc, const char *path)
 }
 
 // ---- what is ignored ----
-struct step {
-    enum { STEP_FIELD, STEP_INDEX, STEP_ANY, STEP_SELECT } kind;
-    char *name;    // FIELD; SELECT: of the field that is compared
-    json_t *value; // SELECT
-    size_t index;
-};
-
-struct pattern {
-    VEC(struct step) steps;
-};
-
-static void pattern_clear(struct pattern *p)
+// Group and kind are patterns, name and namespace are names.
+static bool is_for(const json_t *rule, const struct object_id *id)
 {
-    for (size_t i = 0; i < p->steps.len; i++) {
-        free(p->steps.v[i].name);
-        json_decref(p->steps.v[i].value);
+    const char *name = json_dot_text(rule, "name");
+    const char *ns = json_dot_text(rule, "namespace");
+    return glob_match(GLOB_GOBWAS, json_dot_text(rule, "group"), id->group) &&
+           glob_match(GLOB_GOBWAS, json_dot_text(rule, "kind"), id->kind) &&
+           (!*name || !strcmp(name, id->name)) && (!*ns || str_eq(ns, id->namespace));
+}
+
+// Marks what `steps` lead to; NULL ends them.
+static void mark(json_t *marks, const struct strv *steps)
+{
+    for (size_t i = 0; i < steps->len; i++) {
+        json_t *next = json_object_get(marks, steps->v[i]);
+        if (json_is_true(next))
+            return;
+        if (i + 1 == steps->len) {
+            json_object_set_new(marks, steps->v[i], json_true());
+        } else if (!next) {
+            next = json_object();
+            json_object_set_new(marks, steps->v[i], next);
+        }
+        marks = next;
     }
-    vec_clear(&p->steps);
 }
 
-static bool add_field(struct pattern *p, const char *name, size_t n)
-{
-    if (p->steps.len >= MAX_STEPS)
-        return false;
-    *vec_push(&p->steps) = (struct step){.kind = STEP_FIELD, .name = str_ndup(name, n)};
-    return true;
-}
-
-static bool read_pointer(const char *s, struct pattern *out)
+// RFC 6901; "" names all there is and is no field.
+static bool read_pointer(const char *s, struct strv *out)
 {
     while (*s == '/') {
         struct buf b CLEANUP(buf_clear) = {0};
@@ -160,199 +161,201 @@ static bool read_pointer(const char *s, struct pattern *out)
             buf_char(&b, !escaped ? *s : s[1] == '0' ? '~' : '/');
             s += escaped;
         }
-        if (!add_field(out, b.p ? b.p : "", b.len))
+        if (out->len >= MAX_STEPS)
             return false;
+        strv_push_take(out, buf_take(&b));
     }
-    return !*s && out->steps.len;
+    return !*s && out->len;
 }
 
-static const char *skip(const char *s)
+static size_t index_of(const json_t *list, const json_t *number, size_t fallback)
 {
-    return s + strspn(s, " \t\r\n");
+    json_int_t n = (json_int_t)json_number_value(number);
+    json_int_t len = (json_int_t)json_array_size(list);
+    if (!json_is_number(number))
+        return fallback;
+    n = n < 0 ? n + len : n;
+    return n < 0 ? 0 : n > len ? (size_t)len : (size_t)n;
 }
 
-static bool is_word(char c)
+// Paths of jq on their way into the marks.
+struct marking {
+    json_t *marks;
+    const json_t *path;
+    struct strv steps; // where it is by now
+    size_t budget;     // of steps, for all paths of an expression: slices make many of one
+};
+
+static void mark_path(struct marking *m, const json_t *doc, size_t at);
+
+static void mark_step(struct marking *m, const json_t *below, size_t at, char *step)
 {
-    return isalnum((unsigned char)c) || c == '_';
+    strv_push_take(&m->steps, step);
+    mark_path(m, below, at + 1);
+    free(m->steps.v[--m->steps.len]);
 }
 
-// "name" or "\"name\"" of a path; NULL when there is none.
-static const char *read_name(const char *s, char **name)
+// From its step `at` on: keys, indices and slices.
+static void mark_path(struct marking *m, const json_t *doc, size_t at)
 {
-    const char *end = s;
-    if (*s == '"') {
-        CLEANUP(json_freep) json_t *text = literal(s, &end);
-        *name = str_dup_or_null(json_string_value(text));
+    const json_t *step = json_array_get(m->path, at);
+    size_t from = 0;
+    size_t to = 0;
+    if (!m->budget)
+        return;
+    m->budget--;
+    if (!step) {
+        mark(m->marks, &m->steps);
+    } else if (json_is_string(step)) {
+        const char *key = json_string_value(step);
+        mark_step(m, json_object_get(doc, key), at, str_dup(key));
+    } else if (json_is_number(step)) {
+        from = index_of(doc, step, 0);
+        to = json_number_value(step) < -(double)json_array_size(doc) ? from : from + 1;
     } else {
-        while (is_word(*end))
-            end++;
-        *name = end > s && !isdigit((unsigned char)*s) ? str_ndup(s, (size_t)(end - s)) : NULL;
+        from = index_of(doc, json_object_get(step, "start"), 0);
+        to = index_of(doc, json_object_get(step, "end"), json_array_size(doc));
     }
-    return *name ? end : NULL;
+    for (; from < to && from < json_array_size(doc); from++)
+        mark_step(m, json_array_get(doc, from), at, str_printf("%zu", from));
 }
 
-// select(.name == "x")
-static const char *read_select(const char *s, struct pattern *out)
+static void mark_jq(json_t *marks, const char *expr, const json_t *doc, struct jq_filters *jq)
 {
-    CLEANUP(str_freep) char *name = NULL;
-    s = skip(s + strlen("select"));
-    if (*s != '(')
-        return NULL;
-    s = skip(s + 1);
-    s = *s == '.' ? read_name(s + 1, &name) : NULL;
-    s = s ? skip(s) : NULL;
-    if (!s || strncmp(s, "==", 2) != 0)
-        return NULL;
-    CLEANUP(json_freep) json_t *value = literal(skip(s + 2), &s);
-    s = skip(s);
-    if (!value || *s != ')' || !out->steps.len || out->steps.v[out->steps.len - 1].kind != STEP_ANY)
-        return NULL;
-    // It narrows the "[]" before it.
-    out->steps.v[out->steps.len - 1] =
-        (struct step){.kind = STEP_SELECT, .name = TAKE(name), .value = TAKE(value)};
-    return s + 1;
-}
-
-static const char *read_bracket(const char *s, struct pattern *out)
-{
-    const char *end = s;
-    s = skip(s + 1);
-    if (*s == ']') {
-        *vec_push(&out->steps) = (struct step){.kind = STEP_ANY};
-        return s + 1;
+    CLEANUP(json_freep) json_t *paths = NULL;
+    struct err err = {0};
+    struct marking m = {.marks = marks, .budget = MAX_WALK};
+    size_t i;
+    json_t *path;
+    // What cannot be followed here ignores nothing; what cannot be read was told of.
+    if (!jq_filter_paths(jq, expr, doc, &paths, &err))
+        err_clear(&err);
+    json_array_foreach(paths, i, path)
+    {
+        m.path = path;
+        if (json_array_size(path) && json_array_size(path) <= MAX_STEPS)
+            mark_path(&m, doc, 0);
     }
-    CLEANUP(json_freep) json_t *v = literal(s, &end);
-    end = skip(end);
-    if (*end != ']')
-        return NULL;
-    if (json_is_string(v))
-        return add_field(out, json_string_value(v), json_string_length(v)) ? end + 1 : NULL;
-    if (!json_is_integer(v) || json_integer_value(v) < 0)
-        return NULL;
-    *vec_push(&out->steps) =
-        (struct step){.kind = STEP_INDEX, .index = (size_t)json_integer_value(v)};
-    return end + 1;
+    strv_clear(&m.steps);
 }
 
-static bool read_jq(const char *s, struct pattern *out)
+static void mark_pointer(json_t *marks, const char *pointer)
 {
-    if (strlen(s) > MAX_EXPRESSION)
-        return false;
-    for (s = skip(s); s && *s; s = s ? skip(s) : NULL) {
-        CLEANUP(str_freep) char *name = NULL;
-        if (out->steps.len >= MAX_STEPS)
-            return false;
-        if (*s == '|' || *s == '?') {
-            s++;
-        } else if (str_starts(s, "select")) {
-            s = read_select(s, out);
-        } else if (*s == '[') {
-            s = read_bracket(s, out);
-        } else if (*s == '.' && s[1] == '[') {
-            s++;
-        } else if (*s == '.') {
-            s = read_name(s + 1, &name);
-            if (s && !add_field(out, name, strlen(name)))
-                return false;
-        } else {
-            return false;
-        }
+    struct strv steps = {0};
+    if (read_pointer(pointer, &steps))
+        mark(marks, &steps);
+    strv_clear(&steps);
+}
+
+// What a set of managed fields has of the document.
+static void mark_owned(json_t *marks, const json_t *doc, const json_t *fields, struct strv *steps)
+{
+    const char *key;
+    json_t *sub;
+    json_object_foreach((json_t *)fields, key, sub)
+    {
+        if (!strcmp(key, ".") || steps->len >= MAX_STEPS)
+            continue;
+        bool is_field = str_starts(key, "f:");
+        long item = is_field ? 0 : fields_item(doc, key);
+        if (item < 0)
+            continue;
+        const json_t *below = is_field ? json_object_get(doc, key + 2) : json_array_get(doc, item);
+        strv_push_take(steps, is_field ? str_dup(key + 2) : str_printf("%ld", item));
+        if (fields_is_leaf(sub))
+            mark(marks, steps);
+        else
+            mark_owned(marks, below, sub, steps);
+        free(steps->v[--steps->len]);
     }
-    return s && out->steps.len;
 }
 
-// Does the path lie at or below what the pattern names? The document knows which item is which.
-static bool covers(const struct pattern *p, const json_t *at, const char *path)
-{
-    for (size_t i = 0; i < p->steps.len; i++) {
-        const struct step *x = &p->steps.v[i];
-        size_t n = bracket_len(path);
-        size_t item = n ? find_item(at, path) : 0;
-        long long number;
-        if (n) {
-            at = json_array_get(at, item);
-            path += n;
-        }
-        switch (x->kind) {
-        case STEP_FIELD:
-            if (n) { // a pointer tells no index from a name
-                if (!str_to_int(x->name, 0, UINT32_MAX, &number) || (size_t)number != item)
-                    return false;
-                break;
-            }
-            if (*path != '.' || !str_starts(path + 1, x->name) ||
-                !ends_name(path[1 + strlen(x->name)]))
-                return false;
-            path += 1 + strlen(x->name);
-            at = json_object_get(at, x->name);
-            break;
-        case STEP_INDEX:
-            if (!n || item != x->index)
-                return false;
-            break;
-        case STEP_ANY:
-            if (!n)
-                return false;
-            break;
-        case STEP_SELECT:
-            if (!n || !json_equal(json_object_get(at, x->name), x->value))
-                return false;
-            break;
-        }
-    }
-    return true;
-}
-
-static const char *text_of(const json_t *rule, const char *key)
-{
-    const char *s = json_dot_str(rule, key);
-    return s ? s : "";
-}
-
-// Group and kind are patterns, name and namespace are names.
-static bool is_for(const json_t *rule, const struct object_id *id)
-{
-    const char *name = text_of(rule, "name");
-    const char *ns = text_of(rule, "namespace");
-    return glob_match(GLOB_GOBWAS, text_of(rule, "group"), id->group) &&
-           glob_match(GLOB_GOBWAS, text_of(rule, "kind"), id->kind) &&
-           (!*name || !strcmp(name, id->name)) && (!*ns || str_eq(ns, id->namespace));
-}
-
-static bool any_covers(const json_t *list, bool (*read)(const char *s, struct pattern *out),
-                       const json_t *doc, const char *path)
+static void mark_manager(json_t *marks, const json_t *doc, const json_t *managed,
+                         const char *manager)
 {
     size_t i;
-    json_t *v;
-    bool yes = false;
-    json_array_foreach(list, i, v)
+    json_t *entry;
+    struct strv steps = {0};
+    json_array_foreach(json_dot(managed, "metadata.managedFields"), i, entry)
     {
-        struct pattern p = {0};
-        yes |= json_is_string(v) && read(json_string_value(v), &p) && covers(&p, doc, path);
-        pattern_clear(&p);
+        if (str_eq(json_dot_str(entry, "manager"), manager))
+            mark_owned(marks, doc, json_object_get(entry, "fieldsV1"), &steps);
     }
-    return yes;
+    strv_clear(&steps);
 }
 
-bool ignored_field(const struct application *a, const struct object_id *id, const json_t *doc,
-                   const char *path, const char *manager)
+json_t *ignored_marks(const json_t *rules, const struct object_id *id, const json_t *doc,
+                      const json_t *managed, struct jq_filters *jq)
+{
+    json_t *marks = json_object();
+    size_t i;
+    size_t k;
+    json_t *rule;
+    json_t *v;
+    json_array_foreach(rules, i, rule)
+    {
+        if (!is_for(rule, id))
+            continue;
+        json_array_foreach(json_object_get(rule, "jsonPointers"), k, v)
+        {
+            if (json_is_string(v))
+                mark_pointer(marks, json_string_value(v));
+        }
+        json_array_foreach(json_object_get(rule, "jqPathExpressions"), k, v)
+        {
+            if (jq && json_is_string(v))
+                mark_jq(marks, json_string_value(v), doc, jq);
+        }
+        json_array_foreach(json_object_get(rule, "managedFieldsManagers"), k, v)
+        {
+            if (managed && json_is_string(v))
+                mark_manager(marks, doc, managed, json_string_value(v));
+        }
+    }
+    return marks;
+}
+
+bool ignored_covers(const json_t *marks, const json_t *doc, const char *path)
+{
+    while (*path) {
+        size_t n = bracket_len(path);
+        CLEANUP(str_freep) char *step = NULL;
+        if (n) {
+            size_t item = find_item(doc, path);
+            step = str_printf("%zu", item);
+            doc = json_array_get(doc, item);
+        } else {
+            const char *key = *path == '.' ? find_key(doc, path + 1) : NULL;
+            key = key || *path != '.' ? key : find_key(marks, path + 1);
+            if (!key)
+                return false;
+            n = 1 + strlen(key);
+            step = str_dup(key);
+            doc = json_object_get(doc, key);
+        }
+        path += n;
+        marks = json_object_get(marks, step);
+        if (json_is_true(marks))
+            return true;
+        if (!marks)
+            return false;
+    }
+    return false;
+}
+
+bool ignored_manager(const json_t *rules, const struct object_id *id, const char *manager)
 {
     size_t i;
     size_t k;
     json_t *rule;
     json_t *v;
-    json_array_foreach(a->ignore_differences, i, rule)
+    json_array_foreach(rules, i, rule)
     {
-        if (!is_for(rule, id))
-            continue;
         json_array_foreach(json_object_get(rule, "managedFieldsManagers"), k, v)
         {
-            if (manager && str_eq(json_string_value(v), manager))
+            if (is_for(rule, id) && manager && str_eq(json_string_value(v), manager))
                 return true;
         }
-        if (any_covers(json_object_get(rule, "jsonPointers"), read_pointer, doc, path) ||
-            any_covers(json_object_get(rule, "jqPathExpressions"), read_jq, doc, path))
-            return true;
     }
     return false;
 }
@@ -369,20 +372,52 @@ bool ignored_any(const struct application *a, const struct object_id *id)
     return false;
 }
 
+bool ignored_has_jq(const json_t *rules)
+{
+    size_t i;
+    json_t *rule;
+    json_array_foreach(rules, i, rule)
+    {
+        if (json_array_size(json_object_get(rule, "jqPathExpressions")))
+            return true;
+    }
+    return false;
+}
+
+// What is wrong with one of a list, owned; NULL: nothing.
+static char *fault_of_pointer(const char *s, struct jq_filters *jq)
+{
+    (void)jq;
+    struct strv steps = {0};
+    bool ok = read_pointer(s, &steps);
+    strv_clear(&steps);
+    return ok ? NULL : str_dup("it must begin with / and name a field");
+}
+
+static char *fault_of_jq(const char *s, struct jq_filters *jq)
+{
+    struct err err = {0};
+    char *fault = NULL;
+    if (!jq_filter_check(jq, s, &err) && err.kind == ERR_INVALID)
+        fault = TAKE(err.msg);
+    err_clear(&err);
+    return fault;
+}
+
 static void note_faults(const json_t *list, const char *what,
-                        bool (*read)(const char *s, struct pattern *out), struct strv *out)
+                        char *(*fault_of)(const char *s, struct jq_filters *jq),
+                        struct jq_filters *jq, struct strv *out)
 {
     size_t i;
     json_t *v;
     json_array_foreach(list, i, v)
     {
-        struct pattern p = {0};
         const char *s = json_string_value(v);
-        if (!s || !read(s, &p))
+        CLEANUP(str_freep) char *fault = s ? fault_of(s, jq) : str_dup("it is no text");
+        if (fault)
             strv_push_take(out, str_printf("ignoreDifferences: the %s %.120s is not understood "
-                                           "and was passed over",
-                                           what, s ? s : "that is no text"));
-        pattern_clear(&p);
+                                           "and was passed over: %s",
+                                           what, s ? s : "", fault));
     }
 }
 
@@ -392,7 +427,18 @@ void ignored_faults(const json_t *ignore_differences, struct strv *out)
     json_t *rule;
     json_array_foreach(ignore_differences, i, rule)
     {
-        note_faults(json_object_get(rule, "jsonPointers"), "JSON pointer", read_pointer, out);
-        note_faults(json_object_get(rule, "jqPathExpressions"), "jq expression", read_jq, out);
+        note_faults(json_object_get(rule, "jsonPointers"), "JSON pointer", fault_of_pointer, NULL,
+                    out);
+    }
+}
+
+void ignored_jq_faults(const json_t *ignore_differences, struct jq_filters *jq, struct strv *out)
+{
+    size_t i;
+    json_t *rule;
+    json_array_foreach(ignore_differences, i, rule)
+    {
+        note_faults(json_object_get(rule, "jqPathExpressions"), "jq expression", fault_of_jq, jq,
+                    out);
     }
 }

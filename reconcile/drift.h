@@ -11,15 +11,13 @@
 
 #include "gitops/gitops.h"
 
-struct jq;
-
 #define DRIFT_MAX 200 // differences of one object that are told one by one
 
 struct drift_opts {
-    const char *manager;  // ours
-    const json_t *ignore; // ignoreDifferences: rules of the application and of argocd-cm, one
-                          // array; NULL: none
-    struct jq *jq;        // runs jqPathExpressions; NULL: those are passed over
+    const char *manager;   // ours
+    const json_t *ignore;  // ignoreDifferences: rules of the application and of argocd-cm, one
+                           // array; NULL: none
+    struct jq_filters *jq; // runs jqPathExpressions; NULL: those are passed over
 };
 
 // An array, owned, of {path, op, from?, to?, manager?, operation?, time?, cut?}:

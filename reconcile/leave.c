@@ -29,11 +29,15 @@ static char *manager_of(const json_t *cause)
 }
 
 // The fields of a conflict that the application leaves to their owners.
-static void find_ignored(const struct run *r, unsigned node, const json_t *status, struct strv *out)
+static void find_ignored(struct run *r, unsigned node, const json_t *status, struct strv *out)
 {
     const struct object *o = &r->desired->objects.v[node];
     const struct application *a = r->desired->apps.v[o->app];
     CLEANUP(json_freep) json_t *doc = object_doc(o);
+    if (!r->jq && ignored_has_jq(a->ignore_differences))
+        r->jq = jq_filters_new();
+    CLEANUP(json_freep)
+    json_t *marks = ignored_marks(a->ignore_differences, &o->id, doc, NULL, r->jq);
     size_t i;
     json_t *cause;
     json_array_foreach(json_dot(status, "details.causes"), i, cause)
@@ -41,7 +45,8 @@ static void find_ignored(const struct run *r, unsigned node, const json_t *statu
         const char *field = json_dot_str(cause, "field");
         CLEANUP(str_freep) char *manager = manager_of(cause);
         if (str_eq(json_dot_str(cause, "reason"), "FieldManagerConflict") && field &&
-            ignored_field(a, &o->id, doc, field, manager))
+            (ignored_covers(marks, doc, field) ||
+             ignored_manager(a->ignore_differences, &o->id, manager)))
             note(out, field, strlen(field));
     }
 }

@@ -22,32 +22,11 @@ const json_t *managed_fields_of(const json_t *live, const char *manager)
     return NULL;
 }
 
-static bool item_has_keys(const json_t *item, const json_t *keys)
-{
-    const char *k;
-    json_t *v;
-    json_object_foreach((json_t *)keys, k, v)
-    {
-        if (!json_equal(json_object_get(item, k), v))
-            return false;
-    }
-    return true;
-}
-
 // The list item that a path element names; borrowed.
 static const json_t *find_item(const json_t *list, const char *element)
 {
-    CLEANUP(json_freep) json_t *want = json_loads(element + 2, JSON_DECODE_ANY, NULL);
-    size_t i;
-    json_t *item;
-    if (element[0] == 'i')
-        return json_array_get(list, (size_t)json_integer_value(want));
-    json_array_foreach(list, i, item)
-    {
-        if (element[0] == 'k' ? item_has_keys(item, want) : json_equal(item, want))
-            return item;
-    }
-    return NULL;
+    long i = fields_item(list, element);
+    return i >= 0 ? json_array_get(list, (size_t)i) : NULL;
 }
 
 static json_t *project(const json_t *live, const json_t *fields)

@@ -69,6 +69,7 @@ void run_free(struct run *r)
     json_decref(r->old_docs);
     json_decref(r->slices);
     health_custom_free(r->health);
+    jq_filters_free(r->jq);
     vec_clear(&r->gates);
     vec_clear(&r->queue);
     vec_clear(&r->crd_queue);

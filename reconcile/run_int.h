@@ -133,6 +133,7 @@ struct run {
     json_t *old_docs;                 // key -> live document of a record that is not desired
     json_t *slices;                   // "namespace/service" -> true when an endpoint is ready
     struct health_custom *health;     // the user's own checks, NULL when there are none
+    struct jq_filters *jq;            // of ignoreDifferences; NULL: none was needed yet
     bool is_watching_slices, is_listing, is_reading_records, has_new_webhook, is_rediscovering;
     struct app_rt *apps;
     unsigned *app_first, *app_objects; // objects by application: a range of the second for each

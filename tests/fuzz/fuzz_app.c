@@ -53,7 +53,9 @@ static void leave(json_t *doc, const struct application *a)
 {
     const char *path = json_dot_str(doc, "metadata.labels.field");
     struct object_id id = {(char *)"apps", (char *)"Deployment", NULL, (char *)"x"};
-    ignored_field(a, &id, doc, path ? path : ".spec.replicas", "hpa");
+    CLEANUP(json_freep)
+    json_t *marks = ignored_marks(a->ignore_differences, &id, doc, doc, NULL);
+    ignored_covers(marks, doc, path ? path : ".spec.replicas");
     CLEANUP(json_freep) json_t *copy = json_deep_copy(doc);
     field_remove(copy, path ? path : ".metadata.labels");
 }
