@@ -19,7 +19,7 @@ int cmd_bootstrap(struct cli *c, struct err *err)
     struct progress *p CLEANUP(progress_freep) = progress_new(c);
     struct outcome x;
     bool ok = cli_session(c, 0, true, &s, err) && check_any(c, s->desired, err) &&
-              cli_run(c, s, false, &run, err);
+              chain_look(c, s, err) && cli_run(c, s, false, &run, err);
     bool began = ok;
     if (ok) {
         progress_attach(p, run, kubeconfig_context(s->config));

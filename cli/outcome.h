@@ -29,4 +29,10 @@ void outcome_add(const struct outcome *x, json_t *out);
 // A run that was interrupted, or ended as a whole: how far it came, and that nothing is lost.
 void outcome_explain(const struct run *r, struct err *err);
 
+// ---- chain_look.c ----
+// Where a repository is configured, with its pin: a cluster that was grown before is not to be
+// written to while the newest snapshot is of another one, which has taken its place (CONFLICT). A
+// repository that cannot be read is a warning.
+MUST_CHECK bool chain_look(struct cli *c, const struct session *s, struct err *err);
+
 #endif

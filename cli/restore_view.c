@@ -186,6 +186,33 @@ const struct entry *restoring_other_writer(const struct restoring *x)
     return is_other ? newest : NULL;
 }
 
+const struct entry *restoring_successor(const struct restoring *x)
+{
+    const struct log *l = &x->snap.log;
+    const struct entry *newest = log_newest_snapshot(l);
+    const char *uid = kube_cluster_uid(x->s->kube);
+    bool was_ours = false;
+    for (size_t i = 0; i < l->v.len; i++)
+        was_ours |= l->v.v[i].kind == ENTRY_SNAPSHOT && str_eq(l->v.v[i].snapshot.cluster, uid);
+    bool is_other = was_ours && newest && newest->snapshot.cluster && uid &&
+                    !str_eq(newest->snapshot.cluster, uid);
+    bool is_restored =
+        str_eq(x->target.chain, x->snap.chain) && newest && x->target.head >= newest->seq;
+    return is_other && !is_restored && !restoring_other_writer(x) ? newest : NULL;
+}
+
+static void print_successor(const struct restoring *x)
+{
+    const struct entry *e = restoring_successor(x);
+    if (!e)
+        return;
+    CLEANUP(str_freep)
+    char *text = str_printf("this cluster has been replaced: the newest snapshot, %llu, is of the "
+                            "one with uid %s. If that one lives there are two",
+                            (unsigned long long)e->seq, e->snapshot.cluster);
+    restoring_print_line("!", text);
+}
+
 static void print_other_writer(const struct restoring *x)
 {
     const struct entry *e = restoring_other_writer(x);
@@ -202,6 +229,7 @@ static void print_cluster_part(const struct restoring *x)
 {
     print_target(x);
     print_other_writer(x);
+    print_successor(x);
     restoring_print_part(x);
     print_counts(x);
     restoring_print_rerender(x);
@@ -275,6 +303,11 @@ static json_t *target_part(const struct restoring *x)
 {
     json_t *t = json_pack("{s:I, s:o, s:s*}", "foreign", (json_int_t)x->target.foreign, "examples",
                           print_texts(&x->target.examples), "grownFrom", x->s->remembered);
+    const struct entry *other = restoring_successor(x);
+    if (other)
+        json_object_set_new(
+            t, "replacedBy",
+            json_pack("{s:s, s:I}", "uid", other->snapshot.cluster, "seq", (json_int_t)other->seq));
     if (x->target.chain)
         json_object_set_new(
             t, "restoredFrom",

@@ -62,6 +62,9 @@ int64_t restoring_age_s(const struct restoring *x);    // of the snapshot: RPO
 // The newest snapshot of the chain, if another cluster wrote it since this one was restored: the
 // lost one is alive. NULL: nobody did. Borrowed.
 const struct entry *restoring_other_writer(const struct restoring *x);
+// The newest snapshot of the chain, if the target wrote to it once and another cluster has since,
+// with nothing restored here in between: the lost one has come back. NULL: not so. Borrowed.
+const struct entry *restoring_successor(const struct restoring *x);
 void restoring_print_plan(const struct restoring *x);
 // What cannot come back, a line each; added to *out.
 void restoring_losses(const struct restoring *x, struct strv *out);

@@ -225,6 +225,18 @@ two_clusters() {
   refuse 'the old one comes back, and may not' 6 create
   like "$OUT" "belongs to the cluster with uid $second" 'as the other has its place'
   is "$(newest)" "3 $second" 'nothing was written'
+  writes_nothing 'nor may it be grown on' 6 "$REGROW" bootstrap "$SCRATCH/root"
+  like "$OUT" "another cluster has taken the place of .*: snapshot 3 of prod, .* is of the cluster with uid $second.*--adopt-chain" 'and what to do'
+  check 'where nobody has told it of the repository' env -u REGROW_REPO "$REGROW" bootstrap "$SCRATCH/root"
+  mv "$REGROW_REPO" away
+  check 'and where that cannot be read it goes on' eval '"$REGROW" bootstrap "$SCRATCH/root" >lost.txt'
+  like "$(tr -s ' \n' ' ' <lost.txt)" '! whether another cluster has taken the place of this one is not known' 'and says so'
+  mv away "$REGROW_REPO"
+  like "$(ann --dry-run)" "this cluster has been replaced: the newest snapshot, 3, is of the one with uid $second" 'restore says so in its plan'
+  is "$(ann --dry-run -o json | jq -r '.target.replacedBy | "\(.seq) \(.uid)"')" "3 $second" 'and for programs'
+  cluster_use second
+  check 'the one that took its place is grown on' "$REGROW" bootstrap "$SCRATCH/root"
+  cluster_use first
   # It comes back before the other has written: whoever comes second notices.
   create --adopt-chain >/dev/null
   cluster_use second
