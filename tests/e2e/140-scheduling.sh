@@ -5,7 +5,7 @@
 # Snapshots on a schedule: the manifests of deploy/ are taken by a real API server; the job's account
 # may read what it needs and write nothing; with it, and with nothing else, the very command of the
 # CronJob makes a good snapshot; what monitoring is told is true, also when runs fail; alert rules and
-# systemd units are what their readers take.
+# systemd units are what their readers take. The same of drills.
 set -euo pipefail
 . "$(dirname "$0")/../lib/env.sh"
 . "$LIB/cluster.sh"
@@ -135,12 +135,37 @@ P
   refuse 'a gateway that is gone changes nothing' 10 job --push-metrics "http://127.0.0.1:$port"
 }
 
+# The drill's: its account may do nothing at all, and its command, with what its Pod has and no more,
+# restores into a control plane of its own.
+drill() {
+  local args what as=system:serviceaccount:regrow-drill:regrow-drill
+  kustomize build "$DEPLOY/drill" >drill.yaml
+  kubectl create namespace regrow-drill >/dev/null
+  check 'the API server takes them, strictly' kubectl apply --server-side --validate=strict --force-conflicts -f drill.yaml
+  kubectl -n regrow-drill get cronjob regrow-drill -o json >drill.json
+  jq '{apiVersion: "v1", kind: "Pod", metadata: {name: "probe", namespace: "regrow-drill"},
+    spec: .spec.jobTemplate.spec.template.spec}' drill.json >pod.json
+  check 'its Pod meets the restricted profile' kubectl create --dry-run=server -f pod.json
+  is "$(jq .spec.automountServiceAccountToken pod.json)" false 'it has no token'
+  for what in 'get secrets -n regrow-drill' 'list configmaps -A' 'create pods -n regrow-drill' 'get namespaces/kube-system'; do
+    is "$(kubectl auth can-i $what --as=$as 2>/dev/null || true)" no "may not $what"
+  done
+  snap key add --repo repo --trust "$PIN" --key admin.age -i ann.id --role judge --out judge.key >/dev/null
+  cp ann.id drill.id
+  mkdir -p pod programs
+  ln -s "$(type -P controlplane)" programs/
+  mapfile -t args < <(jq -r '.spec.jobTemplate.spec.template.spec.containers[0].args[]' drill.json | sed "s|^/credentials/|$SCRATCH/|")
+  check 'its command finds that the snapshot is good' env -i PATH="$SCRATCH/programs" HOME="$SCRATCH/pod" XDG_CACHE_HOME="$SCRATCH/pod/cache" \
+    TMPDIR="$SCRATCH/pod" REGROW_REPO="$SCRATCH/repo" REGROW_METRICS="$SCRATCH/drill.prom" "$REGROW" "${args[@]}"
+  is "$(snap list --repo repo --trust "$PIN" -o json | jq -r '.chains[0].snapshots[] | select(.seq == 1) | .state')" drilled 'and has noted it'
+}
+
 alerts() {
   local file load='import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))'
   is "$(python3 -c "$load" "$DEPLOY/prometheus/prometheusrule.yaml" | jq -cS .spec)" \
     "$(python3 -c "$load" "$DEPLOY/prometheus/rules.yaml" | jq -cS .)" 'the PrometheusRule and the rules file say the same'
-  for file in $(grep -oh 'regrow_snapshot_[a-z_]*' "$DEPLOY/prometheus/rules.yaml" | sort -u); do
-    check "$file is told" grep -q "^$file{" metrics.seen
+  for file in $(grep -ohE 'regrow_(snapshot|drill)_[a-z_]*' "$DEPLOY/prometheus/rules.yaml" | sort -u); do
+    check "$file is told" grep -q "^$file{" metrics.seen drill.prom
   done
   cp "$ROOT/tests/e2e/cases/alerts/rules-test.yaml" "$DEPLOY/prometheus/rules.yaml" .
   check 'Prometheus takes the rules' promtool check rules rules.yaml
@@ -161,8 +186,9 @@ units() {
   fi
   mkdir units
   sed "s|/usr/local/bin/regrow|$REGROW|" "$DEPLOY/systemd/regrow-snapshot.service" >units/regrow-snapshot.service
-  cp "$DEPLOY/systemd/regrow-snapshot.timer" units/
-  is "$(systemd-analyze verify --man=no units/regrow-snapshot.service units/regrow-snapshot.timer 2>&1 | grep regrow)" '' 'systemd takes the units'
+  sed "s|/usr/local/bin/regrow|$REGROW|" "$DEPLOY/systemd/regrow-drill.service" >units/regrow-drill.service
+  cp "$DEPLOY/systemd/"*.timer units/
+  is "$(systemd-analyze verify --man=no units/*.service units/*.timer 2>&1 | grep regrow)" '' 'systemd takes the units'
 }
 
 cluster_up main
@@ -172,7 +198,9 @@ run_case rights rights
 as_job
 run_case runs runs
 cp out.prom metrics.seen 2>/dev/null || true
+PIN=$(sed -n 's/^ *pin //p' init.txt)
 run_case told told
 run_case pushed pushed
+run_case drill drill
 run_case alerts alerts
 run_case units units
