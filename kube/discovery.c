@@ -338,12 +338,12 @@ static void on_groups(void *ctx, const struct kube_reply *r)
     free(d);
 }
 
-void kube_rediscover(struct kube *k, struct kinds *kinds, void (*done)(void *ctx, struct err *err),
-                     void *ctx)
+struct kube_request *kube_rediscover(struct kube *k, struct kinds *kinds,
+                                     void (*done)(void *ctx, struct err *err), void *ctx)
 {
     struct rediscovery *d = mem_alloc(sizeof(*d));
     *d = (struct rediscovery){k, kinds, done, ctx};
     struct kube_call c = {
         .method = "GET", .path = "/apis", .accept = ACCEPT, .patience_ms = KUBE_PATIENCE_MS};
-    kube_send(k, &c, on_groups, d);
+    return kube_send(k, &c, on_groups, d);
 }

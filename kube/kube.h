@@ -58,9 +58,10 @@ const char *kube_version(const struct kube *k);     // "v1.37.2"
 int kube_minor(const struct kube *k);               // 37 (the emulated one)
 const char *kube_cluster_uid(const struct kube *k); // kube-system's uid; NULL when not readable
 const struct strv *kube_stale_groups(const struct kube *k);
+struct kube_request;
 // Discovery again, asynchronously; done(err unset on success).
-void kube_rediscover(struct kube *k, struct kinds *kinds, void (*done)(void *ctx, struct err *err),
-                     void *ctx);
+struct kube_request *kube_rediscover(struct kube *k, struct kinds *kinds,
+                                     void (*done)(void *ctx, struct err *err), void *ctx);
 
 // ---- one request ----
 enum kube_class {
@@ -117,11 +118,14 @@ struct kube_call {
     bool ignores_stop;  // kube_send_wait goes on when the process has been told to end
 };
 #define KUBE_PATIENCE_MS 60000
-struct kube_request;
 // Starts a request; done is called exactly once, from the loop, never before this returns.
 struct kube_request *kube_send(struct kube *k, const struct kube_call *c, kube_done_fn done,
                                void *ctx);
 void kube_cancel(struct kube_request *r); // done comes with KUBE_CANCELLED, at once
+// Whose it is, for kube_cancel_owned; to be said before the loop runs again.
+void kube_own(struct kube_request *r, const void *owner);
+// Ends every request of that owner, with KUBE_CANCELLED. Others of this client go on.
+void kube_cancel_owned(struct kube *k, const void *owner);
 // The same, waiting on the loop. The reply's pointers live until *store is cleared.
 void kube_send_wait(struct kube *k, const struct kube_call *c, struct kube_reply *reply,
                     struct buf *store);

@@ -30,6 +30,7 @@ struct kube_request {
     bool is_idempotent, is_urgent, is_write, is_dry_run, is_too_large, is_in_flight, was_resent;
     unsigned auth_tries;
     unsigned long serial;
+    const void *owner;
     kube_done_fn done;
     void *ctx;
     struct kube_request *prev, *next;             // all
@@ -419,18 +420,35 @@ void kube_cancel(struct kube_request *q)
     finish(q, &r);
 }
 
-void kube_cancel_all(struct kube *k)
+// Those of an owner, or all that are not urgent.
+static void cancel_many(struct kube *k, const void *owner)
 {
     // Callbacks may end other requests and send new ones, which are left alone.
     unsigned long last = k->serial;
     for (struct kube_request *q = k->requests; q;) {
-        if (q->is_urgent || q->serial > last) {
+        bool is_meant = owner ? q->owner == owner : !q->is_urgent;
+        if (!is_meant || q->serial > last) {
             q = q->next;
         } else {
             kube_cancel(q);
             q = k->requests;
         }
     }
+}
+
+void kube_cancel_all(struct kube *k)
+{
+    cancel_many(k, NULL);
+}
+
+void kube_own(struct kube_request *q, const void *owner)
+{
+    q->owner = owner;
+}
+
+void kube_cancel_owned(struct kube *k, const void *owner)
+{
+    cancel_many(k, owner);
 }
 
 struct waiting {

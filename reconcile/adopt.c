@@ -168,7 +168,7 @@ static void on_read(void *ctx, const struct kube_reply *reply)
                              .content_type = "application/json-patch+json"};
     call_answered(c, reply);
     call_begin(c);
-    kube_send(r->kube, &call, on_patched, c);
+    run_owns(r, kube_send(r->kube, &call, on_patched, c));
 }
 
 bool adopt_first(struct run *r, unsigned node, const char *path)
@@ -182,6 +182,6 @@ bool adopt_first(struct run *r, unsigned node, const char *path)
     struct call_ctx *c = call_new(r, node);
     call_begin(c);
     struct kube_call call = {.method = "GET", .path = path};
-    kube_send(r->kube, &call, on_read, c);
+    run_owns(r, kube_send(r->kube, &call, on_read, c));
     return true;
 }

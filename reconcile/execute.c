@@ -214,6 +214,22 @@ static bool is_over(struct run *r)
     return false;
 }
 
+bool lease_is_good(const struct run *r)
+{
+    return !r->lease || lease_keeper_is_good(r->lease);
+}
+
+bool run_has_failed(const struct run *r, struct err *err)
+{
+    if (err_is_set(&r->fatal)) {
+        err_copy(err, &r->fatal);
+        return true;
+    }
+    return r->lease && lease_keeper_is_lost(r->lease) &&
+           !err_set(err, ERR_CONFLICT,
+                    "another regrow has taken this cluster over while this one was cut off");
+}
+
 // Nothing is on its way: whoever has something newer need not wait for what this run waits for.
 bool run_is_superseded(struct run *r)
 {
@@ -268,10 +284,8 @@ static bool drive(struct run *r, struct err *err)
         release_delayed(r);
         pump(r);
         gates_step(r);
-        if (err_is_set(&r->fatal)) {
-            err_copy(err, &r->fatal);
+        if (run_has_failed(r, err))
             return false;
-        }
         if (is_over(r) || run_is_superseded(r))
             return true;
         if (loop_stopping(r->loop))
@@ -292,7 +306,7 @@ static void settle(struct run *r, int64_t max_ms)
     int64_t end = clock_mono_ms() + max_ms;
     while (r->pending_calls && clock_mono_ms() < end && !run_is_cut_off(r))
         loop_run_once(r->loop, 50);
-    kube_cancel_all(r->kube);
+    kube_cancel_owned(r->kube, r);
 }
 
 // The records of what has been done are worth waiting for, as long as nobody waits for the run.
@@ -324,7 +338,8 @@ bool run_execute(struct run *r, struct err *err)
         hooks_cleanup(r);
         settle(r, SETTLE_MS);
     }
-    lease_release(r);
+    if (r->own_lease)
+        lease_keeper_give_up(r->own_lease);
     r->ended_ms = clock_mono_ms();
     // What could not be read back, or recorded, is not known to be done.
     if (ok && run_is_cut_off(r))

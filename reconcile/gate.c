@@ -298,7 +298,7 @@ static bool send_pod(struct run *r, unsigned object, struct call_ctx *c)
     CLEANUP(str_freep)
     char *path = kind_path(k, o->id.namespace, json_dot_str(pod, "metadata.name"));
     struct kube_apply_opts opts = {.dry_run = true, .manager = run_manager(r)};
-    kube_apply(r->kube, path, body.p, body.len, &opts, on_probe, c);
+    run_owns(r, kube_apply(r->kube, path, body.p, body.len, &opts, on_probe, c));
     return true;
 }
 
@@ -311,7 +311,7 @@ static bool send_self(struct run *r, unsigned object, struct call_ctx *c)
     struct kube_apply_opts opts = {.dry_run = true,
                                    .force = r->opts.force_conflicts || may_force(r, object),
                                    .manager = run_manager(r)};
-    kube_apply(r->kube, path, o->body, o->body_len, &opts, on_probe, c);
+    run_owns(r, kube_apply(r->kube, path, o->body, o->body_len, &opts, on_probe, c));
     return true;
 }
 

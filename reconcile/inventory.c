@@ -280,7 +280,8 @@ static void start(struct map_call *c)
     *vec_push(&r->map_calls) = c;
     r->pending_calls++;
     if (!c->text) {
-        kube_delete(r->kube, path, NULL, "Background", KUBE_PATIENCE_MS, on_written, c);
+        run_owns(r,
+                 kube_delete(r->kube, path, NULL, "Background", KUBE_PATIENCE_MS, on_written, c));
         return;
     }
     CLEANUP(json_freep) json_t *doc = map_doc(c->name, c->what, c->text);
@@ -288,7 +289,7 @@ static void start(struct map_call *c)
     canon_write(doc, &body);
     struct kube_apply_opts o = {
         .manager = "regrow", .force = true, .patience_ms = KUBE_PATIENCE_MS};
-    kube_apply(r->kube, path, body.p, body.len, &o, on_written, c);
+    run_owns(r, kube_apply(r->kube, path, body.p, body.len, &o, on_written, c));
 }
 
 static void call_map(struct run *r, const char *name, const char *what, const char *text)

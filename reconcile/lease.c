@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One writer per cluster: a Lease in regrow-system, renewed by a timer. A holder that died on this
-// very machine is taken over at once; any other one after its lease ran out.
+// A holder that died on this very machine is taken over at once; any other one after its lease ran
+// out.
+#include "reconcile/lease.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -9,8 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
-#include "reconcile/run_int.h"
+#include "reconcile/run.h"
 
 #define LEASE_PATH "/apis/coordination.k8s.io/v1/namespaces/" REGROW_NAMESPACE "/leases"
 #define LEASE_NAME "regrow"
@@ -22,6 +25,22 @@
 // No two clocks are so far apart.
 #define SURELY_OVER_MS 600000
 #define FUTURE_MS 60000 // a sign of life so far ahead is none
+#define SILENT_MS 10000 // two renewals have had no answer
+
+struct lease_keeper {
+    struct loop *loop;
+    struct kube *kube;
+    struct lease_opts opts;
+    char *holder;
+    char *resource_version;
+    char *since; // when it was taken
+    struct loop_timer *timer;
+    struct kube_request *request; // the renewal under way, or what follows from its answer
+    int64_t deadline_ms;          // of who takes it
+    int64_t renewed_ms;           // monotonic: when the last renewal that was accepted was sent
+    int64_t sent_ms;
+    bool is_held, is_releasing, is_lost;
+};
 
 static char *first_line(const char *path)
 {
@@ -79,7 +98,7 @@ static bool is_dead_here(const char *holder)
     return dead;
 }
 
-static json_t *lease_doc(struct lease *l, bool release)
+static json_t *lease_doc(struct lease_keeper *l, bool release)
 {
     CLEANUP(str_freep) char *now = clock_rfc3339_us(clock_unix_ms() * 1000);
     if (!l->since)
@@ -95,8 +114,14 @@ static json_t *lease_doc(struct lease *l, bool release)
     return doc;
 }
 
-static void call(struct run *r, const char *method, const json_t *doc, struct kube_reply *reply,
-                 struct buf *store)
+static int64_t patience(const struct lease_keeper *l)
+{
+    int64_t left = l->deadline_ms ? l->deadline_ms - clock_mono_ms() : KUBE_PATIENCE_MS;
+    return left < 0 ? 0 : left < KUBE_PATIENCE_MS ? left : KUBE_PATIENCE_MS;
+}
+
+static void call(struct lease_keeper *l, const char *method, const json_t *doc,
+                 struct kube_reply *reply, struct buf *store)
 {
     struct buf body CLEANUP(buf_clear) = {0};
     if (doc)
@@ -107,11 +132,11 @@ static void call(struct run *r, const char *method, const json_t *doc, struct ku
                           .body = body.p,
                           .body_len = body.len,
                           .timeout_ms = 10000,
-                          .patience_ms = r->lease.is_releasing ? RELEASE_MS : run_patience(r),
+                          .patience_ms = l->is_releasing ? RELEASE_MS : patience(l),
                           .is_urgent = true,
-                          .ignores_stop = r->lease.is_releasing};
-    r->lease.sent_ms = clock_mono_ms();
-    kube_send_wait(r->kube, &c, reply, store);
+                          .ignores_stop = l->is_releasing};
+    l->sent_ms = clock_mono_ms();
+    kube_send_wait(l->kube, &c, reply, store);
 }
 
 static bool parse_doc(const struct kube_reply *reply, json_t **out)
@@ -131,7 +156,7 @@ static bool is_of_the_future(int64_t over_ms, int64_t duration_ms)
     return -over_ms > duration_ms + FUTURE_MS && duration_ms <= FUTURE_MS;
 }
 
-static enum claim claim_of(const struct run *r, const json_t *live, int64_t *watch_ms)
+static enum claim claim_of(const struct lease_keeper *l, const json_t *live, int64_t *watch_ms)
 {
     const char *holder = json_dot_str(live, "spec.holderIdentity");
     const char *renewed = json_dot_str(live, "spec.renewTime");
@@ -139,7 +164,7 @@ static enum claim claim_of(const struct run *r, const json_t *live, int64_t *wat
     int64_t at = renewed ? clock_parse_rfc3339_ms(renewed) : 0;
     int64_t over_ms = clock_unix_ms() - at - duration * 1000;
     // Our own: taken by a try whose answer was lost.
-    if (str_is_empty(holder) || str_eq(holder, r->lease.holder) || over_ms > SURELY_OVER_MS ||
+    if (str_is_empty(holder) || str_eq(holder, l->holder) || over_ms > SURELY_OVER_MS ||
         is_dead_here(holder))
         return CLAIM_FREE;
     *watch_ms = is_of_the_future(over_ms, duration * 1000) ? duration * 1000 : CONFIRM_MS;
@@ -148,12 +173,12 @@ static enum claim claim_of(const struct run *r, const json_t *live, int64_t *wat
     return over_ms > 0 ? CLAIM_DOUBTFUL : CLAIM_HELD;
 }
 
-static bool pause_ms(struct run *r, int64_t ms, struct err *err)
+static bool pause_ms(struct lease_keeper *l, int64_t ms, struct err *err)
 {
     int64_t end = clock_mono_ms() + ms;
-    while (clock_mono_ms() < end && !loop_stopping(r->loop))
-        loop_run_once(r->loop, end - clock_mono_ms());
-    return !loop_stopping(r->loop) || loop_stopped(r->loop, err, "waiting for the cluster's lock");
+    while (clock_mono_ms() < end && !loop_stopping(l->loop))
+        loop_run_once(l->loop, end - clock_mono_ms());
+    return !loop_stopping(l->loop) || loop_stopped(l->loop, err, "waiting for the cluster's lock");
 }
 
 static bool held_by_other(const json_t *live, struct err *err)
@@ -174,140 +199,195 @@ static bool held_by_other(const json_t *live, struct err *err)
 
 static void on_timer(void *ctx);
 
-static bool note_version(struct run *r, const struct kube_reply *reply)
+static bool note_version(struct lease_keeper *l, const struct kube_reply *reply)
 {
     CLEANUP(json_freep) json_t *doc = NULL;
     if (!parse_doc(reply, &doc))
         return false;
-    str_set(&r->lease.resource_version, json_dot_str(doc, "metadata.resourceVersion"));
+    str_set(&l->resource_version, json_dot_str(doc, "metadata.resourceVersion"));
     return true;
 }
 
-static void held(struct run *r)
+static void held(struct lease_keeper *l)
 {
-    r->lease.is_held = true;
-    r->lease.renewed_ms = r->lease.sent_ms;
-    if (!r->lease.timer)
-        r->lease.timer = loop_timer_new(r->loop, on_timer, r);
+    l->is_held = true;
+    l->renewed_ms = l->sent_ms;
+    if (!l->timer)
+        l->timer = loop_timer_new(l->loop, on_timer, l);
     // From when it was sent: one that had to be asked twice is due the sooner.
-    loop_timer_set(r->lease.timer, r->lease.renewed_ms + RENEW_MS - clock_mono_ms());
+    loop_timer_set(l->timer, l->renewed_ms + RENEW_MS - clock_mono_ms());
 }
 
 // The Lease as it is, NULL when there is none.
-static bool read_lease(struct run *r, json_t **live, struct err *err)
+static bool read_lease(struct lease_keeper *l, json_t **live, struct err *err)
 {
     struct kube_reply reply;
     struct buf store CLEANUP(buf_clear) = {0};
     *live = NULL;
-    call(r, "GET", NULL, &reply, &store);
+    call(l, "GET", NULL, &reply, &store);
     return (reply.cls == KUBE_OK && parse_doc(&reply, live)) || reply.cls == KUBE_ABSENT ||
            kube_reply_err(&reply, err, "take the cluster's lock");
 }
 
-bool lease_take(struct run *r, struct err *err)
+// The namespace it lives in, which somebody may have deleted.
+static void make_namespace_call(struct kube_call *c)
+{
+    static const char body[] = "{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{"
+                               "\"labels\":{\"app.kubernetes.io/"
+                               "managed-by\":\"regrow\"},\"name\":\"" REGROW_NAMESPACE "\"}}";
+    *c = (struct kube_call){.method = "PATCH",
+                            .path = "/api/v1/namespaces/" REGROW_NAMESPACE "?fieldManager=regrow",
+                            .body = body,
+                            .body_len = sizeof(body) - 1,
+                            .content_type = "application/apply-patch+yaml",
+                            .is_idempotent = true,
+                            .is_urgent = true};
+}
+
+static bool make_namespace(struct lease_keeper *l, struct err *err)
+{
+    struct kube_call c;
+    struct kube_reply reply;
+    struct buf store CLEANUP(buf_clear) = {0};
+    make_namespace_call(&c);
+    c.patience_ms = patience(l);
+    kube_send_wait(l->kube, &c, &reply, &store);
+    return reply.cls == KUBE_OK || kube_reply_err(&reply, err, "make namespace " REGROW_NAMESPACE);
+}
+
+// One that runs out is watched until it is known whether its holder lives. False: it does, or
+// *again is set.
+static bool may_take(struct lease_keeper *l, const json_t *live, char **doubted, bool *again,
+                     struct err *err)
+{
+    const char *version = json_dot_str(live, "metadata.resourceVersion");
+    int64_t watch_ms = 0;
+    enum claim claim = live ? claim_of(l, live, &watch_ms) : CLAIM_FREE;
+    *again = false;
+    if (claim == CLAIM_HELD)
+        return held_by_other(live, err);
+    if (claim == CLAIM_FREE || str_eq(*doubted, version))
+        return true;
+    if (*doubted) // renewed meanwhile: its holder lives, with another clock than ours
+        return held_by_other(live, err);
+    *doubted = str_dup_or_null(version);
+    *again = pause_ms(l, watch_ms, err);
+    return false;
+}
+
+bool lease_keeper_take(struct lease_keeper *l, int64_t deadline_ms, struct err *err)
 {
     CLEANUP(str_freep) char *doubted = NULL; // version that looked run out
-    r->lease.holder = r->opts.holder ? str_dup(r->opts.holder) : own_name();
-    for (int i = 0; i < 5; i++) {
+    l->deadline_ms = deadline_ms;
+    l->is_lost = false;
+    str_set(&l->since, NULL);
+    for (int i = 0; i < 6; i++) {
         struct kube_reply reply;
         struct buf store CLEANUP(buf_clear) = {0};
         CLEANUP(json_freep) json_t *live = NULL;
-        if (!read_lease(r, &live, err))
+        bool again;
+        if (!read_lease(l, &live, err))
             return false;
-        const char *version = json_dot_str(live, "metadata.resourceVersion");
-        int64_t watch_ms = 0;
-        enum claim claim = live ? claim_of(r, live, &watch_ms) : CLAIM_FREE;
-        if (claim == CLAIM_HELD)
-            return held_by_other(live, err);
-        if (claim == CLAIM_DOUBTFUL && !str_eq(doubted, version)) {
-            if (doubted) // renewed meanwhile: its holder lives, with another clock than ours
-                return held_by_other(live, err);
-            doubted = str_dup_or_null(version);
-            if (!pause_ms(r, watch_ms, err))
+        if (!may_take(l, live, &doubted, &again, err)) {
+            if (!again)
                 return false;
             continue;
         }
-        str_set(&r->lease.resource_version, version);
-        CLEANUP(json_freep) json_t *doc = lease_doc(&r->lease, false);
-        call(r, live ? "PUT" : "POST", doc, &reply, &store);
-        if (reply.cls == KUBE_OK && note_version(r, &reply)) {
-            held(r);
-            event_emit(r->opts.events, "lease.acquired", "{s:s}", "holder", r->lease.holder);
+        str_set(&l->resource_version, json_dot_str(live, "metadata.resourceVersion"));
+        CLEANUP(json_freep) json_t *doc = lease_doc(l, false);
+        call(l, live ? "PUT" : "POST", doc, &reply, &store);
+        if (reply.cls == KUBE_OK && note_version(l, &reply)) {
+            held(l);
+            event_emit(l->opts.events, "lease.acquired", "{s:s}", "holder", l->holder);
             return true;
         }
-        if (reply.cls != KUBE_CONFLICT && reply.cls != KUBE_ABSENT)
+        bool is_homeless = !live && (reply.cls == KUBE_NO_NAMESPACE || reply.cls == KUBE_ABSENT);
+        if (is_homeless && !make_namespace(l, err))
+            return false;
+        if (reply.cls != KUBE_CONFLICT && reply.cls != KUBE_ABSENT && !is_homeless)
             return kube_reply_err(&reply, err, "take the cluster's lock");
     }
     return err_set(err, ERR_CONFLICT, "several regrow processes want this cluster at once");
 }
 
-bool lease_is_good(const struct run *r)
+bool lease_keeper_is_good(const struct lease_keeper *l)
 {
-    const struct lease *l = &r->lease;
-    return !l->is_lost && (!l->is_held || clock_mono_ms() - l->renewed_ms < DURATION_S * 1000);
+    return l->is_held && clock_mono_ms() - l->renewed_ms < DURATION_S * 1000;
+}
+
+bool lease_keeper_is_lost(const struct lease_keeper *l)
+{
+    return l->is_lost;
 }
 
 static void on_renewed(void *ctx, const struct kube_reply *reply);
 
-static void renew(struct run *r)
+static void renew(struct lease_keeper *l)
 {
-    CLEANUP(json_freep) json_t *doc = lease_doc(&r->lease, false);
+    CLEANUP(json_freep) json_t *doc = lease_doc(l, false);
     struct buf body CLEANUP(buf_clear) = {0};
     canon_write(doc, &body);
-    bool is_new = !r->lease.resource_version;
+    bool is_new = !l->resource_version;
     struct kube_call c = {.method = is_new ? "POST" : "PUT",
                           .path = is_new ? LEASE_PATH : LEASE_PATH "/" LEASE_NAME,
                           .body = body.p,
                           .body_len = body.len,
                           .timeout_ms = 5000,
                           .is_urgent = true};
-    r->lease.sent_ms = clock_mono_ms();
-    kube_send(r->kube, &c, on_renewed, call_new(r, 0));
+    l->sent_ms = clock_mono_ms();
+    l->request = kube_send(l->kube, &c, on_renewed, l);
 }
 
 // Somebody wrote it: another regrow, or an earlier renewal of ours whose answer was lost.
 static void on_looked(void *ctx, const struct kube_reply *reply)
 {
-    struct call_ctx *c = ctx;
-    struct run *r = c->run;
+    struct lease_keeper *l = ctx;
     CLEANUP(json_freep) json_t *live = NULL;
-    call_end(c);
-    if (!r->lease.is_held)
+    l->request = NULL;
+    if (!l->is_held)
         return;
     bool is_known = reply->cls == KUBE_OK && parse_doc(reply, &live);
-    if (is_known && !str_eq(json_dot_str(live, "spec.holderIdentity"), r->lease.holder)) {
-        r->lease.is_held = false;
-        r->lease.is_lost = true;
-        if (!err_is_set(&r->fatal))
-            err_set(&r->fatal, ERR_CONFLICT,
-                    "another regrow has taken this cluster over while this one was cut off");
+    if (is_known && !str_eq(json_dot_str(live, "spec.holderIdentity"), l->holder)) {
+        l->is_held = false;
+        l->is_lost = true;
         return;
     }
     if (is_known)
-        str_set(&r->lease.resource_version, json_dot_str(live, "metadata.resourceVersion"));
-    loop_timer_set(r->lease.timer, is_known ? 0 : 1000);
+        str_set(&l->resource_version, json_dot_str(live, "metadata.resourceVersion"));
+    loop_timer_set(l->timer, is_known ? 0 : 1000);
+}
+
+static void on_namespace(void *ctx, const struct kube_reply *reply)
+{
+    struct lease_keeper *l = ctx;
+    l->request = NULL;
+    if (l->is_held)
+        loop_timer_set(l->timer, reply->cls == KUBE_OK ? 0 : 1000);
 }
 
 static void on_renewed(void *ctx, const struct kube_reply *reply)
 {
-    struct call_ctx *c = ctx;
-    struct run *r = c->run;
-    call_end(c);
+    struct lease_keeper *l = ctx;
+    struct kube_call get = {.method = "GET", .path = LEASE_PATH "/" LEASE_NAME, .is_urgent = true};
+    l->request = NULL;
     if (reply->cls == KUBE_OK)
-        note_version(r, reply);
-    if (!r->lease.is_held)
+        note_version(l, reply);
+    if (!l->is_held)
         return;
+    bool is_absent = reply->cls == KUBE_ABSENT || reply->cls == KUBE_NO_NAMESPACE;
     if (reply->cls == KUBE_OK) {
-        held(r);
+        held(l);
     } else if (reply->cls == KUBE_CONFLICT) {
-        struct kube_call get = {
-            .method = "GET", .path = LEASE_PATH "/" LEASE_NAME, .is_urgent = true};
-        kube_send(r->kube, &get, on_looked, call_new(r, 0));
-    } else if (reply->cls == KUBE_ABSENT && r->lease.resource_version) {
-        str_set(&r->lease.resource_version, NULL); // deleted by hand
-        renew(r);
+        l->request = kube_send(l->kube, &get, on_looked, l);
+    } else if (is_absent && l->resource_version) {
+        str_set(&l->resource_version, NULL); // deleted by hand
+        renew(l);
+    } else if (is_absent) {
+        struct kube_call make; // its namespace, too
+        make_namespace_call(&make);
+        l->request = kube_send(l->kube, &make, on_namespace, l);
     } else {
-        loop_timer_set(r->lease.timer, 1000);
+        loop_timer_set(l->timer, 1000);
     }
 }
 
@@ -316,24 +396,44 @@ static void on_timer(void *ctx)
     renew(ctx);
 }
 
-void lease_release(struct run *r)
+struct lease_keeper *lease_keeper_new(struct loop *loop, struct kube *k, const struct lease_opts *o)
 {
-    if (r->lease.is_held && !run_is_cut_off(r)) {
+    struct lease_keeper *l = mem_alloc(sizeof(*l));
+    l->loop = loop;
+    l->kube = k;
+    l->opts = *o;
+    l->holder = o->holder ? str_dup(o->holder) : own_name();
+    return l;
+}
+
+void lease_keeper_give_up(struct lease_keeper *l)
+{
+    bool was_held = l->is_held;
+    l->is_held = false;
+    loop_timer_free(l->timer);
+    l->timer = NULL;
+    if (was_held && !kube_is_down(l->kube) && kube_unanswered_ms(l->kube) <= SILENT_MS) {
         struct kube_reply reply;
         struct buf store CLEANUP(buf_clear) = {0};
-        r->lease.is_held = false;
-        loop_timer_stop(r->lease.timer);
         // A renewal under way would change the version under the release.
-        for (int i = 0; r->pending_calls && i < 50; i++)
-            loop_run_once(r->loop, 20);
-        CLEANUP(json_freep) json_t *doc = lease_doc(&r->lease, true);
-        r->lease.is_releasing = true;
-        call(r, "PUT", doc, &reply, &store);
+        for (int i = 0; l->request && i < 50; i++)
+            loop_run_once(l->loop, 20);
+        CLEANUP(json_freep) json_t *doc = lease_doc(l, true);
+        l->is_releasing = true;
+        call(l, "PUT", doc, &reply, &store);
+        l->is_releasing = false;
     }
-    r->lease.is_held = false;
-    loop_timer_free(r->lease.timer);
-    r->lease.timer = NULL;
-    str_set(&r->lease.holder, NULL);
-    str_set(&r->lease.since, NULL);
-    str_set(&r->lease.resource_version, NULL);
+    if (l->request)
+        kube_cancel(l->request);
+    str_set(&l->resource_version, NULL);
+}
+
+void lease_keeper_free(struct lease_keeper *l)
+{
+    if (!l)
+        return;
+    lease_keeper_give_up(l);
+    free(l->holder);
+    free(l->since);
+    free(l);
 }

@@ -522,7 +522,7 @@ void observe_externals(struct run *r)
         // It may have been there when its kind was listed; nobody looked at it then.
         CLEANUP(str_freep) char *path = kind_path(k, id->namespace, id->name);
         struct kube_call call = {.method = "GET", .path = path, .patience_ms = KUBE_PATIENCE_MS};
-        kube_send(r->kube, &call, on_external, call_new(r, 0));
+        run_owns(r, kube_send(r->kube, &call, on_external, call_new(r, 0)));
     }
 }
 

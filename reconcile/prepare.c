@@ -56,6 +56,17 @@ static bool ensure_namespace(struct run *r, struct err *err)
     return kube_reply_err(&reply, err, "make namespace " REGROW_NAMESPACE);
 }
 
+static bool take_lease(struct run *r, struct err *err)
+{
+    struct lease_opts o = {.holder = r->opts.holder, .events = r->opts.events};
+    if (r->lease || r->opts.read_only)
+        return true;
+    if (!ensure_namespace(r, err))
+        return false;
+    r->lease = r->own_lease = lease_keeper_new(r->loop, r->kube, &o);
+    return lease_keeper_take(r->own_lease, r->opts.deadline_ms, err);
+}
+
 static bool id_exists(void *ctx, const struct object_id *id)
 {
     const struct run *r = ctx;
@@ -241,7 +252,7 @@ bool run_prepare(struct run *r, struct err *err)
     r->started_ms = clock_mono_ms();
     if (!check_cluster(r, err) || !check_apps(r, err))
         return false;
-    if (!r->opts.read_only && (!ensure_namespace(r, err) || !lease_take(r, err)))
+    if (!take_lease(r, err))
         return false;
     if (!r->opts.read_only && r->opts.first && !r->opts.first(r->opts.first_ctx, err))
         return false;
@@ -319,7 +330,7 @@ static bool send_check(struct run *r, unsigned item, unsigned *open)
                                    .manager = run_manager(r),
                                    .patience_ms = run_patience(r)};
     send_body(r, node, &body);
-    kube_apply(r->kube, path, body.p, body.len, &opts, on_checked, c);
+    run_owns(r, kube_apply(r->kube, path, body.p, body.len, &opts, on_checked, c));
     return true;
 }
 

@@ -218,11 +218,11 @@ static void step(struct victim *v)
     r->pending_calls++;
     if (v->is_sent) {
         struct kube_call c = {.method = "GET", .path = path};
-        kube_send(r->kube, &c, on_asked, v);
+        run_owns(r, kube_send(r->kube, &c, on_asked, v));
         return;
     }
     v->is_sent = true;
-    kube_delete(r->kube, path, live_uid(v), propagation(v), 0, on_deleted, v);
+    run_owns(r, kube_delete(r->kube, path, live_uid(v), propagation(v), 0, on_deleted, v));
 }
 
 // ---- order ----
@@ -311,10 +311,8 @@ static bool prune_drive(struct pruning_run *p, struct err *err)
             // One that failed holds what it needs for good; nothing left to move means the end.
             movable += !v->is_failed;
         }
-        if (err_is_set(&r->fatal)) {
-            err_copy(err, &r->fatal);
+        if (run_has_failed(r, err))
             return false;
-        }
         if (loop_stopping(r->loop))
             return err_set(err, ERR_CANCELLED, "interrupted");
         if (run_is_lost(r, err))
@@ -355,7 +353,7 @@ static bool prune_all(struct run *r, const unsigned *items, size_t n, struct err
     bool ok = prune_drive(&p, err);
     for (int i = 0; r->pending_calls && i < 100; i++)
         loop_run_once(r->loop, 50);
-    kube_cancel_all(r->kube); // their answers come to the victims
+    kube_cancel_owned(r->kube, r); // their answers come to the victims
     if (ok)
         leave_rest(&p);
     for (size_t i = 0; i < n; i++)
@@ -414,7 +412,7 @@ void hooks_cleanup(struct run *r)
                                     (bad && (o->hook_delete & HOOK_FAILED)));
         CLEANUP(str_freep) char *path = wanted ? send_path(r, o) : NULL;
         if (path)
-            kube_delete(r->kube, path, x->uid, "Background", KUBE_PATIENCE_MS, on_hook_deleted,
-                        call_new(r, i));
+            run_owns(r, kube_delete(r->kube, path, x->uid, "Background", KUBE_PATIENCE_MS,
+                                    on_hook_deleted, call_new(r, i)));
     }
 }

@@ -7,13 +7,16 @@
 // `struct run` is the one executor: bootstrap, restore and the controller all use it. Life:
 // run_new(desired, kube, options), run_prepare (Lease, LIST, inventory, graph, plan), optionally
 // print the plan, run_execute (drives the loop to the end or the deadline), read run_state, then
-// run_free. It emits events for every step and never prints.
+// run_free. It emits events for every step and never prints. Who goes on afterwards gives its runs
+// an informers and a lease_keeper, which outlive them.
 #ifndef RECONCILE_RECONCILE_H
 #define RECONCILE_RECONCILE_H
 
 #include "gitops/gitops.h"
 #include "kube/kube.h"
 #include "reconcile/health.h"
+#include "reconcile/informers.h"
+#include "reconcile/lease.h"
 #include "reconcile/plan.h"
 #include "reconcile/run.h"
 

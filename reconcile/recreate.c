@@ -42,7 +42,7 @@ void await_gone(struct run *r, unsigned node)
     struct call_ctx *c = call_new(r, node);
     call_begin(c);
     struct kube_call call = {.method = "GET", .path = path};
-    kube_send(r->kube, &call, on_gone, c);
+    run_owns(r, kube_send(r->kube, &call, on_gone, c));
 }
 
 static void on_gone(void *ctx, const struct kube_reply *reply)
@@ -78,7 +78,7 @@ void replace_object(struct run *r, unsigned node, const char *path)
     struct call_ctx *c = call_new(r, node);
     call_begin(c);
     struct kube_call call = {.method = "GET", .path = path};
-    kube_send(r->kube, &call, on_old, c);
+    run_owns(r, kube_send(r->kube, &call, on_old, c));
 }
 
 static void on_put(void *ctx, const struct kube_reply *reply)
@@ -124,7 +124,7 @@ static void on_old(void *ctx, const struct kube_reply *reply)
     canon_write(doc, &body);
     CLEANUP(str_freep) char *url = str_printf("%s?fieldManager=%s", path, run_manager(r));
     struct kube_call call = {.method = "PUT", .path = url, .body = body.p, .body_len = body.len};
-    kube_send(r->kube, &call, on_put, c);
+    run_owns(r, kube_send(r->kube, &call, on_put, c));
 }
 
 static void on_deleted(void *ctx, const struct kube_reply *reply)
@@ -170,5 +170,5 @@ void recreate_object(struct run *r, unsigned node, const char *path)
     }
     struct call_ctx *c = call_new(r, node);
     call_begin(c);
-    kube_delete(r->kube, path, uid, "Background", 0, on_deleted, c);
+    run_owns(r, kube_delete(r->kube, path, uid, "Background", 0, on_deleted, c));
 }

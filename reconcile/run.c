@@ -12,6 +12,7 @@ struct run *run_new(struct loop *l, struct kube *k, struct desired *d, const str
     r->kube = k;
     r->desired = d;
     r->opts = *o;
+    r->lease = o->lease;
     r->old_docs = json_object();
     r->slices = json_object();
     r->stored = json_object();
@@ -22,14 +23,19 @@ struct run *run_new(struct loop *l, struct kube *k, struct desired *d, const str
     return r;
 }
 
+void run_owns(struct run *r, struct kube_request *q)
+{
+    kube_own(q, r);
+}
+
 void run_free(struct run *r)
 {
     if (!r)
         return;
-    lease_release(r);
+    lease_keeper_free(r->own_lease);
     observe_free(r);
     // Callbacks still out there point into this run; the loop is driven until they have come back.
-    kube_cancel_all(r->kube);
+    kube_cancel_owned(r->kube, r);
     for (int i = 0; r->pending_calls && i < 600; i++)
         loop_run_once(r->loop, 100);
     loop_timer_free(r->timer);

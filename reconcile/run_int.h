@@ -4,7 +4,6 @@
 //
 //   observe.c    LIST and watch: live facts, health of what is there
 //   inventory.c  records of what is ours, in ConfigMaps; intents of a run that has begun
-//   lease.c      the one-writer Lease
 //   prepare.c    run_prepare: from nothing to a graph and a plan
 //   select.c     which nodes a run is about
 //   state.c      node states: what is satisfied, what that releases, what failure blocks
@@ -25,6 +24,7 @@
 
 #include "base/clock.h"
 #include "base/vec.h"
+#include "reconcile/lease.h"
 #include "reconcile/reconcile.h"
 
 // A node counts its unsatisfied edges; gates are counted apart, because a node whose only
@@ -82,17 +82,6 @@ struct pruning {
     json_t *doc; // as it was listed; NULL when it was gone
 };
 
-struct lease {
-    char *holder;
-    char *resource_version;
-    char *since; // when this run took it
-    struct loop_timer *timer;
-    int64_t renewed_ms; // monotonic: when the last renewal that was accepted was sent
-    int64_t sent_ms;
-    bool is_held, is_releasing;
-    bool is_lost; // somebody else has it: not one write more
-};
-
 // Counters of one application, kept up by state.c.
 struct app_rt {
     size_t total, applied, ready, failed, blocked;
@@ -140,7 +129,8 @@ struct run {
     size_t open;                       // objects and application nodes that have not ended
     VEC(unsigned) queue, crd_queue, delayed; // two heaps, and what must wait for a time
     struct window window;
-    struct lease lease;
+    struct lease_keeper *lease; // lent by its caller, or own_lease; NULL: it only looks
+    struct lease_keeper *own_lease;
     struct loop_timer *timer;
     int64_t rediscovered_ms;
     struct run_summary sum;
@@ -185,12 +175,6 @@ void inventory_write_app(struct run *r, unsigned app); // asynchronous; nothing 
 void inventory_write_deferred(struct run *r);          // held back by a gate that has opened
 void inventory_write_rest(struct run *r);              // whatever is left, at the end
 
-// ---- lease.c ----
-bool lease_take(struct run *r, struct err *err);
-void lease_release(struct run *r);
-// May we write? Not while so long without a renewal that another may have taken over.
-bool lease_is_good(const struct run *r);
-
 // ---- select.c ----
 void select_nodes(struct run *r);
 void select_settle(struct run *r); // the plan of a part: what is not of it is left alone
@@ -223,7 +207,14 @@ enum action node_action(const struct run *r, unsigned node);
 // ---- prepare.c ----
 bool graph_of_live(struct run *r, struct graph **out, struct err *err);
 
+// ---- run.c ----
+// The request is this run's: it ends with it.
+void run_owns(struct run *r, struct kube_request *q);
+
 // ---- execute.c ----
+bool lease_is_good(const struct run *r); // may we write?
+// What ends the run as a whole has happened: sets err.
+bool run_has_failed(const struct run *r, struct err *err);
 int64_t run_time_left(const struct run *r); // until the deadline; INT64_MAX without one
 int64_t run_patience(const struct run *r);  // kube_call.patience_ms of what a run cannot do without
 bool run_is_superseded(struct run *r);

@@ -311,7 +311,7 @@ void send_apply(struct run *r, unsigned node, const char *path, bool dry_run)
     send_body(r, node, &body);
     c->is_dry_run = dry_run;
     call_begin(c);
-    kube_apply(r->kube, path, body.p, body.len, &opts, on_sent, c);
+    run_owns(r, kube_apply(r->kube, path, body.p, body.len, &opts, on_sent, c));
 }
 
 static void on_rediscovered(void *ctx, struct err *err)
@@ -332,7 +332,7 @@ void rediscover(struct run *r)
         return;
     r->is_rediscovering = true;
     r->rediscovered_ms = now;
-    kube_rediscover(r->kube, r->desired->kinds, on_rediscovered, call_new(r, 0));
+    run_owns(r, kube_rediscover(r->kube, r->desired->kinds, on_rediscovered, call_new(r, 0)));
 }
 
 char *unserved_text(const struct run *r, const struct object *o)
