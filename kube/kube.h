@@ -182,6 +182,9 @@ struct kube_watch *kube_watch(struct kube *k, const struct kube_watch_opts *o);
 void kube_watch_stop(struct kube_watch *w); // no callback after it
 // One that was to list only goes on to watch, from its list on.
 void kube_watch_follow(struct kube_watch *w);
+// When (clock_mono_ms) the list of which items come, or have come last, was begun: what has been
+// written since may be missing in it.
+int64_t kube_watch_list_ms(const struct kube_watch *w);
 size_t kube_lists_done(const struct kube *k, const char *group, const char *kind); // for tests
 
 // Counters of this client, for summaries and tests.

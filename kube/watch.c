@@ -37,6 +37,7 @@ struct kube_watch {
     char *list_version, *continue_token;
     struct loop_timer *timer;
     int64_t backoff_ms, asked_ms, began_ms;
+    int64_t list_ms; // when the list under way, or the last one, was begun
     bool is_stopped, holds_list_slot;
     bool is_listed;   // there is a resource_version to watch from
     bool has_items;   // of a list that is not finished
@@ -384,6 +385,8 @@ static void start_list(struct kube_watch *w)
     }
     if (!w->asked_ms)
         w->asked_ms = clock_mono_ms();
+    if (!w->continue_token)
+        w->list_ms = clock_mono_ms();
     w->stage = STAGE_LIST;
     w->outage = w->k->outages;
     split_clear(&w->split);
@@ -550,6 +553,11 @@ struct kube_watch *kube_watch(struct kube *k, const struct kube_watch_opts *o)
     if (k->lists_in_flight < MAX_LISTS)
         start_list(w);
     return w;
+}
+
+int64_t kube_watch_list_ms(const struct kube_watch *w)
+{
+    return w->list_ms;
 }
 
 void kube_watch_follow(struct kube_watch *w)

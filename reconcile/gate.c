@@ -371,10 +371,7 @@ bool gates_hold_back(struct run *r, const struct kind_info *kind, const json_t *
         if (r->nodes[node].is_ready || n->is_conversion)
             continue;
         const json_t *w = live_entry(r, n);
-        const json_t *labels = NULL;
-        for (size_t j = 0; j < r->namespaces.len; j++)
-            if (str_eq(r->namespaces.v[j].name, json_dot_str(doc, "metadata.namespace")))
-                labels = r->namespaces.v[j].labels;
+        const json_t *labels = observe_labels(r, json_dot_str(doc, "metadata.namespace"));
         if (w && webhook_judges(w, kind, doc, labels, operation))
             return true;
     }

@@ -9,9 +9,8 @@
 
 #include "reconcile/run_int.h"
 
-#define HEADER "#regrow-inventory/1"
-#define NOTE "#note"
-#define LABEL "regrow.dev/inventory"
+#define HEADER INVENTORY_HEADER
+#define NOTE INVENTORY_NOTE
 #define MAX_TEXT 700000
 #define MAX_RECORDS 200000
 
@@ -26,63 +25,27 @@ static int cmp_record(const void *a, const void *b)
 
 // What is remembered of an application besides its objects (cascade_note). What its own inventory
 // says goes before what an intent does, which may be older.
-static void parse_note(struct run *r, const char *app, const char *text, bool is_intent)
+static void on_note(void *ctx, const char *app, const char *text, bool is_intent)
 {
-    json_t *note = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    struct run *r = ctx;
+    json_t *note = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
     if (json_is_object(note) && !(is_intent && json_object_get(r->notes, app)))
         json_object_set(r->notes, app, note);
     json_decref(note);
 }
 
-static bool parse_line(struct run *r, const char *line, const char *app, bool is_intent)
+static void on_record(void *ctx, const struct record *rec)
 {
-    struct strv f = {0};
-    strv_split(&f, line, '\t');
-    if (f.len >= 3 && !strcmp(f.v[0], NOTE)) {
-        parse_note(r, f.v[1], f.v[2], is_intent);
-        strv_clear(&f);
-        return true;
-    }
-    bool ok = f.len >= 10 && *f.v[1] && *f.v[2] && *f.v[4];
-    if (ok && r->records.len < MAX_RECORDS) {
-        struct record *rec = vec_push(&r->records);
-        rec->id = (struct object_id){str_dup(f.v[0]), str_dup(f.v[1]),
-                                     *f.v[3] ? str_dup(f.v[3]) : NULL, str_dup(f.v[4])};
-        rec->version = str_dup(f.v[2]);
-        rec->app = str_dup(is_intent ? f.v[9] : app);
-        rec->uid = *f.v[5] ? str_dup(f.v[5]) : NULL;
-        if (!hex_decode(f.v[6], rec->sent.b, sizeof(rec->sent.b)))
-            memset(&rec->sent, 0, sizeof(rec->sent));
-        if (!hex_decode(f.v[7], rec->projection.b, sizeof(rec->projection.b)))
-            memset(&rec->projection, 0, sizeof(rec->projection));
-        rec->is_hook = strchr(f.v[8], 'h') != NULL;
-        rec->is_made = strchr(f.v[8], 'm') != NULL;
-        rec->is_intent = is_intent;
-    }
-    strv_clear(&f);
-    return ok;
+    struct run *r = ctx;
+    if (r->records.len < MAX_RECORDS)
+        *vec_push(&r->records) = record_dup(rec);
 }
 
 void inventory_note(struct run *r, const json_t *cm)
 {
-    const char *what = json_label(cm, LABEL);
-    const char *name = json_dot_str(cm, "metadata.name");
-    const char *text = json_dot_str(cm, "data.records");
-    if (!what || !name || !text || !str_starts(text, HEADER "\t"))
-        return;
-    json_object_set_new(r->stored, name, json_string(text));
-    struct strv lines = {0};
-    strv_split(&lines, text, '\n');
-    struct strv head = {0};
-    strv_split(&head, lines.v[0], '\t');
-    const char *app = head.len > 1 ? head.v[1] : "";
-    if (head.len > 3 && !strcmp(what, "app"))
-        parse_note(r, app, head.v[3], false);
-    for (size_t i = 1; i < lines.len; i++)
-        if (*lines.v[i])
-            parse_line(r, lines.v[i], app, !strcmp(what, "intent"));
-    strv_clear(&head);
-    strv_clear(&lines);
+    const struct inventory_reader rd = {on_record, on_note, r};
+    if (inventory_read(cm, &rd))
+        json_object_set(r->stored, json_dot_str(cm, "metadata.name"), json_dot(cm, "data.records"));
 }
 
 void inventory_forget(struct run *r)
@@ -176,18 +139,31 @@ static void write_desired(struct run *r, unsigned object, struct buf *b)
     }
 }
 
-static char *map_name(const char *app, unsigned part)
+static char *map_path(const char *name)
 {
-    struct sha256 h = sha256_of(app, strlen(app));
-    CLEANUP(str_freep) char *hex = hex_encode(h.b, 4);
-    struct buf b = {0};
-    buf_str(&b, "app-");
-    for (const char *s = app; *s && b.len < 180; s++)
-        buf_char(&b, (*s >= 'a' && *s <= 'z') || (*s >= '0' && *s <= '9') ? *s : '-');
-    buf_printf(&b, "-%s", hex);
-    if (part)
-        buf_printf(&b, "-%u", part);
-    return buf_take(&b);
+    return str_printf("/api/v1/namespaces/" REGROW_NAMESPACE "/configmaps/%s", name);
+}
+
+static json_t *map_doc(const char *name, const char *what, const char *text)
+{
+    return json_pack("{s:s, s:s, s:{s:s, s:s, s:{s:s}}, s:{s:s}}", "apiVersion", "v1", "kind",
+                     "ConfigMap", "metadata", "name", name, "namespace", REGROW_NAMESPACE, "labels",
+                     INVENTORY_LABEL, what, "data", "records", text);
+}
+
+// r->stored has what was listed, or with informers what this run has written since; null: deleted.
+static bool is_stored(const struct run *r, const char *name, const char *text)
+{
+    const json_t *v = json_object_get(r->stored, name);
+    const struct map *m = v || !r->opts.informers ? NULL : maps_find(r->opts.informers, name);
+    struct sha256 hash = sha256_of(text, strlen(text));
+    return m ? sha256_eq(&m->hash, &hash) : str_eq(json_string_value(v), text);
+}
+
+static bool has_map(const struct run *r, const char *name)
+{
+    const json_t *v = json_object_get(r->stored, name);
+    return v ? !json_is_null(v) : r->opts.informers && maps_find(r->opts.informers, name);
 }
 
 static void drop_map(struct run *r, const char *name);
@@ -198,27 +174,10 @@ static void drop_parts_from(struct run *r, char *(*name_of)(const char *app, uns
 {
     for (unsigned part = first;; part++) {
         CLEANUP(str_freep) char *name = name_of(app, part);
-        if (!json_object_get(r->stored, name))
+        if (!has_map(r, name))
             return;
         drop_map(r, name);
     }
-}
-
-static char *map_path(const char *name)
-{
-    return str_printf("/api/v1/namespaces/" REGROW_NAMESPACE "/configmaps/%s", name);
-}
-
-static json_t *map_doc(const char *name, const char *what, const char *text)
-{
-    return json_pack("{s:s, s:s, s:{s:s, s:s, s:{s:s}}, s:{s:s}}", "apiVersion", "v1", "kind",
-                     "ConfigMap", "metadata", "name", name, "namespace", REGROW_NAMESPACE, "labels",
-                     LABEL, what, "data", "records", text);
-}
-
-static bool is_stored(const struct run *r, const char *name, const char *text)
-{
-    return str_eq(json_string_value(json_object_get(r->stored, name)), text);
 }
 
 // ---- on the way to the cluster ----
@@ -259,6 +218,8 @@ static void on_written(void *ctx, const struct kube_reply *reply)
     struct run *r = c->run;
     r->pending_calls--;
     forget_call(r, c);
+    if (reply->cls == KUBE_OK || (reply->cls == KUBE_ABSENT && !c->text))
+        lent_map(r, c->name, c->text ? reply : NULL);
     if (reply->cls != KUBE_OK && reply->cls != KUBE_ABSENT) {
         struct err err = {0};
         kube_reply_err(reply, &err, "inventory");
@@ -310,7 +271,7 @@ static void call_map(struct run *r, const char *name, const char *what, const ch
 static void drop_map(struct run *r, const char *name)
 {
     call_map(r, name, "", NULL);
-    json_object_del(r->stored, name);
+    json_object_set_new(r->stored, name, json_null());
 }
 
 static void apply_map(struct run *r, const char *name, const char *what, const char *text)
@@ -347,7 +308,7 @@ struct part_ctx {
 static void write_app_part(void *ctx, unsigned part, const char *text)
 {
     const struct part_ctx *p = ctx;
-    CLEANUP(str_freep) char *name = map_name(p->app, part);
+    CLEANUP(str_freep) char *name = inventory_map_name(p->app, part);
     apply_map(p->r, name, "app", text);
 }
 
@@ -426,12 +387,12 @@ void inventory_write_app(struct run *r, unsigned app)
     sort_lines(&lines);
     CLEANUP(json_freep) json_t *note = cascade_note(r->desired, app);
     CLEANUP(str_freep) char *header = header_of(a->tracking_name, note);
-    CLEANUP(str_freep) char *name = map_name(a->tracking_name, 0);
-    if (!lines.len && !json_object_get(r->stored, name))
+    CLEANUP(str_freep) char *name = inventory_map_name(a->tracking_name, 0);
+    if (!lines.len && !has_map(r, name))
         return;
     struct part_ctx p = {r, a->tracking_name};
     unsigned parts = each_part(header, &lines, write_app_part, &p);
-    drop_parts_from(r, map_name, a->tracking_name, parts);
+    drop_parts_from(r, inventory_map_name, a->tracking_name, parts);
 }
 
 void inventory_write_deferred(struct run *r)
@@ -473,18 +434,18 @@ static json_t *remains_note(const struct run *r, const struct remains *x)
 
 static void write_remains(struct run *r, const struct remains *x)
 {
-    CLEANUP(str_freep) char *name = map_name(x->app, 0);
+    CLEANUP(str_freep) char *name = inventory_map_name(x->app, 0);
     CLEANUP(json_freep) json_t *note = remains_note(r, x);
     CLEANUP(str_freep) char *header = header_of(x->app, note);
     unsigned parts = 0;
     struct part_ctx p = {r, x->app};
-    if (x->lines.len && (x->has_left || json_object_get(r->stored, name)))
+    if (x->lines.len && (x->has_left || has_map(r, name)))
         parts = each_part(header, &x->lines, write_app_part, &p);
-    drop_parts_from(r, map_name, x->app, parts);
+    drop_parts_from(r, inventory_map_name, x->app, parts);
 }
 
 // As records name them.
-static json_t *app_names(const struct desired *d)
+json_t *inventory_app_names(const struct desired *d)
 {
     json_t *names = json_object();
     for (size_t i = 0; i < d->apps.len; i++)
@@ -496,7 +457,7 @@ static json_t *app_names(const struct desired *d)
 static void write_vanished(struct run *r)
 {
     remains_list left = {0};
-    CLEANUP(json_freep) json_t *known = app_names(r->desired);
+    CLEANUP(json_freep) json_t *known = inventory_app_names(r->desired);
     for (size_t i = 0; i < r->records.len; i++)
         if (!json_object_get(known, r->records.v[i].app))
             remains_of(&left, &r->records.v[i]);
@@ -525,16 +486,6 @@ static void write_root(struct run *r)
         return;
     CLEANUP(str_freep) char *text = str_printf(HEADER "\t%s\n", r->opts.root);
     apply_map(r, REGROW_ROOT_MAP, "root", text);
-}
-
-char *inventory_root(const json_t *cm)
-{
-    const char *text = json_dot_str(cm, "data.records");
-    if (!text || !str_starts(text, HEADER "\t"))
-        return NULL;
-    text += strlen(HEADER "\t");
-    size_t n = strcspn(text, "\t\n");
-    return n ? str_ndup(text, n) : NULL;
 }
 
 void inventory_write_rest(struct run *r)
@@ -586,6 +537,8 @@ static void write_intent_part(void *ctx, unsigned part, const char *text)
     struct buf store CLEANUP(buf_clear) = {0};
     kube_send_wait(w->r->kube, &c, &reply, &store);
     w->ok = reply.cls == KUBE_OK || kube_reply_err(&reply, w->err, "note what is to be created");
+    if (w->ok)
+        lent_map(w->r, name, &reply);
 }
 
 // One that this run is going to create, or that an earlier one was and that is there.

@@ -76,34 +76,6 @@ const struct record *find_record(const struct run *r, const struct object_id *id
     return NULL;
 }
 
-// The application of a tracking-id, when that id names this very object (a copied annotation does
-// not make a copy ours).
-static char *tracking_app(const json_t *doc, const struct object_id *id)
-{
-    if (!strcmp(id->kind, "CustomResourceDefinition") && json_annotation(doc, OWNER_ANNOTATION))
-        return str_dup(json_annotation(doc, OWNER_ANNOTATION));
-    const char *t = json_annotation(doc, "argocd.argoproj.io/tracking-id");
-    const char *colon = t ? strchr(t, ':') : NULL;
-    if (!colon)
-        return NULL;
-    CLEANUP(str_freep) char *want = str_printf("%s/%s:", id->group, id->kind);
-    if (!str_starts(colon + 1, want))
-        return NULL;
-    const char *rest = colon + 1 + strlen(want);
-    const char *slash = strchr(rest, '/');
-    if (!slash || strcmp(slash + 1, id->name))
-        return NULL;
-    if (id->namespace &&
-        (strncmp(rest, id->namespace, (size_t)(slash - rest)) || id->namespace[slash - rest]))
-        return NULL;
-    return str_ndup(t, (size_t)(colon - t));
-}
-
-static bool tracking_app_of(const json_t *doc)
-{
-    return json_annotation(doc, "argocd.argoproj.io/tracking-id") != NULL;
-}
-
 static void add_fact(struct run *r, const struct object_id *id, json_t *doc)
 {
     struct object *o = desired_find(r->desired, id);
@@ -113,19 +85,11 @@ static void add_fact(struct run *r, const struct object_id *id, json_t *doc)
     f->exists = true;
     f->is_terminating = json_dot(doc, "metadata.deletionTimestamp") != NULL;
     // ConfigMaps are read before the records are known: what carries our mark may be one of ours.
-    bool may_be_ours = r->is_reading_records && tracking_app_of(doc);
+    bool may_be_ours = r->is_reading_records && fact_is_marked(doc);
     if (!o && !rec && !may_be_ours)
         return; // only its existence matters
-    f->uid = str_dup_or_null(json_dot_str(doc, "metadata.uid"));
-    f->resource_version = str_dup_or_null(json_dot_str(doc, "metadata.resourceVersion"));
-    f->tracking_app = tracking_app(doc, id);
-    f->hook_run = str_dup_or_null(json_annotation(doc, HOOK_RUN_ANNOTATION));
-    f->has_projection = projection_of(doc, run_manager(r), &f->projection);
-    f->is_client_side = is_client_side(doc);
-    f->marks = object_deletion_marks(doc);
-    f->generation = json_dot_int(doc, "metadata.generation", 0);
-    judge(r, o, doc, &f->health);
-    f->is_ready = health_verdict(&f->health, o && o->is_hook, false) == HEALTH_DONE;
+    fact_read(f, doc, run_manager(r));
+    fact_judge(f, r->health, doc, o && o->is_hook);
     // Most of what an object weighs, and read for the last time.
     json_object_del(json_object_get(doc, "metadata"), "managedFields");
     if (!o) {
@@ -316,6 +280,19 @@ static void forget_listed(struct run *r, const struct kind_watch *w)
         r->namespaces.len = 0;
 }
 
+void observe_event(struct run *r, const struct object_id *id, enum kube_event ev, json_t *doc)
+{
+    bool is_gone = ev == KUBE_DELETED;
+    if (is_webhook_config(id->kind))
+        note_webhook_config(r, id, doc, is_gone);
+    else if (!strcmp(id->kind, "EndpointSlice"))
+        note_slice(r, doc, is_gone);
+    if (!is_gone)
+        note_external(r, id, doc);
+    if (!r->is_listing)
+        note_live(r, id, ev, doc);
+}
+
 static void on_event(void *ctx, enum kube_event ev, json_t *doc)
 {
     struct kind_watch *w = ctx;
@@ -339,23 +316,16 @@ static void on_event(void *ctx, enum kube_event ev, json_t *doc)
         err_clear(&err); // a live object without identity cannot be ours
         return;
     }
-    bool is_gone = ev == KUBE_DELETED;
     if (r->is_listing && ev == KUBE_ITEM) {
-        if (!strcmp(w->kind, "ConfigMap") && str_eq(id.namespace, REGROW_NAMESPACE))
+        if (!strcmp(w->kind, "ConfigMap") && str_eq(id.namespace, REGROW_NAMESPACE) &&
+            json_label(doc, INVENTORY_LABEL))
             inventory_note(r, doc);
         else
             add_fact(r, &id, doc);
         if (!strcmp(w->kind, "Namespace"))
             note_namespace(r, doc);
     }
-    if (is_webhook_config(w->kind))
-        note_webhook_config(r, &id, doc, is_gone);
-    else if (!strcmp(w->kind, "EndpointSlice"))
-        note_slice(r, doc, is_gone);
-    if (!is_gone)
-        note_external(r, &id, doc);
-    if (!r->is_listing)
-        note_live(r, &id, ev, doc);
+    observe_event(r, &id, ev, doc);
     object_id_clear(&id);
 }
 
@@ -398,7 +368,8 @@ struct kind_watch *observe_kind(struct run *r, const char *group, const char *ve
     struct kind_watch *w = observe_find(r, group, kind);
     watch = watch && !r->opts.read_only;
     // One that could not be read is tried once more, now that somebody has got through to it.
-    if (w && !(w->is_unknown && watch && !r->is_listing)) {
+    bool is_unknown = w && (w->source ? w->source->is_unknown : w->is_unknown);
+    if (w && !(is_unknown && watch && !r->is_listing)) {
         bool begins = watch && !w->is_watching;
         w->is_watching |= watch;
         if (begins)
@@ -418,6 +389,10 @@ struct kind_watch *observe_kind(struct run *r, const char *group, const char *ve
     }
     w->is_unknown = w->is_synced = false;
     w->is_watching = watch;
+    if (r->opts.informers) {
+        w->source = informers_want(r->opts.informers, k, r->nodes != NULL);
+        return w;
+    }
     struct kube_watch_opts o = {
         .kind = k,
         .with_managed_fields = true,
@@ -432,12 +407,40 @@ struct kind_watch *observe_kind(struct run *r, const char *group, const char *ve
     return w;
 }
 
+static bool is_synced(const struct kind_watch *w)
+{
+    return w->source ? w->source->is_read : w->is_synced;
+}
+
+const struct err *observe_problem(const struct kind_watch *w)
+{
+    return w->source ? &w->source->problem : &w->problem;
+}
+
+bool observe_is_unknown(const struct kind_watch *w)
+{
+    return err_is_set(observe_problem(w)) || (w->source ? w->source->is_unknown : w->is_unknown);
+}
+
+const json_t *observe_labels(struct run *r, const char *ns)
+{
+    for (size_t i = 0; i < r->namespaces.len; i++)
+        if (str_eq(r->namespaces.v[i].name, ns))
+            return r->namespaces.v[i].labels;
+    json_t *labels =
+        r->opts.informers && ns ? informers_namespace_labels(r->opts.informers, ns) : NULL;
+    if (!labels)
+        return NULL;
+    *vec_push(&r->namespaces) = (struct live_namespace){str_dup(ns), labels};
+    return labels;
+}
+
 bool observe_wait(struct run *r, struct err *err)
 {
     for (;;) {
         bool all = true;
         for (size_t i = 0; i < r->watches.len; i++)
-            all &= r->watches.v[i]->is_synced;
+            all &= is_synced(r->watches.v[i]);
         if (all)
             return true;
         // At the deadline a server that is silent is the reason.
@@ -489,6 +492,8 @@ void observe_slices(struct run *r)
         return;
     r->is_watching_slices = true;
     observe_kind(r, "discovery.k8s.io", "v1", "EndpointSlice", true);
+    if (r->opts.informers)
+        lent_slices(r);
 }
 
 static void on_external(void *ctx, const struct kube_reply *reply)

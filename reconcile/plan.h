@@ -30,7 +30,7 @@ struct live_fact {
     bool exists;
     bool is_unknown; // its kind could not be read: it may or may not be there
     bool is_terminating;
-    char *uid, *resource_version;
+    char *uid;
     char *tracking_app;       // application of its tracking-id when that id names this object
     char *hook_run;           // a hook's mark: which run of which content made it, or NULL
     struct sha256 projection; // of the live object on the fields our manager owns; zero: none

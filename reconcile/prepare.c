@@ -77,8 +77,10 @@ static bool id_exists(void *ctx, const struct object_id *id)
         return k && k->is_served;
     }
     const struct live_fact *f = observe_fact(r, id);
+    bool goes = f && f->is_terminating;
+    bool exists = f || (r->opts.informers && lent_exists(r, id, &goes));
     // Nothing can be made in a namespace that is on its way out; it must be gone and made again.
-    return f && !(f->is_terminating && !strcmp(id->kind, "Namespace"));
+    return exists && !(goes && !strcmp(id->kind, "Namespace"));
 }
 
 static bool is_stale_group(void *ctx, const char *group)
@@ -89,11 +91,7 @@ static bool is_stale_group(void *ctx, const char *group)
 
 static const json_t *labels_of_namespace(void *ctx, const char *name)
 {
-    const struct run *r = ctx;
-    for (size_t i = 0; i < r->namespaces.len; i++)
-        if (str_eq(r->namespaces.v[i].name, name))
-            return r->namespaces.v[i].labels;
-    return NULL;
+    return observe_labels(ctx, name);
 }
 
 bool graph_of_live(struct run *r, struct graph **out, struct err *err)
@@ -128,7 +126,7 @@ static bool is_unknown_kind(const struct run *r, const struct object_id *id)
 {
     const struct kind_watch *w = observe_find(r, id->group, id->kind);
     if (w)
-        return err_is_set(&w->problem) || w->is_unknown;
+        return observe_is_unknown(w);
     const struct kind_info *k = kinds_find(r->desired->kinds, id->group, NULL, id->kind);
     return (!k || !k->is_served) && strv_has(kube_stale_groups(r->kube), id->group);
 }
@@ -157,7 +155,10 @@ static void doom_contents(struct run *r)
         struct live_fact *f = &r->facts.v[i];
         struct object_id id = {(char *)"", (char *)"Namespace", NULL, f->id.namespace};
         const struct live_fact *ns = f->id.namespace ? observe_fact(r, &id) : NULL;
-        f->is_terminating |= ns && ns->is_terminating;
+        bool goes = ns && ns->is_terminating;
+        if (f->id.namespace && !ns && r->opts.informers)
+            lent_exists(r, &id, &goes);
+        f->is_terminating |= goes;
     }
 }
 
@@ -193,6 +194,7 @@ static bool read_health_checks(struct run *r, struct err *err)
         return false;
     if (!health_custom_is_config(doc))
         return true;
+    r->owns_health = true;
     if (health_custom_new(doc, &r->health, err)) {
         health_custom_skip_applications(r->health);
         return true;
@@ -206,7 +208,7 @@ static bool read_health_checks(struct run *r, struct err *err)
     return true;
 }
 
-static bool read_cluster(struct run *r, struct err *err)
+static bool list_cluster(struct run *r, struct err *err)
 {
     if (!read_health_checks(r, err))
         return false;
@@ -226,11 +228,17 @@ static bool read_cluster(struct run *r, struct err *err)
     r->is_reading_records = false;
     bool ok = observe_desired_kinds(r, err);
     r->is_listing = false;
-    if (ok)
-        add_unknown_facts(r);
+    return ok;
+}
+
+static bool read_cluster(struct run *r, struct err *err)
+{
+    if (!(r->opts.informers ? lent_read_cluster(r, err) : list_cluster(r, err)))
+        return false;
+    add_unknown_facts(r);
     observe_sort(r);
     doom_contents(r);
-    return ok;
+    return true;
 }
 
 static bool check_apps(const struct run *r, struct err *err)

@@ -63,12 +63,18 @@ static char *victim_path(const struct victim *v)
     return k ? kind_path(k, rec->id.namespace, rec->id.name) : NULL;
 }
 
+static const char *live_uid(const struct victim *v)
+{
+    return v->run->facts.v[v->run->plan->items.v[v->item].live].uid;
+}
+
 static void gone(struct victim *v, bool is_ours)
 {
     struct run *r = v->run;
     const struct record *rec = &r->records.v[r->plan->items.v[v->item].record];
     v->is_gone = true;
     r->plan->items.v[v->item].action = ACTION_NONE;
+    lent_deleted(r, &rec->id, live_uid(v));
     if (!is_ours)
         return; // somebody was faster, and another one stands in its place
     r->sum.pruned++;
@@ -95,11 +101,6 @@ static bool is_absent(const struct kube_reply *reply)
 {
     return reply->cls == KUBE_ABSENT || reply->cls == KUBE_NO_KIND ||
            reply->cls == KUBE_NO_NAMESPACE;
-}
-
-static const char *live_uid(const struct victim *v)
-{
-    return v->run->facts.v[v->run->plan->items.v[v->item].live].uid;
 }
 
 // A document instead of a Status: finalizers are at work.
@@ -296,6 +297,15 @@ static bool may_go(const struct pruning_run *p, unsigned i)
     return true;
 }
 
+// Nothing but finalizers to wait for, and something newer to do.
+static bool is_only_waiting(const struct pruning_run *p)
+{
+    for (unsigned i = 0; i < p->n; i++)
+        if (!p->v[i].is_sent && !p->v[i].is_gone && !p->v[i].is_failed && may_go(p, i))
+            return false;
+    return run_is_superseded(p->run);
+}
+
 static bool prune_drive(struct pruning_run *p, struct err *err)
 {
     struct run *r = p->run;
@@ -317,7 +327,7 @@ static bool prune_drive(struct pruning_run *p, struct err *err)
             return err_set(err, ERR_CANCELLED, "interrupted");
         if (run_is_lost(r, err))
             return false;
-        if (!movable || clock_mono_ms() > p->end_ms)
+        if (!movable || clock_mono_ms() > p->end_ms || is_only_waiting(p))
             return true;
         loop_run_once(r->loop, 50);
     }
@@ -348,6 +358,7 @@ static bool prune_all(struct run *r, const unsigned *items, size_t n, struct err
                                 clock_mono_ms() + (left < GONE_WAIT_MS ? left : GONE_WAIT_MS)};
     for (size_t i = 0; i < n; i++)
         p.v[i] = (struct victim){.run = r, .item = items[i]};
+    lent_old_docs(r, items, n);
     p.g = order_victims(r, p.v, n);
     p.is_past = mem_alloc(p.g ? p.g->nodes.len + 1 : 1);
     bool ok = prune_drive(&p, err);

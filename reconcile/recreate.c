@@ -54,6 +54,8 @@ static void on_gone(void *ctx, const struct kube_reply *reply)
     call_answered(c, reply);
     call_end(c);
     bool is_gone = reply->cls == KUBE_ABSENT || reply->cls == KUBE_NO_NAMESPACE;
+    if (is_gone)
+        lent_deleted(r, &r->desired->objects.v[node].id, NULL);
     if (is_gone || (doc && !json_dot(doc, "metadata.deletionTimestamp"))) {
         // Gone, or somebody else has made another one in its place.
         set_action(r, node, is_gone ? ACTION_CREATE : ACTION_CHANGE);

@@ -38,6 +38,7 @@ void run_free(struct run *r)
     kube_cancel_owned(r->kube, r);
     for (int i = 0; r->pending_calls && i < 600; i++)
         loop_run_once(r->loop, 100);
+    lent_end(r);
     loop_timer_free(r->timer);
     json_decref(r->stored);
     json_decref(r->notes);
@@ -74,8 +75,10 @@ void run_free(struct run *r)
     vec_clear(&r->prunings);
     json_decref(r->old_docs);
     json_decref(r->slices);
-    health_custom_free(r->health);
     jq_filters_free(r->jq);
+    if (r->owns_health)
+        health_custom_free(r->health);
+    json_decref(r->known_apps);
     vec_clear(&r->gates);
     vec_clear(&r->queue);
     vec_clear(&r->crd_queue);

@@ -4,6 +4,9 @@
 //
 //   observe.c    LIST and watch: live facts, health of what is there
 //   inventory.c  records of what is ours, in ConfigMaps; intents of a run that has begun
+//   inventory_text.c  the texts in these
+//   fact.c       what is kept of a live document
+//   lent.c       what a run takes from informers instead of listing, and hands back
 //   prepare.c    run_prepare: from nothing to a graph and a plan
 //   select.c     which nodes a run is about
 //   state.c      node states: what is satisfied, what that releases, what failure blocks
@@ -24,6 +27,7 @@
 
 #include "base/clock.h"
 #include "base/vec.h"
+#include "reconcile/informers_int.h"
 #include "reconcile/lease.h"
 #include "reconcile/reconcile.h"
 
@@ -66,6 +70,7 @@ struct kind_watch {
     struct run *run;
     char *group, *version, *kind;
     struct kube_watch *watch;
+    struct informer_kind *source; // instead, when the run has informers
     bool is_synced, is_gone, is_watching;
     bool is_unknown;    // what converts or serves it does not answer (yet)
     struct err problem; // the list could not be had
@@ -123,6 +128,9 @@ struct run {
     json_t *slices;                   // "namespace/service" -> true when an endpoint is ready
     struct health_custom *health;     // the user's own checks, NULL when there are none
     struct jq_filters *jq;            // of ignoreDifferences; NULL: none was needed yet
+    bool owns_health;                 // they are not the informers'
+    bool is_listening;                // to informers
+    json_t *known_apps;               // with informers: tracking names of what is desired
     bool is_watching_slices, is_listing, is_reading_records, has_new_webhook, is_rediscovering;
     struct app_rt *apps;
     unsigned *app_first, *app_objects; // objects by application: a range of the second for each
@@ -158,6 +166,12 @@ bool observe_desired_kinds(struct run *r, struct err *err);
 void observe_sort(struct run *r);
 struct live_fact *observe_fact(const struct run *r, const struct object_id *id);
 struct kind_watch *observe_find(const struct run *r, const char *group, const char *kind);
+bool observe_is_unknown(const struct kind_watch *w);           // what is there of it is not known
+const struct err *observe_problem(const struct kind_watch *w); // why; may not be set
+// Something happens while the run is on.
+void observe_event(struct run *r, const struct object_id *id, enum kube_event ev, json_t *doc);
+// Labels of a live Namespace, borrowed; NULL: none is known.
+const json_t *observe_labels(struct run *r, const char *ns);
 const struct record *find_record(const struct run *r, const struct object_id *id);
 void observe_follow(struct run *r); // from now on there are nodes: watches begin where lists ended
 // What a watch says of a node; kept while a request of it is under way.
@@ -166,10 +180,44 @@ void observe_slices(struct run *r);    // begins to watch EndpointSlices
 void observe_externals(struct run *r); // watches for what no manifest makes
 void observe_free(struct run *r);
 
+// ---- fact.c ----
+// What a document says, health apart; f->id is set. And its health: by the user's checks and the
+// built-in ones; none where the object asks to be left out of account.
+void fact_read(struct live_fact *f, const json_t *doc, const char *manager);
+void fact_judge(struct live_fact *f, struct health_custom *checks, const json_t *doc, bool is_hook);
+bool fact_is_marked(const json_t *doc); // with anything's mark
+struct live_fact fact_dup(const struct live_fact *f);
+struct record record_dup(const struct record *r);
+
+// ---- inventory_text.c ----
+#define INVENTORY_HEADER "#regrow-inventory/1"
+#define INVENTORY_NOTE "#note"
+#define INVENTORY_LABEL "regrow.dev/inventory"
+struct inventory_reader {
+    void (*record)(void *ctx, const struct record *r); // lent
+    void (*note)(void *ctx, const char *app, const char *text, bool is_intent);
+    void *ctx;
+};
+// One ConfigMap. False: it is none of the inventory.
+bool inventory_read(const json_t *cm, const struct inventory_reader *rd);
+char *inventory_map_name(const char *app, unsigned part); // owned
+
+// ---- lent.c ----
+bool lent_read_cluster(struct run *r, struct err *err);
+void lent_end(struct run *r);
+bool lent_exists(const struct run *r, const struct object_id *id, bool *is_terminating);
+void lent_slices(struct run *r); // what is known of them already
+// Nothing without informers:
+void lent_wrote(struct run *r, json_t *doc); // the answer to a write
+void lent_deleted(struct run *r, const struct object_id *id, const char *uid);  // uid NULL: any
+void lent_map(struct run *r, const char *name, const struct kube_reply *reply); // NULL: deleted
+void lent_old_docs(struct run *r, const unsigned *items, size_t n);
+
 // ---- inventory.c ----
 void inventory_note(struct run *r, const json_t *config_map); // one ConfigMap of the LIST
 void inventory_forget(struct run *r);                         // the LIST begins anew
 void inventory_sort(struct run *r);                           // after the LIST
+json_t *inventory_app_names(const struct desired *d);         // as records name them; owned
 bool inventory_write_intent(struct run *r, struct err *err);
 void inventory_write_app(struct run *r, unsigned app); // asynchronous; nothing when unchanged
 void inventory_write_deferred(struct run *r);          // held back by a gate that has opened
@@ -193,9 +241,6 @@ void state_applied(struct run *r, unsigned node);
 void state_ready(struct run *r, unsigned node);
 void state_fail(struct run *r, unsigned node, enum err_kind kind, const char *msg);
 void state_health(struct run *r, unsigned node, const json_t *doc);
-// Health of what is live, by the user's checks and the built-in ones; none where the object asks to
-// be left out of account. `o` is what is desired of it, NULL for nothing.
-void judge(const struct run *r, const struct object *o, const json_t *doc, struct health_result *h);
 size_t state_release_sync_fail(struct run *r); // SyncFail hooks of applications that failed
 bool state_is_end(enum node_state s);          // nothing more will happen to it
 bool edge_counts(const struct run *r, const struct edge *e);

@@ -142,7 +142,7 @@ static void accepted(struct run *r, unsigned node, const json_t *doc)
     catch_up(r, node);
 }
 
-static void written(struct run *r, unsigned node, const json_t *doc, int64_t ms)
+static void written(struct run *r, unsigned node, json_t *doc, int64_t ms)
 {
     const struct object *o = &r->desired->objects.v[node];
     r->nodes[node].was_sent = true;
@@ -152,6 +152,7 @@ static void written(struct run *r, unsigned node, const json_t *doc, int64_t ms)
                "namespace", o->id.namespace, "name", o->id.name, "action",
                action_name(node_action(r, node)), "ms", (json_int_t)ms);
     accepted(r, node, doc);
+    lent_wrote(r, doc);
 }
 
 // A dry run stood in for a missing record: the same projection means there is nothing to write.
@@ -350,8 +351,9 @@ void send_object(struct run *r, unsigned node)
 {
     const struct object *o = &r->desired->objects.v[node];
     const struct kind_watch *w = observe_find(r, o->id.group, o->id.kind);
-    if (w && err_is_set(&w->problem)) {
-        state_fail(r, node, w->problem.kind, w->problem.msg);
+    const struct err *problem = w ? observe_problem(w) : NULL;
+    if (problem && err_is_set(problem)) {
+        state_fail(r, node, problem->kind, problem->msg);
         return;
     }
     if (!scope_settle(r, node))

@@ -284,22 +284,12 @@ static void set_health(struct run *r, unsigned node, const struct health_result 
         state_fail(r, node, ERR_PARTIAL, *h->message ? h->message : "it failed");
 }
 
-void judge(const struct run *r, const struct object *o, const json_t *doc, struct health_result *h)
-{
-    // What a hook is for is its end: it cannot be left out of account.
-    bool is_hook = o && o->is_hook;
-    if (!is_hook && str_eq(json_annotation(doc, "argocd.argoproj.io/ignore-healthcheck"), "true"))
-        *h = (struct health_result){.message = str_dup("")};
-    else
-        health_of(r->health, doc, h);
-}
-
 void state_health(struct run *r, unsigned node, const json_t *doc)
 {
-    struct health_result h = {0};
-    judge(r, &r->desired->objects.v[node], doc, &h);
-    set_health(r, node, &h);
-    health_result_clear(&h);
+    struct live_fact f = {0};
+    fact_judge(&f, r->health, doc, r->desired->objects.v[node].is_hook);
+    set_health(r, node, &f.health);
+    health_result_clear(&f.health);
 }
 
 static void count_pending(struct run *r, unsigned node)
