@@ -26,8 +26,9 @@ CC := gcc
 endif
 export BUILD CC
 
-ROOMS := base gitops source kube reconcile snapshot bootstrap restore cli
-PKGS := libgit2 yaml-0.1 libcurl libarchive libzstd zlib libssl libcrypto jansson smartcols luajit
+ROOMS := base gitops source kube reconcile snapshot bootstrap restore web cli
+PKGS := libgit2 yaml-0.1 libcurl libarchive libzstd zlib libssl libcrypto jansson smartcols luajit \
+	libmicrohttpd
 
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wformat=2 -Wundef -Wvla \
 	-Wpointer-arith -Wwrite-strings -Wstrict-prototypes -Wmissing-prototypes \
@@ -89,6 +90,7 @@ $(BUILD)/%.o: %.c Makefile
 # It includes them.
 $(BUILD)/snapshot/export_text.o build-fuzz/snapshot/export_text.o: snapshot/restore.sh \
 	snapshot/restore.md
+$(BUILD)/web/page.o build-fuzz/web/page.o: web/page.html web/page.css web/page.js
 $(BUILD)/restore/report.o build-fuzz/restore/report.o: restore/report.css restore/report_svg.css
 
 $(BUILD)/libregrow.a: $(LIB_OBJ)

@@ -8,7 +8,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ROOMS = ["base", "gitops", "source", "kube", "reconcile", "snapshot", "bootstrap", "restore",
-         "cli"]
+         "web", "cli"]
 
 
 def files():
