@@ -59,6 +59,7 @@ struct object {
     char *body;      // canonical JSON as sent
     size_t body_len;
     struct sha256 hash; // of body
+    unsigned *shares;   // private: who else has its texts (object_share); NULL: nobody
 };
 
 void object_id_clear(struct object_id *id);
@@ -78,6 +79,12 @@ char *object_key(const struct object_id *id);
 char *origin_text(const struct origin *o);
 struct origin origin_dup(const struct origin *o);
 void origin_clear(struct origin *o);
+
+// ---- one object in two states (a load and the one before it) ----
+// Another of the same texts, which are not copied; only origin.revision is each one's own. Whoever
+// writes to the texts of an object that may be shared calls object_own first; object_set_body does.
+struct object object_share(struct object *o);
+void object_own(struct object *o);
 
 // Takes out what must not be sent (spec kubernetes-api 3.2): status, server-made metadata, nulls,
 // empty annotation and label maps, stringData (folded into data), rules beside aggregationRule,

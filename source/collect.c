@@ -56,6 +56,7 @@ static void settle_namespace(const struct application *a, const struct kind_info
                              struct object *o)
 {
     json_t *meta = json_object_get(doc, "metadata");
+    object_own(o);
     o->is_namespaced = !k || k->is_namespaced;
     o->is_scope_guessed = !k;
     if (!o->is_namespaced) {
