@@ -178,9 +178,9 @@ struct object object_share(struct object *o)
 {
     if (!o->shares) {
         o->shares = mem_alloc(sizeof(*o->shares));
-        *o->shares = 1;
+        o->shares->n = 1;
     }
-    ++*o->shares;
+    o->shares->n++;
     struct object copy = *o;
     copy.origin.revision = str_dup_or_null(o->origin.revision);
     return copy;
@@ -188,11 +188,11 @@ struct object object_share(struct object *o)
 
 void object_own(struct object *o)
 {
-    unsigned *shares = o->shares;
+    struct object_shares *shares = o->shares;
     if (!shares)
         return;
     o->shares = NULL;
-    if (--*shares == 0) { // the others are gone
+    if (--shares->n == 0) { // the others are gone
         free(shares);
         return;
     }
@@ -242,7 +242,7 @@ json_t *object_outline(const struct object *o)
 
 void object_clear(struct object *o)
 {
-    if (o->shares && --*o->shares) {
+    if (o->shares && --o->shares->n) {
         str_freep(&o->origin.revision);
         *o = (struct object){0};
         return;

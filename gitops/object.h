@@ -39,6 +39,12 @@ enum phase { PHASE_PRESYNC, PHASE_SYNC, PHASE_POSTSYNC, PHASE_SYNCFAIL };
 // When a hook's earlier instance is deleted; bits.
 enum { HOOK_BEFORE_CREATION = 1, HOOK_SUCCEEDED = 2, HOOK_FAILED = 4 };
 
+// Of all that have the same texts.
+struct object_shares {
+    unsigned n;
+    unsigned state, rank; // its place among the objects of that state (desired.h)
+};
+
 struct object {
     struct object_id id;
     char *version; // API version without the group: "v1"
@@ -58,8 +64,8 @@ struct object {
     bool is_virtual; // Argo CD or Flux kind that this cluster does not serve: read, never sent
     char *body;      // canonical JSON as sent
     size_t body_len;
-    struct sha256 hash; // of body
-    unsigned *shares;   // private: who else has its texts (object_share); NULL: nobody
+    struct sha256 hash;           // of body
+    struct object_shares *shares; // private: who has its texts (object_share); NULL: it alone
 };
 
 void object_id_clear(struct object_id *id);

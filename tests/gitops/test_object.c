@@ -196,9 +196,12 @@ static void shared(void **s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(identity),          cmocka_unit_test(cluster_scoped),
-        cmocka_unit_test(what_is_no_object), cmocka_unit_test(lists),
-        cmocka_unit_test(origins),           cmocka_unit_test(bodies),
+        cmocka_unit_test(identity),
+        cmocka_unit_test(cluster_scoped),
+        cmocka_unit_test(what_is_no_object),
+        cmocka_unit_test(lists),
+        cmocka_unit_test(origins),
+        cmocka_unit_test(bodies),
         cmocka_unit_test(shared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
