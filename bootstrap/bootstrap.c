@@ -116,7 +116,7 @@ static void check_filters(struct desired *d)
     }
 }
 
-bool session_load(struct session *s, const char *root, const struct source_opts *o, struct err *err)
+void session_sources(struct session *s, const char *root, const struct source_opts *o)
 {
     char *text = root_text(root, o->root_revision);
     free(s->root);
@@ -124,7 +124,7 @@ bool session_load(struct session *s, const char *root, const struct source_opts 
     s->source_opts = *o;
     if (s->kube) {
         // The list kept by the emulated minor decides, not the binary's own version.
-        s->version = str_dup(plain_version(s->kube));
+        str_set(&s->version, plain_version(s->kube));
         s->source_opts.kube_version = s->version;
         s->source_opts.known_kinds = s->kinds;
         s->source_opts.kind_served = kind_served;
@@ -136,6 +136,11 @@ bool session_load(struct session *s, const char *root, const struct source_opts 
         s->source_opts.argocd = o->argocd ? o->argocd : s->argocd;
     }
     s->source_opts.events = s->events;
+}
+
+bool session_load(struct session *s, const char *root, const struct source_opts *o, struct err *err)
+{
+    session_sources(s, root, o);
     s->source = source_new(s->loop, &s->source_opts);
     if (!source_load(s->source, root, &s->desired, err))
         return false;

@@ -30,13 +30,13 @@ struct session {
     char *remembered;          // what the last run on this cluster was given; after session_recall
     struct source *source;
     struct desired *desired;
-    struct kinds *kinds; // what the cluster serves; NULL without one
+    struct kinds *kinds;            // what the cluster serves; NULL without one
+    struct source_opts source_opts; // after session_sources
     // Private to bootstrap.c:
     struct loop *loop;
     const struct event_sink *events;
     char *version;
     json_t *argocd; // Secrets and ConfigMaps of its namespace
-    struct source_opts source_opts;
 };
 
 MUST_CHECK bool session_open(struct loop *l, const struct session_opts *o, struct session **out,
@@ -45,6 +45,9 @@ MUST_CHECK bool session_open(struct loop *l, const struct session_opts *o, struc
 MUST_CHECK bool session_recall(struct session *s, struct err *err);
 // Is the root that was loaded another place than the remembered one? Another ref of it is not.
 bool session_is_new_root(const struct session *s);
+// How this cluster's sources are asked, without reading them: notes root in s->root, adds facts of
+// the cluster to `o`. For who loads by himself.
+void session_sources(struct session *s, const char *root, const struct source_opts *o);
 // Reads root into s->desired, and notes it in s->root. Facts of the cluster are added to `o`.
 MUST_CHECK bool session_load(struct session *s, const char *root, const struct source_opts *o,
                              struct err *err);

@@ -74,6 +74,11 @@ struct drill_options {
     bool history;
 };
 
+struct reconcile_options {
+    int64_t poll_ms; // 0: as it is by default
+    bool once;
+};
+
 struct options {
     enum output output;
     const char *kubeconfig, *context, *namespace;
@@ -88,6 +93,7 @@ struct options {
     struct snapshot_options snap;
     struct restore_options restore;
     struct drill_options drill;
+    struct reconcile_options reconcile;
     struct snapshot_options to; // the second repository of copy
     struct strv owned;          // strings that came from environment or file
 };
@@ -172,9 +178,15 @@ MUST_CHECK bool cli_session(struct cli *c, size_t at, bool use_cluster, struct s
 MUST_CHECK bool cli_run(struct cli *c, struct session *s, bool read_only, struct run **out,
                         struct err *err);
 // The same, with what is to be done before all else (run_opts.first).
+// The options of a run over it, as the command line has them.
+MUST_CHECK bool cli_run_opts(struct cli *c, const struct session *s, struct run_opts *out,
+                             struct err *err);
 MUST_CHECK bool cli_run_first(struct cli *c, struct session *s, bool read_only,
                               bool (*first)(void *ctx, struct err *err), void *ctx,
                               struct run **out, struct err *err);
+// The root that is meant: the argument `at`, REGROW_ROOT, or what the cluster was grown from last
+// (then it is told). Owned; NULL: there is none, and err says so.
+char *cli_root(struct cli *c, size_t at, struct session *s, struct err *err);
 // The cluster alone, and what it remembers; no root is read.
 MUST_CHECK bool cli_cluster(struct cli *c, struct session **out, struct err *err);
 char *awaited_words(const json_t *event); // of kube.awaited; owned
@@ -272,6 +284,7 @@ int cmd_render(struct cli *c, struct err *err);
 int cmd_health(struct cli *c, struct err *err);
 int cmd_restore(struct cli *c, struct err *err);
 int cmd_drill(struct cli *c, struct err *err);
+int cmd_reconcile(struct cli *c, struct err *err);
 int cmd_version(struct cli *c, struct err *err);
 int cmd_snapshot_init(struct cli *c, struct err *err);
 int cmd_snapshot_list(struct cli *c, struct err *err);

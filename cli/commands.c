@@ -26,6 +26,16 @@ static const struct command commands[] = {
      "  regrow bootstrap --timeout 10m --expect-cluster UID apps/\n"
      "  regrow bootstrap -o ndjson apps/ >events.ndjson\n",
      BOOT, 1, TREES | 1U << OUT_NDJSON, cmd_bootstrap},
+    {"reconcile", "[ROOT]", "keep the cluster as ROOT says, until stopped",
+     "Follows a bootstrap or a restore: what changes in Git is applied, what others change in the "
+     "cluster is put back, as each application asks for it (syncPolicy.automated, prune, "
+     "selfHeal). Objects are watched, sources looked at now and then. What cannot be read is left "
+     "exactly as it is. Ends cleanly at SIGTERM or Ctrl-C.",
+     "  regrow reconcile\n"
+     "  regrow reconcile https://git.example.com/platform.git//apps?ref=main\n"
+     "  regrow reconcile --poll 30s -o ndjson apps/\n"
+     "  regrow reconcile --once --timeout 10m\n",
+     RECONCILE, 1, 1U << OUT_TEXT | 1U << OUT_NDJSON, cmd_reconcile},
     {"status", "[ROOT]", "show which applications are healthy and in sync",
      "Compares the cluster with ROOT, an application a line. Nothing is written. Exit code 10 "
      "when something is not healthy or differs.",

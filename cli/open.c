@@ -258,30 +258,39 @@ static void say_recalled(const struct cli *c, const char *root)
         print_wrapped(stderr, line, 0, 6);
 }
 
+char *cli_root(struct cli *c, size_t at, struct session *s, struct err *err)
+{
+    const char *root = given_root(c, at);
+    if (!session_recall(s, err)) {
+        if (!root || err->kind != ERR_DENIED)
+            return NULL;
+        err_clear(err); // who may not read it is told the root; a run would need more rights anyway
+    }
+    if (root)
+        return str_dup(root);
+    if (!s->remembered) {
+        no_root(c, s, err);
+        return NULL;
+    }
+    say_recalled(c, s->remembered);
+    return str_dup(s->remembered);
+}
+
 bool cli_session(struct cli *c, size_t at, bool use_cluster, struct session **out, struct err *err)
 {
     struct session *s CLEANUP(session_closep) = NULL;
-    const char *root = given_root(c, at);
-    CLEANUP(str_freep) char *recalled = NULL;
-    if (!root && !use_cluster) {
+    if (!given_root(c, at) && !use_cluster) {
         struct session none = {0};
         return no_root(c, &none, err);
     }
     if (!open_session(c, use_cluster, &s, err))
         return false;
-    if (s->kube && !session_recall(s, err)) {
-        if (!root || err->kind != ERR_DENIED)
-            return false;
-        err_clear(err); // who may not read it is told the root; a run would need more rights anyway
-    }
-    if (!root) {
-        if (!s->remembered)
-            return no_root(c, s, err);
-        root = recalled = str_dup(s->remembered);
-        say_recalled(c, root);
-    }
+    CLEANUP(str_freep)
+    char *root = s->kube ? cli_root(c, at, s, err) : str_dup(given_root(c, at));
+    if (!root)
+        return false;
     bool ok = load_root(c, s, root, err);
-    if (!ok && recalled && err->kind == ERR_NOT_FOUND && *recalled == '/')
+    if (!ok && !given_root(c, at) && err->kind == ERR_NOT_FOUND && *root == '/')
         err_hint(err, "That folder was on the machine that ran bootstrap. Name ROOT.");
     *out = TAKE(s); // also when it failed: its root is what an error names
     return ok;
@@ -325,13 +334,11 @@ bool cli_run(struct cli *c, struct session *s, bool read_only, struct run **out,
     return cli_run_first(c, s, read_only, NULL, NULL, out, err);
 }
 
-bool cli_run_first(struct cli *c, struct session *s, bool read_only,
-                   bool (*first)(void *ctx, struct err *err), void *ctx, struct run **out,
-                   struct err *err)
+bool cli_run_opts(struct cli *c, const struct session *s, struct run_opts *out, struct err *err)
 {
     if (!parse_ready(c, err))
         return false;
-    struct run_opts o = {
+    *out = (struct run_opts){
         .graph = cli_graph_opts(c),
         .policy = {.prune = !c->o.no_prune,
                    .force_all = c->o.force_all,
@@ -349,17 +356,27 @@ bool cli_run_first(struct cli *c, struct session *s, bool read_only,
         .lost_ms = c->o.wait_ms,
         .expect_cluster = c->o.expect_cluster,
         .force_conflicts = c->o.force_conflicts,
-        .read_only = read_only,
         // Of a hub it is not this cluster that is grown from it.
         .root = c->o.restore.clusters.len ? NULL : s->root,
         .events = &c->events,
         .ready = c->ready,
         .n_ready = c->o.ready.len,
-        .first = first,
-        .first_ctx = ctx,
     };
     if (session_is_new_root(s))
-        o.policy.replaced_root = s->remembered;
+        out->policy.replaced_root = s->remembered;
+    return true;
+}
+
+bool cli_run_first(struct cli *c, struct session *s, bool read_only,
+                   bool (*first)(void *ctx, struct err *err), void *ctx, struct run **out,
+                   struct err *err)
+{
+    struct run_opts o;
+    if (!cli_run_opts(c, s, &o, err))
+        return false;
+    o.read_only = read_only;
+    o.first = first;
+    o.first_ctx = ctx;
     *out = run_new(c->loop, s->kube, s->desired, &o);
     return run_prepare(*out, err);
 }

@@ -39,8 +39,9 @@
 #define SNAP_JUDGE BIT(28)
 #define RESTORE BIT(29)
 #define DRILL BIT(30)
+#define RECONCILE BIT(31)
 
-#define LIVE (BOOT | STATUS | WHY | DIFF | PLAN)
+#define LIVE (BOOT | STATUS | WHY | DIFF | PLAN | RECONCILE)
 #define ROOTED (LIVE | RENDER)
 #define SOURCED (ROOTED | SNAP_CREATE) // read a root
 #define RENDERS SOURCED                // may ask a cluster what it serves

@@ -234,11 +234,20 @@ bool run_has_failed(const struct run *r, struct err *err)
 bool run_is_superseded(struct run *r)
 {
     const struct window *w = &r->window;
-    if (!r->opts.is_superseded || r->queue.len || r->crd_queue.len || w->in_flight ||
-        w->crds_in_flight || !r->opts.is_superseded(r->opts.superseded_ctx))
+    if (r->queue.len || r->crd_queue.len || w->in_flight || w->crds_in_flight)
         return false;
-    r->sum.is_superseded = true;
-    return true;
+    bool is_newer = r->opts.is_superseded && r->opts.is_superseded(r->opts.superseded_ctx);
+    r->sum.is_superseded |= is_newer;
+    return is_newer || (r->opts.leaves_health && !run_owes(r));
+}
+
+bool run_owes(const struct run *r)
+{
+    for (unsigned i = 0; i < r->desired->objects.len; i++)
+        if (r->nodes[i].is_selected &&
+            (r->nodes[i].state == NODE_WAITING || r->nodes[i].state == NODE_QUEUED))
+            return true;
+    return run_unpruned(r, NULL) > 0;
 }
 
 int64_t run_time_left(const struct run *r)

@@ -107,6 +107,7 @@ struct planning {
     const json_t *notes;
     const struct plan_policy *policy;
     bool any_unknown;
+    size_t *n_desired; // objects of each application
 };
 
 static void decide(struct plan_item *it, enum action a, const char *row)
@@ -291,6 +292,8 @@ static void decide_record(const struct planning *p, const struct record *r,
         keep(it, "P5", "pruning is off for its application");
     else if (a->prune_never && !(f->marks & DELETION_PRUNE_ASKED))
         keep(it, "P6", "its application asks for a confirmation first");
+    else if (a->doc && a->has_automated && !a->allow_empty && !p->n_desired[at])
+        keep(it, "P14", "nothing is left of its application, and allowEmpty is off");
     else
         prune_or_keep(p, it);
 }
@@ -344,8 +347,11 @@ bool plan_make(const struct desired *d, const struct live_fact *facts, size_t n_
                          .records = records,
                          .n_records = n_records,
                          .notes = notes,
-                         .policy = policy};
+                         .policy = policy,
+                         .n_desired = mem_alloc((d->apps.len + 1) * sizeof(size_t))};
     struct plan *plan CLEANUP(plan_freep) = mem_alloc(sizeof(*plan));
+    for (size_t i = 0; i < d->objects.len; i++)
+        p.n_desired[d->objects.v[i].app]++;
     for (size_t i = 0; i < d->apps.len; i++)
         p.any_unknown |= d->apps.v[i]->state == APP_UNKNOWN;
     for (unsigned i = 0; i < d->objects.len; i++) {
@@ -375,6 +381,7 @@ bool plan_make(const struct desired *d, const struct live_fact *facts, size_t n_
     for (size_t i = 0; i < plan->items.len; i++)
         if (plan->items.v[i].object >= 0 || plan->items.v[i].action != ACTION_NONE)
             plan->counts[plan->items.v[i].action]++;
+    free(p.n_desired);
     if (!check_breaker(&p, plan, err))
         return false;
     *out = TAKE(plan);

@@ -297,6 +297,17 @@ static bool may_go(const struct pruning_run *p, unsigned i)
     return true;
 }
 
+size_t run_unpruned(const struct run *r, const char *app)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < r->plan->items.len; i++) {
+        const struct plan_item *it = &r->plan->items.v[i];
+        n += it->object < 0 && it->action == ACTION_PRUNE &&
+             (!app || str_eq(r->records.v[it->record].app, app));
+    }
+    return n;
+}
+
 // Nothing but finalizers to wait for, and something newer to do.
 static bool is_only_waiting(const struct pruning_run *p)
 {
@@ -348,6 +359,12 @@ static void leave_rest(struct pruning_run *p)
     }
 }
 
+// Its deletion was asked for before, and is under way.
+static bool is_going(const struct run *r, unsigned item)
+{
+    return r->facts.v[r->plan->items.v[item].live].is_terminating;
+}
+
 static bool prune_all(struct run *r, const unsigned *items, size_t n, struct err *err)
 {
     int64_t left = run_time_left(r);
@@ -357,7 +374,7 @@ static bool prune_all(struct run *r, const unsigned *items, size_t n, struct err
                             .end_ms =
                                 clock_mono_ms() + (left < GONE_WAIT_MS ? left : GONE_WAIT_MS)};
     for (size_t i = 0; i < n; i++)
-        p.v[i] = (struct victim){.run = r, .item = items[i]};
+        p.v[i] = (struct victim){.run = r, .item = items[i], .is_sent = is_going(r, items[i])};
     lent_old_docs(r, items, n);
     p.g = order_victims(r, p.v, n);
     p.is_past = mem_alloc(p.g ? p.g->nodes.len + 1 : 1);
@@ -365,7 +382,7 @@ static bool prune_all(struct run *r, const unsigned *items, size_t n, struct err
     for (int i = 0; r->pending_calls && i < 100; i++)
         loop_run_once(r->loop, 50);
     kube_cancel_owned(r->kube, r); // their answers come to the victims
-    if (ok)
+    if (ok && !r->sum.is_superseded)
         leave_rest(&p);
     for (size_t i = 0; i < n; i++)
         free(p.v[i].waits);

@@ -14,6 +14,8 @@
 
 #include "gitops/gitops.h"
 #include "kube/kube.h"
+#include "reconcile/controller.h"
+#include "reconcile/drift.h"
 #include "reconcile/health.h"
 #include "reconcile/informers.h"
 #include "reconcile/lease.h"

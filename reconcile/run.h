@@ -44,6 +44,7 @@ struct run_opts {
     // what it did. NULL: never.
     bool (*is_superseded)(void *ctx);
     void *superseded_ctx;
+    bool leaves_health; // when only health is waited for, the run ends
     // The Lease is held by the caller, over many runs; NULL: the run takes it and gives it up.
     struct lease_keeper *lease;
     // What watches the cluster all the time: nothing is listed. NULL: the run lists for itself.
@@ -89,6 +90,11 @@ MUST_CHECK bool run_execute(struct run *r, struct err *err);
 #define REGROW_NAMESPACE "regrow-system"
 #define REGROW_ROOT_MAP "root"
 char *inventory_root(const json_t *config_map);
+
+// Is there an object that waits to be sent, or to be deleted? And how many of an application's (by
+// its tracking name; NULL: of all) should be deleted and are not?
+bool run_owes(const struct run *r);
+size_t run_unpruned(const struct run *r, const char *app);
 
 const struct plan *run_plan(const struct run *r);
 // What an item of the plan is about, and whose it is or was; borrowed.

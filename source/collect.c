@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "source/memo.h"
+#include "source/collect.h"
 
 static void yield_clear(struct yield *y)
 {
@@ -22,10 +22,6 @@ static void yield_clear(struct yield *y)
     json_decref(y->made);
     strv_clear(&y->warnings);
     free(y->global_projects);
-    for (size_t i = 0; i < y->kinds.len; i++)
-        kind_seen_clear(&y->kinds.v[i]);
-    vec_clear(&y->kinds);
-    witness_clear(&y->sets);
 }
 
 static bool is_served(const struct loading *l, const char *group, const char *kind)
@@ -60,7 +56,6 @@ static void settle_namespace(const struct application *a, const struct kind_info
                              struct object *o)
 {
     json_t *meta = json_object_get(doc, "metadata");
-    object_own(o);
     o->is_namespaced = !k || k->is_namespaced;
     o->is_scope_guessed = !k;
     if (!o->is_namespaced) {
@@ -156,33 +151,6 @@ static bool is_settings(const struct object_id *id)
            str_eq(id->namespace, ARGOCD_NAMESPACE);
 }
 
-static void note_definition(struct yield *y, json_t *crd)
-{
-    kinds_add_crd(y->l->d->kinds, crd);
-    if (y->l->s->memo)
-        vec_push(&y->kinds)->crd = json_incref(crd);
-}
-
-static const struct kind_info *find_kind(struct yield *y, const struct object_id *id)
-{
-    const struct kind_info *k = kinds_find(y->l->d->kinds, id->group, NULL, id->kind);
-    if (!y->l->s->memo)
-        return k;
-    for (size_t i = y->kinds.len; i > 0; i--) {
-        const struct kind_seen *x = &y->kinds.v[i - 1];
-        if (x->crd)
-            break; // it may be known otherwise since
-        if (!strcmp(x->kind, id->kind) && !strcmp(x->group, id->group))
-            return k;
-    }
-    struct kind_seen *x = vec_push(&y->kinds);
-    x->group = str_dup(id->group);
-    x->kind = str_dup(id->kind);
-    x->is_known = k != NULL;
-    x->is_namespaced = k && k->is_namespaced;
-    return k;
-}
-
 // The object of one phase.
 static bool add_phase(struct yield *y, json_t *doc, const struct origin *where,
                       const struct object *marks, enum phase phase, struct doc_flags flags,
@@ -205,8 +173,8 @@ static bool add_phase(struct yield *y, json_t *doc, const struct origin *where,
     o.is_bare =
         o.is_made && !json_object_get(meta, "labels") && !json_object_get(meta, "annotations");
     if (!strcmp(o.id.kind, "CustomResourceDefinition"))
-        note_definition(y, doc);
-    settle_namespace(a, find_kind(y, &o.id), doc, &o);
+        kinds_add_crd(d->kinds, doc);
+    settle_namespace(a, kinds_find(d->kinds, o.id.group, NULL, o.id.kind), doc, &o);
     if (is_settings(&o.id)) {
         str_set(&y->global_projects, json_dot_str(doc, "data.globalProjects"));
         unheeded_settings(doc, &y->warnings);
@@ -279,7 +247,6 @@ static bool add_child(struct yield *y, json_t *doc, const struct origin *where, 
 
 struct set_io {
     struct source *s;
-    struct yield *y; // NULL: it only begins to come
 };
 
 // The project of what a set makes, where that is the same for all: whose credentials it may use.
@@ -294,11 +261,7 @@ static bool set_files(void *ctx, const char *url, const char *revision, struct s
 {
     const struct set_io *io = ctx;
     struct tree *t = NULL;
-    if (!source_tree(io->s, url, revision, NULL, &t, err) || !tree_list(t, "", true, paths, err))
-        return false;
-    if (io->y)
-        witness_file(&io->y->sets, t, url, revision, io->s->ctx.project, NULL);
-    return true;
+    return source_tree(io->s, url, revision, NULL, &t, err) && tree_list(t, "", true, paths, err);
 }
 
 static bool set_read(void *ctx, const char *url, const char *revision, const char *path,
@@ -306,25 +269,19 @@ static bool set_read(void *ctx, const char *url, const char *revision, const cha
 {
     const struct set_io *io = ctx;
     struct tree *t = NULL;
-    if (!source_tree(io->s, url, revision, NULL, &t, err) ||
-        !tree_read(t, path, 4U << 20, out, err))
-        return false;
-    if (io->y)
-        witness_file(&io->y->sets, t, url, revision, io->s->ctx.project, path);
-    return true;
+    return source_tree(io->s, url, revision, NULL, &t, err) &&
+           tree_read(t, path, 4U << 20, out, err);
 }
 
 static json_t *set_clusters(void *ctx)
 {
     const struct set_io *io = ctx;
-    if (io->y)
-        io->y->saw_clusters = true;
     return io->s->o.clusters ? json_deep_copy((json_t *)io->s->o.clusters) : json_array();
 }
 
 static bool add_set(struct yield *y, const json_t *doc, const struct origin *where, struct err *err)
 {
-    struct set_io io = {y->l->s, y};
+    struct set_io io = {y->l->s};
     struct appset_io fns = {set_files, set_read, set_clusters, &io};
     struct appset_result r = {0};
     const char *name = json_dot_str(doc, "metadata.name");
@@ -365,9 +322,7 @@ static void warn_if_differs(struct yield *y, const json_t *doc, const struct ori
     const struct application *a = y->l->d->apps.v[y->app];
     CLEANUP(str_freep) char *here = origin_text(where);
     CLEANUP(str_freep) char *there = origin_text(&a->origin);
-    bool differs = !json_equal(json_object_get(a->doc, "spec"), json_object_get(doc, "spec"));
-    y->is_fleeting |= differs; // the words name a revision
-    if (differs)
+    if (!json_equal(json_object_get(a->doc, "spec"), json_object_get(doc, "spec")))
         strv_push_take(&y->warnings,
                        str_printf("application %s manages itself, but %s says otherwise than %s, "
                                   "which this run follows",
@@ -451,7 +406,7 @@ static void need_doc(struct loading *l, const json_t *doc)
     }
     if (!argo_is(doc, "ApplicationSet"))
         return;
-    struct set_io io = {l->s, NULL};
+    struct set_io io = {l->s};
     struct appset_io fns = {set_files, set_read, set_clusters, &io};
     struct appset_result r = {0};
     struct err err = {0};
@@ -484,22 +439,17 @@ static void drop_cleared(struct yield *y)
     y->objects.len = kept;
 }
 
-// Is it the root once more? And what is the root read from?
-static void note_trees(struct yield *y)
+static bool read_docs(struct yield *y, const struct render_job *jobs, size_t n_jobs,
+                      struct err *err)
 {
-    for (size_t j = 0; j < y->n_jobs; j++) {
-        const struct render_job *job = &y->jobs[j];
-        y->is_root_twin |= y->app != 0 && y->n_jobs == 1 && job->tree &&
+    y->jobs = jobs;
+    y->n_jobs = n_jobs;
+    for (size_t j = 0; j < n_jobs; j++) {
+        const struct render_job *job = &jobs[j];
+        y->is_root_twin |= y->app != 0 && n_jobs == 1 && job->tree &&
                            job->tree == y->l->root_tree && str_eq(job->path, y->l->s->root.path);
         if (y->app == 0)
             y->l->root_tree = job->tree;
-    }
-}
-
-static bool read_docs(struct yield *y, struct err *err)
-{
-    for (size_t j = 0; j < y->n_jobs; j++) {
-        const struct render_job *job = &y->jobs[j];
         for (size_t i = 0; i < job->docs.len; i++) {
             struct origin where = origin_of(job, &job->docs.v[i]);
             bool ok = add_any(y, job->docs.v[i].doc, &where, err);
@@ -514,40 +464,23 @@ static bool read_docs(struct yield *y, struct err *err)
     return true;
 }
 
-static bool read_app(struct yield *y, struct app_jobs *j, struct err *err)
-{
-    y->known = j->known;
-    if (j->known)
-        return memo_yield(j->known, y, err);
-    if (!read_docs(y, err))
-        return false;
-    memo_keep(y, j);
-    return true;
-}
-
-void collect_app(struct loading *l, struct app_jobs *j)
+void collect_app(struct loading *l, unsigned app, struct render_job *jobs, size_t n_jobs)
 {
     struct desired *d = l->d;
-    struct yield y = {.l = l,
-                      .app = j->app,
-                      .seen = json_object(),
-                      .made = json_object(),
-                      .jobs = j->jobs,
-                      .n_jobs = j->n};
+    struct yield y = {.l = l, .app = app, .seen = json_object(), .made = json_object()};
     struct err err = {0};
-    note_trees(&y);
-    bool ok = read_app(&y, j, &err) && yield_add_namespace(&y, &err);
-    if (ok && !judge_objects(l, d->apps.v[j->app], y.objects.v, y.objects.len, &err)) {
+    bool ok = read_docs(&y, jobs, n_jobs, &err) && yield_add_namespace(&y, &err);
+    if (ok && !judge_objects(l, d->apps.v[app], y.objects.v, y.objects.len, &err)) {
         ok = err.kind == ERR_DENIED && !l->is_last_call;
         if (ok) {
-            put_off(l, j->app);
+            put_off(l, app);
             err_clear(&err);
         }
     } else {
         ok = ok && yield_settle(&y, &err);
     }
     if (!ok)
-        app_unknown(l, j->app, &err);
+        app_unknown(l, app, &err);
     yield_clear(&y);
 }
 

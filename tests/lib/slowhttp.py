@@ -4,13 +4,15 @@
 # A server in front of a server, that takes its time and counts.
 #
 #   slowhttp.py PORT UPSTREAM_PORT LOG [--latency MS] [--bearer TOKEN] [--hang]
-#               [--cut BYTES] [--tls PEM] [--client-ca PEM]
+#               [--cut BYTES] [--tls PEM] [--client-ca PEM] [--mood FILE]
 #
 # Every request waits MS before it is passed on. LOG gets a line for each as it comes: the time in
 # ms, the number of requests in flight with it, the user of its Basic authorization or "-", method
 # and path; with --hang a line "open" for each connection, which then gets no answer, and "closed"
 # when the client gives up. --bearer wants that token; --cut ends the first answer to a fetch after
 # so many bytes; --tls speaks TLS, --client-ca wants a client certificate signed by it.
+# FILE is looked at for every request: a number in it is the status that is answered, with no body;
+# "cut" ends every answer to a fetch after 300 bytes; anything else passes it on.
 import argparse
 import asyncio
 import base64
@@ -45,6 +47,13 @@ def user_of(headers):
     return base64.b64decode(text).decode().partition(":")[0] or "-"
 
 
+def mood():
+    try:
+        return open(args.mood, encoding="utf-8").read().strip() if args.mood else ""
+    except FileNotFoundError:
+        return ""
+
+
 async def pass_on(first, headers, body, writer):
     global has_cut
     up_reader, up_writer = await asyncio.open_connection("127.0.0.1", args.upstream)
@@ -54,9 +63,10 @@ async def pass_on(first, headers, body, writer):
     text = first + "\r\n" + "".join(f"{k}: {v}\r\n" for k, v in headers.items()) + "\r\n"
     up_writer.write(text.encode("latin-1") + body)
     await up_writer.drain()
-    left = args.cut if args.cut and first.startswith("POST") and b"command=fetch" in body \
+    cut = 300 if mood() == "cut" else args.cut
+    left = cut if cut and first.startswith("POST") and b"command=fetch" in body \
         and not has_cut else None
-    has_cut = has_cut or left is not None
+    has_cut = has_cut or (left is not None and not args.mood)
     while True:
         chunk = await up_reader.read(65536)
         if not chunk or left == 0:
@@ -87,6 +97,9 @@ async def serve(reader, writer):
             if args.bearer and headers.get("authorization") != "Bearer " + args.bearer:
                 writer.write(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n"
                              b"Connection: close\r\n\r\n")
+            elif mood().isdigit():
+                writer.write(f"HTTP/1.1 {mood()} Mood\r\nContent-Length: 0\r\n"
+                             "Connection: close\r\n\r\n".encode())
             else:
                 await pass_on(first, headers, body, writer)
         finally:
@@ -126,6 +139,7 @@ parser.add_argument("--hang", action="store_true")
 parser.add_argument("--cut", type=int, default=0)
 parser.add_argument("--tls")
 parser.add_argument("--client-ca")
+parser.add_argument("--mood")
 args = parser.parse_args()
 log = open(args.log, "a", encoding="utf-8")
 asyncio.run(main())

@@ -98,6 +98,10 @@ static void unwanted(void **s)
     (void)s;
     struct world w = new_world(false);
     row_is(&w, "P8");
+    w.d->apps.v[0]->doc = json_object(); // an Application does not delete the last of it by itself
+    w.d->apps.v[0]->has_automated = true;
+    row_is(&w, "P14");
+    w.d->apps.v[0]->allow_empty = true;
     w.policy.prune = false;
     row_is(&w, "P7");
     w.d->apps.v[0]->prune_never = true;

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The controller's life: the Lease, loading the sources, and waiting for what the next turn is
+// about.
+#include "reconcile/controller.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "reconcile/controller_int.h"
+#include "reconcile/lease.h"
+
+#define STANDBY_MS 3000 // between two looks at who holds the Lease
+#define POLL_MS 180000
+#define RELOAD_MS 5000 // after a load that failed, at the latest
+#define SETTLE_MS 10   // what comes together is mended together
+
+static void on_poll(void *ctx)
+{
+    struct controller *c = ctx;
+    c->must_load = true;
+}
+
+static void on_wake(void *ctx)
+{
+    (void)ctx; // the loop comes round, that is all
+}
+
+struct controller *controller_new(struct loop *l, struct kube *k, const struct controller_opts *o)
+{
+    struct controller *c = mem_alloc(sizeof(*c));
+    c->loop = l;
+    c->kube = k;
+    c->o = *o;
+    c->run_opts = *o->run;
+    if (!c->run_opts.manager)
+        c->run_opts.manager = "regrow";
+    c->run_opts.is_superseded = turn_makes_way;
+    c->run_opts.superseded_ctx = c;
+    c->run_opts.leaves_health = !o->once;
+    c->run_opts.force_drifted = true;
+    c->lease = lease_keeper_new(
+        l, k, &(struct lease_opts){.holder = c->run_opts.holder, .events = o->events});
+    c->run_opts.lease = c->lease;
+    c->informers = informers_new(l, k,
+                                 &(struct informers_opts){.manager = c->run_opts.manager,
+                                                          .events = o->events,
+                                                          .changed = drift_changed,
+                                                          .ctx = c});
+    c->run_opts.informers = c->informers;
+    c->poll = loop_timer_new(l, on_poll, c);
+    c->wake = loop_timer_new(l, on_wake, c);
+    return c;
+}
+
+void controller_free(struct controller *c)
+{
+    if (!c)
+        return;
+    kube_cancel_all(c->kube);
+    for (int i = 0; c->pending && i < 600; i++)
+        loop_run_once(c->loop, 100);
+    informers_free(c->informers);
+    lease_keeper_free(c->lease);
+    loop_timer_free(c->poll);
+    loop_timer_free(c->wake);
+    drift_clear(c);
+    tracked_clear(c);
+    desired_free(c->desired);
+    source_free(c->source);
+    err_clear(&c->load_problem);
+    free(c->breaker);
+    free(c);
+}
+
+void controller_refresh(struct controller *c, bool hard)
+{
+    c->must_load = true;
+    c->is_hard |= hard;
+}
+
+// A little early or late, so that many controllers do not ask one host at once.
+static int64_t with_jitter(int64_t ms)
+{
+    return ms - ms / 10 + arc4random_uniform((uint32_t)(ms / 5) + 1);
+}
+
+// ---- sources ----
+
+static int64_t poll_ms(const struct controller *c)
+{
+    return c->o.poll_ms ? c->o.poll_ms : POLL_MS;
+}
+
+// What was there stays as it is, in the cluster and here: unknown is not empty.
+static void not_loaded(struct controller *c, struct err *err)
+{
+    bool is_news = !str_eq(c->load_problem.msg, err->msg);
+    c->sum.load_failures++;
+    if (is_news)
+        event_emit(c->o.events, "source.unreadable", "{s:s, s:s}", "message", err->msg, "hint",
+                   err->hint ? err->hint : "");
+    err_clear(&c->load_problem);
+    err_move(&c->load_problem, err);
+    if (poll_ms(c) > RELOAD_MS)
+        loop_timer_set(c->poll, with_jitter(RELOAD_MS));
+}
+
+static void loaded(struct controller *c, struct desired *next)
+{
+    const char *was = c->desired ? c->desired->root_commit : NULL;
+    bool is_news = !c->desired || !str_eq(was, next->root_commit);
+    if (is_news)
+        tracked_release(c); // it may be that what this commit says is not too much
+    if (is_news)
+        event_emit(c->o.events, "source.changed", "{s:s, s:s*, s:s*, s:I}", "root",
+                   next->root_name ? next->root_name : "", "commit", next->root_commit, "before",
+                   was, "apps", (json_int_t)next->apps.len);
+    err_clear(&c->load_problem);
+    tracked_update(c, next);
+    desired_free(c->desired);
+    c->desired = next;
+    c->has_loaded = true;
+}
+
+static void on_kinds(void *ctx, struct err *err)
+{
+    struct controller *c = ctx;
+    err_clear(err); // what is known is what was known
+    c->pending--;
+    c->has_new_kinds = false;
+}
+
+// Charts are rendered for what the cluster serves now.
+static void renew_kinds(struct controller *c)
+{
+    c->pending++;
+    kube_rediscover(c->kube, c->o.kinds, on_kinds, c);
+    while (c->has_new_kinds && !loop_stopping(c->loop))
+        loop_run_once(c->loop, 200);
+}
+
+static bool load(struct controller *c, struct err *err)
+{
+    if (c->has_new_kinds)
+        renew_kinds(c);
+    struct source_opts o = *c->o.sources;
+    struct desired *next = NULL;
+    o.refresh |= c->is_hard;
+    c->must_load = c->is_hard = false;
+    c->sum.loads++;
+    loop_timer_set(c->poll, with_jitter(poll_ms(c)));
+    source_free(c->source);
+    c->source = source_new(c->loop, &o);
+    if (source_load(c->source, c->o.root, &next, err)) {
+        loaded(c, next);
+        return true;
+    }
+    if (loop_stopping(c->loop) || c->o.once)
+        return false;
+    not_loaded(c, err);
+    return true;
+}
+
+// ---- who leads ----
+
+static void rest(struct controller *c, int64_t ms)
+{
+    int64_t end = clock_mono_ms() + ms;
+    while (clock_mono_ms() < end && !loop_stopping(c->loop))
+        loop_run_once(c->loop, end - clock_mono_ms());
+}
+
+// One of several replicas leads; the others stand by until the Lease is free. What another one has
+// done meanwhile is looked at as if nothing were known.
+static bool lead(struct controller *c, struct err *err)
+{
+    bool is_told = false;
+    while (!lease_keeper_take(c->lease, c->o.deadline_ms, err)) {
+        if (err->kind != ERR_CONFLICT || c->o.once || loop_stopping(c->loop))
+            return false;
+        if (!is_told)
+            event_emit(c->o.events, "lease.waiting", "{s:s}", "message", err->msg);
+        is_told = true;
+        err_clear(err);
+        rest(c, STANDBY_MS);
+        if (loop_stopping(c->loop))
+            return false;
+    }
+    for (size_t i = 0; i < c->apps.len; i++)
+        if (c->apps.v[i].is_known)
+            tracked_trigger(&c->apps.v[i], TRIGGER_START, 0);
+    return true;
+}
+
+// ---- what it waits for ----
+
+static int64_t next_due_ms(const struct controller *c)
+{
+    int64_t now = clock_mono_ms();
+    int64_t least = INT64_MAX;
+    for (size_t i = 0; i < c->apps.len; i++) {
+        const struct tracked *t = &c->apps.v[i];
+        if (t->triggers && t->due_ms > now && t->due_ms - now < least)
+            least = t->due_ms - now;
+    }
+    return least;
+}
+
+static void wait_for_work(struct controller *c)
+{
+    int64_t due = next_due_ms(c);
+    if (due < INT64_MAX)
+        loop_timer_set(c->wake, due);
+    loop_run_once(c->loop, -1);
+    loop_timer_stop(c->wake);
+    if (controller_is_due(c))
+        loop_run_once(c->loop, SETTLE_MS);
+}
+
+static bool is_all_good(const struct controller *c)
+{
+    for (size_t i = 0; i < c->apps.len; i++)
+        if (!c->apps.v[i].is_synced || !c->apps.v[i].is_healthy)
+            return false;
+    return true;
+}
+
+// The cron form is over when nothing is owed but what only time can bring.
+static bool once_is_over(struct controller *c, struct err *err)
+{
+    struct controller_counts n;
+    if (!c->o.once || c->must_load || controller_is_due(c))
+        return false;
+    controller_counts(c, &n);
+    if (!is_all_good(c) || c->breaker)
+        err_set(err, ERR_PARTIAL, "%zu of %zu applications are healthy and in sync",
+                n.healthy < n.synced ? n.healthy : n.synced, n.apps);
+    return true;
+}
+
+// A Lease that was lost is waited for like any other.
+static bool may_go_on(const struct controller *c, struct err *err)
+{
+    if (!lease_keeper_is_lost(c->lease) || c->o.once || loop_stopping(c->loop))
+        return false;
+    err_clear(err);
+    return true;
+}
+
+bool controller_run(struct controller *c, struct err *err)
+{
+    c->must_load = true;
+    while (!loop_stopping(c->loop)) {
+        if ((!c->is_leading || lease_keeper_is_lost(c->lease)) && !lead(c, err))
+            break;
+        c->is_leading = true;
+        if (c->must_load && !load(c, err))
+            break;
+        if (c->desired && controller_is_due(c)) {
+            if (!controller_turn(c, err) && !may_go_on(c, err))
+                break;
+        } else if (once_is_over(c, err)) {
+            return !err_is_set(err);
+        } else if (!c->must_load) {
+            wait_for_work(c);
+        }
+    }
+    if (!loop_stopping(c->loop))
+        return false;
+    err_clear(err); // to be told to stop is no failure
+    return true;
+}
+
+void controller_counts(const struct controller *c, struct controller_counts *out)
+{
+    *out = c->sum;
+    out->apps = c->apps.len;
+    out->synced = out->healthy = out->out_of_sync = out->unknown = out->failed = 0;
+    for (size_t i = 0; i < c->apps.len; i++) {
+        const struct tracked *t = &c->apps.v[i];
+        out->unknown += !t->is_known;
+        out->synced += t->is_known && t->is_synced;
+        out->out_of_sync += t->is_known && !t->is_synced;
+        out->healthy += t->is_healthy;
+        out->failed += t->tries > 0;
+    }
+}

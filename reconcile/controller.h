@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The controller: keeps one cluster as Git says, until it is told to stop. The same plan and the
+// same executor as a bootstrap, driven by events: what differs between two loads of the sources,
+// what a watch says of an object that is ours, a time that has come, a person who asks. Each turn
+// is a run about the applications concerned, and no others (desired_part).
+//
+// Life: controller_new over a connected cluster, controller_run (takes the Lease, drives the loop
+// until it stops), controller_free. It emits events (docs/events.md) and prints nothing. An
+// application whose source is unknown is left exactly as it is.
+#ifndef RECONCILE_CONTROLLER_H
+#define RECONCILE_CONTROLLER_H
+
+#include "reconcile/run.h"
+#include "source/source.h"
+
+struct controller_opts {
+    struct kinds *kinds;               // what the cluster serves; kept current here
+    const struct source_opts *sources; // lent for the controller's life, as is all else
+    const char *root;                  // as source_load takes it
+    const struct run_opts *run;        // of every run; only_* and deadline_ms are not looked at
+    int64_t poll_ms;                   // between two looks at the sources; 0: three minutes
+    // The cron form: what is owed is done, its health waited for until the deadline, and that is
+    // all. controller_run fails with PARTIAL when something is not healthy or not as Git says.
+    bool once;
+    int64_t deadline_ms; // of once; monotonic, 0: none
+    const struct event_sink *events;
+};
+
+struct controller;
+struct controller *controller_new(struct loop *l, struct kube *k, const struct controller_opts *o);
+void controller_free(struct controller *c);
+CLEANUP_FN(struct controller, controller_free, controller_freep);
+
+// True when the loop was told to stop. Another holder of the Lease is waited for, a server that is
+// gone and sources that cannot be read are tried again; only `once` fails by them.
+MUST_CHECK bool controller_run(struct controller *c, struct err *err);
+
+// Something was pushed, or somebody asks: the sources are looked at now. `hard`: what is rendered
+// is rendered again.
+void controller_refresh(struct controller *c, bool hard);
+
+struct controller_counts {
+    size_t apps, synced, healthy, out_of_sync, unknown, failed;
+    unsigned long turns, loads, load_failures, drifts, heals, writes, pruned;
+};
+void controller_counts(const struct controller *c, struct controller_counts *out);
+
+#endif

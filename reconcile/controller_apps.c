@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the controller remembers of each application between two turns.
+#include <stdlib.h>
+#include <string.h>
+
+#include "reconcile/controller_int.h"
+
+// Argo CD's, where an application says nothing (spec argo-cd section 1.9).
+#define RETRY_FIRST_MS 5000
+#define RETRY_FACTOR 2
+#define RETRY_LONGEST_MS 180000
+
+static int cmp_name(const void *key, const void *element)
+{
+    return strcmp(key, ((const struct tracked *)element)->name);
+}
+
+struct tracked *tracked_find(const struct controller *c, const char *name)
+{
+    if (!c->apps.len || !name)
+        return NULL;
+    return bsearch(name, c->apps.v, c->apps.len, sizeof(*c->apps.v), cmp_name);
+}
+
+void tracked_trigger(struct tracked *t, enum trigger why, int64_t due_ms)
+{
+    if (!t->triggers || due_ms < t->due_ms)
+        t->due_ms = due_ms;
+    t->triggers |= why;
+}
+
+bool tracked_is_due(const struct tracked *t, int64_t now_ms)
+{
+    return t->triggers && t->due_ms <= now_ms;
+}
+
+static void clear_one(struct tracked *t)
+{
+    free(t->name);
+    free(t->problem);
+    free(t->held);
+}
+
+void tracked_clear(struct controller *c)
+{
+    for (size_t i = 0; i < c->apps.len; i++)
+        clear_one(&c->apps.v[i]);
+    vec_clear(&c->apps);
+}
+
+static const json_t *sync_policy(const struct application *a)
+{
+    return json_dot(a->doc, "spec.syncPolicy");
+}
+
+// The root has no Application object; it is what the controller is for.
+bool is_automated(const struct application *a)
+{
+    return !a->doc || a->has_automated;
+}
+
+bool heals_itself(const struct application *a)
+{
+    return !a->doc || (a->has_automated && a->self_heal);
+}
+
+static int64_t duration_at(const json_t *v, const char *dotted, int64_t fallback_ms)
+{
+    const json_t *x = json_dot(v, dotted);
+    int64_t ms = fallback_ms;
+    if (json_is_integer(x))
+        ms = json_integer_value(x) * 1000;
+    else if (json_is_string(x) && !str_to_duration_ms(json_string_value(x), &ms))
+        ms = fallback_ms;
+    return ms > 0 ? ms : fallback_ms;
+}
+
+// min(longest, first * factor^(failures - 1)). Argo CD gives up after five tries where nothing is
+// said; what can still recover is not given up here unless a limit is written down.
+int64_t retry_delay_ms(const struct application *a, unsigned failures)
+{
+    const json_t *retry = json_object_get(sync_policy(a), "retry");
+    const json_t *limit = json_object_get(retry, "limit");
+    int64_t first = duration_at(retry, "backoff.duration", RETRY_FIRST_MS);
+    int64_t longest = duration_at(retry, "backoff.maxDuration", RETRY_LONGEST_MS);
+    long long factor = json_dot_int(retry, "backoff.factor", RETRY_FACTOR);
+    if (json_is_integer(limit) && json_integer_value(limit) >= 0 &&
+        failures > json_integer_value(limit))
+        return -1;
+    int64_t ms = first;
+    for (unsigned i = 1; i < failures && ms < longest && factor > 1; i++)
+        ms = ms > longest / factor ? longest : ms * factor;
+    return ms < longest ? ms : longest;
+}
+
+void tracked_release(struct controller *c)
+{
+    for (size_t i = 0; i < c->apps.len; i++) {
+        struct tracked *t = &c->apps.v[i];
+        if (t->prune_is_held)
+            tracked_trigger(t, TRIGGER_COMMIT, 0);
+        t->prune_is_held = false;
+    }
+    c->has_gone |= c->gone_is_held;
+    c->gone_is_held = false;
+    str_set(&c->breaker, NULL);
+}
+
+// ---- after a load ----
+
+// What is applied of it: its objects, whether it could be read, and what its own document says.
+static void digest_all(const struct desired *d, struct sha256 *out)
+{
+    struct sha256_ctx **sums = mem_alloc((d->apps.len + 1) * sizeof(struct sha256_ctx *));
+    for (size_t i = 0; i < d->apps.len; i++) {
+        const struct application *a = d->apps.v[i];
+        sums[i] = sha256_begin();
+        sha256_add(sums[i], &a->state, sizeof(a->state));
+        struct buf doc CLEANUP(buf_clear) = {0};
+        if (a->doc)
+            canon_write(a->doc, &doc);
+        sha256_add(sums[i], doc.p ? doc.p : "", doc.len);
+    }
+    for (size_t i = 0; i < d->objects.len; i++) {
+        const struct object *o = &d->objects.v[i];
+        CLEANUP(str_freep) char *key = object_key(&o->id);
+        sha256_add_str(sums[o->app], key);
+        sha256_add(sums[o->app], o->hash.b, sizeof(o->hash.b));
+        sha256_add(sums[o->app], &o->is_virtual, sizeof(o->is_virtual));
+    }
+    for (size_t i = 0; i < d->apps.len; i++)
+        out[i] = sha256_end(sums[i]);
+    free(sums);
+}
+
+static int cmp_tracked(const void *a, const void *b)
+{
+    return strcmp(((const struct tracked *)a)->name, ((const struct tracked *)b)->name);
+}
+
+static void note_app(struct controller *c, const struct application *a, const struct sha256 *digest,
+                     size_t n_before)
+{
+    struct tracked *t = NULL;
+    if (n_before)
+        t = bsearch(a->tracking_name, c->apps.v, n_before, sizeof(*c->apps.v), cmp_name);
+    bool is_new = !t;
+    if (is_new) {
+        t = vec_push(&c->apps);
+        t->name = str_dup(a->tracking_name);
+    }
+    bool is_other = is_new || !sha256_eq(&t->digest, digest);
+    t->is_listed = true;
+    t->is_known = a->state == APP_KNOWN;
+    t->digest = *digest;
+    if (a->state == APP_UNKNOWN)
+        t->is_synced = false;
+    if (a->state != APP_KNOWN || !is_other)
+        return;
+    t->tries = 0;
+    t->is_synced = false;
+    tracked_trigger(t, is_new && !c->has_loaded ? TRIGGER_START : TRIGGER_COMMIT, 0);
+}
+
+void tracked_update(struct controller *c, const struct desired *d)
+{
+    struct sha256 *digests = mem_alloc((d->apps.len + 1) * sizeof(*digests));
+    size_t n_before = c->apps.len;
+    digest_all(d, digests);
+    for (size_t i = 0; i < n_before; i++)
+        c->apps.v[i].is_listed = false;
+    for (size_t i = 0; i < d->apps.len; i++)
+        if (d->apps.v[i]->state != APP_OTHER_CLUSTER)
+            note_app(c, d->apps.v[i], &digests[i], n_before);
+    c->has_gone |= c->gone_waits || !c->has_loaded;
+    c->gone_due_ms = 0;
+    c->gone_waits = false;
+    size_t kept = 0;
+    for (size_t i = 0; i < c->apps.len; i++) {
+        if (c->apps.v[i].is_listed) {
+            c->apps.v[kept++] = c->apps.v[i];
+            continue;
+        }
+        clear_one(&c->apps.v[i]);
+        c->has_gone = true;
+    }
+    c->apps.len = kept;
+    if (kept)
+        qsort(c->apps.v, kept, sizeof(*c->apps.v), cmp_tracked);
+    free(digests);
+}

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What others change of what is ours: looked at once (the object as it is, and what a dry run would
+// make of it), told field by field with who did it, and mended by the next turn, where that is
+// asked for. An object that somebody changes again and again is mended ever more rarely.
+#include <stdlib.h>
+#include <string.h>
+
+#include "reconcile/controller_int.h"
+#include "reconcile/drift.h"
+
+// So often within so long it is mended at once; then after 1, 2, 4, ... seconds.
+#define HEALS_AT_ONCE 5
+#define HEALS_WITHIN_MS 60000
+#define HEAL_LONGEST_MS 180000
+#define MAX_NOTES 20000
+
+static int cmp_key(const void *key, const void *element)
+{
+    return strcmp(key, (*(struct drift_note *const *)element)->key);
+}
+
+static int cmp_note(const void *a, const void *b)
+{
+    return strcmp((*(struct drift_note *const *)a)->key, (*(struct drift_note *const *)b)->key);
+}
+
+static struct drift_note *note_of(struct controller *c, const struct object_id *id)
+{
+    CLEANUP(str_freep) char *key = object_key(id);
+    struct drift_note **found = NULL;
+    if (c->drifts.len)
+        found = bsearch(key, c->drifts.v, c->drifts.len, sizeof(*c->drifts.v), cmp_key);
+    if (found)
+        return *found;
+    struct drift_note *n = mem_alloc(sizeof(*n));
+    n->controller = c;
+    n->key = TAKE(key);
+    n->id = object_id_dup(id);
+    *vec_push(&c->drifts) = n;
+    qsort(c->drifts.v, c->drifts.len, sizeof(*c->drifts.v), cmp_note);
+    return n;
+}
+
+static void note_free(struct drift_note *n)
+{
+    free(n->key);
+    free(n->app);
+    object_id_clear(&n->id);
+    json_decref(n->live);
+    free(n);
+}
+
+void drift_clear(struct controller *c)
+{
+    for (size_t i = 0; i < c->drifts.len; i++)
+        note_free(c->drifts.v[i]);
+    vec_clear(&c->drifts);
+}
+
+// What was mended long ago is no history worth keeping.
+static void forget_old(struct controller *c)
+{
+    int64_t now = clock_mono_ms();
+    size_t kept = 0;
+    for (size_t i = 0; i < c->drifts.len; i++) {
+        struct drift_note *n = c->drifts.v[i];
+        if (n->is_open || n->is_looking || now - n->healed_ms < HEALS_WITHIN_MS)
+            c->drifts.v[kept++] = n;
+        else
+            note_free(n);
+    }
+    c->drifts.len = kept;
+}
+
+size_t drift_open(const struct controller *c, const char *app)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < c->drifts.len; i++)
+        n += c->drifts.v[i]->is_open && str_eq(c->drifts.v[i]->app, app);
+    return n;
+}
+
+static int64_t patience_ms(const struct drift_note *n)
+{
+    if (n->heals < HEALS_AT_ONCE)
+        return 0;
+    unsigned power = n->heals - HEALS_AT_ONCE;
+    int64_t ms = power > 8 ? HEAL_LONGEST_MS : 1000LL << power;
+    return ms < HEAL_LONGEST_MS ? ms : HEAL_LONGEST_MS;
+}
+
+static void tell(struct drift_note *n, const json_t *changes)
+{
+    struct controller *c = n->controller;
+    struct tracked *t = tracked_find(c, n->app);
+    int at = c->desired ? desired_tracked_app(c->desired, n->app) : -1;
+    n->is_looking = false;
+    if (!t || at < 0)
+        return;
+    bool heals = heals_itself(c->desired->apps.v[at]);
+    event_emit(c->o.events, "object.drifted", "{s:s, s:s, s:s, s:s*, s:s, s:b, s:O, s:b}", "app",
+               n->app, "group", n->id.group, "kind", n->id.kind, "namespace", n->id.namespace,
+               "name", n->id.name, "gone", n->live == NULL, "changes", changes, "heals", heals);
+    n->is_open = true;
+    t->is_synced = false;
+    tracked_trigger(t, TRIGGER_DRIFT, clock_mono_ms() + patience_ms(n));
+}
+
+static const struct object *desired_of(const struct drift_note *n)
+{
+    struct controller *c = n->controller;
+    return c->desired ? desired_find(c->desired, &n->id) : NULL;
+}
+
+static char *path_of(const struct drift_note *n, const struct object *o)
+{
+    struct controller *c = n->controller;
+    const struct kind_info *k = kinds_find(c->desired->kinds, n->id.group, o->version, n->id.kind);
+    return k && k->is_served ? kind_path(k, n->id.namespace, n->id.name) : NULL;
+}
+
+static json_t *changes_of(const struct drift_note *n, const json_t *would_be)
+{
+    const struct controller *c = n->controller;
+    int at = desired_tracked_app(c->desired, n->app);
+    struct drift_opts o = {.manager = c->run_opts.manager};
+    if (at >= 0)
+        o.ignore = c->desired->apps.v[at]->ignore_differences;
+    return drift_of(&n->id, n->live, would_be, &o, NULL);
+}
+
+// What the dry run answers is what it would be again; what cannot be told is mended all the same.
+static void on_would_be(void *ctx, const struct kube_reply *reply)
+{
+    struct drift_note *n = ctx;
+    struct controller *c = n->controller;
+    struct err err = {0};
+    CLEANUP(json_freep) json_t *would_be = NULL;
+    CLEANUP(json_freep) json_t *changes = NULL;
+    c->pending--;
+    if (reply->cls == KUBE_OK && canon_read(reply->body, reply->body_len, &would_be, &err))
+        changes = changes_of(n, would_be);
+    err_clear(&err);
+    if (!changes)
+        changes = json_array();
+    if (json_array_size(changes) || reply->cls != KUBE_OK) {
+        tell(n, changes);
+        return;
+    }
+    // Fields that nobody declared, or that came back by themselves.
+    n->is_looking = false;
+}
+
+static void on_live(void *ctx, const struct kube_reply *reply)
+{
+    struct drift_note *n = ctx;
+    struct controller *c = n->controller;
+    struct err err = {0};
+    const struct object *o = desired_of(n);
+    CLEANUP(str_freep) char *path = o ? path_of(n, o) : NULL;
+    CLEANUP(json_freep) json_t *none = json_array();
+    json_decref(n->live);
+    n->live = NULL;
+    c->pending--;
+    if (reply->cls == KUBE_CANCELLED || !o || !path) {
+        n->is_looking = false;
+    } else if (reply->cls == KUBE_OK && canon_read(reply->body, reply->body_len, &n->live, &err)) {
+        struct kube_apply_opts a = {.dry_run = true, .force = true, .manager = c->run_opts.manager};
+        c->pending++;
+        kube_apply(c->kube, path, o->body, o->body_len, &a, on_would_be, n);
+    } else {
+        tell(n, none);
+    }
+    err_clear(&err);
+}
+
+static void look(struct drift_note *n)
+{
+    struct controller *c = n->controller;
+    const struct object *o = desired_of(n);
+    CLEANUP(str_freep) char *path = o ? path_of(n, o) : NULL;
+    if (!path || n->is_looking)
+        return;
+    n->is_looking = true;
+    n->found_ms = clock_mono_ms();
+    c->pending++;
+    struct kube_call get = {.method = "GET", .path = path};
+    kube_send(c->kube, &get, on_live, n);
+}
+
+void drift_changed(void *ctx, const struct object_id *id, const char *app,
+                   enum informer_change change)
+{
+    struct controller *c = ctx;
+    struct tracked *t = tracked_find(c, app);
+    if (!t || !t->is_known || (change != INFORMER_DRIFT && change != INFORMER_GONE))
+        return;
+    if (c->drifts.len >= MAX_NOTES)
+        return tracked_trigger(t, TRIGGER_DRIFT, 0);
+    struct drift_note *n = note_of(c, id);
+    str_set(&n->app, app);
+    c->sum.drifts++;
+    look(n);
+}
+
+void drift_healed(struct controller *c, const struct run *r)
+{
+    const struct desired *d = run_desired(r);
+    int64_t now = clock_mono_ms();
+    for (size_t i = 0; i < c->drifts.len; i++) {
+        struct drift_note *n = c->drifts.v[i];
+        const struct object *o = n->is_open ? desired_find(d, &n->id) : NULL;
+        struct node_view v;
+        if (!o)
+            continue;
+        run_node(r, (unsigned)(o - d->objects.v), &v);
+        if (v.state != NODE_APPLIED && v.state != NODE_READY)
+            continue;
+        n->heals = now - n->healed_ms < HEALS_WITHIN_MS ? n->heals + 1 : 1;
+        n->is_open = false;
+        n->healed_ms = now;
+        c->sum.heals++;
+        event_emit(c->o.events, "object.healed", "{s:s, s:s, s:s, s:s*, s:s, s:I}", "app", n->app,
+                   "group", n->id.group, "kind", n->id.kind, "namespace", n->id.namespace, "name",
+                   n->id.name, "ms", (json_int_t)(now - n->found_ms));
+    }
+    forget_old(c);
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Private to the controller.
+//
+//   controller.c        its life: Lease, sources, what the next turn is about
+//   controller_apps.c   what it remembers of each application between turns
+//   controller_turn.c   a turn: a run about a part, and what has become of it
+//   controller_drift.c  what others change: found, told, and mended
+#ifndef RECONCILE_CONTROLLER_INT_H
+#define RECONCILE_CONTROLLER_INT_H
+
+#include "base/clock.h"
+#include "base/vec.h"
+#include "reconcile/controller.h"
+#include "reconcile/informers.h"
+
+// Why an application is looked at.
+enum trigger {
+    TRIGGER_START = 1,      // the controller has just begun
+    TRIGGER_COMMIT = 2,     // what Git says of it is another than before
+    TRIGGER_DRIFT = 4,      // somebody changed an object of it
+    TRIGGER_RETRY = 8,      // the last try failed
+    TRIGGER_UNFINISHED = 16 // the last turn made way for something else
+};
+
+struct tracked {
+    char *name; // tracking name
+    unsigned triggers;
+    int64_t due_ms; // monotonic: not before
+    unsigned tries; // that failed in a row
+    struct sha256 digest;
+    char *problem;      // of the last try; NULL: none
+    char *held;         // why it may not be synced now, by a sync window; NULL: it may
+    bool prune_is_held; // by the breaker
+    bool is_known, is_synced, is_healthy;
+    bool is_listed; // while the list is brought up to date: still there
+};
+
+// An object that is not as we left it, or was not lately.
+struct drift_note {
+    struct controller *controller;
+    char *key; // object_key
+    struct object_id id;
+    char *app;
+    json_t *live;    // as it was found; NULL: gone, or not looked at yet
+    bool is_looking; // requests under way
+    bool is_open;    // to be mended, and not mended yet
+    unsigned heals;  // lately
+    int64_t found_ms, healed_ms;
+};
+
+struct controller {
+    struct loop *loop;
+    struct kube *kube;
+    struct controller_opts o;
+    struct run_opts run_opts;
+    struct source *source;
+    struct desired *desired;
+    struct informers *informers;
+    struct lease_keeper *lease;
+    struct run *run;                 // of the turn that is on; NULL between turns
+    VEC(struct tracked) apps;        // sorted by name
+    VEC(struct drift_note *) drifts; // sorted by key
+    struct loop_timer *poll, *wake;
+    struct err load_problem; // of the last load; unset: it was read
+    bool must_load, is_hard, has_loaded, is_leading;
+    bool has_new_kinds;  // definitions were written since the last load
+    char *breaker;       // why nothing is deleted; NULL: it is not tripped
+    bool has_gone;       // there may be records of applications that Git no longer has
+    int64_t gone_due_ms; // monotonic: not before
+    bool gone_waits;     // they stay until what is unknown is known
+    bool gone_is_held;   // or by the breaker
+    int64_t turn_ms;     // when the turn that is on began
+    unsigned pending;
+    struct controller_counts sum;
+};
+
+// ---- controller_apps.c ----
+struct tracked *tracked_find(const struct controller *c, const char *name);
+// After a load: what is new, changed or gone.
+void tracked_update(struct controller *c, const struct desired *d);
+void tracked_trigger(struct tracked *t, enum trigger why, int64_t due_ms);
+bool tracked_is_due(const struct tracked *t, int64_t now_ms);
+void tracked_clear(struct controller *c);
+// What the breaker held back is looked at again.
+void tracked_release(struct controller *c);
+// How long after so many failures in a row it is tried again; -1: not by itself (spec 1.9).
+int64_t retry_delay_ms(const struct application *a, unsigned failures);
+bool is_automated(const struct application *a);
+bool heals_itself(const struct application *a);
+
+// ---- controller_turn.c ----
+// One turn about whatever is due. False: the controller cannot go on.
+bool controller_turn(struct controller *c, struct err *err);
+bool controller_is_due(struct controller *c); // is there anything for a turn?
+
+bool turn_makes_way(void *ctx); // run_opts.is_superseded
+
+// ---- controller_drift.c ----
+void drift_changed(void *ctx, const struct object_id *id, const char *app,
+                   enum informer_change change);
+void drift_healed(struct controller *c, const struct run *r); // after a turn: what has been mended
+void drift_clear(struct controller *c);
+size_t drift_open(const struct controller *c, const char *app);
+
+#endif

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A turn: one run about the applications that are due, and what has become of each.
+#include <stdlib.h>
+#include <string.h>
+
+#include "reconcile/controller_int.h"
+#include "reconcile/lease.h"
+#include "reconcile/run_int.h"
+#include "reconcile/windows.h"
+
+#define UNDELETED_MS 10000
+#define LOAD_LATER_MS 2000 // a turn is not broken off at once to look whether there is anything new
+#define WINDOW_MS 60000    // a window that does not say when it changes is asked again
+
+// ---- what it is about ----
+
+static const json_t *project_of(const struct controller *c, const struct application *a)
+{
+    for (size_t i = 0; i < c->desired->projects.len; i++)
+        if (str_eq(json_dot_str(c->desired->projects.v[i], "metadata.name"), a->project))
+            return c->desired->projects.v[i];
+    return NULL;
+}
+
+// Where a sync window forbids it, it is due when that one changes.
+static bool is_permitted(const struct controller *c, const struct application *a, struct tracked *t)
+{
+    const json_t *project = project_of(c, a);
+    struct window_verdict v = {0};
+    if (!json_array_size(json_dot(project, "spec.syncWindows")))
+        return true;
+    int64_t now = clock_unix_ms() / 1000;
+    bool is_running = t->triggers & (TRIGGER_UNFINISHED | TRIGGER_RETRY);
+    windows_permit(project, a, now, false, is_running, &v);
+    bool ok = v.is_permitted;
+    if (!ok && !str_eq(t->held, v.why))
+        event_emit(c->o.events, "sync.held", "{s:s, s:s}", "app", t->name, "message", v.why);
+    str_set(&t->held, ok ? NULL : v.why);
+    if (!ok)
+        t->due_ms = clock_mono_ms() +
+                    (v.next_change_unix_s > now ? (v.next_change_unix_s - now) * 1000 : WINDOW_MS);
+    window_verdict_clear(&v);
+    return ok;
+}
+
+static bool is_its_turn(const struct controller *c, const struct application *a, int64_t now_ms)
+{
+    struct tracked *t = tracked_find(c, a->tracking_name);
+    if (!t || !tracked_is_due(t, now_ms) || a->state != APP_KNOWN || !is_automated(a))
+        return false;
+    // A change by others alone is mended only where that is asked for.
+    return (t->triggers != TRIGGER_DRIFT || heals_itself(a)) && is_permitted(c, a, t);
+}
+
+bool controller_is_due(struct controller *c)
+{
+    int64_t now = clock_mono_ms();
+    bool may_prune_gone = c->has_gone && c->desired && c->gone_due_ms <= now;
+    for (size_t i = 0; c->desired && !may_prune_gone && i < c->desired->apps.len; i++)
+        if (is_its_turn(c, c->desired->apps.v[i], now))
+            return true;
+    return may_prune_gone;
+}
+
+static size_t choose(struct controller *c, bool *take)
+{
+    int64_t now = clock_mono_ms();
+    size_t n = 0;
+    for (size_t i = 0; i < c->desired->apps.len; i++) {
+        take[i] = is_its_turn(c, c->desired->apps.v[i], now);
+        n += take[i];
+    }
+    return n;
+}
+
+static json_t *taken_names(const struct desired *d, const bool *take)
+{
+    json_t *names = json_array();
+    for (size_t i = 0; i < d->apps.len; i++)
+        if (take[i])
+            json_array_append_new(names, json_string(d->apps.v[i]->tracking_name));
+    return names;
+}
+
+// ---- when it makes way ----
+
+bool turn_makes_way(void *ctx)
+{
+    struct controller *c = ctx;
+    bool must_load = c->must_load && clock_mono_ms() - c->turn_ms > LOAD_LATER_MS;
+    return must_load || controller_is_due(c);
+}
+
+// ---- what has become of it ----
+
+static void failed(struct controller *c, struct tracked *t, const struct application *a,
+                   const char *problem)
+{
+    int64_t delay = retry_delay_ms(a, ++t->tries);
+    str_set(&t->problem, problem);
+    t->is_synced = false;
+    if (delay >= 0)
+        tracked_trigger(t, TRIGGER_RETRY, clock_mono_ms() + delay);
+    event_emit(c->o.events, "sync.failed", "{s:s, s:s, s:I, s:I}", "app", t->name, "message",
+               problem, "tries", (json_int_t)t->tries, "retryInMs", (json_int_t)delay);
+}
+
+static void came_true(struct controller *c, struct tracked *t, const struct app_view *v)
+{
+    bool was = t->is_synced;
+    t->tries = 0;
+    t->is_synced = true;
+    t->is_healthy = v->health <= HEALTH_SUSPENDED;
+    str_set(&t->problem, NULL);
+    if (!was)
+        event_emit(c->o.events, "sync.done", "{s:s, s:s, s:I}", "app", t->name, "health",
+                   health_name(v->health), "objects", (json_int_t)v->total);
+}
+
+// What made way goes on at once; what could not be deleted in its time is given some more.
+static int64_t again_ms(const struct run_summary *s)
+{
+    return s->is_superseded ? 0 : clock_mono_ms() + UNDELETED_MS;
+}
+
+static void absorb_app(struct controller *c, const struct run *r, const struct run_summary *s,
+                       unsigned app)
+{
+    const struct application *a = c->desired->apps.v[app];
+    struct tracked *t = tracked_find(c, a->tracking_name);
+    struct app_view v;
+    run_app(r, app, &v);
+    if (v.state == NODE_FAILED || v.state == NODE_BLOCKED)
+        failed(c, t, a, *v.problem ? v.problem : v.waits_for);
+    else if (v.applied >= v.total && !run_unpruned(r, a->tracking_name))
+        came_true(c, t, &v);
+    else
+        tracked_trigger(t, TRIGGER_UNFINISHED, again_ms(s));
+    app_view_clear(&v);
+}
+
+static bool is_definition(const struct object_id *id)
+{
+    return !strcmp(id->kind, "CustomResourceDefinition") || !strcmp(id->kind, "APIService");
+}
+
+// Of an application that is gone: not deleted yet, or not until what is unknown is known.
+static void absorb_gone(struct controller *c, const struct run_summary *s,
+                        const struct plan_item *it)
+{
+    if (it->action == ACTION_PRUNE && !c->has_gone) {
+        c->has_gone = true;
+        c->gone_due_ms = again_ms(s);
+    }
+    c->gone_waits |= it->row && (!strcmp(it->row, "P2") || !strcmp(it->row, "P9"));
+}
+
+// What a turn does to more than its applications.
+static void absorb_plan(struct controller *c, const struct run *r, const struct run_summary *s)
+{
+    const struct plan *p = run_plan(r);
+    for (size_t i = 0; i < p->items.len; i++) {
+        const struct plan_item *it = &p->items.v[i];
+        if (it->object >= 0)
+            c->has_new_kinds |= it->action != ACTION_NONE && it->action != ACTION_VIRTUAL &&
+                                is_definition(&r->desired->objects.v[it->object].id);
+        else if (desired_tracked_app(r->desired, r->records.v[it->record].app) < 0)
+            absorb_gone(c, s, it);
+    }
+    c->must_load |= c->has_new_kinds;
+}
+
+static void absorb(struct controller *c, const struct run *r, const bool *take)
+{
+    struct run_summary s;
+    run_summary(r, &s);
+    absorb_plan(c, r, &s);
+    c->sum.writes += s.written;
+    c->sum.pruned += s.pruned;
+    for (unsigned i = 0; i < c->desired->apps.len; i++)
+        if (take[i])
+            absorb_app(c, r, &s, i);
+    drift_healed(c, r);
+}
+
+// The run as a whole came to nothing: every one of its applications has its reason.
+static void refused(struct controller *c, const bool *take, const struct err *why)
+{
+    for (unsigned i = 0; i < c->desired->apps.len; i++)
+        if (take[i])
+            failed(c, tracked_find(c, c->desired->apps.v[i]->tracking_name), c->desired->apps.v[i],
+                   why->msg);
+}
+
+// ---- the run ----
+
+static bool run_part_of(struct controller *c, const bool *take, bool with_gone, bool prune,
+                        struct err *err)
+{
+    struct desired *part CLEANUP(desired_freep) = desired_part(c->desired, take, with_gone);
+    struct run_opts o = c->run_opts;
+    o.policy.prune = prune && o.policy.prune;
+    struct run *r CLEANUP(run_freep) = c->run = run_new(c->loop, c->kube, part, &o);
+    bool ok = run_prepare(r, err) && run_execute(r, err);
+    if (ok)
+        absorb(c, r, take);
+    c->run = NULL;
+    return ok;
+}
+
+// What ends the controller, and not only this turn.
+static bool is_fatal(const struct controller *c, const struct err *err)
+{
+    return err->kind == ERR_CANCELLED || err->kind == ERR_INTERNAL || loop_stopping(c->loop) ||
+           lease_keeper_is_lost(c->lease);
+}
+
+// Too much would be deleted. All else of it is done, and the deletion waits for a person.
+static bool trip(struct controller *c, const bool *take, bool with_gone, struct err *err)
+{
+    c->gone_is_held |= with_gone;
+    for (size_t i = 0; i < c->desired->apps.len; i++)
+        if (take[i])
+            tracked_find(c, c->desired->apps.v[i]->tracking_name)->prune_is_held = true;
+    str_set(&c->breaker, err->msg);
+    event_emit(c->o.events, "breaker.tripped", "{s:s, s:s}", "message", err->msg, "hint",
+               "Nothing is deleted. If that is what Git says: regrow sync --allow-mass-prune.");
+    err_clear(err);
+    return run_part_of(c, take, false, false, err);
+}
+
+// A cycle, or whatever else a whole turn breaks on, is that of one application or of two: each by
+// itself.
+static bool one_by_one(struct controller *c, const bool *take, struct err *err)
+{
+    bool *one = mem_alloc(c->desired->apps.len + 1);
+    bool ok = true;
+    for (size_t i = 0; ok && i < c->desired->apps.len; i++) {
+        if (!take[i])
+            continue;
+        one[i] = true;
+        if (!run_part_of(c, one, false, true, err)) {
+            ok = !is_fatal(c, err);
+            if (ok) {
+                refused(c, one, err);
+                err_clear(err);
+            }
+        }
+        one[i] = false;
+    }
+    free(one);
+    return ok;
+}
+
+static bool run_turn(struct controller *c, const bool *take, size_t n, bool with_gone,
+                     struct err *err)
+{
+    if (run_part_of(c, take, with_gone, true, err))
+        return true;
+    if (is_fatal(c, err))
+        return false;
+    if (err->kind == ERR_CONFLICT && trip(c, take, with_gone, err))
+        return true;
+    if (is_fatal(c, err))
+        return false;
+    if (err->kind == ERR_INVALID && n > 1) {
+        err_clear(err);
+        return one_by_one(c, take, err);
+    }
+    refused(c, take, err);
+    err_clear(err);
+    return true;
+}
+
+bool controller_turn(struct controller *c, struct err *err)
+{
+    bool *take = mem_alloc(c->desired->apps.len + 1);
+    size_t n = choose(c, take);
+    bool with_gone = c->has_gone && c->gone_due_ms <= clock_mono_ms();
+    int64_t began = clock_mono_ms();
+    json_t *names = taken_names(c->desired, take);
+    event_emit(c->o.events, "turn.started", "{s:O}", "apps", names);
+    c->has_gone &= !with_gone;
+    c->turn_ms = began;
+    for (size_t i = 0; i < c->desired->apps.len; i++)
+        if (take[i])
+            tracked_find(c, c->desired->apps.v[i]->tracking_name)->triggers = 0;
+    bool ok = run_turn(c, take, n, with_gone, err);
+    c->sum.turns++;
+    event_emit(c->o.events, "turn.finished", "{s:O, s:I}", "apps", names, "ms",
+               (json_int_t)(clock_mono_ms() - began));
+    json_decref(names);
+    free(take);
+    return ok;
+}

@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 300
+#
+# Unknown is not empty: a Git server that answers 500, nothing, or half a pack; a repository that is
+# gone, or an empty one in its place; a chart that does not render any more. Nothing is deleted, the
+# state is told, and when it is mended everything goes on. And too much at once is not deleted either.
+set -euo pipefail
+. "$(dirname "$0")/../lib/env.sh"
+. "$LIB/cluster.sh"
+. "$LIB/audit.sh"
+. "$LIB/githttp.sh"
+. "$LIB/slowhttp.sh"
+. "$LIB/fleet.sh"
+. "$LIB/reconcile.sh"
+
+export XDG_CACHE_HOME=$SCRATCH/cache
+fleet_kind=''
+REPO=$SCRATCH/repo
+
+publish() { git_publish "$REPO" fleet >"$SCRATCH/commit"; }
+commit() { cat "$SCRATCH/commit"; }
+bare() { echo "$GIT_ROOT/fleet.git"; }
+
+chart() {
+  mkdir -p "$REPO/charts/web/templates"
+  printf 'apiVersion: v2\nname: web\nversion: 1.0.0\n' >"$REPO/charts/web/Chart.yaml"
+  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web}\ndata: {a: "1"}\n' >"$REPO/charts/web/templates/a.yaml"
+  fleet_app web web charts/web >"$REPO/root/web.yaml"
+}
+
+# Whatever is ours, by name and uid: none of it may have been made anew.
+ours() {
+  kubectl get deploy,cm,secret,svc,sa,role -A -o json | jq -r '.items[]
+    | select(.metadata.annotations["argocd.argoproj.io/tracking-id"]) | "\(.kind) \(.metadata.namespace)/\(.metadata.name) \(.metadata.uid)"' | sort
+}
+
+# unread NAME EVENT: for three polls it stays so, and everything stays
+unread() {
+  reconcile_saw 20 "$2"
+  ok "$1 is told"
+  sleep 2
+  ours >"$SCRATCH/got"
+  is "$(diff "$SCRATCH/want" "$SCRATCH/got" | head -5)" '' "$1: everything stays"
+}
+
+# mended NAME: the next commit is applied
+mended() {
+  sed -i "s/tenant: .*}/tenant: \"$1\"}/" "$REPO/tenants/tenant-1/all.yaml"
+  publish
+  reconcile_settled 30 "$(commit)"
+  is "$(kubectl get cm -n tenant-1 settings -o 'jsonpath={.data.tenant}')" "$1" "$1: it goes on when it is mended"
+  reconcile_mark
+}
+
+FAILED='.type == "source.unreadable"'
+
+answers() {
+  reconcile_mark
+  for code in 500 200 404; do
+    echo "$code" >"$SCRATCH/mood"
+    unread "answer $code" "$FAILED"
+    echo pass >"$SCRATCH/mood"
+    mended "after-$code"
+  done
+  echo cut >"$SCRATCH/mood"
+  sed -i 's/tenant: .*}/tenant: "cut"}/' "$REPO/tenants/tenant-1/all.yaml"
+  publish
+  unread 'half a pack' "$FAILED"
+  echo pass >"$SCRATCH/mood"
+  mended after-cut
+}
+
+gone() {
+  reconcile_mark
+  mv "$(bare)" "$(bare).away"
+  unread 'a repository that is gone' "$FAILED"
+  git init -q --bare "$(bare)"
+  reconcile_mark
+  unread 'an empty one in its place' "$FAILED"
+  rm -rf "$(bare)"
+  mv "$(bare).away" "$(bare)"
+  mended after-gone
+}
+
+unrendered() {
+  reconcile_mark
+  echo '{{ fail "no" }}' >"$REPO/charts/web/templates/b.yaml"
+  publish
+  unread 'a chart that does not render' '.type == "app.unknown" and .app == "web"'
+  rm "$REPO/charts/web/templates/b.yaml"
+  mended after-chart
+}
+
+# All of it but one application: more than a third.
+breaker() {
+  reconcile_mark
+  mkdir "$SCRATCH/aside"
+  (cd "$REPO/root" && mv tenant-[2-9].yaml "$SCRATCH/aside/")
+  publish
+  unread 'the breaker' '.type == "breaker.tripped"'
+  mv "$SCRATCH"/aside/*.yaml "$REPO/root/"
+  mended after-breaker
+  ours >"$SCRATCH/got"
+  is "$(diff "$SCRATCH/want" "$SCRATCH/got" | head -5)" '' 'and nothing was made anew'
+}
+
+githttp_start
+slow_start front --mood "$SCRATCH/mood"
+cluster_up main
+mkdir -p "$REPO/root"
+fleet_url=http://127.0.0.1:$SLOW_PORT/git/fleet.git
+for ((i = 1; i <= 6; i++)); do fleet_tenant "$REPO" "$i"; done
+chart
+publish
+reconcile_start --poll 500ms "$fleet_url//root?ref=main"
+reconcile_settled 60 "$(commit)"
+ours >"$SCRATCH/want"
+is "$(wc -l <"$SCRATCH/want")" 37 'a bare cluster comes up'
+run_case 'answers' answers
+run_case 'gone' gone
+run_case 'unrendered' unrendered
+run_case 'breaker' breaker
+reconcile_stop
+is "$(audit_rejections | head -c 600)" '' 'no write was rejected'

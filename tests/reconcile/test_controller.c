@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the controller remembers of applications: when a failed one is tried again, and what a load
+// makes of them.
+#include <stdlib.h>
+
+#include "reconcile/controller_int.h"
+#include "tests/test.h"
+
+static struct application *app_of(const char *name, const char *policy)
+{
+    struct err err = {0};
+    struct application *a = NULL;
+    struct origin where = {0};
+    CLEANUP(json_freep)
+    json_t *doc =
+        json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:s, s:{s:s}, s:{s:s, s:s}, s:o*}}", "apiVersion",
+                  "argoproj.io/v1alpha1", "kind", "Application", "metadata", "name", name,
+                  "namespace", "argocd", "spec", "project", "default", "destination", "namespace",
+                  "web", "source", "repoURL", "https://git.example.com/a.git", "path", "x",
+                  "syncPolicy", policy ? json_loads(policy, 0, NULL) : NULL);
+    assert_true(application_parse(doc, &where, &a, &err));
+    return a;
+}
+
+static void retries(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *policy;
+        int64_t want[4]; // after 1, 2, 3, 9 failures
+    } cases[] = {
+        {NULL, {5000, 10000, 20000, 180000}},
+        {"{\"retry\":{\"limit\":2}}", {5000, 10000, -1, -1}},
+        {"{\"retry\":{\"limit\":0}}", {-1, -1, -1, -1}},
+        {"{\"retry\":{\"limit\":-1,\"backoff\":{\"duration\":\"1s\",\"factor\":3,"
+         "\"maxDuration\":\"5s\"}}}",
+         {1000, 3000, 5000, 5000}},
+        {"{\"retry\":{\"backoff\":{\"duration\":7,\"factor\":1}}}", {7000, 7000, 7000, 7000}},
+        {"{\"retry\":{\"backoff\":{\"duration\":\"nonsense\",\"factor\":-2}}}",
+         {5000, 5000, 5000, 5000}},
+        {"{\"retry\":{\"backoff\":{\"duration\":\"1h\",\"maxDuration\":\"1m\"}}}",
+         {60000, 60000, 60000, 60000}},
+    };
+    static const unsigned failures[] = {1, 2, 3, 9};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct application *a CLEANUP(application_freep) = app_of("a", cases[i].policy);
+        for (size_t k = 0; k < ARRAY_LEN(failures); k++)
+            assert_int_equal(retry_delay_ms(a, failures[k]), cases[i].want[k]);
+    }
+}
+
+static struct desired *state_of(const char *const *names, size_t n, const char *changed)
+{
+    struct desired *d = desired_new();
+    struct err err = {0};
+    for (size_t i = 0; i < n; i++) {
+        struct application *a = app_of(names[i], "{\"automated\":{}}");
+        a->state = APP_KNOWN;
+        unsigned at = desired_add_app_take(d, a);
+        struct object o = {
+            .app = at,
+            .version = str_dup("v1"),
+            .id = {str_dup(""), str_dup("ConfigMap"), str_dup("web"), str_dup(names[i])}};
+        CLEANUP(json_freep)
+        json_t *doc = json_pack("{s:b}", "changed", str_eq(names[i], changed));
+        object_set_body(&o, doc);
+        desired_add_object_take(d, &o);
+    }
+    assert_true(desired_finish(d, &err));
+    return d;
+}
+
+static unsigned triggers_of(const struct controller *c, const char *name)
+{
+    const struct tracked *t = tracked_find(c, name);
+    return t ? t->triggers : 0;
+}
+
+static void settle(struct controller *c)
+{
+    for (size_t i = 0; i < c->apps.len; i++)
+        c->apps.v[i].triggers = 0;
+    c->has_gone = false;
+    c->has_loaded = true;
+}
+
+static void loads(void **state)
+{
+    (void)state;
+    static const char *const ab[] = {"b", "a"};
+    static const char *const bc[] = {"c", "b"};
+    struct controller c = {0};
+    struct desired *first CLEANUP(desired_freep) = state_of(ab, 2, NULL);
+    struct desired *same CLEANUP(desired_freep) = state_of(ab, 2, NULL);
+    struct desired *changed CLEANUP(desired_freep) = state_of(ab, 2, "a");
+    struct desired *moved CLEANUP(desired_freep) = state_of(bc, 2, NULL);
+    tracked_update(&c, first);
+    assert_int_equal(triggers_of(&c, "a"), TRIGGER_START);
+    assert_int_equal(triggers_of(&c, "b"), TRIGGER_START);
+    assert_true(c.has_gone); // whatever others have left before
+    settle(&c);
+    tracked_update(&c, same);
+    assert_int_equal(triggers_of(&c, "a") | triggers_of(&c, "b"), 0);
+    assert_false(c.has_gone);
+    tracked_update(&c, changed);
+    assert_int_equal(triggers_of(&c, "a"), TRIGGER_COMMIT);
+    assert_int_equal(triggers_of(&c, "b"), 0);
+    settle(&c);
+    tracked_update(&c, moved);
+    assert_null(tracked_find(&c, "a"));
+    assert_int_equal(triggers_of(&c, "b"), 0);
+    assert_int_equal(triggers_of(&c, "c"), TRIGGER_COMMIT);
+    assert_true(c.has_gone);
+    tracked_clear(&c);
+}
+
+// One that cannot be read is no reason for anything, until it can be read again.
+static void unknown(void **state)
+{
+    (void)state;
+    static const char *const ab[] = {"a", "b"};
+    struct controller c = {0};
+    struct desired *first CLEANUP(desired_freep) = state_of(ab, 2, NULL);
+    struct desired *unread CLEANUP(desired_freep) = state_of(ab, 2, NULL);
+    struct desired *again CLEANUP(desired_freep) = state_of(ab, 2, NULL);
+    unread->apps.v[0]->state = APP_UNKNOWN;
+    tracked_update(&c, first);
+    settle(&c);
+    tracked_find(&c, "a")->is_synced = true;
+    tracked_update(&c, unread);
+    assert_int_equal(triggers_of(&c, "a"), 0);
+    assert_false(tracked_find(&c, "a")->is_known);
+    assert_false(tracked_find(&c, "a")->is_synced);
+    tracked_update(&c, again);
+    assert_int_equal(triggers_of(&c, "a"), TRIGGER_COMMIT);
+    assert_int_equal(triggers_of(&c, "b"), 0);
+    tracked_clear(&c);
+}
+
+static void due(void **state)
+{
+    (void)state;
+    struct tracked t = {0};
+    assert_false(tracked_is_due(&t, 1000));
+    tracked_trigger(&t, TRIGGER_RETRY, 5000);
+    assert_false(tracked_is_due(&t, 4999));
+    assert_true(tracked_is_due(&t, 5000));
+    tracked_trigger(&t, TRIGGER_DRIFT, 9000); // does not put off what is due before
+    assert_true(tracked_is_due(&t, 5000));
+    tracked_trigger(&t, TRIGGER_COMMIT, 0);
+    assert_true(tracked_is_due(&t, 1));
+    assert_int_equal(t.triggers, TRIGGER_RETRY | TRIGGER_DRIFT | TRIGGER_COMMIT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(retries),
+        cmocka_unit_test(loads),
+        cmocka_unit_test(unknown),
+        cmocka_unit_test(due),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
