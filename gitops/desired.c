@@ -138,20 +138,70 @@ static void drop_cleared(struct desired *d)
     d->objects.len = kept;
 }
 
+// The place it had among the objects of the last state, from 1; 0: it was not among them.
+static unsigned rank_of(const struct desired *d, const struct object *o)
+{
+    bool is_known = o->shares && d->last_state && o->shares->state == d->last_state;
+    return is_known ? o->shares->rank : 0;
+}
+
+static size_t highest_rank(const struct desired *d)
+{
+    size_t highest = 0;
+    for (size_t i = 0; i < d->objects.len; i++) {
+        unsigned rank = rank_of(d, &d->objects.v[i]);
+        highest = rank > highest ? rank : highest;
+    }
+    return highest;
+}
+
+static void merge(const struct entry *a, size_t n, const struct entry *b, size_t m,
+                  struct entry *out)
+{
+    size_t i = 0;
+    size_t k = 0;
+    while (i < n || k < m) {
+        bool first = k == m || (i < n && cmp_entry(&a[i], &b[k]) <= 0);
+        out[i + k] = first ? a[i] : b[k];
+        if (first)
+            i++;
+        else
+            k++;
+    }
+}
+
+// By identity. What was sorted in the last state only has to be put where it was: comparing names
+// is most of what a load costs that changes little.
 static struct entry *sorted(const struct desired *d)
 {
     size_t n = d->objects.len;
+    size_t places = highest_rank(d);
+    struct entry *known = mem_alloc((places + 1) * sizeof(*known));
+    struct entry *news = mem_realloc(NULL, n + 1, sizeof(*news));
     struct entry *e = mem_realloc(NULL, n + 1, sizeof(*e));
-    for (unsigned i = 0; i < n; i++)
-        e[i] = (struct entry){&d->objects.v[i].id, i};
-    qsort(e, n, sizeof(*e), cmp_entry);
+    size_t n_known = 0;
+    size_t n_news = 0;
+    for (unsigned i = 0; i < n; i++) {
+        unsigned rank = rank_of(d, &d->objects.v[i]);
+        struct entry x = {&d->objects.v[i].id, i};
+        if (rank && !known[rank - 1].id)
+            known[rank - 1] = x;
+        else
+            news[n_news++] = x;
+    }
+    for (size_t i = 0; i < places; i++)
+        if (known[i].id)
+            known[n_known++] = known[i];
+    qsort(news, n_news, sizeof(*news), cmp_entry);
+    merge(known, n_known, news, n_news, e);
+    free(known);
+    free(news);
     return e;
 }
 
 // What two applications have: given to the first if they agree.
-static bool settle_shared(struct desired *d, bool *any, struct err *err)
+static bool settle_shared(struct desired *d, const struct entry *e, bool *any, struct err *err)
 {
-    struct entry *e = sorted(d);
     size_t first = 0;
     bool ok = true;
     for (size_t i = 1; ok && i < d->objects.len; i++) {
@@ -165,28 +215,41 @@ static bool settle_shared(struct desired *d, bool *any, struct err *err)
             ok = owned_twice(d, e[first].at, e[i].at, err);
         }
     }
-    free(e);
     return ok;
+}
+
+static void index_take(struct desired *d, struct entry *e)
+{
+    free(d->index);
+    d->index_len = d->objects.len;
+    d->index = mem_realloc(NULL, d->index_len + 1, sizeof(*d->index));
+    for (size_t i = 0; i < d->index_len; i++) {
+        struct object_shares *s = d->objects.v[e[i].at].shares;
+        d->index[i] = e[i].at;
+        if (s && d->state) {
+            s->state = d->state;
+            s->rank = (unsigned)i + 1;
+        }
+    }
+    free(e);
 }
 
 static void reindex(struct desired *d)
 {
-    struct entry *e = sorted(d);
-    free(d->index);
-    d->index_len = d->objects.len;
-    d->index = mem_realloc(NULL, d->index_len + 1, sizeof(*d->index));
-    for (size_t i = 0; i < d->index_len; i++)
-        d->index[i] = e[i].at;
-    free(e);
+    index_take(d, sorted(d));
 }
 
 bool desired_finish(struct desired *d, struct err *err)
 {
     bool any = false;
-    bool ok = settle_shared(d, &any, err);
-    if (any)
+    struct entry *e = sorted(d);
+    bool ok = settle_shared(d, e, &any, err);
+    if (any) {
+        free(e);
         drop_cleared(d);
-    reindex(d);
+        e = sorted(d);
+    }
+    index_take(d, e);
     return ok;
 }
 

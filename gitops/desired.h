@@ -20,6 +20,9 @@ struct desired {
     VEC(json_t *) projects; // AppProject documents
     struct kinds *kinds;    // built-in, CRDs of this state, and what discovery said
     struct strv warnings;
+    // Of the states that one source has read the number of this one, and of the one before: objects
+    // they share are sorted already. 0: there are none.
+    unsigned state, last_state;
     size_t index_len; // private: sorted index over objects
     unsigned *index;
     // Of a part of another one (desired_part), else NULL: that one, which of its applications this

@@ -174,9 +174,39 @@ void origin_clear(struct origin *o)
     str_freep(&o->file);
 }
 
+struct object object_share(struct object *o)
+{
+    if (!o->shares) {
+        o->shares = mem_alloc(sizeof(*o->shares));
+        o->shares->n = 1;
+    }
+    o->shares->n++;
+    struct object copy = *o;
+    copy.origin.revision = str_dup_or_null(o->origin.revision);
+    return copy;
+}
+
+void object_own(struct object *o)
+{
+    struct object_shares *shares = o->shares;
+    if (!shares)
+        return;
+    o->shares = NULL;
+    if (--shares->n == 0) { // the others are gone
+        free(shares);
+        return;
+    }
+    o->id = object_id_dup(&o->id);
+    o->version = str_dup_or_null(o->version);
+    o->origin.repo = str_dup_or_null(o->origin.repo);
+    o->origin.file = str_dup_or_null(o->origin.file);
+    o->body = o->body ? str_ndup(o->body, o->body_len) : NULL;
+}
+
 void object_set_body(struct object *o, const json_t *doc)
 {
     struct buf b = {0};
+    object_own(o);
     canon_write(doc, &b);
     free(o->body);
     o->body_len = b.len;
@@ -212,6 +242,13 @@ json_t *object_outline(const struct object *o)
 
 void object_clear(struct object *o)
 {
+    if (o->shares && --o->shares->n) {
+        str_freep(&o->origin.revision);
+        *o = (struct object){0};
+        return;
+    }
+    free(o->shares);
+    o->shares = NULL;
     object_id_clear(&o->id);
     str_freep(&o->version);
     origin_clear(&o->origin);

@@ -39,6 +39,12 @@ enum phase { PHASE_PRESYNC, PHASE_SYNC, PHASE_POSTSYNC, PHASE_SYNCFAIL };
 // When a hook's earlier instance is deleted; bits.
 enum { HOOK_BEFORE_CREATION = 1, HOOK_SUCCEEDED = 2, HOOK_FAILED = 4 };
 
+// Of all that have the same texts.
+struct object_shares {
+    unsigned n;
+    unsigned state, rank; // its place among the objects of that state (desired.h)
+};
+
 struct object {
     struct object_id id;
     char *version; // API version without the group: "v1"
@@ -58,7 +64,8 @@ struct object {
     bool is_virtual; // Argo CD or Flux kind that this cluster does not serve: read, never sent
     char *body;      // canonical JSON as sent
     size_t body_len;
-    struct sha256 hash; // of body
+    struct sha256 hash;           // of body
+    struct object_shares *shares; // private: who has its texts (object_share); NULL: it alone
 };
 
 void object_id_clear(struct object_id *id);
@@ -78,6 +85,12 @@ char *object_key(const struct object_id *id);
 char *origin_text(const struct origin *o);
 struct origin origin_dup(const struct origin *o);
 void origin_clear(struct origin *o);
+
+// ---- one object in two states (a load and the one before it) ----
+// Another of the same texts, which are not copied; only origin.revision is each one's own. Whoever
+// writes to the texts of an object that may be shared calls object_own first; object_set_body does.
+struct object object_share(struct object *o);
+void object_own(struct object *o);
 
 // Takes out what must not be sent (spec kubernetes-api 3.2): status, server-made metadata, nulls,
 // empty annotation and label maps, stringData (folded into data), rules beside aggregationRule,

@@ -13,6 +13,7 @@ static void move_to_cluster(struct run *r, unsigned node)
     struct node *n = &r->graph->nodes.v[node];
     CLEANUP(json_freep) json_t *doc = object_doc(o);
     json_object_del(json_object_get(doc, "metadata"), "namespace");
+    object_own(o);
     str_set(&o->id.namespace, NULL);
     o->is_namespaced = false;
     application_mark(r->desired->apps.v[o->app], doc, o);

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "source/chart_int.h"
 #include "source/source.h"
+#include "source/witness.h"
 
 #define MAX_MEMO_BYTES 4096
 
@@ -373,6 +374,7 @@ bool chart_fetch(struct source_ctx *s, const char *repo_url, const char *name, c
 {
     CLEANUP(str_freep) char *url = source_mirror_url(s->o, repo_url);
     struct chart_need *n = need_of(s, repo_url, url, name, target);
+    n->used_in = s->load;
     *out = (struct chart){0};
     if (!wanted_wait(&n->need, &s->waits, err))
         return false;
@@ -382,6 +384,7 @@ bool chart_fetch(struct source_ctx *s, const char *repo_url, const char *name, c
                           .digest = str_dup(n->chart.digest),
                           .manifest = str_dup_or_null(n->chart.manifest),
                           .is_helm = n->chart.is_helm};
+    witness_chart(s, repo_url, name, target, out);
     return true;
 }
 
@@ -425,6 +428,7 @@ bool url_fetch(struct source_ctx *s, const char *url, size_t max_bytes, struct b
     const char *project = creds_scope(s->creds, at, s->project);
     const char *file = local_file(at);
     struct url_need *n = NULL;
+    witness_fleeting(s);
     if (file)
         return file_read(file, max_bytes, out, err);
     CLEANUP(str_freep) char *shown = url_redacted(at);
@@ -508,6 +512,70 @@ static void chart_need_free(struct chart_need *n)
     free(n);
 }
 
+static void url_need_free(struct url_need *n)
+{
+    http_cancel(n->http);
+    wanted_clear(&n->need);
+    buf_clear(&n->body);
+    free(n->url);
+    free(n->written);
+    free(n->project);
+    free(n);
+}
+
+static bool is_kept(const struct source_ctx *c, const struct chart_need *n, bool keep_known)
+{
+    bool is_here = n->need.is_settled && !err_is_set(&n->need.err);
+    return is_here && n->used_in + 1 >= c->load && !n->is_stale &&
+           (keep_known || semver_is_version(n->target));
+}
+
+bool charts_are_open(const struct charts *c)
+{
+    bool open = false;
+    for (size_t i = 0; i < c->charts.len; i++)
+        open |= wanted_is_open(&c->charts.v[i]->need);
+    for (size_t i = 0; i < c->indexes.len; i++)
+        open |= wanted_is_open(index_need(c->indexes.v[i]));
+    for (size_t i = 0; i < c->urls.len; i++)
+        open |= wanted_is_open(&c->urls.v[i]->need);
+    return open;
+}
+
+void charts_renew(struct source_ctx *s, bool keep_known)
+{
+    struct charts *c = s->charts;
+    size_t kept = 0;
+    for (size_t i = 0; i < c->charts.len; i++) {
+        struct chart_need *n = c->charts.v[i];
+        bool open = wanted_is_open(&n->need);
+        if (!open && !is_kept(s, n, keep_known)) {
+            chart_need_free(n);
+            continue;
+        }
+        if (!open)
+            n->index = NULL;
+        c->charts.v[kept++] = n;
+    }
+    c->charts.len = kept;
+    kept = 0;
+    for (size_t i = 0; i < c->indexes.len; i++) {
+        if (wanted_is_open(index_need(c->indexes.v[i])))
+            c->indexes.v[kept++] = c->indexes.v[i];
+        else
+            index_free(c->indexes.v[i]);
+    }
+    c->indexes.len = kept;
+    kept = 0;
+    for (size_t i = 0; i < c->urls.len; i++) {
+        if (wanted_is_open(&c->urls.v[i]->need))
+            c->urls.v[kept++] = c->urls.v[i];
+        else
+            url_need_free(c->urls.v[i]);
+    }
+    c->urls.len = kept;
+}
+
 void charts_free(struct charts *c)
 {
     if (!c)
@@ -516,16 +584,8 @@ void charts_free(struct charts *c)
         chart_need_free(c->charts.v[i]);
     for (size_t i = 0; i < c->indexes.len; i++)
         index_free(c->indexes.v[i]);
-    for (size_t i = 0; i < c->urls.len; i++) {
-        struct url_need *n = c->urls.v[i];
-        http_cancel(n->http);
-        wanted_clear(&n->need);
-        buf_clear(&n->body);
-        free(n->url);
-        free(n->written);
-        free(n->project);
-        free(n);
-    }
+    for (size_t i = 0; i < c->urls.len; i++)
+        url_need_free(c->urls.v[i]);
     vec_clear(&c->charts);
     vec_clear(&c->indexes);
     vec_clear(&c->urls);

@@ -25,6 +25,10 @@ void chart_clear(struct chart *c);
 
 struct charts *charts_new(void);
 void charts_free(struct charts *c); // nothing of it is in the pool any more
+// Before another load: versions that are asked for exactly stay, as those do that a poll has just
+// found unchanged (keep_known). What the last load did not use is let go.
+void charts_renew(struct source_ctx *c, bool keep_known);
+bool charts_are_open(const struct charts *c); // is anything coming?
 bool charts_retry_denied(struct charts *c);
 
 // repo_url as written; name NULL for "oci://…" URLs that name the artifact themselves.

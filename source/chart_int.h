@@ -21,6 +21,8 @@ struct chart_need {
     char *written; // before mirrors
     char *name, *target, *project;
     bool is_oci, pass_credentials;
+    bool is_stale;    // a poll found another, or nothing
+    unsigned used_in; // the last load that asked for it
     struct chart chart;
     char *memo; // file that notes what was found
     char *from; // where the archive is: URL, or path of a file

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "source/collect.h"
+#include "source/memo.h"
 
 static void yield_clear(struct yield *y)
 {
@@ -22,6 +22,10 @@ static void yield_clear(struct yield *y)
     json_decref(y->made);
     strv_clear(&y->warnings);
     free(y->global_projects);
+    for (size_t i = 0; i < y->kinds.len; i++)
+        kind_seen_clear(&y->kinds.v[i]);
+    vec_clear(&y->kinds);
+    witness_clear(&y->sets);
 }
 
 static bool is_served(const struct loading *l, const char *group, const char *kind)
@@ -56,6 +60,7 @@ static void settle_namespace(const struct application *a, const struct kind_info
                              struct object *o)
 {
     json_t *meta = json_object_get(doc, "metadata");
+    object_own(o);
     o->is_namespaced = !k || k->is_namespaced;
     o->is_scope_guessed = !k;
     if (!o->is_namespaced) {
@@ -151,6 +156,33 @@ static bool is_settings(const struct object_id *id)
            str_eq(id->namespace, ARGOCD_NAMESPACE);
 }
 
+static void note_definition(struct yield *y, json_t *crd)
+{
+    kinds_add_crd(y->l->d->kinds, crd);
+    if (y->l->s->memo)
+        vec_push(&y->kinds)->crd = json_incref(crd);
+}
+
+static const struct kind_info *find_kind(struct yield *y, const struct object_id *id)
+{
+    const struct kind_info *k = kinds_find(y->l->d->kinds, id->group, NULL, id->kind);
+    if (!y->l->s->memo)
+        return k;
+    for (size_t i = y->kinds.len; i > 0; i--) {
+        const struct kind_seen *x = &y->kinds.v[i - 1];
+        if (x->crd)
+            break; // it may be known otherwise since
+        if (!strcmp(x->kind, id->kind) && !strcmp(x->group, id->group))
+            return k;
+    }
+    struct kind_seen *x = vec_push(&y->kinds);
+    x->group = str_dup(id->group);
+    x->kind = str_dup(id->kind);
+    x->is_known = k != NULL;
+    x->is_namespaced = k && k->is_namespaced;
+    return k;
+}
+
 // The object of one phase.
 static bool add_phase(struct yield *y, json_t *doc, const struct origin *where,
                       const struct object *marks, enum phase phase, struct doc_flags flags,
@@ -173,8 +205,8 @@ static bool add_phase(struct yield *y, json_t *doc, const struct origin *where,
     o.is_bare =
         o.is_made && !json_object_get(meta, "labels") && !json_object_get(meta, "annotations");
     if (!strcmp(o.id.kind, "CustomResourceDefinition"))
-        kinds_add_crd(d->kinds, doc);
-    settle_namespace(a, kinds_find(d->kinds, o.id.group, NULL, o.id.kind), doc, &o);
+        note_definition(y, doc);
+    settle_namespace(a, find_kind(y, &o.id), doc, &o);
     if (is_settings(&o.id)) {
         str_set(&y->global_projects, json_dot_str(doc, "data.globalProjects"));
         unheeded_settings(doc, &y->warnings);
@@ -247,6 +279,7 @@ static bool add_child(struct yield *y, json_t *doc, const struct origin *where, 
 
 struct set_io {
     struct source *s;
+    struct yield *y; // NULL: it only begins to come
 };
 
 // The project of what a set makes, where that is the same for all: whose credentials it may use.
@@ -261,7 +294,11 @@ static bool set_files(void *ctx, const char *url, const char *revision, struct s
 {
     const struct set_io *io = ctx;
     struct tree *t = NULL;
-    return source_tree(io->s, url, revision, NULL, &t, err) && tree_list(t, "", true, paths, err);
+    if (!source_tree(io->s, url, revision, NULL, &t, err) || !tree_list(t, "", true, paths, err))
+        return false;
+    if (io->y)
+        witness_file(&io->y->sets, t, url, revision, io->s->ctx.project, NULL);
+    return true;
 }
 
 static bool set_read(void *ctx, const char *url, const char *revision, const char *path,
@@ -269,19 +306,25 @@ static bool set_read(void *ctx, const char *url, const char *revision, const cha
 {
     const struct set_io *io = ctx;
     struct tree *t = NULL;
-    return source_tree(io->s, url, revision, NULL, &t, err) &&
-           tree_read(t, path, 4U << 20, out, err);
+    if (!source_tree(io->s, url, revision, NULL, &t, err) ||
+        !tree_read(t, path, 4U << 20, out, err))
+        return false;
+    if (io->y)
+        witness_file(&io->y->sets, t, url, revision, io->s->ctx.project, path);
+    return true;
 }
 
 static json_t *set_clusters(void *ctx)
 {
     const struct set_io *io = ctx;
+    if (io->y)
+        io->y->saw_clusters = true;
     return io->s->o.clusters ? json_deep_copy((json_t *)io->s->o.clusters) : json_array();
 }
 
 static bool add_set(struct yield *y, const json_t *doc, const struct origin *where, struct err *err)
 {
-    struct set_io io = {y->l->s};
+    struct set_io io = {y->l->s, y};
     struct appset_io fns = {set_files, set_read, set_clusters, &io};
     struct appset_result r = {0};
     const char *name = json_dot_str(doc, "metadata.name");
@@ -322,7 +365,9 @@ static void warn_if_differs(struct yield *y, const json_t *doc, const struct ori
     const struct application *a = y->l->d->apps.v[y->app];
     CLEANUP(str_freep) char *here = origin_text(where);
     CLEANUP(str_freep) char *there = origin_text(&a->origin);
-    if (!json_equal(json_object_get(a->doc, "spec"), json_object_get(doc, "spec")))
+    bool differs = !json_equal(json_object_get(a->doc, "spec"), json_object_get(doc, "spec"));
+    y->is_fleeting |= differs; // the words name a revision
+    if (differs)
         strv_push_take(&y->warnings,
                        str_printf("application %s manages itself, but %s says otherwise than %s, "
                                   "which this run follows",
@@ -406,7 +451,7 @@ static void need_doc(struct loading *l, const json_t *doc)
     }
     if (!argo_is(doc, "ApplicationSet"))
         return;
-    struct set_io io = {l->s};
+    struct set_io io = {l->s, NULL};
     struct appset_io fns = {set_files, set_read, set_clusters, &io};
     struct appset_result r = {0};
     struct err err = {0};
@@ -439,17 +484,22 @@ static void drop_cleared(struct yield *y)
     y->objects.len = kept;
 }
 
-static bool read_docs(struct yield *y, const struct render_job *jobs, size_t n_jobs,
-                      struct err *err)
+// Is it the root once more? And what is the root read from?
+static void note_trees(struct yield *y)
 {
-    y->jobs = jobs;
-    y->n_jobs = n_jobs;
-    for (size_t j = 0; j < n_jobs; j++) {
-        const struct render_job *job = &jobs[j];
-        y->is_root_twin |= y->app != 0 && n_jobs == 1 && job->tree &&
+    for (size_t j = 0; j < y->n_jobs; j++) {
+        const struct render_job *job = &y->jobs[j];
+        y->is_root_twin |= y->app != 0 && y->n_jobs == 1 && job->tree &&
                            job->tree == y->l->root_tree && str_eq(job->path, y->l->s->root.path);
         if (y->app == 0)
             y->l->root_tree = job->tree;
+    }
+}
+
+static bool read_docs(struct yield *y, struct err *err)
+{
+    for (size_t j = 0; j < y->n_jobs; j++) {
+        const struct render_job *job = &y->jobs[j];
         for (size_t i = 0; i < job->docs.len; i++) {
             struct origin where = origin_of(job, &job->docs.v[i]);
             bool ok = add_any(y, job->docs.v[i].doc, &where, err);
@@ -464,23 +514,40 @@ static bool read_docs(struct yield *y, const struct render_job *jobs, size_t n_j
     return true;
 }
 
-void collect_app(struct loading *l, unsigned app, struct render_job *jobs, size_t n_jobs)
+static bool read_app(struct yield *y, struct app_jobs *j, struct err *err)
+{
+    y->known = j->known;
+    if (j->known)
+        return memo_yield(j->known, y, err);
+    if (!read_docs(y, err))
+        return false;
+    memo_keep(y, j);
+    return true;
+}
+
+void collect_app(struct loading *l, struct app_jobs *j)
 {
     struct desired *d = l->d;
-    struct yield y = {.l = l, .app = app, .seen = json_object(), .made = json_object()};
+    struct yield y = {.l = l,
+                      .app = j->app,
+                      .seen = json_object(),
+                      .made = json_object(),
+                      .jobs = j->jobs,
+                      .n_jobs = j->n};
     struct err err = {0};
-    bool ok = read_docs(&y, jobs, n_jobs, &err) && yield_add_namespace(&y, &err);
-    if (ok && !judge_objects(l, d->apps.v[app], y.objects.v, y.objects.len, &err)) {
+    note_trees(&y);
+    bool ok = read_app(&y, j, &err) && yield_add_namespace(&y, &err);
+    if (ok && !judge_objects(l, d->apps.v[j->app], y.objects.v, y.objects.len, &err)) {
         ok = err.kind == ERR_DENIED && !l->is_last_call;
         if (ok) {
-            put_off(l, app);
+            put_off(l, j->app);
             err_clear(&err);
         }
     } else {
         ok = ok && yield_settle(&y, &err);
     }
     if (!ok)
-        app_unknown(l, app, &err);
+        app_unknown(l, j->app, &err);
     yield_clear(&y);
 }
 

@@ -7,6 +7,14 @@
 
 #include "source/load.h"
 
+// A definition that was added to what is known of kinds (crd), or a kind and what was known of it.
+struct kind_seen {
+    json_t *crd;
+    char *group, *kind;
+    bool is_known, is_namespaced;
+};
+void kind_seen_clear(struct kind_seen *k);
+
 struct yield {
     struct loading *l;
     unsigned app;
@@ -24,6 +32,12 @@ struct yield {
     bool is_root_twin; // what it renders is what the root renders
     struct strv warnings;
     char *global_projects; // of the ConfigMap argocd-cm, if it is here
+    // For the memo (memo.h):
+    VEC(struct kind_seen) kinds; // definitions, and what was asked about kinds between them
+    struct witness sets;         // what its ApplicationSets asked
+    bool saw_clusters, is_fleeting;
+    struct yielded *kept;  // what has been read of it, or
+    struct yielded *known; // was taken over; NULL: neither
 };
 
 // Adds an object of the application. Takes the origin; the document is changed.

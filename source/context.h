@@ -16,6 +16,7 @@
 
 struct charts;
 struct gitsrc;
+struct witness;
 
 struct source_ctx {
     struct loop *loop;
@@ -32,6 +33,8 @@ struct source_ctx {
     const char *project;
     bool pass_credentials; // a chart's archive may be asked for with those of its repository
     struct waits waits;
+    struct witness *witness; // what it reads is noted here; NULL: nobody asks (witness.h)
+    unsigned load;           // how many there have been
 };
 
 #endif

@@ -6,10 +6,12 @@
 #include "source/hosts.h"
 
 #define MAX_SECRETS 10000
+#define MAX_ANSWERS 10000 // kept from one load to the next
 
 struct own_cred {
     struct source_cred c;
     char *normal;
+    bool is_stale; // of a load before, and not read again yet
 };
 
 // An answer, kept so that pointers stay good: merged holds what it points to.
@@ -24,8 +26,8 @@ struct creds {
     VEC(struct own_cred *) all;
     VEC(struct answer *) answers;
     unsigned generation;
-    struct buf known_hosts;
-    json_t *tls; // host -> PEM
+    struct buf known_hosts, live_hosts; // all, and those that do not stand in Git
+    json_t *tls, *live_tls;             // host -> PEM
 };
 
 static void secret_free(char **s)
@@ -114,6 +116,7 @@ struct creds *creds_new(const struct source_cred *given, size_t n)
 {
     struct creds *c = mem_alloc(sizeof(*c));
     c->tls = json_object();
+    c->live_tls = json_object();
     for (size_t i = 0; i < n; i++) {
         struct own_cred *o = mem_alloc(sizeof(*o));
         o->c = cred_dup(&given[i]);
@@ -123,16 +126,15 @@ struct creds *creds_new(const struct source_cred *given, size_t n)
     return c;
 }
 
-void creds_free(struct creds *c)
+static void own_free(struct own_cred *o)
 {
-    if (!c)
-        return;
-    for (size_t i = 0; i < c->all.len; i++) {
-        source_cred_clear(&c->all.v[i]->c);
-        free(c->all.v[i]->normal);
-        free(c->all.v[i]);
-    }
-    vec_clear(&c->all);
+    source_cred_clear(&o->c);
+    free(o->normal);
+    free(o);
+}
+
+static void answers_free(struct creds *c)
+{
     for (size_t i = 0; i < c->answers.len; i++) {
         struct answer *a = c->answers.v[i];
         for (size_t k = 0; k < a->merged.len; k++) {
@@ -145,9 +147,60 @@ void creds_free(struct creds *c)
         free(a);
     }
     vec_clear(&c->answers);
+}
+
+void creds_free(struct creds *c)
+{
+    if (!c)
+        return;
+    for (size_t i = 0; i < c->all.len; i++)
+        own_free(c->all.v[i]);
+    vec_clear(&c->all);
+    answers_free(c);
     buf_clear(&c->known_hosts);
+    buf_clear(&c->live_hosts);
     json_decref(c->tls);
+    json_decref(c->live_tls);
     free(c);
+}
+
+bool creds_renew(struct creds *c, const json_t *live, bool may_free)
+{
+    size_t kept = 0;
+    bool any = false;
+    // What was not read again in the load before is gone.
+    for (size_t i = 0; i < c->all.len; i++) {
+        struct own_cred *o = c->all.v[i];
+        if (o->is_stale && may_free) {
+            any = true;
+            own_free(o);
+            continue;
+        }
+        o->is_stale = o->c.rank == CRED_DESIRED || (live && o->c.rank == CRED_CLUSTER);
+        c->generation += o->is_stale;
+        c->all.v[kept++] = o;
+    }
+    c->all.len = kept;
+    if (any || (may_free && c->answers.len > MAX_ANSWERS)) {
+        any = true;
+        answers_free(c);
+    }
+    buf_reset(&c->known_hosts);
+    json_object_clear(c->tls);
+    if (live) {
+        buf_reset(&c->live_hosts);
+        json_object_clear(c->live_tls);
+    } else {
+        buf_append(&c->known_hosts, c->live_hosts.p ? c->live_hosts.p : "", c->live_hosts.len);
+        json_object_update(c->tls, c->live_tls);
+    }
+    size_t i;
+    json_t *doc;
+    json_array_foreach((json_t *)live, i, doc)
+    {
+        creds_add_doc(c, doc, CRED_CLUSTER);
+    }
+    return any;
 }
 
 // ---- Secrets and ConfigMaps ----
@@ -193,37 +246,43 @@ static bool add_secret(struct creds *c, const json_t *doc, bool is_repository, e
         .plain_http = secret_flag(doc, "insecureOCIForceHttp"),
     };
     bool ok = o->c.url && c->all.len < MAX_SECRETS;
+    bool news = false;
     if (ok)
         o->normal = cred_url_normal(o->c.url);
-    for (size_t i = 0; ok && i < c->all.len; i++) { // read again in another round
-        const struct own_cred *x = c->all.v[i];
+    for (size_t i = 0; ok && i < c->all.len; i++) { // read again in another round, or load
+        struct own_cred *x = c->all.v[i];
         ok = x->c.rank != rank || x->c.is_repository != is_repository ||
              strcmp(x->normal, o->normal) != 0 || !str_eq(x->c.project, o->c.project) ||
              !same(&x->c, &o->c);
+        news = !ok && x->is_stale;
+        if (news) {
+            x->is_stale = false;
+            c->generation++;
+        }
     }
     if (ok) {
         *vec_push(&c->all) = o;
         c->generation++;
         return true;
     }
-    source_cred_clear(&o->c);
-    free(o->normal);
-    free(o);
-    return false;
+    own_free(o);
+    return news;
 }
 
-static bool add_known_hosts(struct creds *c, const json_t *doc)
+static bool add_known_hosts(struct creds *c, const json_t *doc, bool is_live)
 {
     const char *text =
         json_string_value(json_object_get(json_object_get(doc, "data"), "ssh_known_hosts"));
     if (str_is_empty(text) || (c->known_hosts.p && strstr(c->known_hosts.p, text)))
         return false;
     buf_printf(&c->known_hosts, "%s\n", text);
+    if (is_live)
+        buf_printf(&c->live_hosts, "%s\n", text);
     c->generation++;
     return true;
 }
 
-static bool add_tls(struct creds *c, const json_t *doc)
+static bool add_tls(struct creds *c, const json_t *doc, bool is_live)
 {
     const char *host;
     json_t *v;
@@ -237,6 +296,8 @@ static bool add_tls(struct creds *c, const json_t *doc)
         CLEANUP(str_freep)
         char *all = str_printf("%s%s%s", have ? have : "", have ? "\n" : "", pem);
         json_object_set_new(c->tls, host, json_string(all));
+        if (is_live)
+            json_object_set_new(c->live_tls, host, json_string(all));
         news = true;
     }
     c->generation += news;
@@ -259,8 +320,10 @@ bool creds_add_doc(struct creds *c, const json_t *doc, enum cred_rank rank)
     }
     if (!str_eq(kind, "ConfigMap"))
         return false;
-    return str_eq(name, ARGOCD_KNOWN_HOSTS) ? add_known_hosts(c, doc)
-                                            : str_eq(name, ARGOCD_TLS_CERTS) && add_tls(c, doc);
+    bool is_live = rank != CRED_DESIRED;
+    return str_eq(name, ARGOCD_KNOWN_HOSTS)
+               ? add_known_hosts(c, doc, is_live)
+               : str_eq(name, ARGOCD_TLS_CERTS) && add_tls(c, doc, is_live);
 }
 
 // ---- the choice ----
@@ -283,7 +346,7 @@ static const struct source_cred *best(const struct creds *c, const char *normal,
     const struct own_cred *found = NULL;
     for (size_t i = 0; i < c->all.len; i++) {
         const struct own_cred *o = c->all.v[i];
-        if (o->c.rank != rank || o->c.is_repository != exact)
+        if (o->is_stale || o->c.rank != rank || o->c.is_repository != exact)
             continue;
         if (exact) {
             if (strcmp(o->normal, normal) != 0 || (o->c.project && !str_eq(o->c.project, project)))
@@ -347,7 +410,8 @@ const char *creds_scope(const struct creds *c, const char *url, const char *proj
     CLEANUP(str_freep) char *normal = cred_url_normal(url);
     for (size_t i = 0; project && i < c->all.len; i++) {
         const struct own_cred *o = c->all.v[i];
-        if (o->c.is_repository && str_eq(o->c.project, project) && !strcmp(o->normal, normal))
+        if (!o->is_stale && o->c.is_repository && str_eq(o->c.project, project) &&
+            !strcmp(o->normal, normal))
             return project;
     }
     return "";

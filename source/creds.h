@@ -18,6 +18,11 @@ void creds_free(struct creds *c);
 // ConfigMaps, in its namespace; true when it did and that was news.
 bool creds_add_doc(struct creds *c, const json_t *doc, enum cred_rank rank);
 
+// Before another load: what stands in Git counts only once it is read again, and with `live` (else
+// NULL) what is in the cluster is that. True when credentials that were lent are gone, which is
+// only with may_free.
+bool creds_renew(struct creds *c, const json_t *live, bool may_free);
+
 // What to try for a URL as an application of `project` (NULL: of none), best first. Borrowed, as
 // are the credentials: they live as long as `c`.
 struct cred_list {

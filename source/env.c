@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "source/render.h"
+#include "source/witness.h"
 
 static void add(struct strv *out, const char *name, const char *value, size_t max)
 {
@@ -18,6 +19,7 @@ void build_env(const struct render_job *j, struct strv *out)
 {
     static const size_t all = 65536;
     const struct app_source *s = j->src;
+    witness_env(j->ctx);
     add(out, "ARGOCD_APP_NAME", j->app->tracking_name, all);
     add(out, "ARGOCD_APP_NAMESPACE", j->app->dest_namespace, all);
     add(out, "ARGOCD_APP_PROJECT_NAME", j->app->project, all);

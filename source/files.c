@@ -21,6 +21,7 @@ void files_clear(struct git_files *f)
     vec_clear(&f->dirs);
     vec_clear(&f->mounts);
     buf_clear(&f->modules);
+    f->has_links = false;
 }
 
 bool files_check_name(const char *dir, const char *name, size_t len, struct err *err)
@@ -54,6 +55,8 @@ bool files_finish(struct git_files *f, struct err *err)
         qsort(f->v.v, f->v.len, sizeof(*f->v.v), by_path);
     if (f->dirs.len)
         qsort(f->dirs.v, f->dirs.len, sizeof(*f->dirs.v), dir_by_path);
+    for (size_t i = 0; i < f->v.len; i++)
+        f->has_links |= f->v.v[i].mode == FILES_MODE_LINK;
     for (size_t i = 1; i < f->v.len; i++)
         if (!strcmp(f->v.v[i - 1].path, f->v.v[i].path))
             return err_set(err, ERR_INVALID, "%s is in the repository twice", f->v.v[i].path);
@@ -68,6 +71,7 @@ bool files_finish(struct git_files *f, struct err *err)
 
 void files_mount(struct git_files *f, const char *at, const struct git_files *sub)
 {
+    f->has_links |= sub->has_links;
     for (size_t i = 0; i < sub->v.len; i++) {
         struct git_file *x = vec_push(&f->v);
         *x = sub->v.v[i];

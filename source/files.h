@@ -35,6 +35,7 @@ struct git_files {
     VEC(struct git_dir) dirs;
     VEC(struct git_mount) mounts;
     uint8_t root_id[20];
+    bool has_links;
     int64_t time_unix_s;
     struct buf modules; // .gitmodules
 };

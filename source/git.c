@@ -65,6 +65,21 @@ static struct gitsrc *gitsrc_new(struct source_ctx *c, const char *url, const ch
     return g;
 }
 
+void gitask_clear(struct gitask *a)
+{
+    free(a->target);
+    free(a->prefix);
+    free(a->id);
+    free(a->by);
+}
+
+static void asks_free(struct gitsrc *g)
+{
+    for (size_t i = 0; i < g->asks.len; i++)
+        gitask_clear(&g->asks.v[i]);
+    vec_clear(&g->asks);
+}
+
 void gitsrc_free(struct gitsrc *g)
 {
     if (!g)
@@ -76,8 +91,10 @@ void gitsrc_free(struct gitsrc *g)
     git_repository_free(g->repo);
     fd_closep(&g->use_fd);
     gitremote_clear(&g->remote);
+    asks_free(g);
     wanted_clear(&g->listed);
     err_clear(&g->err);
+    err_clear(&g->unread);
     free(g->url);
     free(g->shown);
     free(g->written);
@@ -115,25 +132,47 @@ bool gitsrc_open_repo(const struct gitsrc *g, git_repository **out, struct err *
 
 struct gitcommit *gitcommit_at(struct gitsrc *g, const char *id, unsigned depth)
 {
-    for (size_t i = 0; i < g->commits.len; i++)
+    struct gitcommit *c = NULL;
+    for (size_t i = 0; i < g->commits.len && !c; i++)
         if (g->commits.v[i]->depth == depth && !strcmp(g->commits.v[i]->id, id))
-            return g->commits.v[i];
-    struct gitcommit *c = mem_alloc(sizeof(*c));
-    c->g = g;
-    c->depth = depth;
-    c->spool = -1;
-    c->need.start = gitcommit_start;
-    c->need.tell = tell_commit;
-    memcpy(c->id, id, 40);
-    *vec_push(&g->commits) = c;
+            c = g->commits.v[i];
+    if (!c) {
+        c = mem_alloc(sizeof(*c));
+        c->g = g;
+        c->depth = depth;
+        c->spool = -1;
+        c->need.start = gitcommit_start;
+        c->need.tell = tell_commit;
+        memcpy(c->id, id, 40);
+        *vec_push(&g->commits) = c;
+    }
+    c->used_in = g->c->load;
+    g->is_mounted |= depth > 0;
     return c;
 }
 
-// The commit a name stands for; a ref that was not listed is asked for.
-static bool resolve(struct gitsrc *g, const char *target, const char *tag_prefix, char **id,
+static struct gitask *ask_of(struct gitsrc *g, const char *target, const char *prefix)
+{
+    for (size_t i = 0; i < g->asks.len; i++)
+        if (!strcmp(g->asks.v[i].target, target) && !strcmp(g->asks.v[i].prefix, prefix))
+            return &g->asks.v[i];
+    struct gitask *a = vec_push(&g->asks);
+    a->target = str_dup(target);
+    a->prefix = str_dup(prefix);
+    return a;
+}
+
+// In the list of refs; one that was not listed is asked for.
+static bool look_up(struct gitsrc *g, const char *target, const char *tag_prefix, char **id,
                     char **by, struct err *err)
 {
-    if (!revision_is_id(target) && !wanted_wait(&g->listed, &g->c->waits, err))
+    if (err_is_set(&g->unread)) {
+        err_copy(err, &g->unread);
+        return false;
+    }
+    if (g->is_list_old && g->listed.is_settled)
+        gitlist_renew(g);
+    if (!wanted_wait(&g->listed, &g->c->waits, err))
         return false;
     if (revision_resolve_git(target, tag_prefix, &g->refs, id, by, err))
         return true;
@@ -145,6 +184,27 @@ static bool resolve(struct gitsrc *g, const char *target, const char *tag_prefix
             return true;
     }
     return err_wrap(err, "%s", g->shown);
+}
+
+// The commit a name stands for.
+static bool resolve(struct gitsrc *g, const char *target, const char *tag_prefix, char **id,
+                    char **by, struct err *err)
+{
+    if (revision_is_id(target))
+        return revision_resolve_git(target, tag_prefix, &g->refs, id, by, err);
+    struct gitask *a = ask_of(g, target ? target : "", tag_prefix ? tag_prefix : "");
+    a->used_in = g->c->load;
+    if (!a->is_current) {
+        if (!look_up(g, target, tag_prefix, id, by, err))
+            return false;
+        str_set(&a->id, *id);
+        str_set(&a->by, *by);
+        a->is_current = true;
+        return true;
+    }
+    *id = str_dup(a->id);
+    *by = str_dup_or_null(a->by);
+    return true;
 }
 
 bool gitsrc_resolve(struct gitsrc *g, const char *target, const char *tag_prefix,

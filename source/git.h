@@ -35,7 +35,8 @@ struct gitcommit {
     int64_t started_ms;
     struct err err;
     VEC(struct submodule *) subs;
-    size_t coming; // of them
+    size_t coming;    // of them
+    unsigned used_in; // the last load that asked for it
 };
 
 // A ref that is neither a branch nor a tag, asked for by its name.
@@ -45,6 +46,14 @@ struct gitref_one {
     char *name;
     struct git_refs refs;
     struct gitcall *call;
+};
+
+// A name that was asked for, and what it stood for.
+struct gitask {
+    char *target, *prefix;
+    char *id, *by;    // NULL: there was none
+    bool is_current;  // nothing needs to be asked: found in this load, or by a poll for it
+    unsigned used_in; // the last load that asked
 };
 
 struct gitsrc {
@@ -61,7 +70,11 @@ struct gitsrc {
     struct gitcall *call; // that lists
     struct err err;       // of the list, from the pool
     VEC(struct gitref_one *) ones;
-    struct buf kept; // the list as it is written for --offline
+    VEC(struct gitask) asks;
+    bool is_list_old;  // of a load before: good for nothing that was not asked then
+    bool is_mounted;   // its files stand in a commit of another
+    struct err unread; // a poll found so: this load does not wait for it once more
+    struct buf kept;   // the list as it is written for --offline
     bool is_keeping, keep_again;
     VEC(struct gitcommit *) commits;
     int use_fd;                // held while the cache is read
@@ -77,6 +90,9 @@ void gitsrc_free(struct gitsrc *g); // nothing of it is in the pool any more
 // *name: what it came by.
 MUST_CHECK bool gitsrc_resolve(struct gitsrc *g, const char *target, const char *tag_prefix,
                                struct gitcommit **commit, char **name, struct err *err);
+// Before another load: what the last one did not use is let go. With keep_known names stand for
+// what the last load or a poll found; else all is asked anew.
+void gitsrc_renew(struct gitsrc *g, bool keep_known);
 // What was denied may be asked again: there are more credentials now. True if there was any.
 bool gitsrc_retry_denied(struct gitsrc *g);
 const char *gitsrc_local_path(const char *url); // of a URL that is read in place, or NULL
@@ -100,6 +116,8 @@ bool gitlist_retry_denied(struct gitsrc *g);
 void gitlist_free(struct gitsrc *g);
 void gitcommit_start(struct wanted *n);
 void gitcommit_free(struct gitcommit *c);
+void gitask_clear(struct gitask *a);
+void gitlist_renew(struct gitsrc *g);         // the list is to be asked for anew
 char *gitsrc_objects(const struct gitsrc *g); // the folder libgit2 opens, owned
 MUST_CHECK bool gitsrc_open_repo(const struct gitsrc *g, git_repository **out, struct err *err);
 // Brings what is mounted in the commit, then settles it.

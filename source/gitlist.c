@@ -162,6 +162,15 @@ static char *tell_one(const struct wanted *n)
     return str_printf("ref %s of %s", x->name, x->g->shown);
 }
 
+static void one_free(struct gitref_one *x)
+{
+    gitnet_cancel(x->call);
+    git_refs_clear(&x->refs);
+    wanted_clear(&x->need);
+    free(x->name);
+    free(x);
+}
+
 bool gitlist_has_more(const struct gitsrc *g, const char *name)
 {
     return g->dir && !g->c->o->offline && g->remote.greeting.is_v2 && g->remote.base &&
@@ -195,16 +204,28 @@ bool gitlist_retry_denied(struct gitsrc *g)
     return any;
 }
 
+void gitlist_renew(struct gitsrc *g)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < g->ones.len; i++) {
+        struct gitref_one *x = g->ones.v[i];
+        if (x->need.is_started && !x->need.is_settled) {
+            g->ones.v[kept++] = x;
+            continue;
+        }
+        one_free(x);
+    }
+    g->ones.len = kept;
+    if (g->listed.is_settled)
+        wanted_reset(&g->listed);
+    g->is_list_old = false;
+}
+
 void gitlist_free(struct gitsrc *g)
 {
     gitnet_cancel(g->call);
-    for (size_t i = 0; i < g->ones.len; i++) {
-        gitnet_cancel(g->ones.v[i]->call);
-        git_refs_clear(&g->ones.v[i]->refs);
-        wanted_clear(&g->ones.v[i]->need);
-        free(g->ones.v[i]->name);
-        free(g->ones.v[i]);
-    }
+    for (size_t i = 0; i < g->ones.len; i++)
+        one_free(g->ones.v[i]);
     vec_clear(&g->ones);
     buf_clear(&g->kept);
     git_refs_clear(&g->refs);

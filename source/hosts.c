@@ -114,6 +114,16 @@ void hosts_free(struct hosts *h)
     free(h);
 }
 
+void hosts_renew(struct hosts *h)
+{
+    for (size_t i = 0; i < h->all.len; i++) {
+        struct host *x = h->all.v[i];
+        err_clear(&x->dead);
+        x->failures = 0;
+        x->has_answered = false;
+    }
+}
+
 static struct host *host_at(struct hosts *h, const char *url, unsigned at_once)
 {
     CLEANUP(str_freep) char *origin = url_origin(url);

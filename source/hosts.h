@@ -13,7 +13,8 @@ struct hosts;
 struct host;
 
 struct hosts *hosts_new(struct loop *l);
-void hosts_free(struct hosts *h); // no turn is taken or waited for any more
+void hosts_free(struct hosts *h);  // no turn is taken or waited for any more
+void hosts_renew(struct hosts *h); // another run: whoever failed is asked again
 
 // A place in the queue, inside the object that waits. `go` is called once, from the loop: begin
 // (dead NULL), or fail with a copy of `dead`, in which case the turn is over already.

@@ -10,6 +10,7 @@
 #include "source/copy.h"
 #include "source/kustomize_edit.h"
 #include "source/render.h"
+#include "source/witness.h"
 
 #define MAX_FILE (4U << 20)
 #define MAX_KUSTOMIZATIONS 5000
@@ -137,6 +138,7 @@ static void follow(struct walk *w, const char *dir, const char *what, bool is_pl
     } else if (is_remote(what)) {
         if (!w->remote)
             w->remote = str_dup(what);
+        witness_fleeting(w->j->ctx);
         if (!strv_has(&w->j->ctx->remotes, what))
             strv_push(&w->j->ctx->remotes, what);
     } else if (*what == '/') {
@@ -363,7 +365,9 @@ static void add_options_key(const struct render_job *j, const json_t *o, struct 
     struct strv env = {0};
     canon_write(o, &options);
     sha256_add_str(key, options.p);
-    build_env(j, &env);
+    // The revision is one of them: without need every commit would have it built again.
+    if (strchr(options.p, '$'))
+        build_env(j, &env);
     for (size_t i = 0; i < env.len; i++)
         sha256_add_str(key, env.v[i]);
     strv_clear(&env);

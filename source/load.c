@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "source/memo.h"
 
 #define MAX_LEVELS 32
 #define MAX_CREDENTIAL_ROUNDS 3
@@ -132,6 +133,8 @@ static bool run_level(struct loading *l, struct app_jobs *all, size_t n, struct 
 static void finish_app(struct loading *l, struct app_jobs *j)
 {
     j->is_collected = true;
+    if (j->known)
+        memo_tell(l, j->known);
     for (size_t i = 0; i < j->n; i++) {
         struct render_job *job = &j->jobs[i];
         for (size_t k = 0; k < job->answers.len; k++)
@@ -148,25 +151,41 @@ static void finish_app(struct loading *l, struct app_jobs *j)
     if (err_is_set(&j->err))
         app_unknown(l, j->app, &j->err);
     else
-        collect_app(l, j->app, j->jobs, j->n);
+        collect_app(l, j);
+}
+
+// What is known of it holds for other scopes of kinds than there are now: it is read after all.
+static bool settle_known(struct loading *l, struct app_jobs *j, struct err *err)
+{
+    if (!j->known || memo_fits(l, j->known))
+        return true;
+    j->known = NULL;
+    j->is_unlike = true;
+    j->stage = APP_PREPARING;
+    return run_level(l, j, 1, err);
 }
 
 // Collects what came. What was denied is left for another try if a credential for it may have
 // been among the objects of its neighbours; true when there is such.
-static bool finish_level(struct loading *l, struct app_jobs *all, size_t n, bool last_try)
+static bool finish_level(struct loading *l, struct app_jobs *all, size_t n, bool last_try,
+                         struct err *err)
 {
     unsigned before = creds_generation(l->s->ctx.creds);
     bool denied = false;
     for (size_t i = 0; i < n; i++) {
         bool wait = all[i].err.kind == ERR_DENIED && !last_try;
-        if (!all[i].is_collected && !wait)
-            finish_app(l, &all[i]);
+        if (all[i].is_collected || wait)
+            continue;
+        l->is_stopped = !settle_known(l, &all[i], err);
+        if (l->is_stopped)
+            return false;
+        finish_app(l, &all[i]);
         denied |= wait;
     }
     if (!denied)
         return false;
     if (creds_generation(l->s->ctx.creds) == before || !source_retry_denied(l->s))
-        return finish_level(l, all, n, true);
+        return finish_level(l, all, n, true, err);
     for (size_t i = 0; i < n; i++)
         if (!all[i].is_collected)
             all[i].stage = APP_PREPARING;
@@ -188,8 +207,9 @@ static bool load_level(struct loading *l, const unsigned *apps, size_t n, struct
     event_emit(l->s->o.events, "source.level", "{s:I, s:I}", "apps", (json_int_t)n, "prepared",
                (json_int_t)prepared);
     // A credential may lead to the next: a few tries.
-    for (int round = 0; ok && finish_level(l, all, n, round == MAX_CREDENTIAL_ROUNDS); round++)
+    for (int round = 0; ok && finish_level(l, all, n, round == MAX_CREDENTIAL_ROUNDS, err); round++)
         ok = run_level(l, all, n, err);
+    ok = ok && !l->is_stopped;
     for (size_t i = 0; i < n; i++) {
         app_jobs_clear(&all[i]);
         vec_clear(&all[i].waits.v);
@@ -267,6 +287,15 @@ static bool load_all(struct loading *l, struct err *err)
     }
 }
 
+static unsigned served_kinds(const struct source *s)
+{
+    static const char *const kinds[] = {"Application", "ApplicationSet", "AppProject"};
+    unsigned served = 0;
+    for (unsigned i = 0; s->o.kind_served && i < ARRAY_LEN(kinds); i++)
+        served |= (unsigned)s->o.kind_served(s->o.ctx, "argoproj.io", kinds[i]) << i;
+    return served;
+}
+
 bool source_load_once(struct source *s, const struct desired *hub, struct desired **out,
                       struct told_apis *told, struct err *err)
 {
@@ -277,8 +306,10 @@ bool source_load_once(struct source *s, const struct desired *hub, struct desire
                         .namespaces = json_object(),
                         .virtual_projects = json_object(),
                         .root_keys = json_object(),
+                        .root_kinds = json_object(),
                         .kinds = kinds_new()};
     source_add_known_kinds(s, l.kinds);
+    l.served = served_kinds(s);
     desired_add_app_take(d, application_new_root(s->root.name));
     d->apps.v[0]->origin.repo = str_dup(s->root.name);
     if (hub)
@@ -292,6 +323,7 @@ bool source_load_once(struct source *s, const struct desired *hub, struct desire
     json_decref(l.namespaces);
     json_decref(l.virtual_projects);
     json_decref(l.root_keys);
+    json_decref(l.root_kinds);
     vec_clear(&l.turns);
     if (!hub)
         str_set(&s->global_projects, l.global_projects);

@@ -8,12 +8,14 @@
 //   spokes.c   what goes to a hub's other clusters
 //   prepare.c  an application's sources, and what it waits for
 //   collect.c  rendered documents to objects; settle.c takes them into the desired state
+//   renew.c    before another load; memo.c: what need not be read again; again.c: what has changed
 //   suggest.c  where to begin, when a root holds no Application
 #ifndef SOURCE_LOAD_H
 #define SOURCE_LOAD_H
 
 #include "source/clusters.h"
 #include "source/render.h"
+#include "source/witness.h"
 
 struct root {
     char *url;  // NULL for a folder
@@ -33,7 +35,16 @@ struct source {
     struct strv api_versions;
     struct clusters clusters; // o.clusters is its list
     char *global_projects;    // of the root's argocd-cm, after it was loaded; or NULL
+    // From one load to the next:
+    const json_t *given_clusters;
+    struct source_now now;
+    bool has_polled;   // since the last load
+    struct memo *memo; // what applications yielded; NULL: nobody asks again
+    unsigned state;    // of the last state that was read (desired.h)
 };
+
+// Before another load.
+void source_renew(struct source *s, const struct source_now *now);
 
 // The tree a repository has at a revision; kept for the run. May have to be waited for.
 MUST_CHECK bool source_tree(struct source *s, const char *url, const char *target,
@@ -77,8 +88,13 @@ struct loading {
     char *global_projects;    // of argocd-cm, or NULL
     json_t *virtual_projects;
     json_t *root_keys;            // of the root's objects: their keys and places -> true
+    json_t *root_kinds;           // their kinds -> true
     const struct tree *root_tree; // what the root was read from
+    unsigned served;              // which of Argo CD's kinds the cluster has: a bit for each
+    bool is_stopped;              // err is set, and all of it is over
 };
+
+struct yielded;
 
 // One application of the level that is being read.
 struct app_jobs {
@@ -92,6 +108,10 @@ struct app_jobs {
     size_t n_refs;
     struct err err;
     bool is_collected;
+    struct witness seen;   // what it is made of
+    struct sha256 apis;    // of the APIs its charts are told, if they are told all
+    struct yielded *known; // it yields what it yielded before; nothing is rendered
+    bool is_unlike;        // it does not after all
 };
 // From the beginning: the stage is the next one, or there is something to wait for.
 void app_jobs_prepare(struct loading *l, struct app_jobs *j);
@@ -113,7 +133,7 @@ void load_settle(struct loading *l); // what was read for its children alone is 
 
 // Turns what an application's jobs rendered into objects, projects and child applications. On
 // failure the application becomes unknown, or is put off.
-void collect_app(struct loading *l, unsigned app, struct render_job *jobs, size_t n_jobs);
+void collect_app(struct loading *l, struct app_jobs *j);
 // Begins to bring what ApplicationSets among the documents read; what is missing is in the waits.
 void collect_needs(struct loading *l, const struct render_job *jobs, size_t n_jobs);
 // Objects whose kind was not known when they were read: its CRD may have come later.

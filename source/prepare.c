@@ -6,11 +6,25 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "source/load.h"
+#include "source/memo.h"
 
 static bool is_waiting(const struct loading *l)
 {
     return l->s->ctx.waits.v.len > 0;
+}
+
+// What an application's source names, or is to be read at this time.
+static const char *target_of(const struct loading *l, const struct application *a,
+                             const struct app_source *src)
+{
+    const struct source_now *now = &l->s->now;
+    size_t at = (size_t)(src - a->sources.v);
+    for (size_t i = 0; i < now->n_pins; i++) {
+        const struct source_pin *p = &now->pins[i];
+        if (str_eq(p->app, a->tracking_name) && at < p->revisions->len && *p->revisions->v[at])
+            return p->revisions->v[at];
+    }
+    return src->target_revision;
 }
 
 static bool find_refs(struct loading *l, struct app_jobs *j, struct err *err)
@@ -24,7 +38,7 @@ static bool find_refs(struct loading *l, struct app_jobs *j, struct err *err)
         struct ref_tree *r = &j->refs[j->n_refs++];
         r->name = src->ref;
         r->src = src;
-        if (source_tree(l->s, src->repo_url, src->target_revision, src->tag_prefix, &r->tree, err))
+        if (source_tree(l->s, src->repo_url, target_of(l, a, src), src->tag_prefix, &r->tree, err))
             continue;
         if (!is_waiting(l))
             return false;
@@ -41,10 +55,20 @@ static void note_revision(struct application *a, const char *revision, const cha
     a->revision_text = text;
 }
 
+static void note_ref(struct application *a, const struct app_jobs *j, const struct app_source *src)
+{
+    const struct tree *t = NULL;
+    for (size_t i = 0; i < j->n_refs; i++)
+        if (j->refs[i].src == src)
+            t = j->refs[i].tree;
+    strv_push(&a->revisions, t && t->commit ? t->commit : "");
+}
+
 // An OCI artifact that is no chart: its files are a tree of their own.
 static void take_artifact(struct loading *l, struct render_job *job)
 {
     struct tree *t = source_folder(l->s, job->chart.dir, job->src->repo_url);
+    t->is_artifact = true;
     str_set(&t->revision, job->chart.version);
     job->tree = t;
     chart_clear(&job->chart);
@@ -58,7 +82,7 @@ static bool prepare_source(struct loading *l, unsigned app, struct render_job *j
         return err_set(err, ERR_INVALID, "spec.source.path \"%s\" leaves the repository",
                        src->path);
     if (src->kind == APP_SOURCE_GIT) {
-        if (!source_tree(l->s, src->repo_url, src->target_revision, src->tag_prefix, &job->tree,
+        if (!source_tree(l->s, src->repo_url, target_of(l, a, src), src->tag_prefix, &job->tree,
                          err))
             return false;
         job->revision = str_dup_or_null(job->tree->commit);
@@ -66,7 +90,7 @@ static bool prepare_source(struct loading *l, unsigned app, struct render_job *j
         return true;
     }
     l->s->ctx.pass_credentials = json_dot_bool(src->helm, "passCredentials", false);
-    if (!chart_fetch(&l->s->ctx, src->repo_url, src->chart, src->target_revision, &job->chart, err))
+    if (!chart_fetch(&l->s->ctx, src->repo_url, src->chart, target_of(l, a, src), &job->chart, err))
         return false;
     job->revision = str_dup(job->chart.version);
     CLEANUP(str_freep)
@@ -83,6 +107,7 @@ static void init_job(struct loading *l, struct app_jobs *j, struct render_job *j
     job->ctx = &l->s->ctx;
     job->loop = l->s->loop;
     job->app = l->d->apps.v[j->app];
+    job->is_hard = l->s->now.hard && strv_has(l->s->now.hard, job->app->tracking_name);
     job->src = src;
     job->source = src ? (unsigned)(src - job->app->sources.v) + 1 : 1;
     job->refs = j->refs;
@@ -103,18 +128,58 @@ static void note_crds(struct loading *l, const struct render_job *job)
 // a chart that is told of them at once need not be rendered again.
 static bool must_defer(struct loading *l, struct app_jobs *j)
 {
-    for (size_t k = 0; k < j->n; k++) {
-        if (render_is_directory(&j->jobs[k]))
-            continue;
-        if (!j->was_deferred)
-            return j->was_deferred = true;
-        if (l->has_new_kinds) {
-            strv_clear(&l->s->api_versions);
-            kinds_api_versions(l->kinds, &l->s->api_versions);
-            l->has_new_kinds = false;
-        }
+    if (!j->was_deferred)
+        return j->was_deferred = true;
+    if (l->has_new_kinds) {
+        strv_clear(&l->s->api_versions);
+        kinds_api_versions(l->kinds, &l->s->api_versions);
+        l->has_new_kinds = false;
     }
     return false;
+}
+
+static bool has_tool(struct app_jobs *j)
+{
+    bool any = false;
+    for (size_t k = 0; k < j->n; k++)
+        any |= !render_is_directory(&j->jobs[k]);
+    return any;
+}
+
+// What is read from here on is noted for it (NULL: for nobody).
+static void begin_witness(struct loading *l, struct app_jobs *j)
+{
+    l->s->ctx.witness = l->s->memo && j ? &j->seen : NULL;
+}
+
+// True when its turn is not yet. Else j->known is set, or it is to be rendered.
+static bool find_known(struct loading *l, struct app_jobs *j)
+{
+    bool tool = false;
+    begin_witness(l, NULL);
+    bool any = memo_find(l, j, &tool) != NULL;
+    if (is_waiting(l))
+        return false;
+    begin_witness(l, any ? NULL : j);
+    if ((any ? tool : has_tool(j)) && must_defer(l, j))
+        return true;
+    if (any)
+        j->known = memo_told(l, j);
+    return false;
+}
+
+static void render_all(struct loading *l, struct app_jobs *j)
+{
+    bool any = false;
+    begin_witness(l, j);
+    for (size_t k = 0; k < j->n && !is_waiting(l); k++) {
+        render_begin(&j->jobs[k]);
+        any |= j->jobs[k].asks.any;
+        if (!strcmp(j->jobs[k].tool, "directory"))
+            note_crds(l, &j->jobs[k]);
+    }
+    if (any && l->s->memo)
+        j->apis = list_hash(&l->s->api_versions);
 }
 
 // The root has no Application document: its one source is the root itself.
@@ -134,7 +199,7 @@ static bool prepare_root(struct loading *l, struct app_jobs *j, struct err *err)
 
 static bool prepare_all(struct loading *l, struct app_jobs *j, struct err *err)
 {
-    const struct application *a = l->d->apps.v[j->app];
+    struct application *a = l->d->apps.v[j->app];
     if (!a->doc)
         return prepare_root(l, j, err);
     if (!find_refs(l, j, err))
@@ -142,8 +207,10 @@ static bool prepare_all(struct loading *l, struct app_jobs *j, struct err *err)
     j->jobs = mem_alloc((a->sources.len + 1) * sizeof(*j->jobs));
     for (size_t i = 0; i < a->sources.len; i++) {
         const struct app_source *src = &a->sources.v[i];
-        if (src->ref && !*src->path && !src->chart)
-            continue; // only there to be referred to
+        if (src->ref && !*src->path && !src->chart) { // only there to be referred to
+            note_ref(a, j, src);
+            continue;
+        }
         struct render_job *job = &j->jobs[j->n++];
         init_job(l, j, job, src);
         bool ok = prepare_source(l, j->app, job, err);
@@ -163,6 +230,8 @@ void app_jobs_clear(struct app_jobs *j)
     j->jobs = NULL;
     j->refs = NULL;
     j->n = j->n_refs = 0;
+    witness_clear(&j->seen);
+    j->known = NULL;
     err_clear(&j->err);
 }
 
@@ -182,13 +251,12 @@ void app_jobs_prepare(struct loading *l, struct app_jobs *j)
     strv_clear(&a->revisions);
     str_freep(&a->revision_text);
     l->s->ctx.project = a->doc ? a->project : NULL;
+    begin_witness(l, j);
     bool ok = prepare_all(l, j, &err);
-    bool deferred = ok && !is_waiting(l) && must_defer(l, j);
-    for (size_t k = 0; ok && !deferred && !is_waiting(l) && k < j->n; k++) {
-        render_begin(&j->jobs[k]);
-        if (!strcmp(j->jobs[k].tool, "directory"))
-            note_crds(l, &j->jobs[k]);
-    }
+    bool deferred = ok && !is_waiting(l) && find_known(l, j);
+    if (ok && !deferred && !is_waiting(l) && !j->known)
+        render_all(l, j);
+    begin_witness(l, NULL);
     if (app_jobs_wait(l, j) || deferred) {
         err_clear(&err);
         app_jobs_clear(j);
@@ -196,5 +264,7 @@ void app_jobs_prepare(struct loading *l, struct app_jobs *j)
     }
     if (!ok)
         err_move(&j->err, &err);
-    j->stage = ok ? APP_RENDERING : APP_READY;
+    if (j->known)
+        memo_note_crds(l, j->known);
+    j->stage = ok && !j->known ? APP_RENDERING : APP_READY;
 }

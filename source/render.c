@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "source/witness.h"
 
 #define MAX_OUTPUT_BYTES (64U << 20)
 #define RENDER_TIMEOUT_MS 120000
@@ -285,7 +286,9 @@ static bool begin_tool(struct render_job *j, struct err *err)
     if (!ok)
         return false;
     j->cache_key = hex_encode(sum.b, sizeof(sum.b));
-    if (!j->ctx->o->refresh && cache_load(j, j->cache_key)) {
+    for (size_t i = 0; j->tree && i < j->parts.len; i++)
+        witness_below(j->tree, j->parts.v[i]);
+    if (!j->ctx->o->refresh && !j->is_hard && cache_load(j, j->cache_key)) {
         j->is_done = true;
         dir_temp_cleanup(&j->work_dir);
         return true;

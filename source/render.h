@@ -44,6 +44,7 @@ struct render_job {
     size_t n_refs;
     const struct strv *api_versions;
     char *revision; // exact
+    bool is_hard;   // rendered, whatever the cache holds
     // result
     VEC(struct rendered) docs;
     struct strv warnings;

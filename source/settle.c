@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "source/collect.h"
+#include "source/memo.h"
 
 #define MAX_APPS 10000
 
@@ -37,6 +37,12 @@ bool yield_add_namespace(struct yield *y, struct err *err)
     // Another application may have it, or want it too: the first one makes it.
     if (json_object_get(y->l->namespaces, ns))
         return true;
+    struct object made;
+    if (memo_made(y->known, &a->origin, &made)) {
+        made.app = y->app;
+        *vec_push(&y->objects) = made;
+        return true;
+    }
     CLEANUP(json_freep)
     json_t *doc = json_pack("{s:s, s:s, s:{s:s}}", "apiVersion", "v1", "kind", "Namespace",
                             "metadata", "name", ns);
@@ -51,6 +57,8 @@ bool yield_add_namespace(struct yield *y, struct err *err)
     where.source = 0; // it stands in the parent's
     bool ok = yield_add_doc(y, doc, &where, (struct doc_flags){.is_made = true}, err);
     origin_clear(&where);
+    if (ok && y->objects.len)
+        memo_keep_made(y->kept ? y->kept : y->known, &y->objects.v[y->objects.len - 1]);
     return ok;
 }
 
@@ -129,7 +137,7 @@ static bool add_children(struct yield *y, struct err *err)
 // is the same thing even if another default namespace gives it another identity.
 static char *place_key(const struct object *o)
 {
-    if (!o->origin.file || !o->origin.line)
+    if (!o->origin.file || !o->origin.line || o->is_made)
         return NULL;
     return str_printf("@%s\n%s\n%s\n%u", o->origin.repo ? o->origin.repo : "",
                       o->origin.revision ? o->origin.revision : "", o->origin.file, o->origin.line);
@@ -140,6 +148,7 @@ static void note_root_object(struct loading *l, const struct object *o)
     CLEANUP(str_freep) char *key = object_key(&o->id);
     CLEANUP(str_freep) char *place = place_key(o);
     json_object_set_new(l->root_keys, key, json_true());
+    json_object_set_new(l->root_kinds, o->id.kind, json_true());
     if (place)
         json_object_set_new(l->root_keys, place, json_true());
 }
@@ -158,6 +167,8 @@ static bool is_same_thing(const struct object *a, const struct object *b)
 
 static void take_from_root(struct loading *l, const struct object *o)
 {
+    if (!json_object_get(l->root_kinds, o->id.kind)) // most are of kinds that it has none of
+        return;
     CLEANUP(str_freep) char *key = object_key(&o->id);
     CLEANUP(str_freep) char *place = place_key(o);
     if (!json_object_get(l->root_keys, key) && !(place && json_object_get(l->root_keys, place)))
@@ -236,8 +247,9 @@ bool yield_settle(struct yield *y, struct err *err)
         take_own_document(y);
     }
     take_creds(l, y);
+    bool is_meant = is_for_target(l, d->apps.v[y->app]);
     for (size_t i = 0; i < y->objects.len; i++) {
-        if (!is_for_target(l, d->apps.v[y->app])) {
+        if (!is_meant) {
             object_clear(&y->objects.v[i]);
             continue;
         }

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "source/load.h"
+#include "source/memo.h"
 #include "source/ssh.h"
 
 struct source *source_new(struct loop *l, const struct source_opts *o)
@@ -34,6 +35,7 @@ struct source *source_new(struct loop *l, const struct source_opts *o)
     {
         creds_add_doc(c->creds, doc, CRED_CLUSTER);
     }
+    s->given_clusters = o->clusters;
     clusters_init(&s->clusters, o->clusters, o->argocd);
     s->o.clusters = s->clusters.known;
     return s;
@@ -70,6 +72,7 @@ void source_free(struct source *s)
     creds_free(c->creds);
     vec_clear(&c->waits.v);
     strv_clear(&c->remotes);
+    memo_free(s->memo);
     clusters_clear(&s->clusters);
     root_clear(&s->root);
     strv_clear(&s->api_versions);
@@ -391,6 +394,8 @@ bool source_load_all(struct source *s, const struct desired *hub, struct desired
         struct told_apis told = {0};
         *out = desired_new();
         source_add_known_kinds(s, (*out)->kinds);
+        (*out)->last_state = s->state;
+        (*out)->state = s->memo ? ++s->state : 0;
         bool ok = source_load_once(s, hub, out, &told, err);
         bool again = ok && update_apis(s, *out, &told);
         // What another cluster registers is not the hub's.
@@ -416,6 +421,25 @@ bool source_load(struct source *s, const char *root, struct desired **out, struc
         return false;
     suggest_flux(d);
     *out = TAKE(d);
+    return true;
+}
+
+bool source_load_again(struct source *s, const char *root, const struct desired *previous,
+                       const struct source_now *now, struct desired **out,
+                       struct source_changes *changes, struct err *err)
+{
+    if (!s->memo)
+        s->memo = memo_new();
+    source_renew(s, now);
+    memo_begin(s->memo, s->o.kube_version);
+    bool ok = source_load(s, root, out, err);
+    s->now.pins = NULL;
+    s->now.n_pins = 0;
+    s->now.hard = NULL;
+    if (!ok)
+        return false;
+    memo_sweep(s->memo, *out, s->ctx.load);
+    source_compare(previous, *out, changes);
     return true;
 }
 

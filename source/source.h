@@ -123,6 +123,55 @@ void source_clusters_of(struct source *s, const struct desired *hub, struct sour
 MUST_CHECK bool source_load_cluster(struct source *s, const struct desired *hub,
                                     struct source_cluster *c, struct err *err);
 
+// ---- loading again: a controller keeps one source for its life ----
+// Life: source_load_again instead of source_load, every time (the first with previous NULL);
+// between two of them source_poll, as often as one likes, tells whether another is worth it. What a
+// load has to ask again is what polls since the last one found changed; without any poll
+// everything. Documents, objects and rendered manifests of applications of which nothing changed
+// are taken over from the load before; what cannot be proved unchanged is read as if for the first
+// time. Nothing grows with the number of loads.
+
+// An application (by its tracking name) read at other revisions than its sources name.
+struct source_pin {
+    const char *app;
+    const struct strv *revisions; // one for each of its sources; "": what it names
+};
+// What counts from this load on in place of the options; NULL: as before. Lent until another takes
+// its place; pins and hard count for this load only.
+struct source_now {
+    const char *kube_version;
+    const struct kinds *known_kinds;
+    const json_t *argocd, *clusters;
+    const struct source_pin *pins;
+    size_t n_pins;
+    const struct strv *hard; // applications (tracking names) rendered whatever the caches hold
+};
+
+enum source_change_kind {
+    SOURCE_APP_ADDED,
+    SOURCE_APP_REMOVED,
+    SOURCE_APP_CONTENT,  // one of its objects is there, gone, or otherwise
+    SOURCE_APP_DOCUMENT, // only its Application document
+    SOURCE_APP_STATE,    // it became known or unknown, or its reason is another; nothing else
+};
+struct source_change {
+    char *app; // tracking name
+    enum source_change_kind kind;
+};
+struct source_changes {
+    VEC(struct source_change) v;
+};
+void source_changes_clear(struct source_changes *c);
+
+// What source_load would make of the same root now. `previous` (may be NULL) is only compared with,
+// and is good as long as its owner wants, whatever comes of this: objects that did not change share
+// their texts with it. False: nothing is known, *out is NULL and the next load begins where this
+// one did. Ends a poll that is open.
+MUST_CHECK bool source_load_again(struct source *s, const char *root,
+                                  const struct desired *previous, const struct source_now *now,
+                                  struct desired **out, struct source_changes *changes,
+                                  struct err *err);
+
 // When source_load failed: the state of which nothing is known but that there is this root, with
 // the reason as its problem. False where not even the root's name is known.
 MUST_CHECK bool source_unread(struct source *s, const struct err *why, struct desired **out);

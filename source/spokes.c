@@ -129,6 +129,7 @@ bool source_load_cluster(struct source *s, const struct desired *hub, struct sou
                          struct err *err)
 {
     const struct source_opts of_hub = s->o;
+    struct memo *memo = TAKE(s->memo); // of what the hub's cluster is told
     s->o.is_spoke = true;
     s->o.cluster_name = c->name;
     s->o.cluster_server = c->server;
@@ -141,6 +142,7 @@ bool source_load_cluster(struct source *s, const struct desired *hub, struct sou
     str_set(&c->rendered_for, s->o.kube_version);
     bool ok = source_load_all(s, hub, &c->desired, &c->problem);
     s->o = of_hub;
+    s->memo = memo;
     if (ok)
         return true;
     desired_free(c->desired);

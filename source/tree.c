@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "source/witness.h"
 
 static void make_folder(void *ctx)
 {
@@ -89,6 +90,7 @@ void tree_free(struct tree *t)
     err_clear(&t->err);
     err_clear(&t->hash_err);
     folder_free(t->disk);
+    free(t->names);
     free(t->commit);
     free(t->repo);
     free(t->revision);
@@ -111,6 +113,7 @@ bool tree_is_dir(struct tree *t, const char *path)
 {
     if (!*path)
         return true;
+    witness_path(t, path);
     if (!t->git)
         return folder_is_dir(t->disk, path);
     CLEANUP(str_freep) char *at = located(t, path);
@@ -119,6 +122,7 @@ bool tree_is_dir(struct tree *t, const char *path)
 
 bool tree_has(struct tree *t, const char *path)
 {
+    witness_path(t, path);
     CLEANUP(str_freep) char *at = located(t, path);
     return at != NULL;
 }
@@ -150,6 +154,7 @@ static bool list_commit(struct tree *t, const char *path, bool recurse, struct s
 
 bool tree_list(struct tree *t, const char *path, bool recurse, struct strv *files, struct err *err)
 {
+    witness_path(t, path);
     return t->git ? list_commit(t, path, recurse, files, err)
                   : folder_list(t->disk, path, recurse, files, err) || err_wrap(err, "%s", t->repo);
 }
@@ -159,6 +164,7 @@ bool tree_read(struct tree *t, const char *path, size_t max_bytes, struct buf *o
     CLEANUP(str_freep) char *clean = NULL;
     if (!path_clean(path, &clean))
         return err_set(err, ERR_INVALID, "path \"%s\" leaves the repository", path);
+    witness_path(t, clean);
     return t->git ? gitcommit_read(t->git, clean, max_bytes, out, err)
                   : folder_read(t->disk, clean, max_bytes, out, err);
 }
@@ -197,6 +203,8 @@ bool tree_view(struct tree *t, const struct strv *parts, const char *to, const c
                struct err *err)
 {
     *dir = to;
+    for (size_t i = 0; i < parts->len; i++)
+        witness_below(t, parts->v[i]);
     if (t->disk)
         return wanted_wait(&t->hashed, &t->ctx->waits, err) &&
                folder_write(t->disk, parts, to, err);

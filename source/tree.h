@@ -8,6 +8,12 @@
 #include "source/folder.h"
 #include "source/git.h"
 
+// What lies at a path: two trees have the same mark there when they have the same content there.
+struct tree_mark {
+    enum { TREE_NOTHING, TREE_FILE, TREE_FOLDER, TREE_NAMES } what;
+    uint8_t id[32];
+};
+
 struct tree {
     struct source_ctx *ctx;
     struct gitcommit *git; // borrowed; NULL for a folder
@@ -16,8 +22,10 @@ struct tree {
     char *repo; // display: "platform"
     char *revision;
     char *root_id;
+    bool is_artifact;     // a folder of ours, unpacked from what has a digest
     struct wanted hashed; // of a folder: all its files, in the pool
     struct err hash_err;
+    struct tree_mark *names; // once it was asked for
     // The whole of a commit as a folder of our own, made at first need in the pool; removed with
     // the tree.
     struct wanted folder;
@@ -42,5 +50,12 @@ MUST_CHECK bool tree_id(struct tree *t, const char *path, char **out, struct err
 // borrowed of either. May have to be waited for.
 MUST_CHECK bool tree_view(struct tree *t, const struct strv *parts, const char *to,
                           const char **dir, struct err *err);
+
+// ---- has it changed? ----
+// False when that cannot be told: part of it could not be had.
+bool tree_marked(struct tree *t, const char *path, struct tree_mark *out);
+bool tree_names_marked(struct tree *t, struct tree_mark *out); // of all its files
+bool tree_has_links(struct tree *t, const char *dir);          // is there one below?
+bool tree_is_plain(const struct tree *t, const char *path);    // does no link lie on the way?
 
 #endif

@@ -66,6 +66,11 @@ void wanted_clear(struct wanted *n)
     vec_clear(&n->then);
 }
 
+bool wanted_is_open(const struct wanted *n)
+{
+    return n->is_started && !n->is_settled;
+}
+
 bool waits_over(const struct waits *w)
 {
     for (size_t i = 0; i < w->v.len; i++)

@@ -38,6 +38,7 @@ void wanted_then(struct wanted *n, void (*fn)(void *ctx), void *ctx);
 void wanted_settle(struct wanted *n, struct err *err); // takes the error; a set one means it failed
 void wanted_reset(struct wanted *n);                   // settled, to be started again
 void wanted_clear(struct wanted *n);
+bool wanted_is_open(const struct wanted *n); // begun, and not over
 bool waits_over(const struct waits *w);
 void waits_tell(const struct waits *w, struct strv *out); // what has not come, each once
 

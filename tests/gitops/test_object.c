@@ -159,12 +159,50 @@ static void bodies(void **s)
     assert_int_equal(json_object_size(none), 0);
 }
 
+// Whoever goes first, and whoever writes, leaves the other as it was.
+static void shared(void **s)
+{
+    (void)s;
+    CLEANUP(json_freep) json_t *doc = doc_of("{kind: X, a: 1}");
+    CLEANUP(json_freep) json_t *other = doc_of("{kind: X, a: 2}");
+    struct object_id id = {(char *)"", (char *)"X", (char *)"web", (char *)"x"};
+    for (int round = 0; round < 3; round++) {
+        struct object a = {.id = object_id_dup(&id), .version = str_dup("v1")};
+        a.origin = (struct origin){str_dup("r"), str_dup("1111111"), str_dup("f.yaml"), 1, 1};
+        object_set_body(&a, doc);
+        struct object b = object_share(&a);
+        struct object c = object_share(&b);
+        assert_ptr_equal(a.body, c.body);
+        assert_ptr_not_equal(a.origin.revision, b.origin.revision);
+        if (round == 0)
+            object_clear(&a);
+        object_set_body(&b, other);
+        str_set(&b.id.namespace, "other");
+        str_set(&b.origin.revision, "2222222");
+        assert_string_equal(c.id.namespace, "web");
+        assert_string_equal(c.origin.revision, "1111111");
+        assert_string_equal(c.body, "{\"a\":1,\"kind\":\"X\"}");
+        assert_string_equal(b.body, "{\"a\":2,\"kind\":\"X\"}");
+        assert_string_equal(b.id.name, "x");
+        if (round == 1)
+            object_clear(&c);
+        object_own(round == 2 ? &c : &b); // the last of a group is its own again
+        object_clear(&b);
+        object_clear(&c);
+        object_clear(&a);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(identity),          cmocka_unit_test(cluster_scoped),
-        cmocka_unit_test(what_is_no_object), cmocka_unit_test(lists),
-        cmocka_unit_test(origins),           cmocka_unit_test(bodies),
+        cmocka_unit_test(identity),
+        cmocka_unit_test(cluster_scoped),
+        cmocka_unit_test(what_is_no_object),
+        cmocka_unit_test(lists),
+        cmocka_unit_test(origins),
+        cmocka_unit_test(bodies),
+        cmocka_unit_test(shared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Loading again is loading: after every one of many random commits over directories, kustomizations
+// with a base elsewhere, charts, ApplicationSets, projects and definitions that change their scope,
+// one source that is kept and another that is new read the same, to the last byte and warning.
+// REGROW_TEST_COMMITS and REGROW_TEST_SEED choose another walk.
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "source/load.h"
+#include "source/memo.h"
+#include "tests/source/desired_text.h"
+
+#define URL "https://git.example.com/platform.git"
+#define OTHER_URL "https://git.example.com/values.git"
+
+struct world {
+    char *dir;
+    struct loop *loop;
+    struct source_opts o;
+    struct source_mirror mirrors[2];
+    struct source *kept;
+    struct desired *now;
+    struct source_changes changes;
+    uint64_t seed;
+    unsigned commits, good;
+};
+
+static unsigned dice(struct world *w, unsigned n)
+{
+    w->seed = w->seed * 6364136223846793005ULL + 1442695040888963407ULL;
+    return (unsigned)(w->seed >> 33) % n;
+}
+
+static void run(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    CLEANUP(str_freep) char *command = str_vprintf(fmt, ap);
+    va_end(ap);
+    if (system(command) != 0)
+        fail_msg("%s", command);
+}
+
+static void put(struct world *w, const char *path, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    CLEANUP(str_freep) char *text = str_vprintf(fmt, ap);
+    va_end(ap);
+    CLEANUP(str_freep) char *full = str_printf("%s/r/%s", w->dir, path);
+    CLEANUP(str_freep) char *folder = str_ndup(full, (size_t)(strrchr(full, '/') - full));
+    struct err err = {0};
+    if (!dir_make(folder, 0700, &err) || !file_replace(full, text, strlen(text), 0600, &err))
+        fail_msg("%s", err.msg);
+}
+
+static void take_away(struct world *w, const char *path)
+{
+    CLEANUP(str_freep) char *full = str_printf("%s/r/%s", w->dir, path);
+    struct err err = {0};
+    if (!dir_remove(full, &err))
+        fail_msg("%s", err.msg);
+}
+
+static void commit(struct world *w)
+{
+    run("cd '%s/r' && git add -A && git -c user.name=t -c user.email=t@example.com commit "
+        "--allow-empty -qm %u",
+        w->dir, w->commits++);
+}
+
+// ---- what is in the repository ----
+static void put_app(struct world *w, const char *name, const char *source, const char *more)
+{
+    CLEANUP(str_freep) char *path = str_printf("root/%s.yaml", name);
+    put(w, path,
+        "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata:\n  name: %s\n"
+        "  namespace: argocd\nspec:\n  project: %s\n  destination: {server: "
+        "https://kubernetes.default.svc, namespace: %s}\n%s%s",
+        name, dice(w, 3) ? "default" : "team", dice(w, 2) ? name : "shared", source,
+        more ? more : "");
+}
+
+static void put_objects(struct world *w, const char *path, unsigned salt)
+{
+    put(w, path,
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cm-%u}\ndata: {v: \"%u\"}\n---\n"
+        "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: w-%u%s}\nspec: {size: %u}\n",
+        salt % 3, dice(w, 1000), salt, dice(w, 3) ? "" : ", namespace: own", dice(w, 1000));
+}
+
+static void add_directory(struct world *w, unsigned n)
+{
+    CLEANUP(str_freep) char *name = str_printf("dir-%u", n);
+    CLEANUP(str_freep)
+    char *source =
+        str_printf("  source: {repoURL: %s, path: dirs/%s, targetRevision: %s%s}\n", URL, name,
+                   dice(w, 2) ? "main" : "HEAD", dice(w, 2) ? ", directory: {recurse: true}" : "");
+    CLEANUP(str_freep) char *a = str_printf("dirs/%s/a.yaml", name);
+    CLEANUP(str_freep) char *b = str_printf("dirs/%s/sub/b.yaml", name);
+    put_objects(w, a, n);
+    put_objects(w, b, n + 100);
+    put_app(w, name, source,
+            dice(w, 2) ? "  syncPolicy: {syncOptions: [CreateNamespace=true]}\n" : NULL);
+}
+
+static void add_kustomization(struct world *w, unsigned n)
+{
+    CLEANUP(str_freep) char *name = str_printf("kust-%u", n);
+    CLEANUP(str_freep)
+    char *source = str_printf("  source: {repoURL: %s, path: kust/%s, targetRevision: main%s}\n",
+                              URL, name, dice(w, 3) ? "" : ", kustomize: {namePrefix: p-}");
+    CLEANUP(str_freep) char *k = str_printf("kust/%s/kustomization.yaml", name);
+    put(w, k, "resources: [../../base]\nnameSuffix: -%u\n", n);
+    put_app(w, name, source, NULL);
+}
+
+static void add_chart(struct world *w, unsigned n)
+{
+    CLEANUP(str_freep) char *name = str_printf("chart-%u", n);
+    CLEANUP(str_freep)
+    char *source = str_printf(
+        "  sources:\n  - {repoURL: %s, path: charts/%u, targetRevision: main, helm: {valueFiles: "
+        "[$values/%s.yaml], parameters: [{name: rev, value: \"%s\"}]}}\n"
+        "  - {repoURL: %s, targetRevision: HEAD, ref: values}\n",
+        URL, n % 2, name, dice(w, 2) ? "$ARGOCD_APP_REVISION" : "fixed", OTHER_URL);
+    run("cd '%s/v' && echo 'size: %u' >%s.yaml && git add -A && git -c user.name=t -c "
+        "user.email=t@example.com commit -qm v --allow-empty",
+        w->dir, dice(w, 100), name);
+    put_app(w, name, source, NULL);
+}
+
+static void put_chart(struct world *w, unsigned n)
+{
+    CLEANUP(str_freep) char *c = str_printf("charts/%u/Chart.yaml", n);
+    CLEANUP(str_freep) char *t = str_printf("charts/%u/templates/a.yaml", n);
+    put(w, c, "apiVersion: v2\nname: c%u\nversion: 1.0.%u\n", n, dice(w, 9));
+    put(w, t,
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: \"{{.Release.Name}}\"}\n"
+        "data: {size: \"{{.Values.size}}\", rev: \"{{.Values.rev}}\", salt: \"%u\"}\n"
+        "{{- if .Capabilities.APIVersions.Has \"example.com/v1\"}}\n---\n"
+        "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: of-chart}\n{{- end}}\n",
+        dice(w, 9));
+}
+
+static void put_crd(struct world *w, const char *file)
+{
+    bool v2 = dice(w, 3) == 0;
+    put(w, file,
+        "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\n"
+        "metadata: {name: widgets.example.com}\nspec:\n  group: example.com\n  scope: %s\n"
+        "  names: {kind: Widget, plural: widgets}\n  versions:\n"
+        "  - {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: "
+        "object}}}\n%s",
+        dice(w, 2) ? "Namespaced" : "Cluster",
+        v2 ? "  - {name: v2, served: true, storage: false, schema: {openAPIV3Schema: {type: "
+             "object}}}\n"
+           : "");
+}
+
+static void put_project(struct world *w)
+{
+    static const char *const more[] = {
+        "", "  namespaceResourceBlacklist: [{group: \"\", kind: ConfigMap}]\n",
+        "  sourceRepos: []\n"};
+    unsigned which = dice(w, 4);
+    put(w, "root/project.yaml",
+        "apiVersion: argoproj.io/v1alpha1\nkind: AppProject\nmetadata: {name: team, namespace: "
+        "argocd}\nspec:\n  destinations: [{server: '*', namespace: '*'}]\n%s"
+        "  clusterResourceWhitelist: [{group: '*', kind: '*'}]\n%s",
+        which == 2 ? "" : "  sourceRepos: ['*']\n", which < 3 ? more[which] : "");
+}
+
+static void put_set(struct world *w)
+{
+    put(w, "root/set.yaml",
+        "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: set, namespace: "
+        "argocd}\nspec:\n  generators:\n  - git: {repoURL: %s, revision: main, directories: "
+        "[{path: "
+        "'sets/*'}]}\n  - git: {repoURL: %s, revision: main, files: [{path: 'params/*.json'}]}\n"
+        "  template:\n    metadata: {name: 'set-{{path.basename}}-{{path[0]}}'}\n    spec:\n"
+        "      project: default\n      source: {repoURL: %s, path: 'sets/{{path.basename}}', "
+        "targetRevision: main}\n      destination: {server: https://kubernetes.default.svc, "
+        "namespace: set-%u}\n",
+        URL, URL, URL, dice(w, 2));
+}
+
+// ---- what happens to it ----
+static void change_base(struct world *w)
+{
+    put(w, "base/kustomization.yaml", "resources: [a.yaml]\n");
+    put_objects(w, "base/a.yaml", 50);
+}
+
+static void change_app(struct world *w)
+{
+    unsigned n = dice(w, 6);
+    switch (dice(w, 4)) {
+    case 0:
+        add_directory(w, n);
+        break;
+    case 1:
+        add_kustomization(w, n % 3);
+        break;
+    case 2:
+        add_chart(w, n % 3);
+        break;
+    default: {
+        CLEANUP(str_freep)
+        char *path = str_printf("root/%s-%u.yaml", n % 2 ? "dir" : "kust", dice(w, 3));
+        take_away(w, path);
+    }
+    }
+}
+
+static void change_set(struct world *w)
+{
+    CLEANUP(str_freep) char *dir = str_printf("sets/s%u", dice(w, 4));
+    CLEANUP(str_freep) char *file = path_join(dir, "a.yaml");
+    CLEANUP(str_freep) char *p = str_printf("params/p%u/x.json", dice(w, 2));
+    if (dice(w, 3))
+        put_objects(w, file, dice(w, 200) + 300);
+    else
+        take_away(w, dir);
+    if (!dice(w, 3))
+        put(w, p, "{\"x\": \"%u\"}", dice(w, 9));
+    if (!dice(w, 4))
+        put_set(w);
+}
+
+// A link, an override, what is no manifest, what cannot be read, something twice, a child below.
+static void change_oddly(struct world *w)
+{
+    CLEANUP(str_freep) char *dir = str_printf("dirs/dir-%u", dice(w, 3));
+    CLEANUP(str_freep) char *odd = path_join(dir, "odd.yaml");
+    CLEANUP(str_freep) char *over = path_join(dir, ".argocd-source.yaml");
+    switch (dice(w, 7)) {
+    case 0:
+        put(w, odd, "a: [1\n");
+        break;
+    case 1:
+        put(w, odd, "just: values\n");
+        break;
+    case 2:
+        put(w, odd, "kind: ConfigMap\napiVersion: v1\nmetadata: {name: twice, namespace: all}\n");
+        break;
+    case 3:
+        take_away(w, odd);
+        take_away(w, over);
+        break;
+    case 4:
+        put(w, over, "directory: {recurse: %s}\n", dice(w, 2) ? "true" : "false");
+        break;
+    case 5:
+        run("cd '%s/r' && mkdir -p dirs/dir-1 && ln -sfn ../../base/a.yaml dirs/dir-1/link.yaml",
+            w->dir);
+        break;
+    default:
+        put(w, odd,
+            "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: below, "
+            "namespace: argocd}\nspec:\n  project: default\n  source: {repoURL: %s, path: sets/s1, "
+            "targetRevision: main}\n  destination: {server: https://kubernetes.default.svc, "
+            "namespace: below}\n",
+            URL);
+    }
+}
+
+static void change_kinds(struct world *w)
+{
+    static const char *const files[] = {"dirs/dir-0/crd.yaml", "dirs/dir-2/crd.yaml"};
+    unsigned which = dice(w, 2);
+    // In both it would be owned twice, which is an error of the whole.
+    take_away(w, files[!which]);
+    if (dice(w, 3))
+        put_crd(w, files[which]);
+    else
+        take_away(w, files[which]);
+}
+
+static void change(struct world *w)
+{
+    void (*const changes[])(struct world *) = {change_base,  change_app,   change_app, change_set,
+                                               change_oddly, change_kinds, put_project};
+    unsigned n = dice(w, 3) + 1;
+    for (unsigned i = 0; i < n; i++)
+        changes[dice(w, ARRAY_LEN(changes))](w);
+    if (!dice(w, 4))
+        put_chart(w, dice(w, 2));
+}
+
+// ---- reading it ----
+static struct desired *read_anew(struct world *w, struct err *err)
+{
+    struct desired *d = NULL;
+    CLEANUP(source_freep) struct source *s = source_new(w->loop, &w->o);
+    bool ok = source_load(s, URL "//root?ref=main", &d, err);
+    return ok ? d : NULL;
+}
+
+// Both fail, with the same words, or neither; then they have read the same.
+static void read_both(struct world *w)
+{
+    struct err err = {0};
+    struct err other = {0};
+    struct desired *d = NULL;
+    CLEANUP(str_freep) char *what = str_printf("after commit %u", w->commits);
+    source_changes_clear(&w->changes);
+    bool ok =
+        source_load_again(w->kept, URL "//root?ref=main", w->now, NULL, &d, &w->changes, &err);
+    struct desired *fresh CLEANUP(desired_freep) = read_anew(w, &other);
+    if (ok != (fresh != NULL) || !str_eq(err.msg, other.msg))
+        fail_msg("%s: %s; wanted %s", what, ok ? "fine" : err.msg, fresh ? "fine" : other.msg);
+    if (ok) {
+        assert_same_state(d, fresh, what);
+        desired_free(w->now);
+        w->now = d;
+        w->good++;
+    }
+    err_clear(&err);
+    err_clear(&other);
+}
+
+static int set_up(void **state)
+{
+    struct world *w = mem_alloc(sizeof(*w));
+    struct err err = {0};
+    const char *seed = getenv("REGROW_TEST_SEED");
+    if (!dir_make_temp("regrow-test", &w->dir, &err))
+        return -1;
+    w->seed = seed ? strtoull(seed, NULL, 10) : 20;
+    run("cd '%s' && for r in r v; do git init -q -b main $r && git -C $r -c user.name=t -c "
+        "user.email=t@example.com commit -qm first --allow-empty; done",
+        w->dir);
+    w->loop = loop_new(NULL);
+    w->mirrors[0] = (struct source_mirror){str_dup(URL), str_printf("file://%s/r", w->dir)};
+    w->mirrors[1] = (struct source_mirror){str_dup(OTHER_URL), str_printf("file://%s/v", w->dir)};
+    w->o = (struct source_opts){
+        .cache_dir = w->dir, .mirrors = w->mirrors, .n_mirrors = 2, .kube_version = "1.37.2"};
+    w->kept = source_new(w->loop, &w->o);
+    *state = w;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct world *w = *state;
+    source_changes_clear(&w->changes);
+    desired_free(w->now);
+    source_free(w->kept);
+    loop_free(w->loop);
+    for (int i = 0; i < 2; i++) {
+        free(w->mirrors[i].from);
+        free(w->mirrors[i].to);
+    }
+    dir_temp_cleanup(&w->dir);
+    free(w);
+    return 0;
+}
+
+static void first_world(struct world *w)
+{
+    change_base(w);
+    put_project(w);
+    put_set(w);
+    put_chart(w, 0);
+    put_chart(w, 1);
+    for (unsigned i = 0; i < 3; i++)
+        add_directory(w, i);
+    add_kustomization(w, 0);
+    add_chart(w, 0);
+    change_set(w);
+    commit(w);
+}
+
+static void as_if_new(void **state)
+{
+    struct world *w = *state;
+    const char *n = getenv("REGROW_TEST_COMMITS");
+    unsigned commits = n ? (unsigned)atoi(n) : 12;
+    first_world(w);
+    for (unsigned i = 0; i < commits; i++) {
+        read_both(w);
+        change(w);
+        commit(w);
+    }
+    assert_in_range(w->good, commits / 2, commits); // or it has shown little
+    assert_in_range(memo_count(w->kept->memo), 1, 60);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(as_if_new, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
