@@ -34,7 +34,8 @@ manifests() {
   kustomize build "$DEPLOY" >all.yaml
   kustomize build "$DEPLOY/restricted" >restricted.yaml
   kubectl create namespace regrow-system >/dev/null # a dry run makes none
-  for n in argocd shop blog; do kubectl create namespace "$n" >/dev/null; done
+  kubectl create -f - >/dev/null <<<'{"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "argocd"}},
+    {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "blog"}}]}'
   check 'the API server takes them, strictly' kubectl apply --server-side --dry-run=server --validate=strict -f all.yaml
   check 'and those of a restricted one' kubectl apply --server-side --dry-run=server --validate=strict -f restricted.yaml
   check 'and applied' kubectl apply --server-side --validate=strict --force-conflicts -f restricted.yaml
@@ -43,7 +44,8 @@ manifests() {
   check 'its Pod meets the restricted profile' kubectl create --dry-run=server -f pod.json
   is "$(jq -r '[.spec.volumes[] | keys[] | select(. != "name")] | sort | unique | join(" ")' pod.json)" 'emptyDir secret' 'and mounts nothing of a node'
   if [[ -d $REGROW_SHARED/upstream/kube-prometheus ]]; then
-    kubectl apply --server-side -f "$REGROW_SHARED/upstream/kube-prometheus/manifests/setup" >/dev/null
+    kubectl apply --server-side -f "$REGROW_SHARED/upstream/kube-prometheus/manifests/setup/0prometheusruleCustomResourceDefinition.yaml" \
+      -f "$REGROW_SHARED/upstream/kube-prometheus/manifests/setup/0servicemonitorCustomResourceDefinition.yaml" >/dev/null
     cluster_wait 20 wait --for=condition=Established crd/prometheusrules.monitoring.coreos.com crd/servicemonitors.monitoring.coreos.com
     check 'the operator of Prometheus takes its part' kubectl apply --server-side --dry-run=server --validate=strict -k "$DEPLOY/monitoring"
   else
@@ -51,25 +53,61 @@ manifests() {
   fi
 }
 
-can() { kubectl auth can-i "$@" --as=system:serviceaccount:regrow-system:regrow 2>/dev/null || true; }
+# may ROWS: asks the API server about each "VERB GROUP RESOURCE[/SUB] [NAMESPACE]" of standard input, in one
+# go, and prints the answers in their place.
+may() {
+  jq -Rn '{apiVersion: "v1", kind: "List", items: [inputs | split(" ") | {apiVersion: "authorization.k8s.io/v1", kind: "SubjectAccessReview",
+    spec: {user: "system:serviceaccount:regrow-system:regrow", groups: ["system:serviceaccounts", "system:authenticated"],
+      resourceAttributes: ({verb: .[0], group: (.[1] | sub("-"; "")), resource: (.[2] | split("/")[0]), subresource: (.[2] | split("/")[1] // "")}
+        + if .[3] then {namespace: .[3]} else {} end)}}]}' | kubectl create -f - -o json |
+    jq -r 'if .kind == "List" then .items[] else . end | .status.allowed // false'
+}
+expect_rights() { # WANT NAME: each row of standard input
+  local rows
+  rows=$(cat)
+  is "$(paste -d' ' <(may <<<"$rows") - <<<"$rows" | grep -v "^$1 ")" '' "$2"
+  is "$(may <<<"$rows" | wc -l)" "$(wc -l <<<"$rows")" "$2, all of them asked"
+}
 rights() {
-  local what
-  for what in 'create tokenreviews.authentication.k8s.io' 'create subjectaccessreviews.authorization.k8s.io' 'get namespaces/kube-system' \
-    'update leases.coordination.k8s.io -n regrow-system' 'patch configmaps -n regrow-system' 'list secrets -n argocd' 'create events -n shop' \
-    'patch deployments.apps -n shop' 'delete secrets -n blog'; do
-    is "$(can $what)" yes "may $what"
-  done
-  for what in 'list secrets -A' 'get secrets -n regrow-system' 'patch secrets -n argocd' 'patch deployments.apps -n default' 'create pods -n shop' \
-    'create pods -n shop --subresource=exec' 'create serviceaccounts -n shop --subresource=token' 'create clusterroles' 'escalate clusterroles' 'impersonate users' \
-    'create customresourcedefinitions' 'patch namespaces'; do
-    is "$(can $what)" no "may not $what"
-  done
+  expect_rights true 'it may what it needs' <<'ROWS'
+create authentication.k8s.io tokenreviews
+create authorization.k8s.io subjectaccessreviews
+update coordination.k8s.io leases regrow-system
+patch - configmaps regrow-system
+list - secrets argocd
+create - events shop
+patch apps deployments shop
+delete - secrets blog
+ROWS
+  expect_rights false 'and nothing else' <<'ROWS'
+list - secrets
+get - secrets regrow-system
+patch - secrets argocd
+patch apps deployments default
+create - pods shop
+create - pods/exec shop
+create - serviceaccounts/token shop
+create rbac.authorization.k8s.io clusterroles
+escalate rbac.authorization.k8s.io clusterroles
+impersonate - users
+create apiextensions.k8s.io customresourcedefinitions
+patch - namespaces
+ROWS
   kubectl apply --server-side --force-conflicts -f "$DEPLOY/access.yaml" >/dev/null
   sleep 1 # authorisation follows by watch
-  for what in 'create customresourcedefinitions' 'escalate clusterroles' 'delete deployments.apps -A'; do
-    is "$(can $what)" yes "with all of it: may $what"
-  done
-  is "$(can impersonate users)" no 'and even so may not be somebody else'
+  expect_rights true 'with all of it, what any repository holds' <<'ROWS'
+create apiextensions.k8s.io customresourcedefinitions
+escalate rbac.authorization.k8s.io clusterroles
+bind rbac.authorization.k8s.io roles
+delete apps deployments
+patch example.com whatever
+ROWS
+  expect_rights false 'and even so not somebody else' <<'ROWS'
+impersonate - users
+impersonate - serviceaccounts
+approve certificates.k8s.io signers
+deletecollection - secrets
+ROWS
   kubectl delete clusterrolebinding regrow-access >/dev/null
 }
 
@@ -79,22 +117,43 @@ accounts() {
   KUBECONFIG=server.config kubectl config set-credentials job --token="$(kubectl -n regrow-system create token regrow)" >/dev/null
   KUBECONFIG=server.config kubectl config set-context --current --user=job >/dev/null
   local who
-  for who in scraper viewer tenant operator nobody; do
-    kubectl -n default create serviceaccount "$who" >/dev/null
-    (umask 077 && kubectl -n default create token "$who" >"$who.token")
-  done
-  kubectl create clusterrolebinding scraper --clusterrole=regrow-metrics-reader --serviceaccount=default:scraper >/dev/null
-  kubectl create clusterrolebinding viewer --clusterrole=regrow-viewer --serviceaccount=default:viewer >/dev/null
-  kubectl -n argocd create rolebinding operator --clusterrole=regrow-operator --serviceaccount=default:operator >/dev/null
-  # Nobody serves the kind here, which RBAC does not mind.
-  kubectl -n argocd apply -f - >/dev/null <<'ROLE'
+  {
+    for who in scraper viewer tenant operator nobody; do
+      printf -- '---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {name: %s, namespace: default}\n' "$who"
+    done
+    # Nobody serves applications here, which RBAC does not mind.
+    cat <<'RBAC'
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: scraper}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: regrow-metrics-reader}
+subjects: [{kind: ServiceAccount, name: scraper, namespace: default}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: operator, namespace: argocd}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: regrow-operator}
+subjects: [{kind: ServiceAccount, name: operator, namespace: default}]
+---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
-metadata: {name: tenant}
+metadata: {name: tenant, namespace: argocd}
 rules: [{apiGroups: [argoproj.io], resources: [applications], resourceNames: [app-1], verbs: [get]}]
-ROLE
-  kubectl -n argocd create rolebinding tenant --role=tenant --serviceaccount=default:tenant >/dev/null
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: tenant, namespace: argocd}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: tenant}
+subjects: [{kind: ServiceAccount, name: tenant, namespace: default}]
+RBAC
+  } | kubectl create -f - >/dev/null
+  viewer_may
+  for who in scraper viewer tenant operator nobody; do
+    (umask 077 && kubectl -n default create token "$who" >"$who.token")
+  done
 }
+viewer_may() { kubectl create clusterrolebinding viewer --clusterrole=regrow-viewer --serviceaccount=default:viewer >/dev/null; }
 
 access() {
   local row path want
@@ -146,7 +205,7 @@ cached() {
   kubectl delete clusterrolebinding viewer >/dev/null
   wait_for 6 'a right that was taken away is gone' bash -c "[[ \$(curl -sk -o /dev/null -w '%{http_code}' -H '$(as viewer)' $URL/api/v1/applications) == 403 ]]"
   is "$(code /api/v1/applications -H "$(as viewer)")" 403 'a right that was taken away is gone within its time'
-  kubectl create clusterrolebinding viewer --clusterrole=regrow-viewer --serviceaccount=default:viewer >/dev/null
+  viewer_may
   cluster_control kill-apiserver
   sleep 2
   is "$(code /api/v1/applications -H "$(as viewer)")" 503 'nobody is let in while the API server cannot be asked'
@@ -259,7 +318,7 @@ hostile() {
   pid=$(pid_of host)
   cat >hostile.py <<'P'
 import random, socket, sys, threading, time
-port, r = int(sys.argv[1]), random.Random(6)
+port = int(sys.argv[1])
 def dial():
     s = socket.create_connection(("127.0.0.1", port), 5); s.settimeout(5); return s
 # Two hundred that say a byte now and then, half of them in a body.
@@ -285,15 +344,20 @@ while slow and time.time() - begin < 8:
 print("slow", len(slow), "after", round(time.time() - begin, 1), "worst", round(worst, 2))
 # Whatever bytes; and good requests with a few of them changed.
 good = b"POST /api/v1/applications/a%20b/sync?x=1 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nLast-Event-ID: 1-2\r\nAuthorization: Bearer a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
-for i in range(1500):
-    if i % 3:
-        b = bytearray(good)
-        for _ in range(r.randrange(1, 6)):
-            at = r.randrange(len(b)); b[at:at + r.randrange(3)] = r.randbytes(r.randrange(3))
-    else: b = r.randbytes(r.randrange(1, 3000))
-    with dial() as s:
-        try: s.sendall(b); s.shutdown(socket.SHUT_WR); s.recv(4096)
-        except OSError: pass
+def garbage(seed):
+    r = random.Random(seed)
+    for i in range(100):
+        if i % 3:
+            b = bytearray(good)
+            for _ in range(r.randrange(1, 6)):
+                at = r.randrange(len(b)); b[at:at + r.randrange(3)] = r.randbytes(r.randrange(3))
+        else: b = r.randbytes(r.randrange(1, 3000))
+        with dial() as s:
+            try: s.sendall(b); s.shutdown(socket.SHUT_WR); s.recv(4096)
+            except OSError: pass
+threads = [threading.Thread(target=garbage, args=(i,)) for i in range(15)]
+for t in threads: t.start()
+for t in threads: t.join()
 print("garbage", 1500)
 P
   rss=$(awk '/VmRSS/ {print $2}' "/proc/$pid/status")
