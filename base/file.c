@@ -116,6 +116,26 @@ bool file_replace(const char *path, const void *p, size_t len, mode_t mode, stru
     return sync_folder(path, err);
 }
 
+bool file_put(const char *path, const void *p, size_t len, mode_t mode, struct err *err)
+{
+    unlink(path); // it may be a link to what is not ours
+    int fd CLEANUP(fd_closep) = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    int errnum = errno;
+    if (fd < 0)
+        return err_set_errno(err, errnum, "create %s", path);
+    return file_write_fd(fd, path, p, len, err);
+}
+
+bool file_keep(const char *path, const void *p, size_t len, mode_t mode, struct err *err)
+{
+    struct buf b CLEANUP(buf_clear) = {0};
+    struct err ignored = {0};
+    if (file_read(path, len, &b, &ignored) && b.len == len && (!len || !memcmp(b.p, p, len)))
+        return true;
+    err_clear(&ignored); // not there, or longer
+    return file_replace(path, p, len, mode, err);
+}
+
 bool file_exists(const char *path)
 {
     struct stat st;

@@ -18,6 +18,12 @@ MUST_CHECK bool file_read_fd(int fd, const char *name, size_t max_bytes, struct 
                              struct err *err);
 // All of it, where fd stands.
 MUST_CHECK bool file_write_fd(int fd, const char *name, const void *p, size_t len, struct err *err);
+// A file that nobody needs after this run, a child's input say: neither durable nor whole at every
+// moment.
+MUST_CHECK bool file_put(const char *path, const void *p, size_t len, mode_t mode, struct err *err);
+// As file_replace, but for a file that has these bytes already.
+MUST_CHECK bool file_keep(const char *path, const void *p, size_t len, mode_t mode,
+                          struct err *err);
 MUST_CHECK bool file_replace(const char *path, const void *p, size_t len, mode_t mode,
                              struct err *err);
 bool file_exists(const char *path);

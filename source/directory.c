@@ -9,6 +9,7 @@
 #define MAX_MANIFEST_BYTES (16U << 20)
 #define STRICT_HINT                                                                                \
     "Mend it; or take it as kubectl does, which drops a part of it: --allow-duplicate-keys."
+#define CACHED_BYTES (64U << 10) // less is read as fast again
 #define SKIP_MARK "+argocd:skip-file-rendering"
 
 static bool has_extension(const char *path)
@@ -111,7 +112,7 @@ static bool is_only_stricter(const struct buf *b, const char *file)
     return ok;
 }
 
-static bool add_file(struct render_job *j, const char *file, struct err *err)
+static bool add_file(struct render_job *j, const char *file, size_t *bytes, struct err *err)
 {
     struct buf b CLEANUP(buf_clear) = {0};
     struct yaml_docs docs = {0};
@@ -119,6 +120,7 @@ static bool add_file(struct render_job *j, const char *file, struct err *err)
     if (!tree_read(j->tree, file, MAX_MANIFEST_BYTES, &b, err))
         return false;
     text_from_utf16(&b);
+    *bytes += b.len;
     if (!b.len || memmem(b.p, b.len, SKIP_MARK, strlen(SKIP_MARK)))
         return true;
     struct yaml_opts o = {.name = file, .warn_only = j->ctx->o->allow_duplicate_keys};
@@ -144,7 +146,7 @@ static bool add_file(struct render_job *j, const char *file, struct err *err)
     return ok;
 }
 
-bool directory_render(struct render_job *j, struct err *err)
+static bool select_files(const struct render_job *j, struct strv *out, struct err *err)
 {
     struct strv files = {0};
     bool recurse = j->src && json_dot_bool(j->src->directory, "recurse", false);
@@ -156,8 +158,43 @@ bool directory_render(struct render_job *j, struct err *err)
         if (str_ends(files.v[i], ".jsonnet"))
             ok = err_set(err, ERR_INVALID, "%s: jsonnet is not supported by regrow", files.v[i]);
         else
-            ok = add_file(j, files.v[i], err);
+            strv_push(out, files.v[i]);
     }
+    strv_clear(&files);
+    return ok;
+}
+
+// What is read of a commit is known by the ids of the files, wherever links lead; NULL: not to be
+// cached. A line of the cache is of one document, and begins with the name of its file.
+static char *key_of(const struct render_job *j, const struct strv *files)
+{
+    struct sha256_ctx *h = sha256_begin();
+    bool ok = j->tree->git != NULL;
+    sha256_add_str(h, j->ctx->o->allow_duplicate_keys ? "regrow-directory/1 lenient"
+                                                      : "regrow-directory/1");
+    for (size_t i = 0; ok && i < files->len; i++) {
+        CLEANUP(str_freep) char *id = NULL;
+        struct err err = {0};
+        ok = tree_id(j->tree, files->v[i], &id, &err) && !strpbrk(files->v[i], "\t\n");
+        err_clear(&err);
+        sha256_add_str(h, files->v[i]);
+        sha256_add_str(h, id ? id : "");
+    }
+    struct sha256 sum = sha256_end(h);
+    return ok ? hex_encode(sum.b, sizeof(sum.b)) : NULL;
+}
+
+bool directory_render(struct render_job *j, struct err *err)
+{
+    struct strv files = {0};
+    size_t bytes = 0;
+    bool ok = select_files(j, &files, err);
+    CLEANUP(str_freep) char *key = ok ? key_of(j, &files) : NULL;
+    bool is_known = key && !j->ctx->o->refresh && cache_load(j, key);
+    for (size_t i = 0; ok && !is_known && i < files.len; i++)
+        ok = add_file(j, files.v[i], &bytes, err);
+    if (ok && key && !is_known && bytes >= CACHED_BYTES && !j->warnings.len)
+        cache_store(j, key);
     strv_clear(&files);
     return ok;
 }

@@ -169,8 +169,8 @@ static bool write_refs(const char *path, const struct source_repo *r, struct err
     buf_str(&b, "# pack-refs with: sorted \n");
     for (size_t i = 0; i < r->refs.refs.len; i++)
         buf_printf(&b, "%s %s\n", r->refs.refs.v[i].id, r->refs.refs.v[i].name);
-    return file_replace(packed, b.p, b.len, 0600, err) &&
-           file_replace(head, text, strlen(text), 0600, err);
+    return file_keep(packed, b.p, b.len, 0600, err) &&
+           file_keep(head, text, strlen(text), 0600, err);
 }
 
 static bool store_locked(struct whole *w, const char *path)

@@ -24,7 +24,7 @@ static void write_list(void *ctx)
     CLEANUP(str_freep) char *path = list_path(g);
     struct err err = {0};
     if (!dir_make(g->dir, 0700, &err) ||
-        !file_replace(path, g->kept.p ? g->kept.p : "", g->kept.len, 0600, &err))
+        !file_keep(path, g->kept.p ? g->kept.p : "", g->kept.len, 0600, &err))
         err_clear(&err); // only --offline would have needed it
 }
 

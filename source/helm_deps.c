@@ -142,7 +142,7 @@ static bool fetch_dependency(struct render_job *j, const struct chart_files *f,
         CLEANUP(str_freep)
         char *to = str_printf("%s/charts/%s-%s.tgz", chart_dir, name, c.version);
         CLEANUP(str_freep) char *dir = str_printf("%s/charts", chart_dir);
-        ok = dir_make(dir, 0700, err) && file_replace(to, b.p, b.len, 0600, err);
+        ok = dir_make(dir, 0700, err) && file_put(to, b.p, b.len, 0600, err);
     }
     chart_clear(&c);
     return ok || err_wrap(err, "dependency %s", name);
@@ -241,28 +241,44 @@ static void missing_dependencies(const struct chart_files *c, const json_t *valu
     }
 }
 
-// A private copy of the chart with its dependencies in place, or without the absent ones.
-static bool complete_chart(struct render_job *j, struct chart_files *c, const json_t *wanted,
-                           json_t *kept, char **dir, struct err *err)
+// A private copy of the chart without the dependencies that are not there.
+bool helm_copy_chart(struct render_job *j, char **dir, struct err *err)
 {
     const char *root = NULL;
     CLEANUP(str_freep) char *to = path_join(j->work_dir, "chart");
-    struct buf b CLEANUP(buf_clear) = {0};
     CLEANUP(str_freep) char *own = path_join(j->work_dir, RENDER_TREE);
     if (!tree_view(j->tree, &j->parts, own, &root, err))
         return false;
     CLEANUP(str_freep) char *from = path_join(root, j->path);
-    CLEANUP(str_freep) char *list = path_join(to, c->list_file);
-    CLEANUP(str_freep) char *lock = path_join(to, c->lock_file);
-    if (!folder_copy(from, to, j->loop, err))
-        return false;
-    json_object_set(c->doc, "dependencies", kept);
-    yaml_write(c->doc, &b);
-    if (!file_replace(list, b.p, b.len, 0600, err))
+    CLEANUP(str_freep) char *list = path_join(to, j->own_chart.list_file);
+    CLEANUP(str_freep) char *lock = path_join(to, j->own_chart.lock_file);
+    if (!folder_copy(from, to, j->loop, err) ||
+        !file_put(list, j->own_chart.list, strlen(j->own_chart.list), 0600, err))
         return false;
     struct err ignored = {0};
     if (!dir_remove(lock, &ignored))
         err_clear(&ignored);
+    *dir = TAKE(to);
+    return true;
+}
+
+static void note_list(struct render_job *j, struct chart_files *c, json_t *kept)
+{
+    struct buf b CLEANUP(buf_clear) = {0};
+    json_object_set(c->doc, "dependencies", kept);
+    yaml_write(c->doc, &b);
+    str_set(&j->own_chart.list_file, c->list_file);
+    str_set(&j->own_chart.lock_file, c->lock_file);
+    str_set(&j->own_chart.list, b.p ? b.p : "");
+}
+
+// With those in place that are wanted.
+static bool complete_chart(struct render_job *j, const struct chart_files *c, const json_t *wanted,
+                           char **dir, struct err *err)
+{
+    CLEANUP(str_freep) char *to = NULL;
+    if (!helm_copy_chart(j, &to, err))
+        return false;
     size_t i;
     json_t *d;
     json_array_foreach(wanted, i, d)
@@ -300,5 +316,9 @@ bool helm_chart_folder(struct values *v, char **dir, struct err *err)
     struct buf names CLEANUP(buf_clear) = {0};
     canon_write(kept, &names);
     sha256_add(v->key, names.p, names.len);
-    return complete_chart(j, &c, wanted, kept, dir, err);
+    note_list(j, &c, kept);
+    if (json_array_size(wanted))
+        return complete_chart(j, &c, wanted, dir, err);
+    *dir = str_dup(RENDER_OWN_CHART); // when it is not in the cache
+    return true;
 }

@@ -50,7 +50,7 @@ static bool add_text(struct values *v, const char *text, size_t len, struct err 
     sha256_add(v->key, text, len);
     asks_find(&v->j->asks, text, len); // values may hold templates
     values_merge_text(v, text, len);
-    if (!file_replace(path, text, len, 0600, err))
+    if (!file_put(path, text, len, 0600, err))
         return false;
     strv_push(&v->j->argv, "--values");
     strv_push(&v->j->argv, path);
@@ -368,7 +368,7 @@ static bool add_file_parameter(struct values *v, const json_t *p, size_t index, 
     sha256_add(v->key, b.p, b.len);
     strv_push(&v->j->argv, "--set-file");
     strv_push(&v->j->argv, pair);
-    return file_replace(to, b.p, b.len, 0600, err);
+    return file_put(to, b.p, b.len, 0600, err);
 }
 
 // An object of values wins over text outright, even an empty one.

@@ -273,7 +273,7 @@ static bool edit_file(struct edit_ctx *c, const json_t *o, struct err *err)
     if (!kustomize_edit(k, o, &e, err))
         return false;
     yaml_write(k, &out);
-    return file_replace(file, out.p ? out.p : "", out.len, 0600, err);
+    return file_put(file, out.p ? out.p : "", out.len, 0600, err);
 }
 
 // Kustomize looks for HOME/NAME-VERSION/NAME, or HOME/NAME when no version is asked for.

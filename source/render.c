@@ -30,6 +30,9 @@ void render_clear(struct render_job *j)
     free(j->revision);
     free(j->cache_key);
     free(j->remote);
+    free(j->own_chart.list_file);
+    free(j->own_chart.list);
+    free(j->own_chart.lock_file);
     json_decref(j->merged);
     if (j->work_dir)
         dir_temp_cleanup(&j->work_dir);
@@ -264,6 +267,14 @@ static bool fill_folder(struct render_job *j, struct err *err)
     const char *root = NULL;
     CLEANUP(str_freep) char *to = path_join(j->work_dir, RENDER_TREE);
     for (size_t i = 0; i < j->argv.len; i++) {
+        char *own = NULL;
+        if (!strcmp(j->argv.v[i], RENDER_OWN_CHART)) {
+            if (!helm_copy_chart(j, &own, err))
+                return false;
+            free(j->argv.v[i]);
+            j->argv.v[i] = own;
+            continue;
+        }
         if (strcmp(j->argv.v[i], RENDER_IN_TREE) != 0)
             continue;
         if (!tree_view(j->tree, &j->parts, to, &root, err))

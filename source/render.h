@@ -60,6 +60,9 @@ struct render_job {
     struct strv parts; // of the tree, which the tool reads
     struct proc *child;
     struct loop *loop;
+    struct {
+        char *list_file, *list, *lock_file; // the file that names them, what it is to hold
+    } own_chart;                            // a copy without some of its dependencies
     bool network;
     char *remote;                 // on the network, where --offline forbids to go; or NULL
     json_t *merged;               // its source with overrides of the tree, or NULL
@@ -68,6 +71,8 @@ struct render_job {
 
 // Chooses the tool; a plain directory can be rendered before anything is known of the others.
 bool render_is_directory(struct render_job *j);
+// The copy that RENDER_OWN_CHART stands for (helm_deps.c); owned.
+MUST_CHECK bool helm_copy_chart(struct render_job *j, char **dir, struct err *err);
 // Prepares the job: afterwards it is done (directory, cache, error), or argv waits to be run.
 void render_begin(struct render_job *j);
 void render_spawn(struct render_job *j); // starts argv; is_done is set later, from the loop
@@ -91,6 +96,7 @@ void text_from_utf16(struct buf *b);
 // Stands in argv for the source's folder until the cache has been asked: writing a whole commit to
 // disk is worth it only when something must be rendered.
 #define RENDER_IN_TREE "@tree"
+#define RENDER_OWN_CHART "@chart"
 #define RENDER_TREE "tree" // a copy of the tree, or of a part of it, in the job's folder
 
 bool helm_prepare(struct render_job *j, struct sha256_ctx *key, struct err *err);

@@ -125,6 +125,31 @@ static void a_link_is_replaced_and_not_followed(void **s)
     assert_string_equal(b.p, "target");
 }
 
+// As little as what is replaced; and what is the same stays the very same file.
+static void put_and_kept(void **s)
+{
+    struct err err = {0};
+    struct stat a;
+    struct stat b;
+    struct buf text CLEANUP(buf_clear) = {0};
+    CLEANUP(str_freep) char *f = at(*s, "kept");
+    CLEANUP(str_freep) char *link = at(*s, "put");
+    assert_true(file_keep(f, "first", 5, 0600, &err) && stat(f, &a) == 0);
+    assert_true(file_keep(f, "first", 5, 0600, &err) && stat(f, &b) == 0);
+    assert_int_equal(a.st_ino, b.st_ino);
+    assert_int_equal(symlink(f, link), 0);
+    assert_true(file_put(link, "new", 3, 0600, &err));
+    assert_true(file_read(f, 10, &text, &err));
+    assert_string_equal(text.p, "first");
+    static const char *const others[] = {"firs", "first!", "fjrst", ""};
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        buf_reset(&text);
+        assert_true(file_keep(f, others[i], strlen(others[i]), 0600, &err));
+        assert_true(file_read(f, 10, &text, &err));
+        assert_string_equal(text.p ? text.p : "", others[i]);
+    }
+}
+
 static void makes_folders(void **s)
 {
     struct err err = {0};
@@ -238,6 +263,7 @@ int main(void)
         IN_FOLDER(reads_within_bounds),
         IN_FOLDER(a_failed_write_leaves_the_old_file),
         IN_FOLDER(a_link_is_replaced_and_not_followed),
+        IN_FOLDER(put_and_kept),
         IN_FOLDER(makes_folders),
         IN_FOLDER(removal_follows_no_link),
         IN_FOLDER(removal_of_a_very_deep_tree_is_bounded),

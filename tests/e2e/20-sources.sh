@@ -258,6 +258,33 @@ offline() {
 }
 
 githttp_start
+# What is large is parsed once; whatever its output depends on is in the key.
+large_folders() {
+  local kept=$XDG_CACHE_HOME/regrow/render before after i
+  mkdir -p "$REPO/large" "$REPO/shared"
+  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: linked}\ndata: {a: one}\n' >"$REPO/shared/linked.yaml"
+  ln -sf ../shared/linked.yaml "$REPO/large/linked.yaml"
+  for ((i = 0; i < 1000; i++)); do
+    printf -- '---\napiVersion: example.com/v1\nkind: Widget\nmetadata: {name: c-%d}\nspec: {z: "%040d", a: 1.50, b: 0x1F, c: 1e3}\n' $i $i
+  done >"$REPO/large/all.yaml"
+  application w "  source: {repoURL: $HTTP_URL/git/repo.git, path: large}"
+  before=$(find "$kept" -type f | wc -l)
+  after=$(rendered)
+  like "$after" 'a: one' 'rendered'
+  is "$(find "$kept" -type f | wc -l)" $((before + 1)) 'and kept'
+  check 'the same from the cache' test "$(rendered)" == "$after"
+  check 'and anew' test "$(rendered --refresh)" == "$after"
+  sed -i 's/a: one/a: two/' "$REPO/shared/linked.yaml"
+  application w "  source: {repoURL: $HTTP_URL/git/repo.git, path: large}"
+  like "$(rendered)" 'a: two' 'where a link leads counts'
+  application w "  source: {repoURL: $HTTP_URL/git/repo.git, path: large, directory: {exclude: 'linked*'}}"
+  unlike "$(rendered)" 'name: linked' 'what is left out too'
+  printf -- '---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: twice, name: thrice}\n' >>"$REPO/large/all.yaml"
+  application w "  source: {repoURL: $HTTP_URL/git/repo.git, path: large}"
+  like "$(rendered --allow-duplicate-keys)" 'name: thrice' 'a lenient reading'
+  like "$(rendered)" 'duplicate' 'is no strict one'
+}
+
 run_case helm helm_values
 run_case 'value files' helm_files
 run_case repositories repositories
@@ -268,3 +295,4 @@ run_case kustomize kustomized
 run_case 'inflated charts' inflated
 run_case 'optional sub-charts' optional_subcharts
 run_case offline offline
+run_case 'large folders' large_folders
