@@ -21,14 +21,19 @@ static const char *state_of(const struct listing *l, const struct entry *e)
     return goodness_name(log_goodness(l->log, e));
 }
 
-static int64_t taken_ms(const struct entry *e)
+static int64_t stored_ms(const struct entry *e)
 {
     return e->stored_at_ms ? e->stored_at_ms : e->time_unix_s * 1000;
 }
 
 static int64_t age_s(const struct listing *l, const struct entry *e)
 {
-    return (l->now_ms - taken_ms(e)) / 1000;
+    return (l->now_ms - stored_ms(e)) / 1000;
+}
+
+static int64_t signed_age_s(const struct listing *l, const struct entry *e)
+{
+    return l->now_ms / 1000 - entry_taken_s(e);
 }
 
 static bool is_listed(const struct listing *l, const struct entry *e)
@@ -48,14 +53,19 @@ static char *reasons(const struct listing *l, const struct entry *e)
     return buf_take(&b);
 }
 
-// Where it was made, in a word: the repository is shown by show.
+// Where it was made, in a word (the repository is shown by show), and when, if it does not look it.
 static char *origin(const struct entry *e)
 {
     CLEANUP(str_freep) char *text = snap_origin_text(e);
+    CLEANUP(str_freep) char *taken = snap_time_text(entry_taken_s(e) * 1000);
     const char *in = text ? strstr(text, " in ") : NULL;
-    if (!text)
-        return str_dup("");
-    return in ? str_printf(" (%.*s)", (int)(in - text), text) : str_printf(" (%s)", text);
+    struct buf b = {0};
+    if (text)
+        buf_printf(&b, "%.*s", (int)(in ? in - text : (long)strlen(text)), text);
+    if (snap_times_differ(e))
+        buf_printf(&b, "%ssigned %s", b.len ? ", " : "", taken);
+    CLEANUP(str_freep) char *all = buf_take(&b);
+    return *all ? str_printf(" (%s)", all) : str_dup("");
 }
 
 // ---- text ----
@@ -89,7 +99,7 @@ static void add_row(struct table *t, const struct listing *l, const struct entry
     const char *state = state_of(l, e);
     bool good = log_goodness(l->log, e) >= SNAP_GOOD && !e->is_void;
     CLEANUP(str_freep) char *why = reasons(l, e);
-    CLEANUP(str_freep) char *at = clock_rfc3339(taken_ms(e) / 1000);
+    CLEANUP(str_freep) char *at = clock_rfc3339(stored_ms(e) / 1000);
     CLEANUP(str_freep) char *taken = str_printf("%.10s %.5s", at, at + 11);
     CLEANUP(str_freep) char *seq = str_printf("%llu", (unsigned long long)e->seq);
     CLEANUP(str_freep) char *age = age_text(age_s(l, e));
@@ -130,11 +140,24 @@ static void put_last_drill(struct buf *b, const struct listing *l, const struct 
     }
     CLEANUP(str_freep) char *age = age_text(age_s(l, e));
     CLEANUP(str_freep) char *of = str_printf(" (of %llu)", (unsigned long long)e->verdict.of.seq);
+    CLEANUP(str_freep) char *signed_age = age_text(signed_age_s(l, e));
+    CLEANUP(str_freep)
+    char *by_signature =
+        snap_times_differ(e) ? str_printf(" (signed %s ago)", signed_age) : str_dup("");
     bool is_of_good = good && e->verdict.of.seq == good->seq;
-    buf_printf(b, " Last drill: %s ago%s%s.", age, is_of_good ? "" : of,
+    buf_printf(b, " Last drill: %s ago%s%s%s.", age, by_signature, is_of_good ? "" : of,
                e->verdict.verdict == VERDICT_BAD        ? ", it said bad"
                : e->verdict.verdict == VERDICT_VERIFIED ? ", it proved nothing"
                                                         : "");
+}
+
+// The age by the store alone would make a copied repository look fresh.
+static void put_signed_age(struct buf *b, const struct listing *l, const struct entry *good)
+{
+    CLEANUP(str_freep) char *age = age_text(signed_age_s(l, good));
+    if (snap_times_differ(good))
+        buf_printf(b, " since it was stored here, and %s since what it holds was signed", age);
+    buf_char(b, '.');
 }
 
 static void print_last_line(const struct listing *l)
@@ -147,8 +170,9 @@ static void print_last_line(const struct listing *l)
     struct buf b CLEANUP(buf_clear) = {0};
     if (good) {
         CLEANUP(str_freep) char *age = age_text(age_s(l, good));
-        buf_printf(&b, "Last good: %llu (%s). RPO now %s.", (unsigned long long)good->seq,
+        buf_printf(&b, "Last good: %llu (%s). RPO now %s", (unsigned long long)good->seq,
                    goodness_name(log_goodness(l->log, good)), age);
+        put_signed_age(&b, l, good);
     } else {
         buf_str(&b, "There is no good snapshot: nothing would be restored.");
     }
@@ -183,6 +207,7 @@ static json_t *snapshot_doc(const struct listing *l, const struct entry *e)
     CLEANUP(str_freep)
     char *stored = e->stored_at_ms ? clock_rfc3339(e->stored_at_ms / 1000) : NULL;
     CLEANUP(str_freep) char *claimed = clock_rfc3339(e->time_unix_s);
+    CLEANUP(str_freep) char *taken = clock_rfc3339(entry_taken_s(e));
     json_t *why = json_array();
     for (size_t i = 0; i < s->why.len; i++)
         json_array_append_new(why, json_string(s->why.v[i]));
@@ -197,6 +222,7 @@ static json_t *snapshot_doc(const struct listing *l, const struct entry *e)
         "secrets", (json_int_t)s->counts.secrets, "refs", (json_int_t)s->counts.refs, "bytes",
         "content", (json_int_t)s->bytes.content, "stored", (json_int_t)s->bytes.stored, "added",
         (json_int_t)s->bytes.added);
+    json_object_set_new(doc, "taken", json_string(taken));
     snap_origin_doc(e, doc);
     return doc;
 }
@@ -213,6 +239,8 @@ static json_t *chain_doc(const struct listing *l)
     if (good) {
         json_object_set_new(out, "lastGood", json_integer((json_int_t)good->seq));
         json_object_set_new(out, "rpoSeconds", json_integer((json_int_t)age_s(l, good)));
+        json_object_set_new(out, "rpoSignedSeconds",
+                            json_integer((json_int_t)signed_age_s(l, good)));
     }
     for (size_t i = l->log->v.len; i-- > 0;)
         if (is_listed(l, &l->log->v.v[i]))

@@ -309,6 +309,18 @@ static void print_origin(const struct entry *e)
     }
 }
 
+static void print_times(const struct entry *e)
+{
+    CLEANUP(str_freep) char *taken = snap_time_text(entry_taken_s(e) * 1000);
+    if (!snap_times_differ(e))
+        return;
+    CLEANUP(str_freep)
+    char *text =
+        str_printf("%s, by what is signed: in this store it is only since the time above", taken);
+    printf("  %-10s ", "taken");
+    print_wrapped(stdout, text, 13, 13);
+}
+
 static void print_head(const struct shown *v)
 {
     const struct entry *e = v->e;
@@ -323,6 +335,7 @@ static void print_head(const struct shown *v)
         buf_printf(&b, "%s%s", i ? ", " : ": ", s->why.v[i]);
     print_wrapped(stdout, b.p, 0, 2);
     print_standing(v);
+    print_times(e);
     printf("  %-10s %s (trusted), epoch %u\n", "signed by", label_of_signer(v), s->epoch);
     if (s->cluster)
         printf("  %-10s %s\n", "cluster", s->cluster);
@@ -367,6 +380,12 @@ static void print_show_doc(const struct shown *v)
                   e->snapshot.cluster, "files", files, "opened", v->contents != NULL);
     json_object_update(doc, head);
     json_object_set_new(doc, "inDoubt", json_boolean(log_is_in_doubt(&v->s.log, e)));
+    CLEANUP(str_freep) char *taken = clock_rfc3339(entry_taken_s(e));
+    CLEANUP(str_freep)
+    char *stored = e->stored_at_ms ? clock_rfc3339(e->stored_at_ms / 1000) : NULL;
+    json_object_set_new(doc, "taken", json_string(taken));
+    if (stored)
+        json_object_set_new(doc, "stored", json_string(stored));
     snap_origin_doc(e, doc);
     snap_forgotten_doc(&v->s, e, doc);
     if (v->contents)

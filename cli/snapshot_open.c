@@ -8,6 +8,7 @@
 #include "cli/pass.h"
 
 #define MAX_PIN_FILE 4096
+#define TIMES_APART_S (15 * 60)
 
 // ---- options ----
 
@@ -476,6 +477,12 @@ char *snap_forgotten_text(const struct snap *s, const struct entry *e)
                       since ? " at least until " : " until regrow snapshot prune deletes it",
                       since ? until : "",
                       since ? " (72 h after, unless prune is given another --grace)" : "");
+}
+
+bool snap_times_differ(const struct entry *e)
+{
+    int64_t apart = e->stored_at_ms / 1000 - entry_taken_s(e);
+    return e->stored_at_ms && (apart > TIMES_APART_S || apart < -TIMES_APART_S);
 }
 
 // An origin is "REPOSITORY CHAIN SEQ".

@@ -90,6 +90,9 @@ void snap_metrics(const struct cli *c, const struct snap *s, const struct create
 json_t *snap_doc(const char *kind, const struct snap *s); // version, kind, repository, pin
 char *snap_pin_text(const struct sha256 *pin);            // hex, owned
 unsigned long long snap_apps(const struct entry *e);      // applications, without the root
+// What is signed and when it was stored are further apart than clocks and long runs explain: the
+// repository, or this snapshot, was copied.
+bool snap_times_differ(const struct entry *e);
 // "2026-11-23 02:00 UTC"; owned.
 char *snap_time_text(int64_t unix_ms);
 // Of one that was forgotten: until when it can be brought back, and how; owned. NULL: it was not.

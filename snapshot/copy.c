@@ -332,6 +332,7 @@ static void describe(const struct entry *from, const struct copy_opts *o, char *
             strv_push(&to->why, o->doubts->v[i]);
     to->counts = s->counts;
     to->origin = origin_take;
+    to->taken_unix_s = entry_taken_s(from);
     to->has_export = o->export != NULL;
     if (o->export)
         to->export = *o->export;

@@ -147,6 +147,11 @@ static void read_snapshot(struct members *m, struct snapshot_entry *s)
     s->has_git = member_hex_or_null(m, "git", s->git.b, sizeof(s->git.b));
     s->origin = str_dup_or_null(member_text_or_null(m, "origin", NAME_MAX_BYTES));
     s->has_export = member_hex_or_null(m, "export", s->export.b, sizeof(s->export.b));
+    const char *taken = member_text_or_null(m, "taken", NAME_MAX_BYTES);
+    int64_t taken_ms = taken ? clock_parse_rfc3339_ms(taken) : 0;
+    if (taken_ms < 0)
+        member_bad(m, "taken", "not a time");
+    s->taken_unix_s = taken_ms / 1000;
     if (!m->is_bad && s->is_good && s->why.len)
         member_bad(m, "state", "good, but for reasons");
 }
@@ -333,6 +338,9 @@ static void set_snapshot(json_t *o, const struct snapshot_entry *s)
         json_object_set_new(o, "origin", json_string(s->origin));
     if (s->has_export)
         json_object_set_new(o, "export", hash_json(&s->export));
+    CLEANUP(str_freep) char *taken = s->taken_unix_s ? clock_rfc3339(s->taken_unix_s) : NULL;
+    if (taken)
+        json_object_set_new(o, "taken", json_string(taken));
 }
 
 static json_t *pairs_json(const struct seq_hashes *rows, bool has_since)
@@ -425,6 +433,12 @@ bool entry_write(const struct entry *e, const struct signer *s, struct buf *out,
     }
     *hash = sha256_of(out->p + from, out->len - from);
     return true;
+}
+
+int64_t entry_taken_s(const struct entry *e)
+{
+    int64_t of_original = e->kind == ENTRY_SNAPSHOT ? e->snapshot.taken_unix_s : 0;
+    return of_original ? of_original : e->time_unix_s;
 }
 
 int seq_hash_order(const void *a, const void *b)

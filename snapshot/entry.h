@@ -53,6 +53,7 @@ struct snapshot_entry {
     char *origin;         // copied from another repository: "<repo> <chain> <seq>", or NULL
     struct sha256 export; // … out of an export with these checksums
     bool has_export;
+    int64_t taken_unix_s; // of a copy: what its original's signer said; 0: as the entry's own time
 };
 struct checkpoint_entry {
     struct seq_hashes keep, wait; // ascending by seq and hash, each below the checkpoint
@@ -96,6 +97,8 @@ struct entry {
     bool is_void;         // signed by a key revoked before it
 };
 void entry_clear(struct entry *e);
+// When what it holds was written, as whoever signed it said; of a copy, of the original.
+int64_t entry_taken_s(const struct entry *e);
 // The file: signed line with one signature. INVALID when it could not be read again, above
 // ENTRY_MAX_BYTES say.
 MUST_CHECK bool entry_write(const struct entry *e, const struct signer *s, struct buf *out,

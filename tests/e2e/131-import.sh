@@ -102,6 +102,7 @@ round_trip() {
   is "$(stored two)" "$before" 'nothing is written'
   is "$(snap list --repo two --trust "$(pin two)" -o json | jq -r '.chains[0] | "\(.lastGood) \(.snapshots[0].state)"')" '1 good' 'it is the latest good one'
   is "$(head -n1 two/chains/prod/log/0000000001 | jq -r .origin)" "$(head -n1 one/regrow.json | jq -r .repo) prod 1" 'of that origin'
+  is "$(head -n1 two/chains/prod/log/0000000001 | jq -r .taken)" "$(head -n1 one/chains/prod/log/0000000001 | jq -r .time)" 'with its time'
   check 'every byte, reference and commit is there' snap verify --repo two -i ann.id --trust "$(pin two)"
   cp -r one same
   is "$(snap list --repo two --trust "$(pin two)" -o json | jq -r '.chains[0].snapshots[0] | "\(.origin | split(" ")[1]) \(.export | length)"')" \

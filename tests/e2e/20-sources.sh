@@ -294,5 +294,5 @@ run_case 'several sources' several_sources
 run_case kustomize kustomized
 run_case 'inflated charts' inflated
 run_case 'optional sub-charts' optional_subcharts
-run_case offline offline
 run_case 'large folders' large_folders
+run_case offline offline

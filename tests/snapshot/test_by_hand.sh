@@ -173,6 +173,17 @@ zstd_rows() {
   like "$OUT" 'not signed by the admins' 'is not looked at'
 }
 
+# A copier that does not keep times makes it look new, and what is signed tells: both are shown.
+looks_new() {
+  export REGROW_REPO=$PWD/new REGROW_TRUST=$PIN
+  cp -r "$golden" new
+  like "$("$REGROW" snapshot list)" 'signed 2026-01-01 00:00 UTC.*RPO now [0-9]+ s since it was stored here, and [0-9]+ d since what it holds was signed' 'list'
+  like "$("$REGROW" snapshot show 2)" 'taken +2026-01-01 00:00 UTC, by what is signed' 'show'
+  is "$("$REGROW" snapshot list -o json | jq -c '.chains[0] | [.rpoSeconds < 600, .rpoSignedSeconds > 86400]')" '[true,true]' 'and JSON'
+  find new/chains/prod/log -type f -exec touch -d 2026-01-01T00:05:00Z {} +
+  unlike "$("$REGROW" snapshot list; "$REGROW" snapshot show 2)" 'signed 2026|taken ' 'a little apart they are one'
+}
+
 # What a log has lost is said aloud, and what is there comes back all the same.
 copy_log() { # a copy of the golden repository to do harm to
   rm -rf bad rescued
@@ -230,4 +241,5 @@ run_case git git_packs
 run_case emergency emergency
 run_case left-out left_out
 run_case zstd-rows zstd_rows
+run_case 'looks new' looks_new
 run_case holes holes

@@ -205,6 +205,9 @@ static const struct change of_snapshot[] = {
     {S, false, "git", "\"\""},
     {S, true, "origin", "\"" H1 " prod 7\""},
     {S, false, "origin", "7"},
+    {S, true, "taken", "\"2026-11-23T02:00:00Z\""},
+    {S, false, "taken", "\"yesterday\""},
+    {S, false, "taken", "7"},
 };
 
 static const struct change of_others[] = {
@@ -287,6 +290,7 @@ static void sample(struct entry *e, enum entry_kind kind)
         memset(e->snapshot.root.b, 1, 16);
         memset(e->snapshot.objects.b, 2, 32);
         e->snapshot.origin = str_dup("abab other 12");
+        e->snapshot.taken_unix_s = 1764000000;
         e->remembered.has_bad = true;
         *vec_push(&e->remembered.bad) = (struct seq_hash){.seq = 3, .since = 290};
         break;
