@@ -126,29 +126,45 @@ static const char *layer_title(const json_t *l)
     return json_string_value(json_object_get(json_object_get(l, "annotations"), TITLE));
 }
 
-// The tag that stands for a file now; owned. NULL with err unset: there is none.
+// The tag that begins so, and whether there is another than *tag, which may be given; owned.
+static bool look_for_tag(struct oci_store *s, const char *prefix, char **tag, bool *other,
+                         struct err *err)
+{
+    struct strv tags = {0};
+    bool ok = oci_tags(&s->net, &tags, err);
+    *other = false;
+    for (size_t i = 0; ok && i < tags.len; i++) {
+        if (!str_starts(tags.v[i], prefix) || (*tag && !strcmp(tags.v[i], *tag)))
+            continue;
+        *other = *tag != NULL;
+        if (!*tag)
+            *tag = str_dup(tags.v[i]);
+    }
+    strv_clear(&tags);
+    return ok;
+}
+
+// The tag that stands for a file now; owned. NULL with err unset: there is none. Where two claim
+// the name one is about to be taken back (take_back).
 static char *find_tag(struct oci_store *s, const char *name, struct err *err)
 {
     bool is_prefix;
-    CLEANUP(str_freep) char *tag = tag_of(name, &is_prefix);
-    if (!tag || !is_prefix)
-        return TAKE(tag);
-    struct strv tags = {0};
-    char *found = NULL;
-    if (oci_tags(&s->net, &tags, err)) {
-        for (size_t i = 0; i < tags.len; i++) {
-            if (!str_starts(tags.v[i], tag))
-                continue;
-            if (found) {
-                str_freep(&found);
-                err_set(err, ERR_CORRUPT, "two files claim the name %s", name);
-                break;
-            }
-            found = str_dup(tags.v[i]);
+    CLEANUP(str_freep) char *prefix = tag_of(name, &is_prefix);
+    if (!prefix || !is_prefix)
+        return TAKE(prefix);
+    for (unsigned i = 0;; i++) {
+        CLEANUP(str_freep) char *tag = NULL;
+        bool other;
+        if (!look_for_tag(s, prefix, &tag, &other, err))
+            return NULL;
+        if (!other)
+            return TAKE(tag);
+        if (i == TAG_TRIES) {
+            err_set(err, ERR_CORRUPT, "two files claim the name %s", name);
+            return NULL;
         }
+        clock_pause_ms(TAG_PAUSE_MS);
     }
-    strv_clear(&tags);
-    return found;
 }
 
 // A registry shows a tag a moment before its manifest can be had. NULL with err unset: there is
@@ -250,6 +266,29 @@ static bool put_tagged(struct oci_store *s, const char *tag, const char *name, c
     return ok;
 }
 
+// A registry makes no name for one alone. Whoever sees another file of the name behind its own
+// takes its own back: of two that see no other before they write, the later one does, or both.
+static bool take_back(struct oci_store *s, const char *prefix, char *tag, bool *made,
+                      struct err *err)
+{
+    CLEANUP(str_freep) char *digest = NULL;
+    uint8_t some;
+    bool other;
+    if (!look_for_tag(s, prefix, &tag, &other, err))
+        return false;
+    if (!other)
+        return true;
+    json_t *m = read_manifest(s, tag, &digest, err);
+    bool ok = m && oci_delete_manifest(&s->net, digest, err);
+    json_decref(m);
+    if (!ok && err_is_set(err))
+        return err_wrap(err, "another took the name in the same moment; delete tag %s", tag);
+    *made = false;
+    crypto_random(&some, sizeof(some));
+    clock_pause_ms(some); // so that two do not meet again and again
+    return true;
+}
+
 static bool oci_create(struct store *base, const char *name, const void *p, size_t len,
                        const struct strv *needs, bool *made, struct err *err)
 {
@@ -274,7 +313,7 @@ static bool oci_create(struct store *base, const char *name, const void *p, size
     if (is_prefix) {
         CLEANUP(str_freep) char *hash = sha_hex(p, len);
         CLEANUP(str_freep) char *whole = str_printf("%s%.16s", tag, hash);
-        return put_tagged(s, whole, name, p, len, NULL, err);
+        return put_tagged(s, whole, name, p, len, NULL, err) && take_back(s, tag, whole, made, err);
     }
     return put_tagged(s, tag, name, p, len, needs, err);
 }
