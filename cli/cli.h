@@ -23,6 +23,7 @@
 //   restore_view.c, restore_report.c  what a restore shows before and after
 //   drilling.h    a drill: a restore, what it shows, how it is noted
 //   restore_git.c  its --push-git
+//   asking.h      what the commands that ask the controller share
 //   cmd_*.c       a command each
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
@@ -79,6 +80,12 @@ struct reconcile_options {
     bool once;
 };
 
+// Of the commands that ask the controller, and of status.
+struct control_options {
+    struct strv resources, sync_options;
+    bool prune, hard, wait, no_wait, suspend, watch;
+};
+
 struct options {
     enum output output;
     const char *kubeconfig, *context, *namespace;
@@ -94,6 +101,7 @@ struct options {
     struct restore_options restore;
     struct drill_options drill;
     struct reconcile_options reconcile;
+    struct control_options control;
     struct snapshot_options to; // the second repository of copy
     struct strv owned;          // strings that came from environment or file
 };
@@ -286,6 +294,12 @@ int cmd_restore(struct cli *c, struct err *err);
 int cmd_drill(struct cli *c, struct err *err);
 int cmd_reconcile(struct cli *c, struct err *err);
 int cmd_version(struct cli *c, struct err *err);
+int cmd_sync(struct cli *c, struct err *err);
+int cmd_refresh(struct cli *c, struct err *err);
+int cmd_rollback(struct cli *c, struct err *err);
+int cmd_history(struct cli *c, struct err *err);
+int cmd_suspend(struct cli *c, struct err *err);
+int cmd_resume(struct cli *c, struct err *err);
 int cmd_snapshot_init(struct cli *c, struct err *err);
 int cmd_snapshot_list(struct cli *c, struct err *err);
 int cmd_snapshot_show(struct cli *c, struct err *err);

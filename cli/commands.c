@@ -94,6 +94,36 @@ static const struct command commands[] = {
      "  regrow drill --live-kubeconfig ~/.kube/config -o json\n"
      "  regrow drill --history\n",
      DRILL, 1, TREES | 1U << OUT_NDJSON, cmd_drill},
+    {"sync", "APP", "ask the controller to bring an application to what Git says, now",
+     "Asks through the Application object, as Argo CD's tools do (.operation), or where there is "
+     "none through the ConfigMap control in regrow-system. On a terminal, or with --wait, it "
+     "follows what comes of it. Sync windows of its project count. Exit code 10 when it failed.",
+     "  regrow sync shop\n"
+     "  regrow sync shop --revision v1.2.3 --prune --wait --timeout 5m\n"
+     "  regrow sync team-a/shop --resource apps:Deployment:web --dry-run\n",
+     SYNC, 1, TREES, cmd_sync},
+    {"refresh", "APP", "ask the controller to read an application's sources again, now",
+     "Compares it with what its sources say at this moment, and not only at the next poll. --hard "
+     "renders again, whatever is cached.",
+     "  regrow refresh shop\n"
+     "  regrow refresh shop --hard --wait\n",
+     REFRESH, 1, TREES, cmd_refresh},
+    {"rollback", "APP [ID]", "ask the controller to bring back what was deployed before",
+     "ID is that of history; without one it is what was there before the last. Refused while "
+     "automated sync is on, which would bring the new one back at once: --suspend holds that.",
+     "  regrow rollback shop\n"
+     "  regrow rollback shop 12 --suspend --wait\n",
+     ROLLBACK, 2, TREES, cmd_rollback},
+    {"history", "APP", "show what was deployed of an application, when and by whom", "",
+     "  regrow history shop\n"
+     "  regrow history shop -o json | jq -r '.history[-1].revision'\n",
+     HISTORY, 1, TREES, cmd_history},
+    {"suspend", "APP", "hold automated sync of an application",
+     "The controller goes on to look at it, and changes nothing of its own accord until resume. "
+     "What a person asks for is done.",
+     "  regrow suspend shop\n", SUSPEND, 1, TREES, cmd_suspend},
+    {"resume", "APP", "let automated sync of an application go on", "", "  regrow resume shop\n",
+     RESUME, 1, TREES, cmd_resume},
     {"version", "", "print the version", "", "  regrow version -o json\n", VERSION, 0, TREES,
      cmd_version},
     {"snapshot", "COMMAND", "save desired state with all it needs, and keep it",

@@ -41,6 +41,16 @@
 #define DRILL BIT(30)
 #define RECONCILE BIT(31)
 
+// What people ask of the controller.
+#define SYNC BIT(50)
+#define REFRESH BIT(51)
+#define ROLLBACK BIT(52)
+#define HISTORY BIT(53)
+#define SUSPEND BIT(54)
+#define RESUME BIT(55)
+#define FOLLOWED (SYNC | REFRESH | ROLLBACK)
+#define ASKS (FOLLOWED | HISTORY | SUSPEND | RESUME)
+
 #define LIVE (BOOT | STATUS | WHY | DIFF | PLAN | RECONCILE)
 #define ROOTED (LIVE | RENDER)
 #define SOURCED (ROOTED | SNAP_CREATE) // read a root
@@ -57,7 +67,7 @@
      SNAP_IMPORT | SNAP_JUDGE)
 #define SNAPSHOTS (SNAP_INIT | SNAP_ONE_CHAIN | KEYS)
 #define LOG_READS (SNAPSHOTS | BOOT) // bootstrap: has another cluster taken this one's place?
-#define OUTPUT (ROOTED | HEALTH | VERSION | SNAPSHOTS)
+#define OUTPUT (ROOTED | HEALTH | VERSION | SNAPSHOTS | ASKS)
 #define ANY (~GROUP)
 
 // How many single-letter changes lie between two words (Levenshtein); the first has n letters.

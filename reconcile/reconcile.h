@@ -14,6 +14,9 @@
 
 #include "gitops/gitops.h"
 #include "kube/kube.h"
+#include "reconcile/app_status.h"
+#include "reconcile/app_write.h"
+#include "reconcile/control.h"
 #include "reconcile/controller.h"
 #include "reconcile/drift.h"
 #include "reconcile/health.h"
@@ -21,5 +24,6 @@
 #include "reconcile/lease.h"
 #include "reconcile/plan.h"
 #include "reconcile/run.h"
+#include "reconcile/windows.h"
 
 #endif
