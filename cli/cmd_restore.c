@@ -30,6 +30,7 @@ void restoring_clear(struct restoring *x)
     zero_result_clear(&x->zero);
     verify_result_clear(&x->verified);
     gitback_clear(&x->git);
+    json_decref(x->git_argocd);
     reader_free(x->git_reader);
     session_close(x->s);
     rendered_anew_clear(&x->anew);
@@ -365,21 +366,14 @@ bool restoring_plan(struct restoring *x, const struct age_identity *id, struct e
 }
 
 // ---- a person's word ----
-static bool confirm(struct restoring *x, struct err *err)
+static bool ask(struct restoring *x, const char *question, const char *want, const char *hint,
+                struct err *err)
 {
-    const char *name = kubeconfig_context(x->s->config);
     char line[MAX_ANSWER];
-    if (x->c->o.restore.yes)
-        return true;
-    if (x->c->o.output != OUT_TEXT || !isatty(STDIN_FILENO)) {
-        err_set(err, ERR_USAGE, "nobody is there to confirm that %s is the cluster that is meant",
-                name);
-        return err_hint(err, "--yes goes on without asking; --dry-run only shows the plan.");
-    }
     int64_t began = clock_mono_ms();
     timeline_enter(&x->timeline, PHASE_CONFIRM, began);
-    CLEANUP(str_freep) char *shown = clean(name);
-    printf("Type the target's name, %s, to go on: ", shown);
+    CLEANUP(str_freep) char *shown = clean(want);
+    printf("Type %s, %s, to go on: ", question, shown);
     fflush(stdout);
     loop_set_deadline(x->c->loop, 0); // a person may take their time
     ssize_t n = read(STDIN_FILENO, line, sizeof(line) - 1);
@@ -389,11 +383,40 @@ static bool confirm(struct restoring *x, struct err *err)
     line[strcspn(line, "\r\n")] = 0;
     x->c->deadline_ms += x->c->deadline_ms ? clock_mono_ms() - began : 0;
     loop_set_deadline(x->c->loop, x->c->deadline_ms);
-    if (str_eq(line, name))
+    if (str_eq(line, want))
         return true;
-    err_set(err, ERR_USAGE, "that is not %s", name);
-    return err_hint(err, "Nothing was written. Run it again; --context and --kubeconfig say which "
-                         "cluster.");
+    err_set(err, ERR_USAGE, "that is not %s", want);
+    return err_hint(err, "%s", hint);
+}
+
+static bool is_anybody_there(const struct restoring *x, const char *what, const char *name,
+                             struct err *err)
+{
+    if (x->c->o.output == OUT_TEXT && isatty(STDIN_FILENO))
+        return true;
+    err_set(err, ERR_USAGE, "nobody is there to confirm that %s is the %s that is meant", name,
+            what);
+    return err_hint(err, "--yes goes on without asking; --dry-run only shows the plan.");
+}
+
+static bool confirm(struct restoring *x, struct err *err)
+{
+    const char *name = kubeconfig_context(x->s->config);
+    return x->c->o.restore.yes ||
+           (is_anybody_there(x, "cluster", name, err) &&
+            ask(x, "the target's name", name,
+                "Nothing was written. Run it again; --context and --kubeconfig say which cluster.",
+                err));
+}
+
+// Without a cluster: the host that is pushed to. Where nothing is to be pushed nobody is asked.
+static bool confirm_git(struct restoring *x, struct err *err)
+{
+    CLEANUP(str_freep) char *host = restore_git_host(x);
+    return x->c->o.restore.yes || !host ||
+           (is_anybody_there(x, "Git host", host, err) &&
+            ask(x, "the Git host's name", host,
+                "Nothing was pushed. Run it again; --push-git says where to.", err));
 }
 
 // ---- the run ----
@@ -563,7 +586,7 @@ static int restore(struct restoring *x, struct run **run, struct err *err)
     if (o->snap.dry_run)
         return show_only(x, err);
     if (o->restore.git_only)
-        return only_git(x, err);
+        return confirm_git(x, err) ? only_git(x, err) : 0;
     if (!confirm(x, err) || !restoring_run(x, run, err))
         return 0;
     return finish(x, *run, err);

@@ -21,6 +21,7 @@ struct fleet;
 struct member {
     struct fleet *fleet;
     char *name, *kubeconfig;
+    char *report; // its own; NULL: none is wanted
     struct strv argv;
     bool is_started, is_over;
     int code;
@@ -41,6 +42,7 @@ static void fleet_clear(struct fleet *f)
         struct member *m = &f->v.v[i];
         free(m->name);
         free(m->kubeconfig);
+        free(m->report);
         strv_clear(&m->argv);
         free(m->problem);
         json_decref(m->doc);
@@ -109,6 +111,24 @@ static bool own_words(struct strv *out, struct err *err)
     return true;
 }
 
+// "restore.html" is "restore-eu-1.html" of cluster eu-1.
+static char *report_of(const struct fleet *f, size_t member)
+{
+    const char *path = f->c->o.restore.report;
+    const char *dot = strrchr(path, '.');
+    CLEANUP(str_freep) char *name = str_dup(f->v.v[member].name);
+    for (char *p = name; *p; p++)
+        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", *p))
+            *p = '-';
+    char *out = str_printf("%.*s-%s%s", (int)(dot - path), path, name, dot);
+    for (size_t i = 0; i < member; i++)
+        if (str_eq(f->v.v[i].report, out)) { // two servers may differ in such a sign alone
+            free(out);
+            return str_printf("%.*s-%s-%zu%s", (int)(dot - path), path, name, member + 1, dot);
+        }
+    return out;
+}
+
 static bool make_arguments(struct fleet *f, struct err *err)
 {
     struct strv own = {0};
@@ -127,6 +147,11 @@ static bool make_arguments(struct fleet *f, struct err *err)
                                     "-o",        "json",  "--no-progress"};
         for (size_t k = 0; k < ARRAY_LEN(more); k++)
             strv_push(&m->argv, more[k]);
+        if (!f->c->o.restore.report)
+            continue;
+        m->report = report_of(f, i);
+        strv_push(&m->argv, "--report");
+        strv_push(&m->argv, m->report);
     }
     strv_clear(&own);
     return ok;
@@ -237,6 +262,8 @@ static void print_member(const struct cli *c, const struct member *m)
     else
         buf_printf(&b, "%s: %lld to create, %lld to change", m->name,
                    json_dot_int(m->doc, "plan.create", 0), json_dot_int(m->doc, "plan.change", 0));
+    if (m->report && file_exists(m->report))
+        buf_printf(&b, "; report: %s", m->report);
     printf("%s ", state_symbol(c, m->is_over && !m->code ? NODE_READY : NODE_FAILED));
     print_wrapped(stdout, b.p, 2, 4);
 }
@@ -248,10 +275,12 @@ static json_t *fleet_doc(const struct fleet *f)
                             "exitCode", worst(f), "clusters", list);
     for (size_t i = 0; i < f->v.len; i++) {
         const struct member *m = &f->v.v[i];
-        json_array_append_new(list, json_pack("{s:s, s:b, s:i, s:I, s:s*, s:O*}", "cluster",
-                                              m->name, "begun", m->is_started, "exitCode", m->code,
-                                              "ms", (json_int_t)m->ms, "problem", m->problem,
-                                              "document", m->doc));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:b, s:i, s:I, s:s*, s:s*, s:O*}", "cluster",
+                                        m->name, "begun", m->is_started, "exitCode", m->code, "ms",
+                                        (json_int_t)m->ms, "problem", m->problem, "report",
+                                        m->report && file_exists(m->report) ? m->report : NULL,
+                                        "document", m->doc));
     }
     return doc;
 }
@@ -263,6 +292,8 @@ int restoring_fleet(struct cli *c, struct err *err)
     for (size_t i = 0; i < given->len; i++)
         if (!add_member(&f, given->v[i], err))
             return 0;
+    if (c->o.restore.report && !report_check(c->o.restore.report, err))
+        return 0;
     if (!c->o.restore.yes && !c->o.snap.dry_run) {
         err_set(err, ERR_USAGE, "nobody can be asked about %zu clusters at once", f.v.len);
         err_hint(err, "--dry-run looks at all of them; --yes goes on without asking.");

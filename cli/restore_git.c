@@ -33,6 +33,31 @@ static const char *main_target(const struct restoring *x)
     return first;
 }
 
+// What Argo CD logged in with is in the snapshot: for the URLs that its Secrets name, also here.
+static json_t *argocd_secrets(const struct restoring *x)
+{
+    const struct desired *d = x->frozen.desired;
+    json_t *out = json_array();
+    for (size_t i = 0; i < x->frozen.zero.len; i++) {
+        const struct zero_object *z = &x->frozen.zero.v[i];
+        json_t *doc = NULL;
+        struct err err = {0};
+        if (str_eq(z->id.namespace, ARGOCD_NAMESPACE) &&
+            canon_read(z->body, z->body_len, &doc, &err))
+            json_array_append(out, doc);
+        json_decref(doc);
+        err_clear(&err);
+    }
+    for (size_t i = 0; i < d->objects.len; i++) {
+        const struct object *o = &d->objects.v[i];
+        if (strcmp(o->id.kind, "Secret") != 0 || *o->id.group ||
+            !str_eq(o->id.namespace, ARGOCD_NAMESPACE))
+            continue;
+        json_array_append_new(out, object_doc(o));
+    }
+    return out;
+}
+
 bool restore_git_open(struct restoring *x, const struct age_identity *id, struct err *err)
 {
     struct cli *c = x->c;
@@ -42,6 +67,8 @@ bool restore_git_open(struct restoring *x, const struct age_identity *id, struct
         !cli_source_opts(c, main_target(x), &x->git_source, err))
         return false;
     x->git_source.events = &c->events;
+    x->git_argocd = argocd_secrets(x);
+    x->git_source.argocd = x->git_argocd;
     return true;
 }
 
@@ -129,6 +156,24 @@ bool restore_git_look(struct restoring *x, struct err *err)
     return !err_is_set(err) || fail_git(err);
 }
 
+char *restore_git_host(const struct restoring *x)
+{
+    for (size_t i = 0; i < x->git.places.v.len; i++) {
+        enum gitback_state s = x->git.repos[i].state;
+        if (s != GITBACK_PLANNED && s != GITBACK_AWAITED)
+            continue;
+        CLEANUP(str_freep) char *to = repo_url_shown(x->git.places.v.v[i].to);
+        const char *scheme = strstr(to, "://");
+        const char *at = scheme ? scheme + 3 : to;
+        const char *user = strchr(at, '@');
+        if (!scheme && !(user && strchr(user, ':')))
+            return str_dup(to); // a folder
+        at = user && user < at + strcspn(at, "/") ? user + 1 : at;
+        return str_ndup(at, strcspn(at, scheme ? "/" : ":/"));
+    }
+    return NULL;
+}
+
 static void pause_loop(struct loop *l, int64_t ms)
 {
     int64_t until = clock_mono_ms() + ms;
@@ -203,6 +248,7 @@ static void add_news(const struct gitback_repo *r, struct buf *b)
     } parts[] = {{r->news.create, "to create"},
                  {r->news.forward, "to move forward"},
                  {r->news.same, "there already"},
+                 {r->news.ahead, "there and ahead, left as they are"},
                  {r->news.besides, "of others there, left alone"}};
     for (size_t i = 0; i < ARRAY_LEN(parts); i++)
         if (parts[i].n)
@@ -293,7 +339,8 @@ static void print_repo(const struct restoring *x, size_t i)
                                 r->objects == 1 ? "" : "s", size, took);
         print_item(state_symbol(x->c, NODE_READY), text);
     } else if (r->state == GITBACK_SAME) {
-        CLEANUP(str_freep) char *text = str_printf("%s has all of it", to);
+        CLEANUP(str_freep)
+        char *text = str_printf("%s has all of it%s", to, r->news.ahead ? ", and more" : "");
         print_item(state_symbol(x->c, NODE_READY), text);
     } else if (err_is_set(&r->problem)) {
         print_item(state_symbol(x->c, NODE_FAILED), r->problem.msg);
@@ -443,6 +490,7 @@ static json_t *repo_doc(const struct restoring *x, size_t i)
     json_object_set_new(doc, "create", json_integer((json_int_t)r->news.create));
     json_object_set_new(doc, "forward", json_integer((json_int_t)r->news.forward));
     json_object_set_new(doc, "unchanged", json_integer((json_int_t)r->news.same));
+    json_object_set_new(doc, "ahead", json_integer((json_int_t)r->news.ahead));
     json_object_set_new(doc, "besides", json_integer((json_int_t)r->news.besides));
     json_object_set_new(doc, "refused", refused);
     json_object_set_new(doc, "objects", json_integer((json_int_t)r->objects));

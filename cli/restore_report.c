@@ -7,6 +7,7 @@
 
 #include "cli/restoring.h"
 
+#define WAITING_MS 1000
 #define SHORT_MS 50 // a phase that took no time explains nothing
 #define SHOWN_NAMES 3
 #define SHOWN_IMAGES 5
@@ -23,6 +24,21 @@ static int64_t last_write(const struct run *r)
             last = v.applied_ms;
     }
     return last;
+}
+
+// While nothing could be written, since all that was left waited for something: no time of writing.
+static void find_waiting(struct restoring *x, const struct run *r)
+{
+    size_t n = 0;
+    struct timeline_span *spans = mem_alloc((run_desired(r)->objects.len + 1) * sizeof(*spans));
+    for (unsigned i = 0; i < run_desired(r)->objects.len; i++) {
+        struct node_view v;
+        run_node(r, i, &v);
+        if (v.sent_ms && v.applied_ms >= v.sent_ms)
+            spans[n++] = (struct timeline_span){v.sent_ms, v.applied_ms};
+    }
+    timeline_gaps(&x->timeline, "waiting", spans, n, WAITING_MS);
+    free(spans);
 }
 
 static bool is_all_well(const struct outcome *o)
@@ -52,6 +68,7 @@ void restoring_settle(struct restoring *x, const struct outcome *o)
     int64_t at = last_write(o->r);
     if (x->images) // done before
         return;
+    find_waiting(x, o->r);
     if (at)
         timeline_split(&x->timeline, "healthy", at);
     timeline_end(&x->timeline, clock_mono_ms());
@@ -281,6 +298,21 @@ void restoring_save_failed(struct restoring *x, const struct run *run, const str
 }
 
 // ---- for people ----
+// Writing and waiting may take turns: each is told once, where it first was.
+static void sum_phases(const json_t *phases, json_t *sums)
+{
+    size_t i;
+    json_t *p;
+    json_array_foreach(phases, i, p)
+    {
+        const char *name = json_dot_text(p, "name");
+        if (json_dot_bool(p, "counted", true))
+            json_object_set_new(sums, name,
+                                json_integer(json_dot_int(p, "ms", 0) +
+                                             json_integer_value(json_object_get(sums, name))));
+    }
+}
+
 void restoring_print_times(const json_t *report, bool is_all_well)
 {
     struct buf b CLEANUP(buf_clear) = {0};
@@ -288,17 +320,18 @@ void restoring_print_times(const json_t *report, bool is_all_well)
     CLEANUP(str_freep) char *age = age_text(json_dot_int(report, "rpo_seconds", 0));
     long long commit = json_dot_int(report, "commit_age_seconds", -1);
     CLEANUP(str_freep) char *of_commit = commit >= 0 ? age_text(commit) : NULL;
-    size_t i;
+    CLEANUP(json_freep) json_t *sums = json_object();
+    const char *name;
     json_t *p;
     const char *sep = " (";
+    sum_phases(json_object_get(report, "phases"), sums);
     buf_printf(&b, is_all_well ? "RTO %s" : "not all of it is back after %s", total);
-    json_array_foreach(json_object_get(report, "phases"), i, p)
+    json_object_foreach(sums, name, p)
     {
-        int64_t ms = json_dot_int(p, "ms", 0);
-        if (ms < SHORT_MS || !json_dot_bool(p, "counted", true))
+        if (json_integer_value(p) < SHORT_MS)
             continue;
-        CLEANUP(str_freep) char *took = clock_duration_text(ms);
-        buf_printf(&b, "%s%s" NBSP "%s", sep, json_dot_str(p, "name"), took);
+        CLEANUP(str_freep) char *took = clock_duration_text(json_integer_value(p));
+        buf_printf(&b, "%s%s" NBSP "%s", sep, name, took);
         sep = ", ";
     }
     buf_printf(&b, "%s", *sep == ',' ? ")" : "");

@@ -376,10 +376,11 @@ static void add_result(const struct restoring *x, const struct outcome *o, json_
     int64_t apply = timeline_phase_ms(t, "secret-zero") + timeline_phase_ms(t, "apply");
     json_object_set_new(
         doc, "rto",
-        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "ms", (json_int_t)timeline_total(t), "verifyMs",
-                  (json_int_t)x->verify_ms, "planMs", (json_int_t)plan, "applyMs",
-                  (json_int_t)apply, "readyMs", (json_int_t)timeline_phase_ms(t, "healthy"),
-                  "gitMs", (json_int_t)x->git_ms));
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "ms", (json_int_t)timeline_total(t),
+                  "verifyMs", (json_int_t)x->verify_ms, "planMs", (json_int_t)plan, "applyMs",
+                  (json_int_t)apply, "waitingMs", (json_int_t)timeline_phase_ms(t, "waiting"),
+                  "readyMs", (json_int_t)timeline_phase_ms(t, "healthy"), "gitMs",
+                  (json_int_t)x->git_ms));
 }
 
 // As doc_new has it, without a session.

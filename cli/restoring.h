@@ -42,6 +42,7 @@ struct restoring {
     struct reader *git_reader;
     struct gitback git;
     struct source_opts git_source;
+    json_t *git_argocd; // Secrets of Argo CD in the snapshot
     int64_t git_ms;
 };
 
@@ -123,6 +124,9 @@ MUST_CHECK bool restore_git_open(struct restoring *x, const struct age_identity 
                                  struct err *err);
 // Before anything is written: is something in the way?
 MUST_CHECK bool restore_git_look(struct restoring *x, struct err *err);
+// The host, or the folder, of the first repository that there is something to push to; owned. NULL:
+// there is nothing to push.
+char *restore_git_host(const struct restoring *x);
 // Waits for the hosts, looks again, pushes.
 MUST_CHECK bool restore_git_push(struct restoring *x, struct err *err);
 void restore_git_print_plan(const struct restoring *x);

@@ -108,6 +108,7 @@ struct node_view {
     const char *message;          // the object's own message or the error's; "" when none; borrowed
     enum err_kind error;          // for NODE_FAILED
     int64_t since_ms;             // monotonic: in this state since
+    int64_t sent_ms;              // monotonic: its write, the last one; 0: none
     int64_t applied_ms, ready_ms; // monotonic; 0 not yet
     unsigned tries;               // probes of a gate
     const char *action;           // action_name of its plan item, "" for non-objects

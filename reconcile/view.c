@@ -33,6 +33,7 @@ void run_node(const struct run *r, unsigned node, struct node_view *out)
         .message = x->message ? x->message : "",
         .error = x->error,
         .since_ms = x->since_ms,
+        .sent_ms = x->sent_ms,
         .applied_ms = x->applied_ms,
         .ready_ms = x->ready_ms,
         .tries = x->tries,

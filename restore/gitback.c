@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "restore/gitback.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
+
+#define PIECE_BYTES (256U << 10)
 
 // ---- life ----
 static void repo_clear(struct gitback_repo *r)
@@ -120,8 +124,80 @@ static bool has_moved(void *ctx, const char *id, const char *of)
     return false;
 }
 
+// ---- a host that is ahead ----
+static bool take_pack(struct gitback *b, const char *path, struct err *err)
+{
+    char *piece = mem_alloc(PIECE_BYTES);
+    CLEANUP(str_freep) char *index = NULL;
+    int fd CLEANUP(fd_closep) = open(path, O_RDONLY | O_CLOEXEC);
+    bool ok = fd >= 0 ? git_proof_begin(b->proof, err)
+                      : err_set(err, ERR_UNAVAILABLE, "open %s: %m", path);
+    for (ssize_t n = 1; ok && n > 0;) {
+        n = read(fd, piece, PIECE_BYTES);
+        ok = n >= 0 ? git_proof_add(b->proof, piece, (size_t)n, err)
+                    : err_set(err, ERR_UNAVAILABLE, "read %s: %m", path);
+    }
+    free(piece);
+    return ok && git_proof_end(b->proof, &index, err) && git_proof_use(b->proof, index, err);
+}
+
+// What it has that the snapshot has not: only its own history says what that leads back to.
+static bool take_history(struct gitback *b, struct source *s, const char *url, struct err *err)
+{
+    struct source_repos repos = {0};
+    CLEANUP(str_freep) char *dir = path_join(b->dir, "there");
+    struct source_repos_opts o = {.dir = dir};
+    bool ok = dir_make(dir, 0700, err) && source_history(s, url, &o, &repos, err);
+    for (size_t i = 0; ok && i < repos.v.len; i++) {
+        const struct source_repo *r = &repos.v.v[i];
+        if (err_is_set(&r->problem)) {
+            err_copy(err, &r->problem);
+            ok = false;
+        }
+        for (size_t k = 0; ok && k < r->packs.len; k++)
+            ok = take_pack(b, r->packs.v[k], err);
+    }
+    source_repos_clear(&repos);
+    return ok;
+}
+
+// Is a branch in the way at a commit that nobody here knows?
+static bool is_beyond(const struct gitback *b, size_t i)
+{
+    const struct git_refs *wanted = &b->places.v.v[i].h->refs;
+    const struct git_refs *there = &b->repos[i].there.there;
+    for (size_t k = 0; k < there->refs.len; k++)
+        for (size_t n = 0; n < wanted->refs.len; n++)
+            if (str_starts(wanted->refs.v[n].name, "refs/heads/") &&
+                !strcmp(wanted->refs.v[n].name, there->refs.v[k].name) &&
+                !git_proof_has(b->proof, there->refs.v[k].id))
+                return true;
+    return false;
+}
+
+// A host that does not show its history is as one that has another.
+static bool look_beyond(struct gitback *b, size_t i, struct source *s, struct err *err)
+{
+    const struct history *h = b->places.v.v[i].h;
+    struct gitback_repo *r = &b->repos[i];
+    struct err unseen = {0};
+    if (!r->news.in_the_way.len || !is_beyond(b, i))
+        return true;
+    bool ok = take_history(b, s, r->there.url, &unseen);
+    if (!ok && unseen.kind == ERR_CANCELLED) {
+        err_move(err, &unseen);
+        return false;
+    }
+    err_clear(&unseen);
+    if (!ok)
+        return true;
+    git_news_clear(&r->news);
+    git_news_find(&h->refs, &r->there.there, h->head, leads, b, &r->news);
+    return true;
+}
+
 // Only where something is at another commit the packs tell whether it leads there.
-static bool compare(struct gitback *b, size_t i, struct err *err)
+static bool compare(struct gitback *b, size_t i, struct source *s, struct err *err)
 {
     const struct history *h = b->places.v.v[i].h;
     struct gitback_repo *r = &b->repos[i];
@@ -134,10 +210,10 @@ static bool compare(struct gitback *b, size_t i, struct err *err)
         return false;
     git_news_clear(&r->news);
     git_news_find(&h->refs, &r->there.there, h->head, leads, b, &r->news);
-    return true;
+    return look_beyond(b, i, s, err);
 }
 
-static bool settle(struct gitback *b, size_t i, struct err *err)
+static bool settle(struct gitback *b, size_t i, struct source *s, struct err *err)
 {
     struct gitback_repo *r = &b->repos[i];
     err_clear(&r->problem);
@@ -146,7 +222,7 @@ static bool settle(struct gitback *b, size_t i, struct err *err)
         r->state = GITBACK_AWAITED;
         return true;
     }
-    if (!compare(b, i, err))
+    if (!compare(b, i, s, err))
         return false;
     r->state = r->news.v.len || r->news.in_the_way.len ? GITBACK_PLANNED : GITBACK_SAME;
     return true;
@@ -179,7 +255,7 @@ bool gitback_look(struct gitback *b, struct source *s, struct err *err)
     if (!ask(b, s, true, err))
         return false;
     for (size_t i = 0; i < b->places.v.len; i++)
-        if (is_asked(&b->repos[i]) && !settle(b, i, err))
+        if (is_asked(&b->repos[i]) && !settle(b, i, s, err))
             return false;
     return find_conflict(b, err);
 }

@@ -33,6 +33,7 @@ void git_places_clear(struct git_places *p);
 struct git_news {
     VEC(struct source_push_ref) v; // what is not there yet; lent from the lists. HEAD's is first
     size_t create, forward, same;
+    size_t ahead;           // there at a commit that leads back to ours: all of it is there
     size_t besides;         // refs that the snapshot does not have: left alone
     struct strv in_the_way; // refs that are at something else: "refs/heads/main is at 0123456, …"
 };

@@ -187,6 +187,8 @@ void git_news_find(const struct git_refs *wanted, const struct git_refs *there, 
         } else if (!str_starts(r->name, "refs/tags/") && leads(ctx, id, r->id)) {
             out->forward++;
             add(out, r, id, head);
+        } else if (!str_starts(r->name, "refs/tags/") && leads(ctx, r->id, id)) {
+            out->ahead++;
         } else {
             strv_push_take(&out->in_the_way, str_printf("%s is at %.*s, and was %.*s", r->name,
                                                         SHORT_ID, id, SHORT_ID, r->id));

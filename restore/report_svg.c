@@ -195,6 +195,9 @@ static const char *color_of(const char *phase)
 {
     static const char *const known[] = {"verify",      "target", "plan",
                                         "secret-zero", "apply",  "healthy"};
+    // While nothing could be written it was waited for what had been.
+    if (!strcmp(phase, "waiting"))
+        phase = "healthy";
     static const char *const classes[] = {"p0", "p1", "p2", "p3", "p4", "p5", "p6"};
     size_t i = 0;
     while (i < ARRAY_LEN(known) && strcmp(known[i], phase) != 0)

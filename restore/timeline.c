@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 
+#define MAX_GAPS 100
 #define SHORT_MS 50 // what was waited for so short a time explains nothing
 
 // ---- phases ----
@@ -32,6 +33,32 @@ void timeline_split(struct timeline *t, const char *phase, int64_t at)
     if (!last || last->ms >= 0)
         return;
     timeline_enter(t, phase, at > last->from_ms ? at : last->from_ms);
+}
+
+static int by_from(const void *a, const void *b)
+{
+    const struct timeline_span *x = a;
+    const struct timeline_span *y = b;
+    return (x->from_ms > y->from_ms) - (x->from_ms < y->from_ms);
+}
+
+void timeline_gaps(struct timeline *t, const char *phase, struct timeline_span *spans, size_t n,
+                   int64_t least_ms)
+{
+    const char *around = t->v.len ? t->v.v[t->v.len - 1].name : NULL;
+    size_t found = 0;
+    if (!around || !n)
+        return;
+    qsort(spans, n, sizeof(*spans), by_from);
+    int64_t busy = spans[0].to_ms;
+    for (size_t i = 1; i < n && found < MAX_GAPS; i++) {
+        if (spans[i].from_ms - busy >= least_ms) {
+            timeline_split(t, phase, busy);
+            timeline_split(t, around, spans[i].from_ms);
+            found++;
+        }
+        busy = spans[i].to_ms > busy ? spans[i].to_ms : busy;
+    }
 }
 
 void timeline_clear(struct timeline *t)

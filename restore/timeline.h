@@ -31,6 +31,13 @@ struct timeline {
 void timeline_enter(struct timeline *t, const char *phase, int64_t now); // the one before has ended
 // The phase that goes on is another from `at` on, where that lies within it.
 void timeline_split(struct timeline *t, const char *phase, int64_t at);
+// Where nothing is done for so long between two of `spans` (which are sorted here), the phase that
+// goes on is another in between; at most a hundred times.
+struct timeline_span {
+    int64_t from_ms, to_ms; // monotonic
+};
+void timeline_gaps(struct timeline *t, const char *phase, struct timeline_span *spans, size_t n,
+                   int64_t least_ms);
 void timeline_end(struct timeline *t, int64_t now);
 void timeline_clear(struct timeline *t);
 // Monotonic to the clock of the RTO.

@@ -316,6 +316,40 @@ static void choose(struct source *s, struct source_repos *out, struct gitsrc **w
     }
 }
 
+static void repo_clear(struct source_repo *x)
+{
+    free(x->url);
+    free(x->head);
+    git_refs_clear(&x->refs);
+    strv_clear(&x->packs);
+    strv_clear(&x->unnamed);
+    err_clear(&x->problem);
+}
+
+bool source_history(struct source *s, const char *url, const struct source_repos_opts *o,
+                    struct source_repos *out, struct err *err)
+{
+    (void)gitsrc_of(&s->ctx, url, NULL); // it is asked for: so it is one of all of them
+    if (!source_repos(s, o, out, err))
+        return false;
+    CLEANUP(str_freep) char *shown = url_redacted(url);
+    CLEANUP(str_freep) char *normal = repo_url_normal(shown);
+    size_t kept = 0;
+    for (size_t i = 0; i < out->v.len; i++) {
+        struct source_repo *r = &out->v.v[i];
+        CLEANUP(str_freep) char *other = repo_url_normal(r->url);
+        if (!strcmp(other, normal)) {
+            struct source_repo moved = *r;
+            *r = out->v.v[kept];
+            out->v.v[kept++] = moved;
+        }
+    }
+    for (size_t i = kept; i < out->v.len; i++)
+        repo_clear(&out->v.v[i]);
+    out->v.len = kept;
+    return true;
+}
+
 static void whole_clear(struct whole *w)
 {
     gitnet_cancel(w->call);
@@ -367,14 +401,7 @@ bool source_repos(struct source *s, const struct source_repos_opts *o, struct so
 
 void source_repos_clear(struct source_repos *r)
 {
-    for (size_t i = 0; i < r->v.len; i++) {
-        struct source_repo *x = &r->v.v[i];
-        free(x->url);
-        free(x->head);
-        git_refs_clear(&x->refs);
-        strv_clear(&x->packs);
-        strv_clear(&x->unnamed);
-        err_clear(&x->problem);
-    }
+    for (size_t i = 0; i < r->v.len; i++)
+        repo_clear(&r->v.v[i]);
     vec_clear(&r->v);
 }

@@ -238,6 +238,10 @@ struct source_repos_opts {
 MUST_CHECK bool source_repos(struct source *s, const struct source_repos_opts *o,
                              struct source_repos *out, struct err *err);
 
+// One repository, as it would be read as a source: all of its history, in *out alone.
+MUST_CHECK bool source_history(struct source *s, const char *url, const struct source_repos_opts *o,
+                               struct source_repos *out, struct err *err);
+
 // A chart or artifact that was kept so, into a cache: offline it is found there under what it was
 // asked for. Its one file is given as bytes.
 MUST_CHECK bool source_put_chart(const char *cache_dir, const struct source_item *i,

@@ -19,7 +19,7 @@ LOST=$SCRATCH/lost
 RESTORED='.git | map(.state) | unique | join(" ")'
 
 restore() { "$REGROW" restore -i ann.id "$@"; }
-back() { restore --git-only "$@"; }
+back() { restore --git-only --yes "$@"; }
 in_git() { git --git-dir="$GIT_ROOT/$1.git" "${@:2}"; }
 g() { git -C "$1" "${@:2}"; }
 
@@ -87,6 +87,10 @@ nothing_there() { is "$(in_git platform for-each-ref)$(in_git tools for-each-ref
 
 saved() {
   check 'the cluster grows from Git' "$REGROW" bootstrap "$HTTP_URL/git/platform.git//apps?ref=main" --timeout 2m
+  kubectl create namespace argocd >/dev/null
+  kubectl -n argocd create secret generic tools --from-literal=type=git --from-literal=url="$HTTPS_URL/auth/git/tools.git" \
+    --from-literal=username="$HTTP_USER" --from-literal=password="$HTTP_PASSWORD" >/dev/null
+  kubectl -n argocd label secret tools argocd.argoproj.io/secret-type=repository >/dev/null
   check 'and is saved' snap create --key job.key --use-cluster "$HTTP_URL/git/platform.git//apps?ref=main"
   in_git platform repack -qad && in_git tools repack -qad
   cp -r "$GIT_ROOT" "$LOST"
@@ -113,9 +117,13 @@ with_password() {
   REGROW_GIT_PASSWORD=wrong-hunter2 refuse 'a wrong password' 5 back --push-git "$HTTP_URL/git=$HTTPS_URL/auth/git" --ca-file "$CA_CERT"
   unlike "$OUT" hunter2 'is not told'
   like "$OUT" REGROW_GIT_PASSWORD 'but what to do'
-  refuse 'no password' 5 env -u REGROW_GIT_USERNAME "$REGROW" restore -i ann.id --git-only --push-git "$HTTP_URL/git=$HTTPS_URL/auth/git" --ca-file "$CA_CERT"
+  refuse 'no password' 5 env -u REGROW_GIT_USERNAME "$REGROW" restore -i ann.id --git-only --yes --push-git "$HTTP_URL/git=$HTTPS_URL/auth/git" --ca-file "$CA_CERT"
   refuse 'an unknown authority' 5 back --push-git "$HTTP_URL/git=$HTTPS_URL/auth/git"
   nothing_there 'refused'
+  check 'what Argo CD logged in with is in the snapshot' env -u REGROW_GIT_USERNAME "$REGROW" restore -i ann.id --git-only --yes \
+    --push-git "$HTTP_URL/git/tools.git=$HTTPS_URL/auth/git/tools.git" --ca-file "$CA_CERT"
+  is "$(in_git tools rev-parse main)" "$(git --git-dir="$LOST/tools.git" rev-parse main)" 'and pushes that repository'
+  empty_host
   export REGROW_GIT_PASSWORD=$HTTP_PASSWORD
   check 'HTTPS with a password' back --push-git "$HTTP_URL/git=$HTTPS_URL/auth/git" --ca-file "$CA_CERT"
   same_as_lost HTTPS
@@ -156,6 +164,9 @@ refused() {
   refuse 'no such repository' 2 back --push-git https://nobody.example.com=https://x.example.com
   refuse 'both in one place' 2 back --push-git "$HTTP_URL/git/platform=$HTTP_URL/x" --push-git "$HTTP_URL/git/tools=$HTTP_URL/x"
   refuse 'nowhere' 2 back
+  refuse 'nobody to ask' 2 restore --git-only --push-git "$HTTP_URL/git"
+  like "$OUT" 'confirm that 127.0.0.1:[0-9]+ is the Git host that is meant.*--yes' 'it says whom'
+  nothing_there 'unasked'
   # Another history in the second: the first is not touched either.
   other=$(in_git tools commit-tree -m other "$(in_git tools hash-object -t tree -w /dev/null)" </dev/null)
   in_git tools update-ref refs/heads/main "$other"
@@ -163,6 +174,16 @@ refused() {
   like "$OUT" "tools.git: refs/heads/main is at ${other:0:7}" 'which'
   like "$OUT" 'never overwritten' 'and why'
   is "$(in_git platform for-each-ref)$(in_git tools rev-parse main)" "$other" 'nothing was pushed'
+  # The host is ahead: all of ours is there, and nothing is in the way.
+  empty_host
+  check 'all of it' back --push-git "$HTTP_URL/git"
+  other=$(in_git tools commit-tree -p main -m later 'main^{tree}' </dev/null)
+  in_git tools update-ref refs/heads/main "$other"
+  is "$(back --push-git "$HTTP_URL/git" -o json | jq -c '.git[1] | [.state, .ahead]')" '["unchanged",1]' 'a host that is ahead is left alone'
+  is "$(in_git tools rev-parse main)" "$other" 'as it is'
+  in_git tools update-ref -d refs/heads/release-2
+  is "$(back --push-git "$HTTP_URL/git" -o json | jq -c '.git[1] | [.state, .ahead, .create]')" '["pushed",1,1]' 'and gets what it lacks'
+  is "$(in_git tools rev-parse main release-2)" "$other"$'\n'"$(git --git-dir="$LOST/tools.git" rev-parse release-2)" 'beside it'
   # A branch may go forward, a tag may not.
   empty_host
   git --git-dir="$LOST/tools.git" push -q "$GIT_ROOT/tools.git" refs/heads/release-1:refs/heads/main refs/heads/release-1:refs/heads/mine
@@ -199,7 +220,7 @@ killed() {
     printf '#!/bin/sh\ntouch %s/reached\nsleep 1\n' "$SCRATCH" >"$GIT_ROOT/$i.git/hooks/pre-receive"
     chmod +x "$GIT_ROOT/$i.git/hooks/pre-receive"
     rm -f reached
-    "$REGROW" restore -i ann.id --git-only --push-git "$HTTP_URL/git" >killed.txt 2>&1 &
+    "$REGROW" restore -i ann.id --git-only --yes --push-git "$HTTP_URL/git" >killed.txt 2>&1 &
     pid=$!
     wait_for 20 'the push of '$i test -f reached
     kill -9 "$pid"

@@ -63,11 +63,35 @@ static void at_the_edges(void **state)
     timeline_clear(&t);
 }
 
+// Writes overlap and come in any order; only where none is on its way for long it is waited.
+static void gaps(void **state)
+{
+    struct timeline t = {0};
+    struct timeline_span spans[] = {{5000, 5200}, {1000, 1100}, {1050, 3000}, {3500, 3600}};
+    (void)state;
+    timeline_gaps(&t, "waiting", spans, 4, 1000); // nothing has begun
+    assert_int_equal(t.v.len, 0);
+    timeline_enter(&t, "apply", 900);
+    timeline_gaps(&t, "waiting", spans, 0, 1000);
+    timeline_gaps(&t, "waiting", spans, 4, 1000);
+    timeline_split(&t, "healthy", 5200);
+    timeline_end(&t, 6000);
+    assert_int_equal(t.v.len, 4);
+    is_phase(&t, 0, "apply", 0, 2700);
+    is_phase(&t, 1, "waiting", 2700, 1400);
+    is_phase(&t, 2, "apply", 4100, 200);
+    is_phase(&t, 3, "healthy", 4300, 800);
+    assert_int_equal(timeline_phase_ms(&t, "apply"), 2900);
+    assert_int_equal(timeline_total(&t), 5100);
+    timeline_clear(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_person_is_not_counted),
         cmocka_unit_test(at_the_edges),
+        cmocka_unit_test(gaps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
