@@ -54,10 +54,13 @@ static char *started_words(const struct progress *p)
 {
     const struct desired *d = run_desired(p->run);
     size_t objects = 0;
+    size_t apps = 0;
     for (size_t i = 0; i < d->objects.len; i++)
         objects += !d->objects.v[i].is_virtual;
-    return str_printf("%zu application%s, %zu objects for %s", d->apps.len - 1,
-                      d->apps.len == 2 ? "" : "s", objects, p->title);
+    for (size_t i = 1; i < d->apps.len; i++)
+        apps += d->apps.v[i]->state != APP_OTHER_CLUSTER;
+    return str_printf("%zu application%s, %zu objects for %s", apps, apps == 1 ? "" : "s", objects,
+                      p->title);
 }
 
 static char *words_of(const struct progress *p, const char *type, const json_t *e)

@@ -78,7 +78,9 @@ static size_t mapped_objects(const struct restoring *x)
     int last = MAPPING_LIVE;
     for (size_t i = 0; i < x->maps.hits.len; i++) {
         const struct mapping_hit *h = &x->maps.hits.v[i];
-        n += h->object != MAPPING_LIVE && h->object != last && is_shown(x, h);
+        // Applications that nobody here serves are not in the cluster.
+        n += h->object != MAPPING_LIVE && h->object != last && is_shown(x, h) &&
+             !x->s->desired->objects.v[h->object].is_virtual;
         last = h->object;
     }
     return n;

@@ -60,8 +60,11 @@ size_t restoring_applications(const struct restoring *x)
 {
     const struct desired *d = x->s->desired;
     size_t n = 0;
-    if (!x->c->o.restore.is_part)
-        return d->apps.len - 1;
+    if (!x->c->o.restore.is_part) {
+        for (size_t i = 1; i < d->apps.len; i++)
+            n += d->apps.v[i]->state != APP_OTHER_CLUSTER;
+        return n;
+    }
     bool *has = mem_alloc(d->apps.len * sizeof(*has));
     for (unsigned i = 0; i < d->objects.len; i++)
         has[d->objects.v[i].app] |= x->part.parts && x->part.parts[i] == PART_CHOSEN;

@@ -11,6 +11,8 @@ set -euo pipefail
 . "$(dirname "$0")/../lib/env.sh"
 . "$LIB/cluster.sh"
 . "$LIB/audit.sh"
+. "$LIB/githttp.sh"
+. "$LIB/charts.sh"
 
 SHAPE=$ROOT/tests/cli/shape
 export XDG_CACHE_HOME=$SCRATCH/cache
@@ -24,6 +26,7 @@ restore() {
     "$REGROW" restore -i ann.id --timeout 1m "$@"
 }
 field() { jq -c "$1" "$2"; }
+minor() { kubectl version -o json | jq -r '.serverVersion.minor' | tr -d +; }
 
 make_repo() {
   mkdir -p nothing
@@ -81,6 +84,17 @@ metadata: {name: made-up}
 stringData: {password: "{{ randAlphaNum 16 }}"}
 Y
   app charted 0 >fleet/root/charted.yaml
+}
+
+# The same of a Helm repository and of a registry, without a password to make up.
+make_served() {
+  mkdir -p served/templates
+  sed 's/charted/served/' fleet/charted/Chart.yaml >served/Chart.yaml
+  sed '/^---/,$d; s/made-for/served/' fleet/charted/templates/all.yaml >served/templates/cm.yaml
+  charts_package served repo >/dev/null
+  oci_push "$FILES_ROOT"/charts/repo/served-*.tgz
+  app of-repo 0 | sed "s#source: .*#source: {repoURL: $(charts_index repo), chart: served, targetRevision: 0.1.0}#" >fleet/root/of-repo.yaml
+  app of-oci 0 | sed "s#source: .*#source: {repoURL: \"$OCI_URL\", chart: served, targetRevision: '>=0.1.0 <1'}#" >fleet/root/of-oci.yaml
 }
 
 # shop comes before web by its wave alone; web needs the kind of kinds, which no wave says.
@@ -178,6 +192,7 @@ spec:
 Y
   make_spokes
   make_chart
+  make_served
   (cd fleet && git init -q && git add . && git -c user.name=t -c user.email=t@example.com commit -qm 1)
 }
 
@@ -279,6 +294,8 @@ rerendered() {
   local password
   cluster_wipe
   mv fleet fleet.away
+  githttp_stop
+  oci_stop
   refuse 'no helm' 3 restore --rerender --dry-run
   like "$OUT" 'application charted cannot be rendered again: .*helm' 'it says what is missing'
   like "$OUT" 'helm and kustomize on the PATH' 'and what to do'
@@ -288,6 +305,9 @@ rerendered() {
   is "$(field '[.plan.create, .plan.change, .plan.prune]' anew.json)" '[0,0,0]' 'again: nothing to do'
   check 'documented' "$SHAPE" restore 'rerendered.changed' <anew.json
   is "$(field '.rerendered | [.changed, .added, .removed, .kept]' anew.json)" '[[],[],[],["Secret charted/made-up"]]' 'for the same Kubernetes nothing is other; what was made up stays'
+  is "$(kubectl -n of-repo get cm served -o jsonpath='{.data.minor}') $(kubectl -n of-oci get cm served -o jsonpath='{.data.minor}')" "$(minor) $(minor)" \
+    'charts of a repository and of a registry that are gone, too'
+  is "$(jq -r '.rerendered | length' anew.json) $(restore --dry-run --rerender 2>&1 | grep -c 'cannot be rendered')" '4 1' 'and not without helm'
   password=$(kubectl -n charted get secret made-up -o jsonpath='{.data.password}')
   restore --yes "${READY[@]}" >/dev/null
   is "$(kubectl -n charted get secret made-up -o jsonpath='{.data.password}')" "$password" 'as it was frozen'
@@ -307,7 +327,7 @@ of_a_hub() {
   is "$(field '[.plan.create, .plan.change, .plan.prune, .result.objects.written, .hubCluster.frozen, .hubCluster.of]' east.json)" '[0,0,0,0,true,"cluster"]' 'again: nothing to do'
   check 'documented' "$SHAPE" restore 'hubCluster.name,hubCluster.kubernetes' <east.json
   is "$(kubectl -n web get cm my-of-base made-for -o name | wc -l) $(kubectl -n web get secret made-up -o name)" '2 secret/made-up' 'what takes helm and kustomize too, without them'
-  is "$(kubectl -n web get cm made-for -o jsonpath='{.data.minor}')" "$(kubectl version -o json | jq -r '.serverVersion.minor' | tr -d +)" 'for the Kubernetes it has'
+  is "$(kubectl -n web get cm made-for -o jsonpath='{.data.minor}')" "$(minor)" 'for the Kubernetes it has'
   is "$(kubectl get cm -A -l '!x' -o name --field-selector metadata.name=edge | wc -l)" 1 'what goes there'
   is "$(kubectl -n web get cm edge -o jsonpath='{.metadata.annotations.argocd\.argoproj\.io/tracking-id}')" 'edge-east:/ConfigMap:web/edge' 'of that cluster'
   is "$(kubectl get ns -o name | grep -cE '/(shop|charted|argocd)$')" 0 'and nothing of the hub'
@@ -317,12 +337,15 @@ of_a_hub() {
   is "$(field '[.hubCluster.frozen, .result.applications.healthy]' anew.json)" '[false,3]' 'rendered again'
   refuse 'several, unasked' 2 helmed --cluster "east=$KUBECONFIG" --cluster "west=$SCRATCH/none"
   refuse 'the worst of both' 4 helmed --cluster "east=$KUBECONFIG" --cluster "west=$SCRATCH/none" --parallel 2 --yes -o json
-  restore --cluster "east=$KUBECONFIG" --cluster "west=$SCRATCH/none" --yes -o json >both.json || true
+  restore --cluster "east=$KUBECONFIG" --cluster "west=$SCRATCH/none" --yes --report "$SCRATCH/both.html" -o json >both.json || true
+  is "$(field '[.clusters[].report]' both.json) $(grep -c 'cluster east\|edge-east' both-east.html | sed 's/^[1-9].*/some/') $(ls both*.html | wc -l)" "[\"$SCRATCH/both-east.html\",\"$SCRATCH/both-west.html\"] some 2" 'a report for each, whatever its end'
   is "$(field '[.exitCode, (.clusters[] | [.cluster, .exitCode, .document.result.applications.healthy])]' both.json)" '[4,["east",0,3],["west",4,null]]' 'one fails, the other is there'
   check 'documented' "$SHAPE" restore-fleet 'clusters[].cluster,clusters[].problem' < <(jq 'del(.clusters[].document)' both.json)
   mv fleet.away fleet
 }
 
+githttp_start
+oci_start
 cluster_up main
 make_repo
 make_fleet
@@ -330,7 +353,8 @@ make_fleet
 mapped() {
   cluster_wipe
   MAPS=(--map host=web.old.example.com=web.new.example.org --map storageClass=gp2=standard
-    --map registry=registry.old.example.com:5000=registry.new --map registry=docker.io=mirror.new:5000/hub)
+    --map registry=registry.old.example.com:5000=registry.new --map registry=docker.io=mirror.new:5000/hub
+    --map cluster=east=north --map "cluster=https://127.0.0.1:1=https://west.new.example.com")
   refuse 'a mapping of nothing' 4 restore --yes --map host=old.example.com=new.example.com
   like "$OUT" 'nothing in the snapshot has that name' 'it says so'
   refuse 'no mapping at all' 2 restore --yes --map host=old.example.com
@@ -348,8 +372,11 @@ mapped() {
   is "$(kubectl -n shop get sts/shop pvc/data -o jsonpath='{..storageClassName}')" 'standard standard' 'storage classes'
   is "$(kubectl -n web get cm web -o jsonpath='{.data.url}')" 'https://web.old.example.com/ on docker.io/library/nginx' 'no text within a text'
   is "$(kubectl -n web get secret login -o jsonpath='{.data.host}' | base64 -d)" web.old.example.com 'no data of a Secret'
+  is "$(for c in east west; do kubectl -n argocd get secret "$c" -o json | jq -r '.data | map_values(@base64d) | "\(.name) \(.server)"'; done | sed 's/localhost:[0-9]*/same/')" \
+    $'north https://same\nwest https://west.new.example.com' 'registered clusters, by their name or server'
+  like "$(kubectl -n argocd get secret east -o jsonpath='{.data.config}' | base64 -d)" tlsClientConfig 'whose credentials stay'
   restore "${MAPS[@]}" --dry-run "${READY[@]}" -o json >maps.json
-  is "$(field '[.plan.create, .plan.change, .plan.prune, .plan.notComparable, ([.mappings[].objects] | add)]' maps.json)" '[0,0,0,0,7]' 'again: nothing to do'
+  is "$(field '[.plan.create, .plan.change, .plan.prune, .plan.notComparable, ([.mappings[].objects] | add)]' maps.json)" '[0,0,0,0,12]' 'again: nothing to do'
   check 'documented' "$SHAPE" restore 'mappings[].map,mappings[].places[].pointer' <maps.json
   is "$(restore --dry-run "${READY[@]}" -o json | jq -c '.plan | [.change, (.changes | length), (.deletes | length)]')" '[5,5,0]' 'without the mappings they would be changed back'
   is "$(audit_rejected)" 0 'no write was rejected'
