@@ -261,6 +261,8 @@ void behind_print(const struct cli *c, const json_t *list);
 // ---- left.c ----
 // A line for each, and what can be done; only_new: those that this run has found, or would.
 void print_left(const struct cli *c, const struct run *r, bool only_new);
+const struct left_app *left_named(const struct run *r, const char *app); // NULL: none of that name
+void left_print_one(const struct cli *c, const struct session *s, const struct left_app *x);
 json_t *left_doc(const struct run *r); // owned
 
 // ---- table.c ----

@@ -285,6 +285,11 @@ int cmd_why(struct cli *c, struct err *err)
         return 0;
     int app = desired_find_app(s->desired, what);
     int object = app < 0 ? find_object(c, s, what) : -1;
+    const struct left_app *left = app < 0 && object < 0 ? left_named(r, what) : NULL;
+    if (left) {
+        left_print_one(c, s, left);
+        return 0;
+    }
     if (app < 0 && object < 0) {
         err_set(err, ERR_NOT_FOUND, "%s is neither an application nor an object of %s", what,
                 s->desired->root_name);

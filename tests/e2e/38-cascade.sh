@@ -58,6 +58,9 @@ orphaned() {
   unlike "$OUT" 'left Git|kept' 'says nothing of it any more'
   is "$(audit_writes)" "$writes" 'and writes nothing'
   like "$("$REGROW" status "$REPO/root")" "plain left Git on 20.*2 objects of it stay.*--prune-left plain" 'status names it'
+  like "$("$REGROW" why plain "$REPO/root")" '! plain left Git on 20.*2 objects of it stay: .*next: .*--prune-left plain' 'why knows it'
+  "$REGROW" why plain "$REPO/root" -o json >"$SCRATCH/why.json"
+  check 'documented' "$ROOT/tests/cli/shape" why 'left.application,left.since' <"$SCRATCH/why.json"
   is "$("$REGROW" status -o json "$REPO/root" | jq -c '[.good, .left[0].application, .left[0].objects]')" '[true,"plain",2]' \
     'also for programs, and finds all well'
   check 'diff has no difference' "$REGROW" diff "$REPO/root"
