@@ -25,6 +25,7 @@ struct url_need {
 struct charts {
     VEC(struct chart_need *) charts;
     VEC(struct index *) indexes;
+    VEC(struct index_tag *) tags;
     VEC(struct url_need *) urls;
 };
 
@@ -139,6 +140,10 @@ static bool keep(struct chart_need *n)
 void chart_settle(struct chart_need *n)
 {
     buf_clear(&n->body);
+    if (n->on_probe) {
+        n->on_probe(n->probe_ctx, n, false);
+        return;
+    }
     if (err_is_set(&n->err)) {
         if (n->chart.version && n->name)
             err_wrap(&n->err, "chart %s %s", n->name, n->chart.version);
@@ -229,6 +234,10 @@ static void checked(void *ctx, bool cancelled)
 
 void chart_found(struct chart_need *n)
 {
+    if (n->on_probe) {
+        n->on_probe(n->probe_ctx, n, false);
+        return;
+    }
     pool_submit(n->c->pool, check, checked, n);
 }
 
@@ -388,13 +397,26 @@ bool chart_fetch(struct source_ctx *s, const char *repo_url, const char *name, c
     return true;
 }
 
-struct index *charts_index(struct source_ctx *c, const char *url, const char *project)
+struct index_tag *charts_tag(struct source_ctx *c, const char *url, const char *project)
+{
+    struct charts *all = c->charts;
+    for (size_t i = 0; i < all->tags.len; i++)
+        if (!strcmp(all->tags.v[i]->url, url) && !strcmp(all->tags.v[i]->project, project))
+            return all->tags.v[i];
+    struct index_tag *t = mem_alloc(sizeof(*t));
+    t->url = str_dup(url);
+    t->project = str_dup(project);
+    return *vec_push(&all->tags) = t;
+}
+
+struct index *charts_index(struct source_ctx *c, const char *url, const char *project,
+                           bool is_probe)
 {
     struct charts *all = c->charts;
     for (size_t i = 0; i < all->indexes.len; i++)
-        if (index_is_of(all->indexes.v[i], url, project))
+        if (index_is_of(all->indexes.v[i], url, project, is_probe))
             return all->indexes.v[i];
-    return *vec_push(&all->indexes) = index_new(c, url, project);
+    return *vec_push(&all->indexes) = index_new(c, url, project, is_probe);
 }
 
 static void on_url(void *ctx, struct http_response *r, struct err *err)
@@ -491,7 +513,7 @@ struct charts *charts_new(void)
     return mem_alloc(sizeof(struct charts));
 }
 
-static void chart_need_free(struct chart_need *n)
+void chart_need_free(struct chart_need *n)
 {
     http_cancel(n->http);
     oci_free(n->oci);
@@ -525,8 +547,10 @@ static void url_need_free(struct url_need *n)
 
 static bool is_kept(const struct source_ctx *c, const struct chart_need *n, bool keep_known)
 {
+    if (keep_known && n->is_unread && n->need.is_settled)
+        return true;
     bool is_here = n->need.is_settled && !err_is_set(&n->need.err);
-    return is_here && n->used_in + 1 >= c->load && !n->is_stale &&
+    return is_here && n->used_in >= c->good && !n->is_stale &&
            (keep_known || semver_is_version(n->target));
 }
 
@@ -540,6 +564,50 @@ bool charts_are_open(const struct charts *c)
     for (size_t i = 0; i < c->urls.len; i++)
         open |= wanted_is_open(&c->urls.v[i]->need);
     return open;
+}
+
+// A parsed index may be large; who needs it again asks again.
+void charts_drop_indexes(struct source_ctx *s)
+{
+    struct charts *c = s->charts;
+    size_t kept = 0;
+    for (size_t i = 0; i < c->charts.len; i++)
+        if (!wanted_is_open(&c->charts.v[i]->need))
+            c->charts.v[i]->index = NULL;
+    for (size_t i = 0; i < c->indexes.len; i++) {
+        if (wanted_is_open(index_need(c->indexes.v[i])))
+            c->indexes.v[kept++] = c->indexes.v[i];
+        else
+            index_free(c->indexes.v[i]);
+    }
+    c->indexes.len = kept;
+}
+
+struct chart_need *chart_probe(struct source_ctx *s, const struct chart_need *of,
+                               void (*done)(void *ctx, struct chart_need *n, bool is_same),
+                               void *ctx)
+{
+    struct chart_need *n = mem_alloc(sizeof(*n));
+    n->c = s;
+    n->url = str_dup(of->url);
+    n->shown = str_dup(of->shown);
+    n->written = str_dup(of->written);
+    n->name = str_dup_or_null(of->name);
+    n->target = str_dup(of->target);
+    n->project = str_dup(of->project);
+    n->is_oci = of->is_oci;
+    n->pass_credentials = of->pass_credentials;
+    n->on_probe = done;
+    n->probe_ctx = ctx;
+    return n;
+}
+
+void chart_probe_begin(struct chart_need *n)
+{
+    if (n->is_oci)
+        oci_begin(n);
+    else
+        helm_begin(n);
 }
 
 void charts_renew(struct source_ctx *s, bool keep_known)
@@ -558,14 +626,7 @@ void charts_renew(struct source_ctx *s, bool keep_known)
         c->charts.v[kept++] = n;
     }
     c->charts.len = kept;
-    kept = 0;
-    for (size_t i = 0; i < c->indexes.len; i++) {
-        if (wanted_is_open(index_need(c->indexes.v[i])))
-            c->indexes.v[kept++] = c->indexes.v[i];
-        else
-            index_free(c->indexes.v[i]);
-    }
-    c->indexes.len = kept;
+    charts_drop_indexes(s);
     kept = 0;
     for (size_t i = 0; i < c->urls.len; i++) {
         if (wanted_is_open(&c->urls.v[i]->need))
@@ -586,6 +647,14 @@ void charts_free(struct charts *c)
         index_free(c->indexes.v[i]);
     for (size_t i = 0; i < c->urls.len; i++)
         url_need_free(c->urls.v[i]);
+    for (size_t i = 0; i < c->tags.len; i++) {
+        free(c->tags.v[i]->url);
+        free(c->tags.v[i]->project);
+        free(c->tags.v[i]->etag);
+        free(c->tags.v[i]->modified);
+        free(c->tags.v[i]);
+    }
+    vec_clear(&c->tags);
     vec_clear(&c->charts);
     vec_clear(&c->indexes);
     vec_clear(&c->urls);

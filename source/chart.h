@@ -28,6 +28,7 @@ void charts_free(struct charts *c); // nothing of it is in the pool any more
 // Before another load: versions that are asked for exactly stay, as those do that a poll has just
 // found unchanged (keep_known). What the last load did not use is let go.
 void charts_renew(struct source_ctx *c, bool keep_known);
+void charts_drop_indexes(struct source_ctx *c);
 bool charts_are_open(const struct charts *c); // is anything coming?
 bool charts_retry_denied(struct charts *c);
 

@@ -21,7 +21,10 @@ struct chart_need {
     char *written; // before mirrors
     char *name, *target, *project;
     bool is_oci, pass_credentials;
-    bool is_stale;    // a poll found another, or nothing
+    bool is_stale;  // a poll found another version
+    bool is_unread; // a poll found nothing: need.err says why
+    void (*on_probe)(void *ctx, struct chart_need *n, bool is_same); // a poll's: nothing is fetched
+    void *probe_ctx;
     unsigned used_in; // the last load that asked for it
     struct chart chart;
     char *memo; // file that notes what was found
@@ -33,6 +36,15 @@ struct chart_need {
     struct err err;
 };
 
+// A poll's question after the same chart: `done` is told when version and digest are known, or
+// n->err is set, or (is_same) nothing has changed; then the need is free to be freed, but not
+// within the call.
+struct chart_need *chart_probe(struct source_ctx *s, const struct chart_need *of,
+                               void (*done)(void *ctx, struct chart_need *n, bool is_same),
+                               void *ctx);
+void chart_probe_begin(struct chart_need *n);
+void chart_need_free(struct chart_need *n);
+
 void helm_begin(struct chart_need *n);
 void oci_begin(struct chart_need *n);
 void oci_get_archive(struct oci *o, http_done_fn done); // with the chart as its ctx
@@ -42,11 +54,19 @@ void oci_free(struct oci *o);                           // NULL is fine
 void chart_found(struct chart_need *n);
 void chart_settle(struct chart_need *n); // with n->err
 
+// What a repository said of its index, to ask whether it is still that.
+struct index_tag {
+    char *url, *project;
+    char *etag, *modified;
+};
+struct index_tag *charts_tag(struct source_ctx *c, const char *url, const char *project);
 struct index;
 void index_free(struct index *x);
 struct wanted *index_need(struct index *x);
-bool index_is_of(const struct index *x, const char *url, const char *project);
-struct index *index_new(struct source_ctx *c, const char *url, const char *project);
+// is_probe: it is enough to hear that it is the same, which index_is_same then tells.
+bool index_is_of(const struct index *x, const char *url, const char *project, bool is_probe);
+struct index *index_new(struct source_ctx *c, const char *url, const char *project, bool is_probe);
+bool index_is_same(const struct index *x);
 const json_t *index_doc(const struct index *x);
 
 // What this run has asked for, in that order; NULL beyond the end.
@@ -58,7 +78,8 @@ const struct chart_need *charts_find(struct source_ctx *c, const char *written, 
 const struct buf *urls_at(const struct charts *c, size_t i, const char **written, struct err *err);
 
 // The index of a Helm repository, one for each run and project.
-struct index *charts_index(struct source_ctx *c, const char *url, const char *project);
+struct index *charts_index(struct source_ctx *c, const char *url, const char *project,
+                           bool is_probe);
 // The path of a URL that is no URL of a server, or NULL.
 const char *local_file(const char *url);
 

@@ -35,6 +35,7 @@ struct source_ctx {
     struct waits waits;
     struct witness *witness; // what it reads is noted here; NULL: nobody asks (witness.h)
     unsigned load;           // how many there have been
+    unsigned good;           // the last that came to its end
 };
 
 #endif

@@ -19,6 +19,13 @@
 #include "base/loop.h"
 #include "base/vec.h"
 
+// Of all names, sizes and times below a folder.
+struct folder_stamp {
+    struct sha256 sum;
+    bool is_fresh; // something was written only just: it may be written again within a tick
+};
+MUST_CHECK bool folder_stamped(const char *dir, struct folder_stamp *out, struct err *err);
+
 struct folder_file {
     char *path;
     char *link; // its text; NULL for a file

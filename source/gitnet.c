@@ -347,6 +347,18 @@ struct gitcall *gitnet_list_one(struct gitremote *r, const char *name, struct gi
     return c;
 }
 
+struct gitcall *gitnet_list_some(struct gitremote *r, const struct strv *prefixes,
+                                 struct git_refs *refs, gitcall_fn done, void *ctx)
+{
+    struct gitcall *c = call_new(r, done, ctx);
+    struct buf body CLEANUP(buf_clear) = {0};
+    assert(r->greeting.is_v2 && r->base);
+    c->refs = refs;
+    ls_refs_request_some(&body, prefixes);
+    post(c, &body, on_ls_refs);
+    return c;
+}
+
 static struct gitcall *fetch_new(struct gitremote *r, int fd, gitcall_fn done, void *ctx)
 {
     struct gitcall *c = call_new(r, done, ctx);

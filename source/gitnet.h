@@ -28,6 +28,10 @@ struct gitcall *gitnet_list(struct gitremote *r, struct git_refs *refs, gitcall_
 // gitnet_list of the same remote only.
 struct gitcall *gitnet_list_one(struct gitremote *r, const char *name, struct git_refs *refs,
                                 gitcall_fn done, void *ctx);
+// What begins with these, over protocol v2 (others list all there is). After gitnet_list of the
+// same remote only, and over HTTP.
+struct gitcall *gitnet_list_some(struct gitremote *r, const struct strv *prefixes,
+                                 struct git_refs *refs, gitcall_fn done, void *ctx);
 // The pack goes to fd as it comes. After gitnet_list of the same remote only.
 struct gitcall *gitnet_fetch(struct gitremote *r, const char *want, const struct strv *have, int fd,
                              gitcall_fn done, void *ctx);

@@ -220,6 +220,17 @@ void ls_refs_request(struct buf *out)
     buf_str(out, "0000");
 }
 
+void ls_refs_request_some(struct buf *out, const struct strv *prefixes)
+{
+    pkt_add(out, "command=ls-refs\n");
+    buf_str(out, "0001");
+    pkt_add(out, "peel\n");
+    pkt_add(out, "symrefs\n");
+    for (size_t i = 0; i < prefixes->len; i++)
+        pkt_add(out, "ref-prefix %s\n", prefixes->v[i]);
+    buf_str(out, "0000");
+}
+
 void ls_refs_request_one(struct buf *out, const char *name)
 {
     pkt_add(out, "command=ls-refs\n");

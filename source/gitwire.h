@@ -28,7 +28,8 @@ MUST_CHECK bool greeting_read_whole(const char *p, size_t len, struct git_greeti
 // Is the greeting (of a stream) complete? Used by ssh, where nothing else marks its end.
 bool greeting_is_whole(const char *p, size_t len);
 
-void ls_refs_request(struct buf *out);                       // branches and tags, peeled
+void ls_refs_request(struct buf *out); // branches and tags, peeled
+void ls_refs_request_some(struct buf *out, const struct strv *prefixes); // peeled
 void ls_refs_request_one(struct buf *out, const char *name); // one that is neither, by its name
 void ls_refs_request_whole(struct buf *out);                 // every ref, as it is
 MUST_CHECK bool ls_refs_read(const char *p, size_t len, struct git_refs *refs, struct err *err);

@@ -19,6 +19,7 @@ struct index {
     struct buf text;
     json_t *doc;
     struct err err;
+    bool is_probe, is_same;
 };
 
 void index_free(struct index *x)
@@ -40,9 +41,14 @@ struct wanted *index_need(struct index *x)
     return &x->need;
 }
 
-bool index_is_of(const struct index *x, const char *url, const char *project)
+bool index_is_of(const struct index *x, const char *url, const char *project, bool is_probe)
 {
-    return !strcmp(x->url, url) && !strcmp(x->project, project);
+    return !strcmp(x->url, url) && !strcmp(x->project, project) && x->is_probe == is_probe;
+}
+
+bool index_is_same(const struct index *x)
+{
+    return x->is_same;
 }
 
 const json_t *index_doc(const struct index *x)
@@ -83,6 +89,16 @@ static void on_text(void *ctx, struct http_response *r, struct err *err)
         wanted_settle(&x->need, &x->err);
         return;
     }
+    x->is_same = r->status == 304;
+    if (x->is_same) {
+        wanted_settle(&x->need, &x->err);
+        return;
+    }
+    if (!x->is_probe) { // what a poll finds is not what was read
+        struct index_tag *tag = charts_tag(x->c, x->url, x->project);
+        str_set(&tag->etag, r->etag);
+        str_set(&tag->modified, r->modified);
+    }
     x->text = r->body;
     r->body = (struct buf){0};
     pool_submit(x->c->pool, parse, parsed, x);
@@ -95,8 +111,20 @@ static void start(struct wanted *n)
         pool_submit(x->c->pool, parse, parsed, x);
         return;
     }
-    struct http_request q = {
-        .url = x->at, .cred_url = x->url, .project = x->project, .max_bytes = MAX_INDEX_BYTES};
+    const struct index_tag *tag = charts_tag(x->c, x->url, x->project);
+    CLEANUP(str_freep) char *match = NULL;
+    CLEANUP(str_freep) char *since = NULL;
+    if (x->is_probe && tag->etag)
+        match = str_printf("If-None-Match: %s", tag->etag);
+    if (x->is_probe && tag->modified)
+        since = str_printf("If-Modified-Since: %s", tag->modified);
+    const char *headers[] = {match ? match : since, match ? since : NULL, NULL};
+    struct http_request q = {.url = x->at,
+                             .headers = headers,
+                             .cred_url = x->url,
+                             .project = x->project,
+                             .max_bytes = MAX_INDEX_BYTES,
+                             .may_be_same = x->is_probe};
     x->http = http_start(x->c->http, &q, on_text, x);
 }
 
@@ -105,7 +133,7 @@ static char *tell(const struct wanted *n)
     return str_dup(((const struct index *)((const char *)n - offsetof(struct index, need)))->shown);
 }
 
-struct index *index_new(struct source_ctx *c, const char *url, const char *project)
+struct index *index_new(struct source_ctx *c, const char *url, const char *project, bool is_probe)
 {
     struct index *x = mem_alloc(sizeof(*x));
     x->c = c;
@@ -115,6 +143,7 @@ struct index *index_new(struct source_ctx *c, const char *url, const char *proje
     x->shown = url_redacted(x->at);
     x->need.start = start;
     x->need.tell = tell;
+    x->is_probe = is_probe;
     return x;
 }
 
@@ -174,6 +203,10 @@ static void on_index(void *ctx)
     const struct wanted *x = index_need(n->index);
     if (err_is_set(&x->err))
         err_copy(&n->err, &x->err);
+    if (!err_is_set(&n->err) && index_is_same(n->index)) {
+        n->on_probe(n->probe_ctx, n, true);
+        return;
+    }
     if (err_is_set(&n->err) || !find(n, &n->err))
         chart_settle(n);
     else
@@ -182,6 +215,6 @@ static void on_index(void *ctx)
 
 void helm_begin(struct chart_need *n)
 {
-    n->index = charts_index(n->c, n->url, n->project);
+    n->index = charts_index(n->c, n->url, n->project, n->on_probe != NULL);
     wanted_then(index_need(n->index), on_index, n);
 }

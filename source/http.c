@@ -34,7 +34,7 @@ struct exchange {
     int body_fd; // > 0: the body
     off_t body_size, sent;
     void (*on_sent)(void *ctx, uint64_t bytes);
-    bool has_body, may_refuse, has_cred;
+    bool has_body, may_refuse, may_be_same, has_cred;
     size_t max;
     bool (*on_data)(void *ctx, const char *p, size_t len);
     void *data_ctx;
@@ -65,6 +65,8 @@ static void response_clear(struct http_response *r)
     free(r->content_type);
     free(r->auth_challenge);
     free(r->link);
+    free(r->etag);
+    free(r->modified);
     *r = (struct http_response){.retry_after_ms = -1};
 }
 
@@ -119,6 +121,8 @@ static size_t on_header(char *p, size_t size, size_t n, void *ctx)
     take_header(p, len, "content-type:", &x->r.content_type);
     take_header(p, len, "www-authenticate:", &x->r.auth_challenge);
     take_header(p, len, "link:", &x->r.link);
+    take_header(p, len, "etag:", &x->r.etag);
+    take_header(p, len, "last-modified:", &x->r.modified);
     take_header(p, len, "retry-after:", &after);
     long long s;
     if (after && str_to_int(after, 0, 3600, &s))
@@ -394,7 +398,9 @@ static void on_status(struct exchange *x)
     }
     if (use_next_cred(x))
         return;
-    if (status >= 300 && status < 400)
+    if (status == 304 && x->may_be_same)
+        ; // an answer
+    else if (status >= 300 && status < 400)
         err_set(&err, ERR_INVALID, "the server sends a question elsewhere (HTTP %d)", status);
     else if (status >= 400 && !x->may_refuse)
         http_status_err(status, x->url, &err);
@@ -507,6 +513,7 @@ struct exchange *http_start(struct http *h, const struct http_request *q, http_d
     x->bearer = str_dup_or_null(q->bearer);
     x->has_cred = q->has_cred;
     x->may_refuse = q->may_refuse;
+    x->may_be_same = q->may_be_same;
     x->max = q->max_bytes ? q->max_bytes : DEFAULT_MAX_BYTES;
     x->on_data = q->on_data;
     x->data_ctx = q->data_ctx;

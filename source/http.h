@@ -43,7 +43,8 @@ struct http_request { // copied
     void *data_ctx;
     // How much of a file has gone out; never after `done`.
     void (*on_sent)(void *ctx, uint64_t bytes);
-    bool may_refuse; // a status of 400 or more is an answer, not an error
+    bool may_refuse;  // a status of 400 or more is an answer, not an error
+    bool may_be_same; // so is 304: the headers say what is known
 };
 
 struct http_response {
@@ -51,8 +52,9 @@ struct http_response {
     struct buf body; // with a NUL behind it
     char *url;       // after redirects
     char *content_type;
-    char *auth_challenge; // WWW-Authenticate
-    char *link;           // Link
+    char *auth_challenge;  // WWW-Authenticate
+    char *link;            // Link
+    char *etag, *modified; // ETag, Last-Modified
     int64_t retry_after_ms;
     const struct source_cred *cred; // the one that was used
 };

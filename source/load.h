@@ -38,10 +38,17 @@ struct source {
     // From one load to the next:
     const json_t *given_clusters;
     struct source_now now;
-    bool has_polled;   // since the last load
-    struct memo *memo; // what applications yielded; NULL: nobody asks again
-    unsigned state;    // of the last state that was read (desired.h)
+    bool has_polled;           // since the last load
+    struct memo *memo;         // what applications yielded; NULL: nobody asks again
+    unsigned state;            // of the last state that was read (desired.h)
+    struct folder_stamp stamp; // of the root's folder, before it was read
+    struct poll *poll;         // that is open, or NULL
+    VEC(struct probe *) left;  // of polls that were cancelled; they end by themselves
 };
+
+// ---- poll.c ----
+void probes_sweep(struct source *s, bool all); // frees those that have ended
+char *source_url_key(const char *url);         // "git.example.com/team/repo"; owned
 
 // Before another load.
 void source_renew(struct source *s, const struct source_now *now);

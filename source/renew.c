@@ -26,7 +26,7 @@ static void drop_commits(struct gitsrc *g, bool all)
     for (size_t i = 0; i < g->commits.len; i++) {
         struct gitcommit *c = g->commits.v[i];
         bool is_here = c->need.is_settled && !err_is_set(&c->need.err);
-        bool used = c->used_in + 1 >= g->c->load;
+        bool used = c->used_in >= g->c->good;
         if (!wanted_is_open(&c->need) && (all || !is_here || !used)) {
             gitcommit_free(c);
             continue;
@@ -43,7 +43,7 @@ static void drop_asks(struct gitsrc *g, bool keep_known)
     size_t kept = 0;
     for (size_t i = 0; i < g->asks.len; i++) {
         struct gitask *a = &g->asks.v[i];
-        if (a->used_in + 1 < g->c->load) {
+        if (a->used_in < g->c->good) {
             gitask_clear(a);
             continue;
         }
@@ -72,10 +72,10 @@ void gitsrc_renew(struct gitsrc *g, bool keep_known)
         g->crowded = NULL;
     if (is_crowded)
         close_cache(g);
-    if (!keep_known) {
+    if (!keep_known)
         err_clear(&g->unread);
+    if (!keep_known || err_is_set(&g->listed.err))
         gitlist_renew(g);
-    }
     g->is_list_old = keep_known;
     if (open || g->commits.len || g->asks.len || g->is_mounted)
         return;

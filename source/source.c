@@ -57,8 +57,10 @@ void source_free(struct source *s)
     if (!s)
         return;
     struct source_ctx *c = &s->ctx;
+    source_poll_cancel(s);
     // First what runs in the pool, which touches all the rest; then what waits for the network.
     pool_free(c->pool);
+    probes_sweep(s, true);
     for (size_t i = 0; i < s->trees.len; i++)
         tree_free(s->trees.v[i]);
     vec_clear(&s->trees);
@@ -415,6 +417,8 @@ bool source_load(struct source *s, const char *root, struct desired **out, struc
     struct desired *d CLEANUP(desired_freep) = NULL;
     if (!parse_root(s, root, err))
         return false;
+    if (s->memo && s->root.dir && !folder_stamped(s->root.dir, &s->stamp, err))
+        return false;
     bool ok = source_load_all(s, NULL, &d, err);
     suggest_root(s, root, d, err);
     if (!ok)
@@ -430,6 +434,7 @@ bool source_load_again(struct source *s, const char *root, const struct desired 
 {
     if (!s->memo)
         s->memo = memo_new();
+    source_poll_cancel(s);
     source_renew(s, now);
     memo_begin(s->memo, s->o.kube_version);
     bool ok = source_load(s, root, out, err);
@@ -438,7 +443,9 @@ bool source_load_again(struct source *s, const char *root, const struct desired 
     s->now.hard = NULL;
     if (!ok)
         return false;
+    s->ctx.good = s->ctx.load;
     memo_sweep(s->memo, *out, s->ctx.load);
+    charts_drop_indexes(&s->ctx);
     source_compare(previous, *out, changes);
     return true;
 }

@@ -147,6 +147,38 @@ struct source_now {
     const struct strv *hard; // applications (tracking names) rendered whatever the caches hold
 };
 
+// ---- has anything changed? ----
+enum source_news {
+    SOURCE_SAME,
+    SOURCE_NEWS,   // from one revision to another
+    SOURCE_UNREAD, // it could not be asked, shows nothing where something was, or lacks what is
+                   // named
+};
+struct source_seen {
+    const char *kind; // "git", "helm", "oci", "folder"
+    char *url;        // as written, without credentials
+    char *chart;      // NULL where there is none
+    char *target;     // what is followed: "main", "^1.2", ""
+    char *from, *to;  // exact; NULL: not known
+    enum source_news news;
+    struct err problem; // UNREAD: why
+};
+struct source_polled {
+    VEC(struct source_seen) v;
+};
+void source_polled_clear(struct source_polled *p);
+typedef void (*source_polled_fn)(void *ctx, const struct source_polled *p); // lent for the call
+// Asks every source that the last load used and that may move, or (only, else NULL) those alone
+// that have one of these URLs; how they are written does not matter. Everything side by side, in
+// the loop: `fn` is called once, from there, when the last has answered or fallen silent. False:
+// one is open already, or --offline. Afterwards another load asks nothing of what has been asked,
+// and takes what was unread for unread.
+bool source_poll(struct source *s, const struct strv *only, source_polled_fn fn, void *ctx);
+void source_poll_cancel(struct source *s); // fn does not come any more; none open is fine
+// The repositories in use that the URL of a push names (https, ssh, user@host:path; ".git", case
+// and port do not count), as they are written. None: nothing here follows it.
+void source_uses(const struct source *s, const char *pushed_url, struct strv *out);
+
 enum source_change_kind {
     SOURCE_APP_ADDED,
     SOURCE_APP_REMOVED,

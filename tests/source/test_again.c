@@ -299,6 +299,37 @@ static struct desired *read_anew(struct world *w, struct err *err)
     return ok ? d : NULL;
 }
 
+struct heard {
+    bool is_over;
+    size_t same, news, unread;
+    struct err problem;
+};
+
+static void on_polled(void *ctx, const struct source_polled *p)
+{
+    struct heard *h = ctx;
+    h->is_over = true;
+    for (size_t i = 0; i < p->v.len; i++) {
+        const struct source_seen *s = &p->v.v[i];
+        h->same += s->news == SOURCE_SAME;
+        h->news += s->news == SOURCE_NEWS;
+        h->unread += s->news == SOURCE_UNREAD;
+        if (s->news == SOURCE_UNREAD && !err_is_set(&h->problem))
+            err_copy(&h->problem, &s->problem);
+    }
+}
+
+static struct heard poll_now(struct world *w, const struct strv *only)
+{
+    struct heard h = {0};
+    assert_true(source_poll(w->kept, only, on_polled, &h));
+    assert_false(source_poll(w->kept, only, on_polled, &h)); // one at a time
+    for (int i = 0; !h.is_over && i < 1000; i++)
+        loop_run_once(w->loop, 100);
+    assert_true(h.is_over);
+    return h;
+}
+
 // Both fail, with the same words, or neither; then they have read the same.
 static void read_both(struct world *w)
 {
@@ -381,6 +412,12 @@ static void as_if_new(void **state)
     unsigned commits = n ? (unsigned)atoi(n) : 12;
     first_world(w);
     for (unsigned i = 0; i < commits; i++) {
+        // With a poll before it a load asks only what that found; without one everything.
+        if (i && dice(w, 3)) {
+            struct heard h = poll_now(w, NULL);
+            assert_int_not_equal(h.news, 0);
+            err_clear(&h.problem);
+        }
         read_both(w);
         change(w);
         commit(w);
@@ -389,9 +426,212 @@ static void as_if_new(void **state)
     assert_in_range(memo_count(w->kept->memo), 1, 60);
 }
 
+static struct desired *again(struct world *w, const struct source_now *now, struct err *err)
+{
+    struct desired *d = NULL;
+    source_changes_clear(&w->changes);
+    if (!source_load_again(w->kept, URL "//root?ref=main", w->now, now, &d, &w->changes, err))
+        return NULL;
+    desired_free(w->now);
+    w->now = d;
+    return d;
+}
+
+static void must_read(struct world *w, const struct source_now *now)
+{
+    struct err err = {0};
+    if (!again(w, now, &err))
+        fail_msg("%s", err.msg);
+}
+
+static bool has_changed(const struct world *w, const char *app, enum source_change_kind kind)
+{
+    for (size_t i = 0; i < w->changes.v.len; i++)
+        if (!strcmp(w->changes.v.v[i].app, app))
+            return w->changes.v.v[i].kind == kind;
+    return false;
+}
+
+static const struct application *app_of(const struct world *w, const char *name)
+{
+    int at = desired_find_app(w->now, name);
+    assert_true(at >= 0);
+    return w->now->apps.v[at];
+}
+
+// The smallest root: two folders, and a chart whose values lie elsewhere.
+static void small_world(struct world *w)
+{
+    put_app(w, "one", "  source: {repoURL: " URL ", path: dirs/one, targetRevision: main}\n", NULL);
+    put_app(w, "two", "  source: {repoURL: " OTHER_URL ", path: two, targetRevision: HEAD}\n",
+            NULL);
+    take_away(w, "root/project.yaml");
+    put(w, "root/project.yaml",
+        "apiVersion: argoproj.io/v1alpha1\nkind: AppProject\nmetadata: {name: team, namespace: "
+        "argocd}\nspec: {sourceRepos: ['*'], destinations: [{server: '*', namespace: '*'}]}\n");
+    put(w, "dirs/one/a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n");
+    commit(w);
+    run("cd '%s/v' && mkdir -p two && printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: "
+        "b}\n' >two/b.yaml && git add -A && git -c user.name=t -c user.email=t@example.com commit "
+        "-qm two",
+        w->dir);
+}
+
+// What has changed is told by application, and what has not is the very same text.
+static void changes(void **state)
+{
+    struct world *w = *state;
+    small_world(w);
+    must_read(w, NULL);
+    assert_true(has_changed(w, "one", SOURCE_APP_ADDED));
+    struct desired *first = w->now;
+    w->now = NULL;
+    put(w, "dirs/one/a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a2}\n");
+    commit(w);
+    struct desired *d = NULL;
+    struct err err = {0};
+    source_changes_clear(&w->changes);
+    assert_true(
+        source_load_again(w->kept, URL "//root?ref=main", first, NULL, &d, &w->changes, &err));
+    w->now = d;
+    assert_int_equal(w->changes.v.len, 1);
+    assert_true(has_changed(w, "one", SOURCE_APP_CONTENT));
+    struct object_id id = {(char *)"", (char *)"ConfigMap", app_of(w, "two")->dest_namespace,
+                           (char *)"b"};
+    assert_ptr_equal(desired_find(first, &id)->body, desired_find(w->now, &id)->body);
+    desired_free(first);
+    assert_string_equal(desired_find(w->now, &id)->id.name, "b");
+    must_read(w, NULL);
+    assert_int_equal(w->changes.v.len, 0);
+    take_away(w, "root/two.yaml");
+    commit(w);
+    must_read(w, NULL);
+    assert_true(has_changed(w, "two", SOURCE_APP_REMOVED));
+}
+
+// Whatever a host says that is not a repository with refs in it: nothing is taken for gone.
+static void unknown_is_not_empty(void **state)
+{
+    struct world *w = *state;
+    struct err err = {0};
+    small_world(w);
+    must_read(w, NULL);
+    struct heard h = poll_now(w, NULL);
+    assert_int_equal(h.same, 2);
+    // Replaced by an empty one.
+    run("cd '%s' && mv v v.away && git init -q -b main v", w->dir);
+    h = poll_now(w, NULL);
+    assert_int_equal(h.same, 1);
+    assert_int_equal(h.unread, 1);
+    assert_non_null(strstr(h.problem.msg, "no refs"));
+    err_clear(&h.problem);
+    must_read(w, NULL);
+    assert_int_equal(app_of(w, "two")->state, APP_UNKNOWN);
+    assert_true(has_changed(w, "two", SOURCE_APP_CONTENT));
+    // The same for the root: then nothing is known, and what was known is still good.
+    run("cd '%s' && mv r r.away && git init -q -b main r", w->dir);
+    h = poll_now(w, NULL);
+    assert_int_equal(h.unread, 2);
+    err_clear(&h.problem);
+    CLEANUP(str_freep) char *before = desired_text(w->now);
+    assert_null(again(w, NULL, &err));
+    CLEANUP(str_freep) char *after = desired_text(w->now);
+    assert_string_equal(before, after);
+    err_clear(&err);
+    // Back again: nothing was forgotten.
+    run("cd '%s' && rm -rf r v && mv r.away r && mv v.away v", w->dir);
+    h = poll_now(w, NULL);
+    if (h.unread)
+        fail_msg("%s", h.problem.msg);
+    must_read(w, NULL);
+    assert_int_equal(app_of(w, "two")->state, APP_KNOWN);
+}
+
+// Back to an earlier revision, and forth.
+static void pinned(void **state)
+{
+    struct world *w = *state;
+    small_world(w);
+    must_read(w, NULL);
+    struct strv revisions = {0};
+    struct strv hard = {0};
+    strv_push(&revisions, app_of(w, "one")->revisions.v[0]);
+    strv_push(&hard, "one");
+    put(w, "dirs/one/a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: later}\n");
+    commit(w);
+    struct source_pin pin = {"one", &revisions};
+    struct source_now now = {.pins = &pin, .n_pins = 1, .hard = &hard};
+    must_read(w, &now);
+    assert_string_equal(app_of(w, "one")->revisions.v[0], revisions.v[0]);
+    assert_int_equal(w->changes.v.len, 0);
+    must_read(w, NULL);
+    assert_true(has_changed(w, "one", SOURCE_APP_CONTENT));
+    strv_clear(&revisions);
+    strv_clear(&hard);
+}
+
+// A push names a repository in one of many ways.
+static void pushed(void **state)
+{
+    struct world *w = *state;
+    static const char *const same[] = {
+        "https://git.example.com/values", "https://user:secret@Git.Example.com/values.git/",
+        "git@git.example.com:values.git", "ssh://git@git.example.com:2222/values.git",
+        "https://git.example.com:8443/Values.git"};
+    static const char *const other[] = {
+        "https://git.example.org/values", "values.git", "", "https://git.example.com/team/values",
+        "https://git.example.com/",       "git@:values"};
+    small_world(w);
+    must_read(w, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(same); i++) {
+        struct strv found = {0};
+        source_uses(w->kept, same[i], &found);
+        if (found.len != 1 || strcmp(found.v[0], OTHER_URL) != 0)
+            fail_msg("%s", same[i]);
+        struct heard h = poll_now(w, &found);
+        assert_int_equal(h.same, 1);
+        assert_int_equal(h.news + h.unread, 0);
+        strv_clear(&found);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(other); i++) {
+        struct strv found = {0};
+        source_uses(w->kept, other[i], &found);
+        if (found.len)
+            fail_msg("%s", other[i]);
+    }
+}
+
+// Nothing is heard of it, and nothing is left of it.
+static void cancelled(void **state)
+{
+    struct world *w = *state;
+    struct heard h = {0};
+    small_world(w);
+    must_read(w, NULL);
+    for (int i = 0; i < 3; i++) {
+        assert_true(source_poll(w->kept, NULL, on_polled, &h));
+        if (i == 1)
+            loop_run_once(w->loop, 0);
+        source_poll_cancel(w->kept);
+        source_poll_cancel(w->kept);
+        for (int k = 0; k < 5; k++)
+            loop_run_once(w->loop, 10);
+        assert_false(h.is_over);
+    }
+    assert_true(source_poll(w->kept, NULL, on_polled, &h)); // a load ends it
+    must_read(w, NULL);
+    assert_false(h.is_over);
+    assert_true(source_poll(w->kept, NULL, on_polled, &h)); // and so does the end of its source
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(changes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(unknown_is_not_empty, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(pinned, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(pushed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(cancelled, set_up, tear_down),
         cmocka_unit_test_setup_teardown(as_if_new, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,9 +6,9 @@
 //   tool_again CACHE ROOT TIMES CHANGE    CHANGE is a command that makes a commit; it gets the
 //                                         number of the load.
 //
-// A line for each load: "load N ms CPU objects N changes N rss KB fds N". MIRROR=FROM=TO is a
-// mirror. The first is new; of the others the odd ones come after CHANGE, the even ones after
-// nothing.
+// A line for each load, and for the poll before it: "load N ms CPU objects N changes N rss KB fds
+// N". MIRROR=FROM=TO is a mirror. The first is new; of the others the odd ones come after CHANGE,
+// the even ones after nothing.
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,6 +45,37 @@ static unsigned open_files(void)
     if (d)
         closedir(d);
     return n;
+}
+
+struct heard {
+    bool is_over;
+    size_t same, news, unread;
+};
+
+static void on_polled(void *ctx, const struct source_polled *p)
+{
+    struct heard *h = ctx;
+    h->is_over = true;
+    for (size_t i = 0; i < p->v.len; i++) {
+        const struct source_seen *s = &p->v.v[i];
+        h->same += s->news == SOURCE_SAME;
+        h->news += s->news == SOURCE_NEWS;
+        h->unread += s->news == SOURCE_UNREAD;
+        if (s->news == SOURCE_UNREAD)
+            printf("unread %s %s\n", s->url, s->problem.msg);
+    }
+}
+
+static void poll_sources(struct source *s, struct loop *loop, int n)
+{
+    struct heard h = {0};
+    double before = cpu_ms();
+    if (!source_poll(s, NULL, on_polled, &h))
+        return;
+    while (!h.is_over && !loop_stopping(loop))
+        loop_run_once(loop, 100);
+    printf("poll %d ms %.1f same %zu news %zu unread %zu\n", n, cpu_ms() - before, h.same, h.news,
+           h.unread);
 }
 
 static bool load(struct source *s, const char *root, int n, struct desired **now)
@@ -85,6 +116,8 @@ int main(int argc, char **argv)
         CLEANUP(str_freep) char *change = str_printf("%s %d", argv[4], i);
         if (i % 2 && system(change) != 0)
             rc = 1;
+        if (!rc && i)
+            poll_sources(s, loop, i);
         if (!rc && !load(s, argv[2], i, &d))
             rc = 1;
     }
