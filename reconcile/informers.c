@@ -226,10 +226,20 @@ static void note_special(struct informer_kind *k, const struct object_id *id, js
 }
 
 // ---- streams ----
+static bool is_recorded(const struct informer_kind *k)
+{
+    for (size_t i = 0; i < k->all.len; i++)
+        if (k->all.v[i]->mine && k->all.v[i]->mine->named)
+            return true;
+    return k == &k->owner->inventory;
+}
+
 static void try_later(struct informer_kind *k)
 {
     k->watch = NULL;
     k->is_unknown = k->is_read = true;
+    if (!is_recorded(k))
+        return; // until a run asks for it
     k->backoff_ms = !k->backoff_ms                     ? AGAIN_MIN_MS
                     : k->backoff_ms * 2 > AGAIN_MAX_MS ? AGAIN_MAX_MS
                                                        : k->backoff_ms * 2;

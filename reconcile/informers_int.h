@@ -31,6 +31,7 @@ struct mine {
     struct intent *intent;
     unsigned long long version; // resourceVersion; 0: unknown, or no number
     int64_t written_ms;         // when a run wrote it last
+    unsigned named;             // how often ConfigMaps name it, with or without success
     bool has_fact;
     bool is_touched; // somebody did something to it while a run was about it
     bool was_ready;  // as it was told
@@ -151,12 +152,19 @@ struct map {
     unsigned seen;
     bool is_intent, exists;
     VEC(struct entry *) entries; // that have a record or an intent of it
+    size_t open;                 // of its intents: whose objects have no record
 };
 void maps_item(struct informers *f, enum kube_event ev, const json_t *doc, int64_t list_ms);
 void maps_wrote(struct informers *f, const json_t *doc);
 void maps_deleted(struct informers *f, const char *name);
 void maps_sweep(struct informers *f, int64_t list_ms);
 void maps_free(struct informers *f);
+// Records of applications that are not among `known`, and intents whose objects have no record.
+// known NULL: these alone.
+void maps_each_other(const struct informers *f, const json_t *known,
+                     void (*fn)(void *ctx, const struct record *r, const struct live_fact *fact,
+                                bool is_unknown),
+                     void *ctx);
 // NULL: there is none of that name.
 const struct map *maps_find(const struct informers *f, const char *name);
 

@@ -94,7 +94,7 @@ static void free_mine(struct informers *f, struct mine *m)
 void kept_drop_if_empty(struct informer_kind *k, struct entry *e)
 {
     struct mine *m = e->mine;
-    if (e->exists || (m && (m->map || m->intent || m->has_fact)))
+    if (e->exists || (m && (m->named || m->has_fact || m->is_touched)))
         return;
     size_t at = place_of(k, e->ns, e->name);
     free_mine(k->owner, m);
@@ -188,6 +188,9 @@ void kept_touched(struct informers *f)
         struct mine *m = f->touched.v[--f->touched.len];
         m->is_touched = false;
         tell_state(f, m);
+        struct informer_kind *k = informers_kind(f, m->fact.id.group, m->fact.id.kind);
+        struct entry *e = kept_find(k, m->fact.id.namespace, m->fact.id.name);
+        kept_drop_if_empty(k, e);
     }
 }
 
@@ -278,10 +281,11 @@ void kept_gone(struct informer_kind *k, struct entry *e, bool is_ours)
     }
     if (m && was_there && !is_ours)
         changed(k->owner, m);
-    if (m && !is_ours && !m->map && !m->intent && !m->is_touched)
-        clear_fact(m); // nobody asks about it any more
-    if (!is_ours)
-        kept_drop_if_empty(k, e);
+    if (is_ours)
+        return; // its uid is kept until the stream says so, too
+    if (m)
+        clear_fact(m);
+    kept_drop_if_empty(k, e);
 }
 
 void kept_deleted(struct informer_kind *k, const struct object_id *id, const json_t *doc,
@@ -296,7 +300,7 @@ void kept_deleted(struct informer_kind *k, const struct object_id *id, const jso
     } else if (e && e->exists) {
         kept_gone(k, e, false);
     } else if (e) {
-        if (m && !m->map && !m->intent && !m->is_touched)
+        if (m)
             clear_fact(e->mine); // what a run has deleted is gone at last
         kept_drop_if_empty(k, e);
     }

@@ -8,6 +8,8 @@
 #include "reconcile/informers_int.h"
 #include "reconcile/run_int.h"
 
+#define MAX_ENTRIES 100000 // of one ConfigMap, which holds a megabyte at most
+
 static size_t place_of(const struct informers *f, const char *name)
 {
     size_t lo = 0;
@@ -82,9 +84,18 @@ static bool goes_before(const struct mine *m, const struct map *other, const str
            strcmp(m->fact.tracking_app, m->record.app) != 0;
 }
 
+// An intent stands for its object as long as that has no record: to be taken out of the count
+// before either changes, and counted again after it.
+static void count_intent(const struct mine *m, int by)
+{
+    if (m->intent && !m->map)
+        m->intent->map->open += (size_t)by;
+}
+
 static void take_record(struct informers *f, struct map *map, struct mine *m,
                         const struct record *r)
 {
+    count_intent(m, -1);
     f->stats.records += !m->map;
     struct object_id id = m->record.id;
     free(m->record.uid);
@@ -99,10 +110,12 @@ static void take_record(struct informers *f, struct map *map, struct mine *m,
 static void take_intent(struct informers *f, struct map *map, struct mine *m,
                         const struct record *r)
 {
+    count_intent(m, -1);
     if (!m->intent)
         m->intent = mem_alloc(sizeof(*m->intent));
     *m->intent =
         (struct intent){map, inf_word(f, r->version), inf_word(f, r->app), r->is_hook, r->is_made};
+    count_intent(m, 1);
 }
 
 struct reading {
@@ -113,6 +126,8 @@ struct reading {
 static void on_record(void *ctx, const struct record *r)
 {
     const struct reading *x = ctx;
+    if (x->map->entries.len >= MAX_ENTRIES)
+        return;
     struct informer_kind *k = kind_of(x->f, r);
     struct entry *e = kept_get(k, r->id.namespace, r->id.name);
     struct mine *m = kept_mine(k, e);
@@ -120,6 +135,7 @@ static void on_record(void *ctx, const struct record *r)
         take_intent(x->f, x->map, m, r);
     else if (goes_before(m, x->map, r))
         take_record(x->f, x->map, m, r);
+    m->named++;
     *vec_push(&x->map->entries) = e;
 }
 
@@ -132,25 +148,6 @@ static void on_note(void *ctx, const char *app, const char *text, bool is_intent
         str_set(&x->map->note, text);
 }
 
-// An entry that the map named before, and may name no more.
-static void forget_if_old(struct informers *f, const struct map *map, struct entry *e)
-{
-    struct mine *m = e->mine;
-    for (size_t i = 0; i < map->entries.len; i++)
-        if (map->entries.v[i] == e)
-            return;
-    bool was_recorded = m->map == map;
-    if (was_recorded) {
-        m->map = NULL;
-        f->stats.records--;
-    }
-    if (m->intent && m->intent->map == map) {
-        free(m->intent);
-        m->intent = NULL;
-    }
-    kept_drop_if_empty(informers_kind(f, m->record.id.group, m->record.id.kind), e);
-}
-
 static int cmp_entry(const void *a, const void *b)
 {
     const struct entry *x = *(struct entry *const *)a;
@@ -158,17 +155,36 @@ static int cmp_entry(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-// What an earlier text named and this one does not: both in an order, compared once.
+// An entry that the map names no more.
+static void forget(struct informers *f, const struct map *map, struct entry *e)
+{
+    struct mine *m = e->mine;
+    count_intent(m, -1);
+    if (m->map == map) {
+        m->map = NULL;
+        f->stats.records--;
+    }
+    if (m->intent && m->intent->map == map) {
+        free(m->intent);
+        m->intent = NULL;
+    }
+    count_intent(m, 1);
+}
+
+// What an earlier text named: this one names it anew, or not.
 static void forget_old(struct informers *f, struct map *map, struct entry **old, size_t n)
 {
-    struct map fresh = *map;
-    if (fresh.entries.len)
-        qsort(fresh.entries.v, fresh.entries.len, sizeof(*fresh.entries.v), cmp_entry);
+    if (map->entries.len)
+        qsort(map->entries.v, map->entries.len, sizeof(*map->entries.v), cmp_entry);
     for (size_t i = 0; i < n; i++) {
-        bool is_kept = fresh.entries.len && bsearch(&old[i], fresh.entries.v, fresh.entries.len,
-                                                    sizeof(*fresh.entries.v), cmp_entry);
-        if (!is_kept)
-            forget_if_old(f, map, old[i]);
+        struct mine *m = old[i]->mine;
+        bool is_kept = map->entries.len && bsearch(&old[i], map->entries.v, map->entries.len,
+                                                   sizeof(*map->entries.v), cmp_entry);
+        m->named--;
+        if (is_kept)
+            continue;
+        forget(f, map, old[i]);
+        kept_drop_if_empty(informers_kind(f, m->record.id.group, m->record.id.kind), old[i]);
     }
 }
 
@@ -194,8 +210,6 @@ static void set(struct informers *f, struct map *map, const json_t *doc)
     map->hash = hash;
     map->is_intent = doc && str_eq(json_label(doc, INVENTORY_LABEL), "intent");
     str_set(&map->note, NULL);
-    if (map->is_intent)
-        json_object_clear(f->intent_notes);
     struct reading x = {f, map};
     struct inventory_reader rd = {on_record, on_note, &x};
     CLEANUP(str_freep) char *app = doc && !map->is_intent ? inventory_root(doc) : NULL;
@@ -329,4 +343,16 @@ void informers_each_record(const struct informers *f, const char *app,
     for (size_t i = 0; i < f->maps.len; i++)
         if (!app || f->maps.v[i]->is_intent)
             each_of(f, f->maps.v[i], app, fn, ctx);
+}
+
+void maps_each_other(const struct informers *f, const json_t *known,
+                     void (*fn)(void *ctx, const struct record *r, const struct live_fact *fact,
+                                bool is_unknown),
+                     void *ctx)
+{
+    for (size_t i = 0; i < f->maps.len; i++) {
+        const struct map *map = f->maps.v[i];
+        if (map->open || (known && *map->app && !json_object_get(known, map->app)))
+            each_of(f, map, NULL, fn, ctx);
+    }
 }

@@ -3,6 +3,7 @@
 // A run that is given informers: it takes what they know instead of listing, hears through them
 // what happens meanwhile, and hands back what it writes. Of a part of the desired state it takes
 // only what that part is about.
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,16 +82,6 @@ static void on_record(void *ctx, const struct record *rec, const struct live_fac
     *vec_push(&r->records) = record_dup(rec);
 }
 
-// Intents whose objects have no record, and with is_with_gone what applications that are gone have.
-static void on_other(void *ctx, const struct record *rec, const struct live_fact *fact,
-                     bool is_unknown)
-{
-    struct run *r = ctx;
-    bool is_gone = r->desired->is_with_gone && !json_object_get(r->known_apps, rec->app);
-    if (rec->is_intent || is_gone)
-        on_record(r, rec, fact, is_unknown);
-}
-
 static void take_part_records(struct run *r)
 {
     const struct informers *f = r->opts.informers;
@@ -98,7 +89,7 @@ static void take_part_records(struct run *r)
     for (unsigned i = 0; i < d->apps.len; i++)
         if (d->taken[i])
             informers_each_record(f, d->apps.v[i]->tracking_name, on_record, r);
-    informers_each_record(f, NULL, on_other, r);
+    maps_each_other(f, d->is_with_gone ? r->known_apps : NULL, on_record, r);
     for (size_t i = 0; i < d->objects.len; i++) {
         const struct record *rec = informers_record(f, &d->objects.v[i].id);
         if (rec)
@@ -223,7 +214,8 @@ static bool take_checks(struct run *r, struct err *err)
     return err_wrap(err, "%s", where);
 }
 
-// Kinds that have come to be served since the desired state was read. Are there any?
+// Kinds that have come to be served since the desired state was read, or are served no more. Are
+// there new ones?
 static bool take_served(struct run *r)
 {
     const struct kinds *served = r->opts.informers->served;
@@ -232,6 +224,8 @@ static bool take_served(struct run *r)
         const struct kind_info *k = kinds_get(served, i);
         const struct kind_info *known =
             kinds_find(r->desired->kinds, k->group, k->version, k->kind);
+        if (!k->is_served)
+            kinds_set_served(r->desired->kinds, k->group, k->kind, false);
         if (!k->is_served || (known && known->is_served))
             continue;
         any = true;
@@ -275,6 +269,9 @@ void lent_end(struct run *r)
 {
     if (r->is_listening)
         informers_listen(r->opts.informers, NULL);
+    // A run of everything has copied everything.
+    if (r->is_listening && !r->desired->whole)
+        malloc_trim(0);
     r->is_listening = false;
 }
 

@@ -95,7 +95,7 @@ static bool run_over(struct tool *t, struct desired *d, const char *what, struct
     struct run_opts o = {.policy = {.prune = true, .max_prune_percent = 34, .min_prune_count = 20},
                          .graph = {0},
                          .events = &t->sink,
-                         .deadline_ms = clock_mono_ms() + 20000,
+                         .deadline_ms = clock_mono_ms() + 600000,
                          .lease = t->lease,
                          .force_drifted = true,
                          .root = t->root,

@@ -307,6 +307,13 @@ static void has(struct world *w, const char *app, int records, int facts, int un
     assert_int_equal(n[3], intents);
 }
 
+static void others(struct world *w, int records)
+{
+    int n[4] = {0};
+    maps_each_other(w->inf, NULL, count, n);
+    assert_int_equal(n[0], records);
+}
+
 static void inventory(void **s)
 {
     (void)s;
@@ -315,9 +322,11 @@ static void inventory(void **s)
     CLEANUP(json_freep) json_t *intent = map_doc("intent", "", 3, line);
     maps_item(w->inf, KUBE_ITEM, intent, 1);
     has(w, "a", 1, 0, 0, 1);
+    others(w, 1);
     assert_null(informers_record(w->inf, &the_d)); // it is only meant
     recorded(w, "a", 5, "u", 2);
     has(w, "a", 1, 0, 0, 0);
+    others(w, 0);
     modified(w, "u", 10, 2, true);
     has(w, NULL, 1, 1, 0, 0);
     w->kind->is_unknown = true;
@@ -338,6 +347,10 @@ static void inventory(void **s)
     // A run takes it out of the text: it is not ours any more, and nothing is wrong.
     CLEANUP(json_freep) json_t *less = map_doc("app", "a", 7, "");
     maps_wrote(w->inf, less);
+    others(w, 1); // but for what an earlier run meant to make
+    CLEANUP(json_freep) json_t *meant = map_doc("intent", "", 8, "");
+    maps_wrote(w->inf, meant);
+    others(w, 0);
     assert_null(informers_record(w->inf, &the_d));
     assert_int_equal(informers_stats(w->inf).records, 0);
     told(w, "");
@@ -346,6 +359,32 @@ static void inventory(void **s)
     maps_item(w->inf, KUBE_DELETED, gone, 0); // by hand
     told(w, "unrecorded a d");
     assert_true(informers_exists(w->inf, &the_d));
+    end(w);
+}
+
+// Two ConfigMaps name one object; whoever is last takes it along.
+static void named_twice(void **s)
+{
+    (void)s;
+    struct world *w = new_world();
+    CLEANUP(str_freep) char *line = line_of("d", "u", 2, "");
+    CLEANUP(str_freep) char *twice = str_printf("%s%s", line, line);
+    CLEANUP(json_freep) json_t *a = map_doc("app", "a", 5, line);
+    CLEANUP(json_freep) json_t *b = map_doc("app", "b", 6, twice);
+    CLEANUP(json_freep) json_t *no_a = map_doc("app", "a", 7, "");
+    CLEANUP(json_freep) json_t *no_b = map_doc("app", "b", 8, "");
+    maps_item(w->inf, KUBE_ITEM, a, 1);
+    maps_item(w->inf, KUBE_ITEM, b, 1);
+    modified(w, "u", 10, 2, true);
+    bring(w, KUBE_DELETED, deployment("d", "u", 11, 2, true), 0);
+    told(w, "gone b d");
+    maps_item(w->inf, KUBE_MODIFIED, no_b, 0);
+    has(w, "b", 0, 0, 0, 0);
+    assert_non_null(inf_find(w->inf, &the_d));
+    maps_item(w->inf, KUBE_MODIFIED, no_a, 0);
+    assert_null(inf_find(w->inf, &the_d));
+    assert_int_equal(informers_stats(w->inf).records, 0);
+    told(w, "");
     end(w);
 }
 
@@ -365,9 +404,9 @@ static void late_kind(void **s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(drift),        cmocka_unit_test(unrecorded), cmocka_unit_test(own_writes),
-        cmocka_unit_test(during_a_run), cmocka_unit_test(lists),      cmocka_unit_test(inventory),
-        cmocka_unit_test(late_kind),
+        cmocka_unit_test(drift),        cmocka_unit_test(unrecorded),  cmocka_unit_test(own_writes),
+        cmocka_unit_test(during_a_run), cmocka_unit_test(lists),       cmocka_unit_test(inventory),
+        cmocka_unit_test(late_kind),    cmocka_unit_test(named_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
