@@ -341,7 +341,7 @@ void informers_each_record(const struct informers *f, const char *app,
         each_of(f, map, app, fn, ctx);
     }
     for (size_t i = 0; i < f->maps.len; i++)
-        if (!app || f->maps.v[i]->is_intent)
+        if (!app || f->maps.v[i]->open)
             each_of(f, f->maps.v[i], app, fn, ctx);
 }
 

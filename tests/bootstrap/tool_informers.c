@@ -128,7 +128,7 @@ static bool run_part_of(struct tool *t, const struct strv *apps, struct err *err
     bool gone = false;
     for (size_t i = 0; i < apps->len; i++) {
         int at = desired_tracked_app(d, apps->v[i]);
-        gone |= !strcmp(apps->v[i], "+gone") || at < 0;
+        gone |= at < 0 && strcmp(apps->v[i], "part") != 0;
         if (at >= 0)
             take[at] = true;
     }
