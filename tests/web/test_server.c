@@ -317,6 +317,26 @@ static void test_acts(void **state)
     down(t);
 }
 
+static json_t *nothing(void *ctx)
+{
+    (void)ctx;
+    return NULL;
+}
+
+// It knows nothing, says so, and is measured all the same.
+static void test_a_replica_that_stands_by(void **state)
+{
+    struct world *t = up((struct web_opts){0});
+    (void)state;
+    t->hooks.applications = nothing;
+    t->hooks.fleet = nothing;
+    expect(t, GET("/api/v1/applications?sync=Synced"), "503", "another one leads");
+    expect(t, GET("/api/v1/fleet"), "503", "another one leads");
+    expect(t, GET("/metrics"), "200", "# TYPE regrow_app_info gauge\n# HELP");
+    expect(t, GET("/healthz"), "200", "ok");
+    down(t);
+}
+
 // Answers come in the order of the requests.
 static void test_pipelining(void **state)
 {
@@ -642,6 +662,7 @@ int main(void)
         cmocka_unit_test(test_documents),
         cmocka_unit_test(test_what_is_refused),
         cmocka_unit_test(test_acts),
+        cmocka_unit_test(test_a_replica_that_stands_by),
         cmocka_unit_test(test_pipelining),
         cmocka_unit_test(test_a_chunked_body_without_end),
         cmocka_unit_test(test_large_heads),
