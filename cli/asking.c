@@ -193,14 +193,11 @@ void asking_close(struct asking *a)
     free(a->ns);
     json_decref(a->doc);
     json_decref(a->status);
-    json_decref(a->before);
     *a = (struct asking){0};
 }
 
 bool asking_send(struct asking *a, const json_t *patch, struct err *err)
 {
-    json_decref(a->before);
-    a->before = json_incref(a->status);
     a->asked_ms = clock_mono_ms();
     if (!a->ns)
         return send_to_map(a, patch, err);

@@ -13,7 +13,6 @@ struct asking {
     char *name, *ns; // ns NULL: there is no Application object
     json_t *doc;     // the object, or the entry of the ConfigMap as it is (NULL: none)
     json_t *status;  // what is known of it, or NULL
-    json_t *before;  // the same when it was asked
     int64_t asked_ms;
 };
 

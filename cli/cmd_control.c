@@ -21,7 +21,7 @@ struct following {
 
 static enum control_progress operation_progress(const struct asking *a)
 {
-    return control_operation_progress(a->doc, a->status, a->before);
+    return control_operation_progress(a->doc, a->status);
 }
 
 static enum control_progress refresh_progress(const struct asking *a)

@@ -36,6 +36,10 @@ struct entry {
     json_t *unkept;   // what of the last patch the definition did not keep
     json_t *observed; // the status that events were told of last
     json_t *sending, *sending_taken;
+    // With a subresource: what is to be taken out, now that the status that answers it is written.
+    // It goes before any newer status, or a busy application would never get to it.
+    json_t *owed;
+    bool is_paying;
     struct kube_request *request;
     int64_t not_before_ms, backoff_ms;
     bool is_forgotten;
@@ -116,6 +120,7 @@ static void entry_free(struct entry *e)
     json_decref(e->observed);
     json_decref(e->sending);
     json_decref(e->sending_taken);
+    json_decref(e->owed);
     free(e);
 }
 
@@ -225,7 +230,8 @@ static struct told *remember(struct entry *e, char *text_take, int64_t now)
         e->told.len--;
     }
     struct told *t = vec_push(&e->told);
-    // A name of an object: that of the application is one, and this is no longer than it may be.
+    // A name of an object: that of the application is one, and this is no longer
+    // than it may be.
     *t = (struct told){.text = text_take,
                        .name = str_printf("%.200s.%llx", e->name, (long long)clock_unix_us()),
                        .first_unix_s = clock_unix_ms() / 1000,
@@ -238,8 +244,10 @@ static json_t *event_body(const struct entry *e, const struct told *t, const jso
     const struct app_writer *w = e->w;
     CLEANUP(str_freep) char *first = clock_rfc3339(t->first_unix_s);
     CLEANUP(str_freep) char *last = clock_rfc3339(clock_unix_ms() / 1000);
-    CLEANUP(str_freep) char *api = str_printf("%s/%s", w->kind.group, w->kind.version);
-    return json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:s, s:s, s:s, s:s, s:s, s:s}, s:s, s:s, s:s, "
+    CLEANUP(str_freep)
+    char *api = str_printf("%s/%s", w->kind.group, w->kind.version);
+    return json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:s, s:s, s:s, s:s, s:s, s:s}, "
+                     "s:s, s:s, s:s, "
                      "s:s, s:s, s:I, s:{s:s, s:s}}",
                      "apiVersion", "v1", "kind", "Event", "metadata", "name", t->name, "namespace",
                      e->ns, "involvedObject", "apiVersion", api, "kind", w->kind.kind, "namespace",
@@ -296,7 +304,7 @@ static void send_event(struct event_call *x)
 // ---- writing ----
 static bool has_work(const struct entry *e)
 {
-    return e->want || e->taken;
+    return e->want || e->taken || e->owed;
 }
 
 static void set_json(json_t **slot, json_t *take)
@@ -305,13 +313,22 @@ static void set_json(json_t **slot, json_t *take)
     *slot = take;
 }
 
-// What is to be sent now: the difference of the status, unless that is what was not kept before.
+// What is to be sent now: the difference of the status, unless that is what was
+// not kept before.
 static json_t *status_patch(const struct entry *e)
 {
     json_t *patch = e->want ? app_status_patch(e->live, e->want) : NULL;
     if (patch && e->unkept && json_equal(patch, e->unkept))
         set_json(&patch, NULL);
     return patch;
+}
+
+static void put_off(struct entry *e, const struct kube_reply *r)
+{
+    e->backoff_ms = e->backoff_ms ? e->backoff_ms * 2 : BACKOFF_MS;
+    e->backoff_ms = e->backoff_ms > MAX_BACKOFF_MS ? MAX_BACKOFF_MS : e->backoff_ms;
+    int64_t pause = r->retry_after_ms > e->backoff_ms ? r->retry_after_ms : e->backoff_ms;
+    e->not_before_ms = clock_mono_ms() + pause;
 }
 
 static void ended(struct entry *e, const struct kube_reply *r)
@@ -329,6 +346,7 @@ static void ended(struct entry *e, const struct kube_reply *r)
         // Tried again when there is something new to say.
         set_json(&e->sending, NULL);
         set_json(&e->sending_taken, NULL);
+        set_json(&e->owed, NULL);
         if (w->failed)
             w->failed(w->ctx, e->ns, e->name, r);
         return;
@@ -342,10 +360,7 @@ static void ended(struct entry *e, const struct kube_reply *r)
     case KUBE_CANCELLED:
         break;
     }
-    e->backoff_ms = e->backoff_ms ? e->backoff_ms * 2 : BACKOFF_MS;
-    e->backoff_ms = e->backoff_ms > MAX_BACKOFF_MS ? MAX_BACKOFF_MS : e->backoff_ms;
-    int64_t pause = r->retry_after_ms > e->backoff_ms ? r->retry_after_ms : e->backoff_ms;
-    e->not_before_ms = clock_mono_ms() + pause;
+    put_off(e, r);
     // Unless something newer has been said meanwhile.
     if (!e->want)
         e->want = TAKE(e->sending);
@@ -398,11 +413,10 @@ static void on_written(void *ctx, const struct kube_reply *r)
         e->backoff_ms = 0;
         kept(e, r);
         set_json(&e->sending, NULL);
-        // With a subresource the rest of the object is a request of its own.
-        if (e->sending_taken && w->subresource == SUBRESOURCE_THERE && e->taken)
-            json_merge_patch(e->sending_taken, e->taken);
-        if (e->sending_taken && w->subresource == SUBRESOURCE_THERE)
-            set_json(&e->taken, TAKE(e->sending_taken));
+        if (e->is_paying)
+            set_json(&e->owed, NULL);
+        else if (w->subresource == SUBRESOURCE_THERE)
+            set_json(&e->owed, TAKE(e->sending_taken));
         set_json(&e->sending_taken, NULL);
     } else {
         ended(e, r);
@@ -415,7 +429,8 @@ static void send_patch(struct entry *e, const json_t *body, const char *part)
     struct app_writer *w = e->w;
     struct buf b CLEANUP(buf_clear) = {0};
     CLEANUP(str_freep) char *path = kind_path(&w->kind, e->ns, e->name);
-    CLEANUP(str_freep) char *url = str_printf("%s%s?fieldManager=%s", path, part, w->manager);
+    CLEANUP(str_freep)
+    char *url = str_printf("%s%s?fieldManager=%s", path, part, w->manager);
     canon_write(body, &b);
     struct kube_call c = {.method = "PATCH",
                           .path = url,
@@ -425,6 +440,23 @@ static void send_patch(struct entry *e, const json_t *body, const char *part)
                           .is_idempotent = true};
     w->in_flight++;
     e->request = kube_send(w->kube, &c, on_written, e);
+}
+
+static bool has_subresource(const struct app_writer *w, const struct kube_reply *r)
+{
+    CLEANUP(json_freep) json_t *doc = NULL;
+    CLEANUP(str_freep) char *name = str_printf("%s/status", w->kind.plural);
+    struct err err = {0};
+    size_t i;
+    json_t *v;
+    if (!canon_read(r->body, r->body_len, &doc, &err))
+        err_clear(&err);
+    json_array_foreach(json_object_get(doc, "resources"), i, v)
+    {
+        if (str_eq(json_dot_str(v, "name"), name))
+            return true;
+    }
+    return false;
 }
 
 static void on_probed(void *ctx, const struct kube_reply *r)
@@ -437,26 +469,21 @@ static void on_probed(void *ctx, const struct kube_reply *r)
     w->in_flight--;
     w->is_probing = false;
     if (r->cls == KUBE_OK)
-        w->subresource = SUBRESOURCE_THERE;
-    else if (r->cls == KUBE_NO_KIND)
-        w->subresource = SUBRESOURCE_NONE;
-    else if (!e->is_forgotten)
-        ended(e, r);
-    if (r->cls == KUBE_ABSENT && !e->is_forgotten) {
-        set_json(&e->want, NULL);
-        set_json(&e->taken, NULL);
-    }
+        w->subresource = has_subresource(w, r) ? SUBRESOURCE_THERE : SUBRESOURCE_NONE;
+    else
+        put_off(e, r);
     if (e->is_forgotten)
         entry_drop(w, e);
     pump(w);
 }
 
-// Whether there is a subresource is asked by reading it: a write would be one that is refused.
+// Whether there is a subresource discovery says: a write to try it would be one
+// that is refused.
 static void probe(struct entry *e)
 {
     struct app_writer *w = e->w;
-    CLEANUP(str_freep) char *path = kind_path(&w->kind, e->ns, e->name);
-    CLEANUP(str_freep) char *url = str_printf("%s/status", path);
+    CLEANUP(str_freep)
+    char *url = str_printf("/apis/%s/%s", w->kind.group, w->kind.version);
     struct kube_call c = {.method = "GET", .path = url};
     w->is_probing = true;
     w->in_flight++;
@@ -471,11 +498,17 @@ static void send_entry(struct entry *e)
             probe(e);
         return;
     }
+    e->is_paying = e->owed != NULL;
+    if (e->is_paying) {
+        send_patch(e, e->owed, "");
+        return;
+    }
     CLEANUP(json_freep) json_t *patch = status_patch(e);
+    bool has_own_way = patch && w->subresource == SUBRESOURCE_THERE;
     CLEANUP(json_freep) json_t *body = json_object();
     if (patch)
         json_object_set(body, "status", patch);
-    if (e->taken && (w->subresource == SUBRESOURCE_NONE || !patch))
+    if (e->taken && !has_own_way)
         json_object_update(body, e->taken);
     if (!json_object_size(body)) {
         set_json(&e->want, NULL);
@@ -483,15 +516,13 @@ static void send_entry(struct entry *e)
         return;
     }
     set_json(&e->sending, TAKE(e->want));
-    // Sent later, behind the status, if it goes another way.
     set_json(&e->sending_taken, TAKE(e->taken));
+    // All of it goes now: it is what is owed.
     if (!patch && w->subresource == SUBRESOURCE_THERE) {
-        // All of it goes now.
-        send_patch(e, body, "");
-        set_json(&e->sending_taken, NULL);
-        return;
+        set_json(&e->owed, TAKE(e->sending_taken));
+        e->is_paying = true;
     }
-    send_patch(e, body, w->subresource == SUBRESOURCE_THERE ? "/status" : "");
+    send_patch(e, body, has_own_way ? "/status" : "");
 }
 
 static void pump(struct app_writer *w)

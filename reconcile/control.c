@@ -280,14 +280,10 @@ bool control_rollback(const json_t *application, const char *id, bool is_suspend
 }
 
 // ---- how far it is ----
-enum control_progress control_operation_progress(const json_t *doc, const json_t *status,
-                                                 const json_t *before)
+enum control_progress control_operation_progress(const json_t *doc, const json_t *status)
 {
-    const char *began = json_dot_text(status, "operationState.startedAt");
     const char *phase = json_dot_text(status, "operationState.phase");
-    // Still to be taken; or taken, and the state is that of an operation before it.
-    if (not_null(json_object_get(doc, "operation")) || !*began ||
-        !strcmp(began, json_dot_text(before, "operationState.startedAt")))
+    if (not_null(json_object_get(doc, "operation")) || !*phase)
         return CONTROL_WAITING;
     if (!strcmp(phase, "Succeeded"))
         return CONTROL_SUCCEEDED;

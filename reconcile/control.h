@@ -71,11 +71,10 @@ MUST_CHECK bool control_resource(const char *text, json_t **out, struct err *err
 MUST_CHECK bool control_rollback(const json_t *application, const char *id, bool is_suspended,
                                  json_t **out, struct err *err);
 
-// How far a request has come, by a document as it is now and the status as it was when it was
-// asked.
+// How far a request has come. The answer is written no later than the request is taken out, so what
+// is told once it is gone is what came of it: times of whole seconds tell two of them not apart.
 enum control_progress { CONTROL_WAITING, CONTROL_UNDER_WAY, CONTROL_SUCCEEDED, CONTROL_FAILED };
-enum control_progress control_operation_progress(const json_t *doc, const json_t *status,
-                                                 const json_t *status_before);
+enum control_progress control_operation_progress(const json_t *doc, const json_t *status);
 bool control_is_refreshed(const json_t *doc);
 
 #endif
