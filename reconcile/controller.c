@@ -39,6 +39,7 @@ struct controller *controller_new(struct loop *l, struct kube *k, const struct c
     c->run_opts.superseded_ctx = c;
     c->run_opts.leaves_health = !o->once;
     c->run_opts.force_drifted = true;
+    c->source = source_new(l, o->sources);
     c->lease = lease_keeper_new(
         l, k, &(struct lease_opts){.holder = c->run_opts.holder, .events = o->events});
     c->run_opts.lease = c->lease;
@@ -144,15 +145,19 @@ static bool load(struct controller *c, struct err *err)
 {
     if (c->has_new_kinds)
         renew_kinds(c);
-    struct source_opts o = *c->o.sources;
+    struct source_changes changes = {0};
     struct desired *next = NULL;
-    o.refresh |= c->is_hard;
+    struct strv hard = {0};
+    for (size_t i = 0; c->is_hard && i < c->apps.len; i++)
+        strv_push(&hard, c->apps.v[i].name);
+    struct source_now now = {.hard = &hard};
     c->must_load = c->is_hard = false;
     c->sum.loads++;
     loop_timer_set(c->poll, with_jitter(poll_ms(c)));
-    source_free(c->source);
-    c->source = source_new(c->loop, &o);
-    if (source_load(c->source, c->o.root, &next, err)) {
+    bool ok = source_load_again(c->source, c->o.root, c->desired, &now, &next, &changes, err);
+    source_changes_clear(&changes); // tracked_update finds them by itself
+    strv_clear(&hard);
+    if (ok) {
         loaded(c, next);
         return true;
     }
