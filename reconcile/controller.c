@@ -39,6 +39,7 @@ struct controller *controller_new(struct loop *l, struct kube *k, const struct c
     c->run_opts.superseded_ctx = c;
     c->run_opts.leaves_health = !o->once;
     c->run_opts.force_drifted = true;
+    c->app_docs = json_object();
     c->source = source_new(l, o->sources);
     c->lease = lease_keeper_new(
         l, k, &(struct lease_opts){.holder = c->run_opts.holder, .events = o->events});
@@ -58,6 +59,7 @@ void controller_free(struct controller *c)
 {
     if (!c)
         return;
+    report_end(c);
     kube_cancel_all(c->kube);
     for (int i = 0; c->pending && i < 600; i++)
         loop_run_once(c->loop, 100);
@@ -122,6 +124,7 @@ static void loaded(struct controller *c, struct desired *next)
     desired_free(c->desired);
     c->desired = next;
     c->has_loaded = true;
+    report_later(c);
 }
 
 static void on_kinds(void *ctx, struct err *err)

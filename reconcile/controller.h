@@ -40,6 +40,11 @@ MUST_CHECK bool controller_run(struct controller *c, struct err *err);
 // is rendered again.
 void controller_refresh(struct controller *c, bool hard);
 
+// {"applications": [...]}, and one of them with its drift (docs/serving.md); owned. NULL: this one
+// does not lead, nothing has been read yet, or there is none of that name.
+json_t *controller_applications(struct controller *c);
+json_t *controller_application(struct controller *c, const char *name);
+
 struct controller_counts {
     size_t apps, synced, healthy, out_of_sync, unknown, failed;
     unsigned long turns, loads, load_failures, drifts, heals, writes, pruned;

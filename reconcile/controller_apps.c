@@ -154,6 +154,7 @@ static void note_app(struct controller *c, const struct application *a, const st
     t->is_listed = true;
     t->is_known = a->state == APP_KNOWN;
     t->digest = *digest;
+    t->is_news |= is_other;
     if (a->state == APP_UNKNOWN)
         t->is_synced = false;
     if (a->state != APP_KNOWN || !is_other)

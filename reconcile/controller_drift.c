@@ -48,6 +48,7 @@ static void note_free(struct drift_note *n)
     free(n->app);
     object_id_clear(&n->id);
     json_decref(n->live);
+    json_decref(n->changes);
     free(n);
 }
 
@@ -73,12 +74,25 @@ static void forget_old(struct controller *c)
     c->drifts.len = kept;
 }
 
-size_t drift_open(const struct controller *c, const char *app)
+bool drift_is_open(const struct controller *c, const struct object_id *id)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < c->drifts.len; i++)
-        n += c->drifts.v[i]->is_open && str_eq(c->drifts.v[i]->app, app);
-    return n;
+    CLEANUP(str_freep) char *key = c->drifts.len ? object_key(id) : NULL;
+    struct drift_note **n =
+        key ? bsearch(key, c->drifts.v, c->drifts.len, sizeof(*c->drifts.v), cmp_key) : NULL;
+    return n && (*n)->is_open;
+}
+
+json_t *drift_doc(const struct controller *c, const char *app)
+{
+    json_t *all = json_array();
+    for (size_t i = 0; i < c->drifts.len; i++) {
+        const struct drift_note *n = c->drifts.v[i];
+        if (n->is_open && n->changes && str_eq(n->app, app))
+            json_array_append_new(all, json_pack("{s:s, s:s, s:s*, s:s, s:O}", "group", n->id.group,
+                                                 "kind", n->id.kind, "namespace", n->id.namespace,
+                                                 "name", n->id.name, "drift", n->changes));
+    }
+    return all;
 }
 
 static int64_t patience_ms(const struct drift_note *n)
@@ -104,6 +118,9 @@ static void tell(struct drift_note *n, const json_t *changes)
                "name", n->id.name, "gone", n->live == NULL, "changes", changes, "heals", heals);
     n->is_open = true;
     t->is_synced = false;
+    json_decref(n->changes);
+    n->changes = json_deep_copy(changes);
+    report_news(c, n->app);
     tracked_trigger(t, TRIGGER_DRIFT, clock_mono_ms() + patience_ms(n));
 }
 
@@ -194,6 +211,8 @@ void drift_changed(void *ctx, const struct object_id *id, const char *app,
 {
     struct controller *c = ctx;
     struct tracked *t = tracked_find(c, app);
+    if (t && change == INFORMER_HEALTH)
+        report_news(c, app);
     if (!t || !t->is_known || (change != INFORMER_DRIFT && change != INFORMER_GONE))
         return;
     if (c->drifts.len >= MAX_NOTES)
@@ -220,6 +239,7 @@ void drift_healed(struct controller *c, const struct run *r)
         n->heals = now - n->healed_ms < HEALS_WITHIN_MS ? n->heals + 1 : 1;
         n->is_open = false;
         n->healed_ms = now;
+        report_news(c, n->app);
         c->sum.heals++;
         event_emit(c->o.events, "object.healed", "{s:s, s:s, s:s, s:s*, s:s, s:I}", "app", n->app,
                    "group", n->id.group, "kind", n->id.kind, "namespace", n->id.namespace, "name",

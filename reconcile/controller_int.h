@@ -6,6 +6,7 @@
 //   controller_apps.c   what it remembers of each application between turns
 //   controller_turn.c   a turn: a run about a part, and what has become of it
 //   controller_drift.c  what others change: found, told, and mended
+//   controller_report.c  how it all is: status of Application objects, documents
 #ifndef RECONCILE_CONTROLLER_INT_H
 #define RECONCILE_CONTROLLER_INT_H
 
@@ -32,6 +33,9 @@ struct tracked {
     char *problem;      // of the last try; NULL: none
     char *held;         // why it may not be synced now, by a sync window; NULL: it may
     bool prune_is_held; // by the breaker
+    int64_t began_unix_s, ended_unix_s; // of the last try; 0: it has not
+    bool is_deployed;                   // a try came true since it was reported last
+    bool is_news;                       // there is something to report
     bool is_known, is_synced, is_healthy;
     bool is_listed; // while the list is brought up to date: still there
 };
@@ -43,6 +47,7 @@ struct drift_note {
     struct object_id id;
     char *app;
     json_t *live;    // as it was found; NULL: gone, or not looked at yet
+    json_t *changes; // drift_of it, as it was told; NULL: none was
     bool is_looking; // requests under way
     bool is_open;    // to be mended, and not mended yet
     unsigned heals;  // lately
@@ -72,6 +77,10 @@ struct controller {
     bool gone_is_held;   // or by the breaker
     int64_t turn_ms;     // when the turn that is on began
     unsigned pending;
+    struct app_writer *writer; // of Application objects; NULL: they are not served
+    struct kube_watch *app_watch;
+    struct loop_timer *report;
+    json_t *app_docs; // "namespace/name" -> Application
     struct controller_counts sum;
 };
 
@@ -101,6 +110,13 @@ void drift_changed(void *ctx, const struct object_id *id, const char *app,
                    enum informer_change change);
 void drift_healed(struct controller *c, const struct run *r); // after a turn: what has been mended
 void drift_clear(struct controller *c);
-size_t drift_open(const struct controller *c, const char *app);
+bool drift_is_open(const struct controller *c, const struct object_id *id);
+// [{group, kind, namespace, name, drift: [...]}], of what is not mended; owned.
+json_t *drift_doc(const struct controller *c, const char *app);
+
+// ---- controller_report.c ----
+void report_news(struct controller *c, const char *app); // something of it is another than before
+void report_later(struct controller *c);
+void report_end(struct controller *c);
 
 #endif

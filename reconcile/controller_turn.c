@@ -100,6 +100,8 @@ static void failed(struct controller *c, struct tracked *t, const struct applica
     int64_t delay = retry_delay_ms(a, ++t->tries);
     str_set(&t->problem, problem);
     t->is_synced = false;
+    t->ended_unix_s = clock_unix_ms() / 1000;
+    report_news(c, t->name);
     if (delay >= 0)
         tracked_trigger(t, TRIGGER_RETRY, clock_mono_ms() + delay);
     event_emit(c->o.events, "sync.failed", "{s:s, s:s, s:I, s:I}", "app", t->name, "message",
@@ -113,6 +115,9 @@ static void came_true(struct controller *c, struct tracked *t, const struct app_
     t->is_synced = true;
     t->is_healthy = v->health <= HEALTH_SUSPENDED;
     str_set(&t->problem, NULL);
+    t->ended_unix_s = clock_unix_ms() / 1000;
+    t->is_deployed |= !was;
+    report_news(c, t->name);
     if (!was)
         event_emit(c->o.events, "sync.done", "{s:s, s:s, s:I}", "app", t->name, "health",
                    health_name(v->health), "objects", (json_int_t)v->total);
@@ -273,6 +278,14 @@ static bool run_turn(struct controller *c, const bool *take, size_t n, bool with
     return true;
 }
 
+static void begin(struct controller *c, struct tracked *t)
+{
+    t->triggers = 0;
+    t->began_unix_s = clock_unix_ms() / 1000;
+    t->ended_unix_s = 0;
+    report_news(c, t->name);
+}
+
 bool controller_turn(struct controller *c, struct err *err)
 {
     bool *take = mem_alloc(c->desired->apps.len + 1);
@@ -285,7 +298,7 @@ bool controller_turn(struct controller *c, struct err *err)
     c->turn_ms = began;
     for (size_t i = 0; i < c->desired->apps.len; i++)
         if (take[i])
-            tracked_find(c, c->desired->apps.v[i]->tracking_name)->triggers = 0;
+            begin(c, tracked_find(c, c->desired->apps.v[i]->tracking_name));
     bool ok = run_turn(c, take, n, with_gone, err);
     c->sum.turns++;
     event_emit(c->o.events, "turn.finished", "{s:O, s:I}", "apps", names, "ms",

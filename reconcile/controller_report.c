@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the controller knows of its applications, told where people look: the `.status` of
+// Application objects, where the cluster serves them, and documents for whoever asks.
+#include <stdlib.h>
+#include <string.h>
+
+#include "reconcile/app_status.h"
+#include "reconcile/app_write.h"
+#include "reconcile/controller_int.h"
+
+#define WRITE_LATER_MS 200 // what changes together is written once
+
+// ---- how an application is ----
+
+static enum health worst(enum health a, enum health b)
+{
+    return a > b ? a : b;
+}
+
+struct look {
+    struct controller *c;
+    unsigned app;
+    VEC(struct report_resource) resources;
+    struct strv images;
+    enum health health;
+    const char *message;
+    size_t differing;
+};
+
+static void add_images(struct look *l, const struct object *o)
+{
+    const char *at = object_pod_spec(&o->id);
+    CLEANUP(json_freep) json_t *doc = at ? object_doc(o) : NULL;
+    static const char *const lists[] = {"initContainers", "containers"};
+    for (size_t k = 0; doc && k < ARRAY_LEN(lists); k++) {
+        size_t i;
+        json_t *x;
+        json_array_foreach(json_object_get(json_dot(doc, at), lists[k]), i, x)
+        {
+            if (json_dot_str(x, "image"))
+                strv_push(&l->images, json_dot_str(x, "image"));
+        }
+    }
+}
+
+static void look_at(struct look *l, const struct object *o)
+{
+    const struct live_fact *f = informers_fact(l->c->informers, &o->id);
+    bool is_there = f && f->exists;
+    bool is_same = is_there && !drift_is_open(l->c, &o->id);
+    struct report_resource *r = vec_push(&l->resources);
+    *r = (struct report_resource){.id = &o->id,
+                                  .version = o->version,
+                                  .sync = is_same ? SYNC_SYNCED : SYNC_OUT_OF_SYNC,
+                                  .health = is_there ? f->health.status : HEALTH_MISSING,
+                                  .wave = o->wave,
+                                  .is_hook = o->is_hook};
+    if (is_there)
+        r->health_message = f->health.message;
+    l->differing += !is_same && !o->is_hook;
+    add_images(l, o);
+    if (o->is_hook || r->health <= l->health)
+        return;
+    l->health = worst(l->health, r->health);
+    l->message = r->health_message;
+}
+
+static void look_all(struct look *l)
+{
+    const struct desired *d = l->c->desired;
+    for (size_t i = 0; i < d->objects.len; i++)
+        if (d->objects.v[i].app == l->app && !d->objects.v[i].is_virtual)
+            look_at(l, &d->objects.v[i]);
+}
+
+static void look_clear(struct look *l)
+{
+    vec_clear(&l->resources);
+    strv_clear(&l->images);
+}
+
+// ---- the report ----
+
+static enum sync_code sync_of(const struct application *a, const struct tracked *t)
+{
+    if (a->state != APP_KNOWN)
+        return SYNC_UNKNOWN;
+    return t->is_synced ? SYNC_SYNCED : SYNC_OUT_OF_SYNC;
+}
+
+static void source_types(const struct application *a, struct strv *out)
+{
+    for (size_t i = 0; i < a->sources.len; i++) {
+        const struct app_source *s = &a->sources.v[i];
+        strv_push(out, s->helm || s->chart ? "Helm" : s->kustomize ? "Kustomize" : "Directory");
+    }
+}
+
+static struct report_operation operation_of(const struct tracked *t, const struct application *a)
+{
+    struct report_operation o = {.phase = OPERATION_NONE, .prune = a->prune};
+    if (!t->began_unix_s)
+        return o;
+    o.started_unix_s = t->began_unix_s;
+    o.finished_unix_s = t->ended_unix_s;
+    o.revisions = &a->revisions;
+    o.retry_count = t->tries;
+    o.message = t->problem ? t->problem : t->is_synced ? "successfully synced" : "";
+    o.phase = t->problem         ? OPERATION_FAILED
+              : !t->ended_unix_s ? OPERATION_RUNNING
+                                 : OPERATION_SUCCEEDED;
+    return o;
+}
+
+static json_t *status_of(struct controller *c, unsigned app, const json_t *before)
+{
+    const struct application *a = c->desired->apps.v[app];
+    struct tracked *t = tracked_find(c, a->tracking_name);
+    struct look l = {.c = c, .app = app, .health = HEALTH_HEALTHY};
+    struct strv types = {0};
+    struct report_condition conditions[3];
+    size_t n = 0;
+    look_all(&l);
+    source_types(a, &types);
+    if (a->state == APP_UNKNOWN)
+        conditions[n++] = (struct report_condition){CONDITION_COMPARISON_ERROR, a->problem.msg};
+    if (t->problem)
+        conditions[n++] = (struct report_condition){CONDITION_SYNC_ERROR, t->problem};
+    if (t->held)
+        conditions[n++] = (struct report_condition){CONDITION_SYNC_ERROR, t->held};
+    CLEANUP(json_freep) json_t *drift = drift_doc(c, a->tracking_name);
+    struct app_report r = {.app = a,
+                           .now_unix_s = clock_unix_ms() / 1000,
+                           .sync = sync_of(a, t),
+                           .revisions = &a->revisions,
+                           .health = a->state == APP_UNKNOWN ? HEALTH_UNKNOWN : l.health,
+                           .health_message = l.message,
+                           .resources = l.resources.v,
+                           .n_resources = l.resources.len,
+                           .operation = operation_of(t, a),
+                           .is_deployed = t->is_deployed,
+                           .conditions = conditions,
+                           .n_conditions = n,
+                           .source_types = &types,
+                           .images = &l.images,
+                           .controller_namespace = REGROW_NAMESPACE,
+                           .drift = json_array_size(drift) ? drift : NULL};
+    json_t *status = app_status_json(&r, before);
+    t->is_deployed = false;
+    t->is_healthy = r.health <= HEALTH_SUSPENDED;
+    strv_clear(&types);
+    look_clear(&l);
+    return status;
+}
+
+// ---- Application objects ----
+
+static void on_application(void *ctx, enum kube_event ev, json_t *doc)
+{
+    struct controller *c = ctx;
+    const char *name = doc ? json_dot_str(doc, "metadata.name") : NULL;
+    const char *ns = doc ? json_dot_str(doc, "metadata.namespace") : NULL;
+    if (ev == KUBE_GONE)
+        c->app_watch = NULL;
+    if (!name || !ns)
+        return;
+    CLEANUP(str_freep) char *key = str_printf("%s/%s", ns, name);
+    if (ev == KUBE_DELETED) {
+        json_object_del(c->app_docs, key);
+        app_writer_forget(c->writer, ns, name);
+        return;
+    }
+    bool is_new = !json_object_get(c->app_docs, key);
+    json_object_set(c->app_docs, key, doc);
+    if (is_new)
+        report_later(c);
+}
+
+static void on_unwatched(void *ctx, const struct kube_reply *reply)
+{
+    struct controller *c = ctx;
+    (void)reply; // it is begun again with the next report
+    c->app_watch = NULL;
+}
+
+// They may come to be served at any time, by what is applied.
+static bool watch_applications(struct controller *c)
+{
+    const struct kind_info *k = kinds_find(c->desired->kinds, "argoproj.io", NULL, "Application");
+    if (c->app_watch || !k || !k->is_served)
+        return c->app_watch != NULL;
+    struct app_writer_opts w = {.kind = k, .manager = "regrow-status"};
+    if (!c->writer)
+        c->writer = app_writer_new(c->loop, c->kube, &w);
+    struct kube_watch_opts o = {
+        .kind = k, .event = on_application, .failed = on_unwatched, .ctx = c, .is_expected = true};
+    c->app_watch = kube_watch(c->kube, &o);
+    return true;
+}
+
+static void report_app(struct controller *c, unsigned app)
+{
+    const struct application *a = c->desired->apps.v[app];
+    CLEANUP(str_freep)
+    char *key = str_printf("%s/%s", a->namespace ? a->namespace : "argocd", a->name);
+    const json_t *live = json_object_get(c->app_docs, key);
+    if (!live || !a->doc)
+        return;
+    json_t *status = status_of(c, app, json_object_get(live, "status"));
+    app_writer_set(c->writer, live, status, NULL);
+    json_decref(status);
+}
+
+static void on_report(void *ctx)
+{
+    struct controller *c = ctx;
+    if (!c->desired || !watch_applications(c))
+        return;
+    for (unsigned i = 0; i < c->desired->apps.len; i++) {
+        struct tracked *t = tracked_find(c, c->desired->apps.v[i]->tracking_name);
+        if (t && t->is_news)
+            report_app(c, i);
+        if (t)
+            t->is_news = false;
+    }
+}
+
+void report_later(struct controller *c)
+{
+    if (!c->report)
+        c->report = loop_timer_new(c->loop, on_report, c);
+    if (!loop_timer_is_set(c->report))
+        loop_timer_set(c->report, WRITE_LATER_MS);
+}
+
+void report_news(struct controller *c, const char *app)
+{
+    struct tracked *t = tracked_find(c, app);
+    if (!t)
+        return;
+    t->is_news = true;
+    report_later(c);
+}
+
+void report_end(struct controller *c)
+{
+    if (c->writer && !loop_stopping(c->loop))
+        app_writer_drain(c->writer, 5000);
+    if (c->app_watch)
+        kube_watch_stop(c->app_watch);
+    app_writer_free(c->writer);
+    loop_timer_free(c->report);
+    json_decref(c->app_docs);
+}
+
+// ---- for whoever asks ----
+
+static json_t *app_doc(struct controller *c, unsigned app)
+{
+    const struct application *a = c->desired->apps.v[app];
+    struct tracked *t = tracked_find(c, a->tracking_name);
+    struct look l = {.c = c, .app = app, .health = HEALTH_HEALTHY};
+    look_all(&l);
+    bool known = a->state == APP_KNOWN;
+    json_t *doc = json_pack(
+        "{s:s, s:s*, s:s*, s:s, s:s, s:b, s:i, s:i, s:s*}", "name", a->name, "namespace",
+        a->namespace, "project", a->project, "health", known ? health_name(l.health) : "Unknown",
+        "sync", sync_code_name(sync_of(a, t)), "good",
+        known && t->is_synced && l.health <= HEALTH_SUSPENDED, "objects", (int)l.resources.len,
+        "differing", (int)l.differing, "revision", a->revision_text);
+    const char *problem = known ? t->problem ? t->problem : t->held : a->problem.msg;
+    if (problem)
+        json_object_set_new(doc, "problem", json_string(problem));
+    look_clear(&l);
+    return doc;
+}
+
+json_t *controller_applications(struct controller *c)
+{
+    if (!c->desired || !c->is_leading)
+        return NULL;
+    json_t *list = json_array();
+    for (unsigned i = 0; i < c->desired->apps.len; i++)
+        if (tracked_find(c, c->desired->apps.v[i]->tracking_name))
+            json_array_append_new(list, app_doc(c, i));
+    return json_pack("{s:o}", "applications", list);
+}
+
+json_t *controller_application(struct controller *c, const char *name)
+{
+    int at = c->desired && c->is_leading ? desired_find_app(c->desired, name) : -1;
+    if (at < 0 || !tracked_find(c, c->desired->apps.v[at]->tracking_name))
+        return NULL;
+    json_t *doc = app_doc(c, (unsigned)at);
+    json_object_set_new(doc, "drift", drift_doc(c, c->desired->apps.v[at]->tracking_name));
+    return doc;
+}
