@@ -40,6 +40,7 @@ struct controller *controller_new(struct loop *l, struct kube *k, const struct c
     c->run_opts.leaves_health = !o->once;
     c->run_opts.force_drifted = true;
     c->app_docs = json_object();
+    c->answering = json_object();
     c->source = source_new(l, o->sources);
     c->lease = lease_keeper_new(
         l, k, &(struct lease_opts){.holder = c->run_opts.holder, .events = o->events});

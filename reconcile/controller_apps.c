@@ -40,6 +40,8 @@ static void clear_one(struct tracked *t)
     free(t->name);
     free(t->problem);
     free(t->held);
+    free(t->refusal);
+    json_decref(t->asked);
 }
 
 void tracked_clear(struct controller *c)

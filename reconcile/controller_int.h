@@ -6,6 +6,7 @@
 //   controller_apps.c   what it remembers of each application between turns
 //   controller_turn.c   a turn: a run about a part, and what has become of it
 //   controller_drift.c  what others change: found, told, and mended
+//   controller_control.c  what people ask for
 //   controller_report.c  how it all is: status of Application objects, documents
 #ifndef RECONCILE_CONTROLLER_INT_H
 #define RECONCILE_CONTROLLER_INT_H
@@ -17,11 +18,12 @@
 
 // Why an application is looked at.
 enum trigger {
-    TRIGGER_START = 1,      // the controller has just begun
-    TRIGGER_COMMIT = 2,     // what Git says of it is another than before
-    TRIGGER_DRIFT = 4,      // somebody changed an object of it
-    TRIGGER_RETRY = 8,      // the last try failed
-    TRIGGER_UNFINISHED = 16 // the last turn made way for something else
+    TRIGGER_START = 1,       // the controller has just begun
+    TRIGGER_COMMIT = 2,      // what Git says of it is another than before
+    TRIGGER_DRIFT = 4,       // somebody changed an object of it
+    TRIGGER_RETRY = 8,       // the last try failed
+    TRIGGER_UNFINISHED = 16, // the last turn made way for something else
+    TRIGGER_REQUEST = 32,    // a person asks
 };
 
 struct tracked {
@@ -34,6 +36,10 @@ struct tracked {
     char *held;         // why it may not be synced now, by a sync window; NULL: it may
     bool prune_is_held; // by the breaker
     int64_t began_unix_s, ended_unix_s; // of the last try; 0: it has not
+    json_t *asked;                      // the operation that was asked for last, or NULL
+    char *refusal;                      // why it was not done, or NULL
+    bool is_refreshing;                 // that was asked for, and is being taken out
+    bool is_suspended;                  // nothing of our own accord
     bool is_deployed;                   // a try came true since it was reported last
     bool is_news;                       // there is something to report
     bool is_known, is_synced, is_healthy;
@@ -80,7 +86,10 @@ struct controller {
     struct app_writer *writer; // of Application objects; NULL: they are not served
     struct kube_watch *app_watch;
     struct loop_timer *report;
-    json_t *app_docs; // "namespace/name" -> Application
+    json_t *app_docs;             // "namespace/name" -> Application
+    struct kube_watch *map_watch; // of the ConfigMap that is asked through
+    json_t *answering;            // applications that were asked for there -> true
+    bool has_answers;
     struct controller_counts sum;
 };
 
@@ -113,6 +122,14 @@ void drift_clear(struct controller *c);
 bool drift_is_open(const struct controller *c, const struct object_id *id);
 // [{group, kind, namespace, name, drift: [...]}], of what is not mended; owned.
 json_t *drift_doc(const struct controller *c, const char *app);
+
+// ---- controller_control.c ----
+// Takes what is asked for in an Application object or an entry; the merge patch that takes it out,
+// owned, or NULL.
+json_t *control_take(struct controller *c, const char *app, const json_t *doc);
+void control_watch(struct controller *c);
+void control_tell(struct controller *c, const char *app, const json_t *status);
+void control_end(struct controller *c);
 
 // ---- controller_report.c ----
 void report_news(struct controller *c, const char *app); // something of it is another than before

@@ -102,6 +102,7 @@ static struct report_operation operation_of(const struct tracked *t, const struc
     struct report_operation o = {.phase = OPERATION_NONE, .prune = a->prune};
     if (!t->began_unix_s)
         return o;
+    o.asked = t->asked;
     o.started_unix_s = t->began_unix_s;
     o.finished_unix_s = t->ended_unix_s;
     o.revisions = &a->revisions;
@@ -145,6 +146,7 @@ static json_t *status_of(struct controller *c, unsigned app, const json_t *befor
                            .source_types = &types,
                            .images = &l.images,
                            .controller_namespace = REGROW_NAMESPACE,
+                           .is_suspended = t->is_suspended,
                            .drift = json_array_size(drift) ? drift : NULL};
     json_t *status = app_status_json(&r, before);
     t->is_deployed = false;
@@ -155,6 +157,17 @@ static json_t *status_of(struct controller *c, unsigned app, const json_t *befor
 }
 
 // ---- Application objects ----
+
+// Of the Application of that name; NULL: Git knows none. Borrowed.
+static const char *tracked_name(const struct controller *c, const char *ns, const char *name)
+{
+    for (size_t i = 0; c->desired && i < c->desired->apps.len; i++) {
+        const struct application *a = c->desired->apps.v[i];
+        if (a->doc && !strcmp(a->name, name) && str_eq(a->namespace ? a->namespace : "argocd", ns))
+            return a->tracking_name;
+    }
+    return NULL;
+}
 
 static void on_application(void *ctx, enum kube_event ev, json_t *doc)
 {
@@ -173,8 +186,12 @@ static void on_application(void *ctx, enum kube_event ev, json_t *doc)
     }
     bool is_new = !json_object_get(c->app_docs, key);
     json_object_set(c->app_docs, key, doc);
-    if (is_new)
-        report_later(c);
+    const char *app = tracked_name(c, ns, name);
+    CLEANUP(json_freep) json_t *taken = app ? control_take(c, app, doc) : NULL;
+    if (taken)
+        app_writer_set(c->writer, doc, json_object_get(doc, "status"), taken);
+    if (is_new && app)
+        report_news(c, app);
 }
 
 static void on_unwatched(void *ctx, const struct kube_reply *reply)
@@ -185,18 +202,17 @@ static void on_unwatched(void *ctx, const struct kube_reply *reply)
 }
 
 // They may come to be served at any time, by what is applied.
-static bool watch_applications(struct controller *c)
+static void watch_applications(struct controller *c)
 {
     const struct kind_info *k = kinds_find(c->desired->kinds, "argoproj.io", NULL, "Application");
     if (c->app_watch || !k || !k->is_served)
-        return c->app_watch != NULL;
+        return;
     struct app_writer_opts w = {.kind = k, .manager = "regrow-status"};
     if (!c->writer)
         c->writer = app_writer_new(c->loop, c->kube, &w);
     struct kube_watch_opts o = {
         .kind = k, .event = on_application, .failed = on_unwatched, .ctx = c, .is_expected = true};
     c->app_watch = kube_watch(c->kube, &o);
-    return true;
 }
 
 static void report_app(struct controller *c, unsigned app)
@@ -204,19 +220,23 @@ static void report_app(struct controller *c, unsigned app)
     const struct application *a = c->desired->apps.v[app];
     CLEANUP(str_freep)
     char *key = str_printf("%s/%s", a->namespace ? a->namespace : "argocd", a->name);
-    const json_t *live = json_object_get(c->app_docs, key);
-    if (!live || !a->doc)
+    const json_t *live = a->doc ? json_object_get(c->app_docs, key) : NULL;
+    if (!live && !json_object_get(c->answering, a->tracking_name))
         return;
-    json_t *status = status_of(c, app, json_object_get(live, "status"));
-    app_writer_set(c->writer, live, status, NULL);
-    json_decref(status);
+    CLEANUP(json_freep) json_t *status = status_of(c, app, json_object_get(live, "status"));
+    if (live)
+        app_writer_set(c->writer, live, status, NULL);
+    else
+        control_tell(c, a->tracking_name, status);
 }
 
 static void on_report(void *ctx)
 {
     struct controller *c = ctx;
-    if (!c->desired || !watch_applications(c))
+    if (!c->desired)
         return;
+    control_watch(c);
+    watch_applications(c);
     for (unsigned i = 0; i < c->desired->apps.len; i++) {
         struct tracked *t = tracked_find(c, c->desired->apps.v[i]->tracking_name);
         if (t && t->is_news)
@@ -245,6 +265,7 @@ void report_news(struct controller *c, const char *app)
 
 void report_end(struct controller *c)
 {
+    control_end(c);
     if (c->writer && !loop_stopping(c->loop))
         app_writer_drain(c->writer, 5000);
     if (c->app_watch)

@@ -32,7 +32,7 @@ static bool is_permitted(const struct controller *c, const struct application *a
         return true;
     int64_t now = clock_unix_ms() / 1000;
     bool is_running = t->triggers & (TRIGGER_UNFINISHED | TRIGGER_RETRY);
-    windows_permit(project, a, now, false, is_running, &v);
+    windows_permit(project, a, now, t->triggers & TRIGGER_REQUEST, is_running, &v);
     bool ok = v.is_permitted;
     if (!ok && !str_eq(t->held, v.why))
         event_emit(c->o.events, "sync.held", "{s:s, s:s}", "app", t->name, "message", v.why);
@@ -47,7 +47,11 @@ static bool is_permitted(const struct controller *c, const struct application *a
 static bool is_its_turn(const struct controller *c, const struct application *a, int64_t now_ms)
 {
     struct tracked *t = tracked_find(c, a->tracking_name);
-    if (!t || !tracked_is_due(t, now_ms) || a->state != APP_KNOWN || !is_automated(a))
+    if (!t || !tracked_is_due(t, now_ms) || a->state != APP_KNOWN)
+        return false;
+    if (t->triggers & TRIGGER_REQUEST)
+        return is_permitted(c, a, t);
+    if (t->is_suspended || !is_automated(a))
         return false;
     // A change by others alone is mended only where that is asked for.
     return (t->triggers != TRIGGER_DRIFT || heals_itself(a)) && is_permitted(c, a, t);
