@@ -78,6 +78,8 @@ struct drill_options {
 struct reconcile_options {
     int64_t poll_ms; // 0: as it is by default
     bool once;
+    const char *listen, *tls_cert, *tls_key;
+    struct strv webhook_secrets;
 };
 
 // Of the commands that ask the controller, and of status.

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "cli/cli.h"
+#include "cli/serving.h"
 
 #define SHOWN_CHANGES 5 // of one object
 
@@ -174,7 +175,18 @@ static void print_line(void *ctx, const json_t *event)
 
 // ---- the command ----
 
-static bool keep(struct cli *c, struct session *s, const char *root, struct err *err)
+// Events go to whoever follows them over HTTP as well.
+static void fan_out(void *ctx, const json_t *event)
+{
+    const struct serving *v = ctx;
+    const struct event_sink *web = v->web ? web_server_sink(v->web) : NULL;
+    v->own.emit(v->own.ctx, event);
+    if (web)
+        web->emit(web->ctx, event);
+}
+
+static bool keep(struct cli *c, struct session *s, const char *root, struct serving *v,
+                 struct err *err)
 {
     struct run_opts run;
     if (!cli_run_opts(c, s, &run, err))
@@ -188,26 +200,33 @@ static bool keep(struct cli *c, struct session *s, const char *root, struct err 
                                 .deadline_ms = c->deadline_ms,
                                 .events = &c->events};
     struct controller *k CLEANUP(controller_freep) = controller_new(c->loop, s->kube, &o);
-    return controller_run(k, err);
+    v->controller = k;
+    bool ok = (!c->o.reconcile.listen || serving_begin(c, s, v, err)) && controller_run(k, err);
+    web_server_free(v->web);
+    v->web = NULL;
+    return ok;
 }
 
 int cmd_reconcile(struct cli *c, struct err *err)
 {
     struct session *s CLEANUP(session_closep) = NULL;
     struct source_opts sources;
+    struct serving v = {.own = c->events};
     if (c->o.timeout_ms && !c->o.reconcile.once) {
         err_set(err, ERR_USAGE,
                 "--timeout is for --once: a controller goes on until it is stopped");
         return 0;
     }
     if (c->o.output == OUT_TEXT)
-        c->events = (struct event_sink){print_line, c};
+        v.own = (struct event_sink){print_line, c};
+    c->events = (struct event_sink){fan_out, &v};
     if (!cli_cluster(c, &s, err))
         return 0;
     CLEANUP(str_freep) char *root = cli_root(c, 0, s, err);
     if (!root || !cli_source_opts(c, root, &sources, err))
         return 0;
     session_sources(s, root, &sources);
-    keep(c, s, root, err);
+    keep(c, s, root, &v, err);
+    c->events = v.own;
     return 0;
 }

@@ -370,6 +370,7 @@ void options_clear(struct options *o)
     strv_clear(&o->snap.write_off);
     strv_clear(&o->snap.remove_untrusted);
     strv_clear(&o->restore.push_git);
+    strv_clear(&o->reconcile.webhook_secrets);
     strv_clear(&o->control.resources);
     strv_clear(&o->control.sync_options);
     strv_clear(&o->owned);

@@ -158,7 +158,9 @@ static bool load(struct controller *c, struct err *err)
     c->must_load = c->is_hard = false;
     c->sum.loads++;
     loop_timer_set(c->poll, with_jitter(poll_ms(c)));
+    int64_t began = clock_mono_ms();
     bool ok = source_load_again(c->source, c->o.root, c->desired, &now, &next, &changes, err);
+    prom_observe(&c->sum.load_s, (double)(clock_mono_ms() - began) / 1000);
     source_changes_clear(&changes); // tracked_update finds them by itself
     strv_clear(&hard);
     if (ok) {
@@ -284,6 +286,9 @@ bool controller_run(struct controller *c, struct err *err)
 void controller_counts(const struct controller *c, struct controller_counts *out)
 {
     *out = c->sum;
+    out->is_leading = c->is_leading && !lease_keeper_is_lost(c->lease);
+    out->is_breaker_open = c->breaker != NULL;
+    out->queue = 0;
     out->apps = c->apps.len;
     out->synced = out->healthy = out->out_of_sync = out->unknown = out->failed = 0;
     for (size_t i = 0; i < c->apps.len; i++) {
@@ -293,5 +298,25 @@ void controller_counts(const struct controller *c, struct controller_counts *out
         out->out_of_sync += t->is_known && !t->is_synced;
         out->healthy += t->is_healthy;
         out->failed += t->tries > 0;
+        out->queue += t->triggers != 0;
     }
+}
+
+bool controller_sync(struct controller *c, const char *app, struct err *err)
+{
+    int at = c->desired ? desired_find_app(c->desired, app) : -1;
+    struct tracked *t = at < 0 ? NULL : tracked_find(c, c->desired->apps.v[at]->tracking_name);
+    if (!t)
+        return err_set(err, ERR_NOT_FOUND, "there is no application %s", app);
+    tracked_trigger(t, TRIGGER_REQUEST, 0);
+    loop_timer_set(c->wake, 0);
+    return true;
+}
+
+bool controller_is_ready(const struct controller *c, char **why)
+{
+    bool leads = c->is_leading;
+    if (leads && !c->has_loaded)
+        *why = str_dup("nothing has been read from the sources yet");
+    return !leads || c->has_loaded;
 }

@@ -11,6 +11,7 @@
 #ifndef RECONCILE_CONTROLLER_H
 #define RECONCILE_CONTROLLER_H
 
+#include "base/prom.h"
 #include "reconcile/run.h"
 #include "source/source.h"
 
@@ -47,8 +48,18 @@ json_t *controller_application(struct controller *c, const char *name);
 
 struct controller_counts {
     size_t apps, synced, healthy, out_of_sync, unknown, failed;
+    size_t queue; // applications that a turn is owed to
     unsigned long turns, loads, load_failures, drifts, heals, writes, pruned;
+    unsigned long syncs, failed_syncs;
+    int64_t last_turn_unix_s; // 0: none has ended
+    bool is_leading, is_breaker_open;
+    struct prom_histogram turn_s, load_s, heal_s; // how long it took
 };
+// A sync, whether or not the application asks for it by itself; what another one holds up waits.
+// NOT_FOUND: there is none of that name.
+MUST_CHECK bool controller_sync(struct controller *c, const char *app, struct err *err);
+// Is it of use to its callers, and if not why (owned)? A replica that stands by is.
+bool controller_is_ready(const struct controller *c, char **why);
 void controller_counts(const struct controller *c, struct controller_counts *out);
 
 #endif

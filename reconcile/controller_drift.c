@@ -241,6 +241,7 @@ void drift_healed(struct controller *c, const struct run *r)
         n->healed_ms = now;
         report_news(c, n->app);
         c->sum.heals++;
+        prom_observe(&c->sum.heal_s, (double)(now - n->found_ms) / 1000);
         event_emit(c->o.events, "object.healed", "{s:s, s:s, s:s, s:s*, s:s, s:I}", "app", n->app,
                    "group", n->id.group, "kind", n->id.kind, "namespace", n->id.namespace, "name",
                    n->id.name, "ms", (json_int_t)(now - n->found_ms));

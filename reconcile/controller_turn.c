@@ -102,6 +102,7 @@ static void failed(struct controller *c, struct tracked *t, const struct applica
                    const char *problem)
 {
     int64_t delay = retry_delay_ms(a, ++t->tries);
+    c->sum.failed_syncs++;
     str_set(&t->problem, problem);
     t->is_synced = false;
     t->ended_unix_s = clock_unix_ms() / 1000;
@@ -115,6 +116,7 @@ static void failed(struct controller *c, struct tracked *t, const struct applica
 static void came_true(struct controller *c, struct tracked *t, const struct app_view *v)
 {
     bool was = t->is_synced;
+    c->sum.syncs += !was;
     t->tries = 0;
     t->is_synced = true;
     t->is_healthy = v->health <= HEALTH_SUSPENDED;
@@ -305,6 +307,8 @@ bool controller_turn(struct controller *c, struct err *err)
             begin(c, tracked_find(c, c->desired->apps.v[i]->tracking_name));
     bool ok = run_turn(c, take, n, with_gone, err);
     c->sum.turns++;
+    c->sum.last_turn_unix_s = clock_unix_ms() / 1000;
+    prom_observe(&c->sum.turn_s, (double)(clock_mono_ms() - began) / 1000);
     event_emit(c->o.events, "turn.finished", "{s:O, s:I}", "apps", names, "ms",
                (json_int_t)(clock_mono_ms() - began));
     json_decref(names);

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/serving.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static json_t *applications(void *ctx)
+{
+    struct serving *v = ctx;
+    return controller_applications(v->controller);
+}
+
+static json_t *application(void *ctx, const char *name)
+{
+    struct serving *v = ctx;
+    return controller_application(v->controller, name);
+}
+
+static json_t *fleet(void *ctx)
+{
+    struct serving *v = ctx;
+    struct controller_counts n;
+    controller_counts(v->controller, &n);
+    if (!n.is_leading)
+        return NULL;
+    return json_pack("{s:[{s:s, s:s, s:b}]}", "clusters", "name",
+                     kubeconfig_context(v->session->config), "state",
+                     kube_is_down(v->session->kube) ? "unreachable" : "ok", "leader", 1);
+}
+
+static void histogram(struct buf *out, const char *name, const struct prom_histogram *h)
+{
+    web_metric_family(out, name);
+    prom_histogram(out, name, h, NULL, NULL);
+}
+
+static void metrics(void *ctx, struct buf *out)
+{
+    struct serving *v = ctx;
+    struct controller_counts n;
+    controller_counts(v->controller, &n);
+    web_metric(out, "regrow_leader", n.is_leading);
+    web_metric_family(out, "regrow_app_sync_total");
+    prom_sample(out, "regrow_app_sync_total", (double)n.syncs, "phase", "Succeeded", NULL);
+    prom_sample(out, "regrow_app_sync_total", (double)n.failed_syncs, "phase", "Failed", NULL);
+    histogram(out, "regrow_app_reconcile_seconds", &n.turn_s);
+    histogram(out, "regrow_source_load_seconds", &n.load_s);
+    web_metric(out, "regrow_source_load_failures_total", (double)n.load_failures);
+    web_metrics_kube(out, v->session->kube);
+    web_metric(out, "regrow_drift_total", (double)n.drifts);
+    web_metric(out, "regrow_drift_healed_total", (double)n.heals);
+    histogram(out, "regrow_drift_heal_seconds", &n.heal_s);
+    web_metric(out, "regrow_pruned_total", (double)n.pruned);
+    web_metric(out, "regrow_queue_depth", (double)n.queue);
+    web_metric(out, "regrow_breaker_open", n.is_breaker_open);
+    if (n.last_turn_unix_s)
+        web_metric(out, "regrow_last_turn_timestamp_seconds", (double)n.last_turn_unix_s);
+}
+
+static bool ready(void *ctx, char **why)
+{
+    const struct serving *v = ctx;
+    return controller_is_ready(v->controller, why);
+}
+
+// Whichever repository it was: what is not used costs one look.
+static void pushed(void *ctx, const struct web_push *push)
+{
+    struct serving *v = ctx;
+    (void)push;
+    controller_refresh(v->controller, false);
+}
+
+static bool act(void *ctx, const char *app, const char *action, const json_t *args, const char *who,
+                struct err *err)
+{
+    struct serving *v = ctx;
+    (void)who;
+    if (!strcmp(action, "sync"))
+        return controller_sync(v->controller, app, err);
+    if (!strcmp(action, "refresh")) {
+        controller_refresh(v->controller, json_dot_bool(args, "hard", false));
+        return true;
+    }
+    return err_set(err, ERR_INVALID, "%s is asked for in the cluster: regrow %s %s", action, action,
+                   app);
+}
+
+static bool is_loopback(const char *listen)
+{
+    return str_starts(listen, "127.") || str_starts(listen, "[::1]:") ||
+           str_starts(listen, "localhost:");
+}
+
+bool serving_begin(struct cli *c, struct session *s, struct serving *v, struct err *err)
+{
+    const struct reconcile_options *r = &c->o.reconcile;
+    bool local = is_loopback(r->listen);
+    v->session = s;
+    v->hooks = (struct web_hooks){.applications = applications,
+                                  .application = application,
+                                  .fleet = fleet,
+                                  .metrics = metrics,
+                                  .ready = ready,
+                                  .pushed = pushed,
+                                  .act = act,
+                                  .ctx = v};
+    struct web_opts o = {.listen = r->listen,
+                         .tls_cert = r->tls_cert,
+                         .tls_key = r->tls_key,
+                         .self_signed = !local && !r->tls_cert,
+                         .webhook_secrets = &r->webhook_secrets,
+                         .auth = local ? WEB_AUTH_NONE : WEB_AUTH_REVIEW,
+                         .kube = s->kube,
+                         .events = &v->own,
+                         .hooks = &v->hooks};
+    return web_server_new(c->loop, &o, &v->web, err);
+}

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the controller shows over HTTP (docs/serving.md): the hooks of the web room.
+#ifndef CLI_SERVING_H
+#define CLI_SERVING_H
+
+#include "cli/cli.h"
+#include "web/web.h"
+
+struct serving {
+    struct controller *controller;
+    struct session *session;
+    struct web_server *web; // NULL: nothing is served
+    struct event_sink own;  // where events go besides
+    struct web_hooks hooks;
+};
+// Listens where --listen says; v->controller is there. On anything but loopback only with TLS and
+// tokens that the cluster reviews.
+MUST_CHECK bool serving_begin(struct cli *c, struct session *s, struct serving *v, struct err *err);
+
+#endif
