@@ -82,10 +82,10 @@ struct reconcile_options {
     struct strv webhook_secrets;
 };
 
-// Of the commands that ask the controller, and of status.
+// Of the commands that ask the controller.
 struct control_options {
     struct strv resources, sync_options;
-    bool prune, hard, wait, no_wait, suspend, watch;
+    bool prune, hard, wait, no_wait, suspend;
 };
 
 struct options {
