@@ -63,12 +63,10 @@ static bool ready(void *ctx, char **why)
     return controller_is_ready(v->controller, why);
 }
 
-// Whichever repository it was: what is not used costs one look.
 static void pushed(void *ctx, const struct web_push *push)
 {
     struct serving *v = ctx;
-    (void)push;
-    controller_refresh(v->controller, false);
+    controller_pushed(v->controller, &push->repos);
 }
 
 static bool act(void *ctx, const char *app, const char *action, const json_t *args, const char *who,

@@ -15,10 +15,55 @@
 #define RELOAD_MS 5000 // after a load that failed, at the latest
 #define SETTLE_MS 10   // what comes together is mended together
 
-static void on_poll(void *ctx)
+static int64_t poll_ms(const struct controller *c)
+{
+    return c->o.poll_ms ? c->o.poll_ms : POLL_MS;
+}
+
+// A little early or late, so that many controllers do not ask one host at once.
+static int64_t with_jitter(int64_t ms)
+{
+    return ms - ms / 10 + arc4random_uniform((uint32_t)(ms / 5) + 1);
+}
+
+// A load is worth it when something moved, cannot be read any more, or can be read again.
+static void on_polled(void *ctx, const struct source_polled *p)
 {
     struct controller *c = ctx;
-    c->must_load = true;
+    bool is_news = false;
+    c->is_polling = false;
+    for (size_t i = 0; i < c->apps.len; i++)
+        is_news |= !c->apps.v[i].is_known;
+    for (size_t i = 0; i < p->v.len; i++)
+        is_news |= p->v.v[i].news != SOURCE_SAME;
+    c->must_load |= is_news;
+    loop_timer_set(c->poll, is_news ? 0 : with_jitter(poll_ms(c)));
+}
+
+static void poll_now(struct controller *c, const struct strv *only)
+{
+    if (c->is_polling)
+        return; // what it missed the next one sees
+    bool may_poll = c->has_loaded && !err_is_set(&c->load_problem) && !c->must_load;
+    c->is_polling = may_poll && source_poll(c->source, only, on_polled, c);
+    c->must_load |= !c->is_polling;
+}
+
+static void on_poll(void *ctx)
+{
+    poll_now(ctx, NULL);
+}
+
+void controller_pushed(struct controller *c, const struct strv *repos)
+{
+    struct strv uses = {0};
+    for (size_t i = 0; i < repos->len; i++)
+        source_uses(c->source, repos->v[i], &uses);
+    if (uses.len && c->is_polling)
+        c->must_load = true; // it may have asked before the push
+    else if (uses.len)
+        poll_now(c, &uses);
+    strv_clear(&uses);
 }
 
 static void on_wake(void *ctx)
@@ -83,18 +128,7 @@ void controller_refresh(struct controller *c, bool hard)
     c->is_hard |= hard;
 }
 
-// A little early or late, so that many controllers do not ask one host at once.
-static int64_t with_jitter(int64_t ms)
-{
-    return ms - ms / 10 + arc4random_uniform((uint32_t)(ms / 5) + 1);
-}
-
 // ---- sources ----
-
-static int64_t poll_ms(const struct controller *c)
-{
-    return c->o.poll_ms ? c->o.poll_ms : POLL_MS;
-}
 
 // What was there stays as it is, in the cluster and here: unknown is not empty.
 static void not_loaded(struct controller *c, struct err *err)
@@ -155,7 +189,7 @@ static bool load(struct controller *c, struct err *err)
     for (size_t i = 0; c->is_hard && i < c->apps.len; i++)
         strv_push(&hard, c->apps.v[i].name);
     struct source_now now = {.hard = &hard};
-    c->must_load = c->is_hard = false;
+    c->must_load = c->is_hard = c->is_polling = false; // a load ends a poll
     c->sum.loads++;
     loop_timer_set(c->poll, with_jitter(poll_ms(c)));
     int64_t began = clock_mono_ms();

@@ -46,6 +46,9 @@ void controller_refresh(struct controller *c, bool hard);
 json_t *controller_applications(struct controller *c);
 json_t *controller_application(struct controller *c, const char *name);
 
+// A push to the repositories of these URLs: those that are in use are asked now.
+void controller_pushed(struct controller *c, const struct strv *repos);
+
 struct controller_counts {
     size_t apps, synced, healthy, out_of_sync, unknown, failed;
     size_t queue; // applications that a turn is owed to

@@ -74,7 +74,7 @@ struct controller {
     VEC(struct drift_note *) drifts; // sorted by key
     struct loop_timer *poll, *wake;
     struct err load_problem; // of the last load; unset: it was read
-    bool must_load, is_hard, has_loaded, is_leading;
+    bool must_load, is_hard, has_loaded, is_leading, is_polling;
     bool has_new_kinds;  // definitions were written since the last load
     char *breaker;       // why nothing is deleted; NULL: it is not tripped
     bool has_gone;       // there may be records of applications that Git no longer has
