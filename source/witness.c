@@ -103,7 +103,7 @@ void witness_file(struct witness *w, struct tree *t, const char *url, const char
 
 void witness_env(struct source_ctx *c)
 {
-    if (c->witness)
+    if (c && c->witness)
         c->witness->has_env = true;
 }
 

@@ -67,16 +67,16 @@ trust() {
   "$REGROW" snapshot init --out admin --recipient "$(age-keygen -y id)" --single >init
   REGROW_TRUST=$(sed -n 's/^ *pin //p' init)
   export REGROW_TRUST
-  for i in 1 2 3 4 5 6; do
+  for i in 1 2; do
     mkdir "d$i"
     "$REGROW" snapshot key add --key admin -i id --role judge --label "j$i" --out "d$i/key" >"add-$i" 2>&1 &
     pids+=($!)
   done
   for i in "${pids[@]}"; do wait "$i" || bad=$((bad + 1)); done
-  is "$bad" 0 'six admins at once, each has its way'
+  is "$bad" 0 'two admins at once, each has its way'
   [[ $bad == 0 ]] || tail -n 3 add-* | sed 's/^/# /'
   is "$("$REGROW" snapshot key list -o json | jq -r '[.. | .label? // empty | select(test("^j[0-9]$"))] | sort | join(" ")')" \
-    'j1 j2 j3 j4 j5 j6' 'and all of it is there'
+    'j1 j2' 'and all of it is there'
   unset REGROW_REPO REGROW_TRUST
   oci_stop
 }
