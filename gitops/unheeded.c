@@ -64,7 +64,8 @@ void unheeded_project(const json_t *doc, struct strv *out)
     static const struct {
         const char *field, *text;
     } lists[] = {
-        {"spec.syncWindows", "its sync windows are not heeded: what is applied is applied now"},
+        {"spec.syncWindows", "its sync windows are not heeded but by reconcile: what is applied by "
+                             "hand is applied now"},
         {"spec.destinationServiceAccounts", "destinationServiceAccounts are not heeded: all is "
                                             "applied as the user that regrow runs as"},
     };
