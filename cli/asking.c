@@ -168,6 +168,17 @@ static bool read_name(struct cli *c, struct asking *a, struct err *err)
     return *a->name || err_set(err, ERR_USAGE, "%.100s is no name of an application", arg);
 }
 
+// One that was never applied is known to the controller alone: it says so if it is none.
+static bool is_kept(struct asking *a, bool *yes, struct err *err)
+{
+    CLEANUP(json_freep) json_t *lease = NULL;
+    if (!get(a, "/apis/coordination.k8s.io/v1/namespaces/" REGROW_NAMESPACE "/leases/regrow",
+             &lease, err))
+        return false;
+    *yes = !str_is_empty(json_dot_str(lease, "spec.holderIdentity"));
+    return true;
+}
+
 bool asking_open(struct cli *c, struct asking *a, struct err *err)
 {
     bool is_there = false;
@@ -177,6 +188,8 @@ bool asking_open(struct cli *c, struct asking *a, struct err *err)
     if (a->doc)
         return true;
     if (!a->ns && !is_remembered(a, &is_there, err))
+        return false;
+    if (!a->ns && !is_there && !is_kept(a, &is_there, err))
         return false;
     if (!is_there) {
         err_set(err, ERR_NOT_FOUND, "the cluster has no application %s%s%s", a->ns ? a->ns : "",

@@ -201,6 +201,7 @@ static bool keep(struct cli *c, struct session *s, const char *root, struct serv
                                 .events = &c->events};
     struct controller *k CLEANUP(controller_freep) = controller_new(c->loop, s->kube, &o);
     v->controller = k;
+    loop_set_deadline(c->loop, 0); // from here on it sees to it: what is done is recorded
     bool ok = (!c->o.reconcile.listen || serving_begin(c, s, v, err)) && controller_run(k, err);
     web_server_free(v->web);
     v->web = NULL;

@@ -10,7 +10,9 @@
 #include "reconcile/controller_int.h"
 #include "reconcile/lease.h"
 
-#define STANDBY_MS 3000 // between two looks at who holds the Lease
+#define LEARN_MS 30000
+#define DISCOVERY_MS 3000 // it may lag behind definitions by so much
+#define STANDBY_MS 3000   // between two looks at who holds the Lease
 #define POLL_MS 180000
 #define RELOAD_MS 5000 // after a load that failed, at the latest
 #define SETTLE_MS 10   // what comes together is mended together
@@ -36,22 +38,29 @@ static void on_polled(void *ctx, const struct source_polled *p)
         is_news |= !c->apps.v[i].is_known;
     for (size_t i = 0; i < p->v.len; i++)
         is_news |= p->v.v[i].news != SOURCE_SAME;
+    c->is_from_poll = is_news && !c->must_load;
     c->must_load |= is_news;
-    loop_timer_set(c->poll, is_news ? 0 : with_jitter(poll_ms(c)));
+    if (c->is_full_poll)
+        loop_timer_set(c->poll, with_jitter(poll_ms(c)));
+    loop_timer_set(c->wake, 0);
 }
 
 static void poll_now(struct controller *c, const struct strv *only)
 {
-    if (c->is_polling)
+    if (c->is_polling || c->is_loading)
         return; // what it missed the next one sees
+    c->is_full_poll = !only;
     bool may_poll = c->has_loaded && !err_is_set(&c->load_problem) && !c->must_load;
     c->is_polling = may_poll && source_poll(c->source, only, on_polled, c);
     c->must_load |= !c->is_polling;
 }
 
+// Whatever becomes of this one, there is a next.
 static void on_poll(void *ctx)
 {
-    poll_now(ctx, NULL);
+    struct controller *c = ctx;
+    loop_timer_set(c->poll, with_jitter(poll_ms(c)));
+    poll_now(c, NULL);
 }
 
 void controller_pushed(struct controller *c, const struct strv *repos)
@@ -84,6 +93,7 @@ struct controller *controller_new(struct loop *l, struct kube *k, const struct c
     c->run_opts.superseded_ctx = c;
     c->run_opts.leaves_health = !o->once;
     c->run_opts.force_drifted = true;
+    c->run_opts.drops_finalizers = true;
     c->app_docs = json_object();
     c->answering = json_object();
     c->source = source_new(l, o->sources);
@@ -106,6 +116,7 @@ void controller_free(struct controller *c)
     if (!c)
         return;
     report_end(c);
+    source_poll_cancel(c->source);
     kube_cancel_all(c->kube);
     for (int i = 0; c->pending && i < 600; i++)
         loop_run_once(c->loop, 100);
@@ -113,7 +124,10 @@ void controller_free(struct controller *c)
     lease_keeper_free(c->lease);
     loop_timer_free(c->poll);
     loop_timer_free(c->wake);
+    json_decref(c->app_docs);
+    json_decref(c->answering);
     drift_clear(c);
+    jq_filters_free(c->jq);
     tracked_clear(c);
     desired_free(c->desired);
     source_free(c->source);
@@ -149,15 +163,17 @@ static void loaded(struct controller *c, struct desired *next)
     const char *was = c->desired ? c->desired->root_commit : NULL;
     bool is_news = !c->desired || !str_eq(was, next->root_commit);
     if (is_news)
-        tracked_release(c); // it may be that what this commit says is not too much
-    if (is_news)
         event_emit(c->o.events, "source.changed", "{s:s, s:s*, s:s*, s:I}", "root",
                    next->root_name ? next->root_name : "", "commit", next->root_commit, "before",
                    was, "apps", (json_int_t)next->apps.len);
     err_clear(&c->load_problem);
-    tracked_update(c, next);
+    if (tracked_update(c, next) || is_news)
+        tracked_release(c); // it may be that what is said now is not too much
     desired_free(c->desired);
     c->desired = next;
+    for (size_t i = 0; i < c->apps.len; i++)
+        if (c->apps.v[i].held)
+            c->apps.v[i].due_ms = 0; // its project may say otherwise now
     c->has_loaded = true;
     report_later(c);
 }
@@ -173,10 +189,28 @@ static void on_kinds(void *ctx, struct err *err)
 // Charts are rendered for what the cluster serves now.
 static void renew_kinds(struct controller *c)
 {
+    c->kinds_due_ms = c->kinds_due_ms ? 0 : clock_mono_ms() + DISCOVERY_MS;
     c->pending++;
     kube_rediscover(c->kube, c->o.kinds, on_kinds, c);
     while (c->has_new_kinds && !loop_stopping(c->loop))
         loop_run_once(c->loop, 200);
+}
+
+// Revisions that cannot be read are given up, and whoever asked for them is told.
+static void pinned(struct controller *c)
+{
+    for (size_t i = 0; i < c->apps.len; i++) {
+        struct tracked *t = &c->apps.v[i];
+        int at = t->pins.len ? desired_tracked_app(c->desired, t->name) : -1;
+        t->is_pinned = at >= 0 && t->is_known;
+        if (at < 0 || t->is_known)
+            continue;
+        str_set(&t->refusal, c->desired->apps.v[at]->problem.msg);
+        t->ended_unix_s = clock_unix_ms() / 1000;
+        strv_clear(&t->pins);
+        report_news(c, t->name);
+        c->must_load = true;
+    }
 }
 
 static bool load(struct controller *c, struct err *err)
@@ -189,16 +223,28 @@ static bool load(struct controller *c, struct err *err)
     for (size_t i = 0; c->is_hard && i < c->apps.len; i++)
         strv_push(&hard, c->apps.v[i].name);
     struct source_now now = {.hard = &hard};
-    c->must_load = c->is_hard = c->is_polling = false; // a load ends a poll
+    VEC(struct source_pin) pins = {0};
+    for (size_t i = 0; i < c->apps.len; i++)
+        if (c->apps.v[i].pins.len)
+            *vec_push(&pins) = (struct source_pin){c->apps.v[i].name, &c->apps.v[i].pins};
+    now.pins = pins.v;
+    now.n_pins = pins.len;
+    now.ask_all = !c->is_from_poll;
+    c->must_load = c->is_hard = c->is_polling = c->is_from_poll = false; // a load ends a poll
     c->sum.loads++;
-    loop_timer_set(c->poll, with_jitter(poll_ms(c)));
+    if (now.ask_all || !loop_timer_is_set(c->poll))
+        loop_timer_set(c->poll, with_jitter(poll_ms(c)));
+    c->is_loading = true;
     int64_t began = clock_mono_ms();
     bool ok = source_load_again(c->source, c->o.root, c->desired, &now, &next, &changes, err);
+    c->is_loading = false;
     prom_observe(&c->sum.load_s, (double)(clock_mono_ms() - began) / 1000);
     source_changes_clear(&changes); // tracked_update finds them by itself
     strv_clear(&hard);
+    vec_clear(&pins);
     if (ok) {
         loaded(c, next);
+        pinned(c);
         return true;
     }
     if (loop_stopping(c->loop) || c->o.once)
@@ -222,7 +268,9 @@ static bool lead(struct controller *c, struct err *err)
 {
     bool is_told = false;
     while (!lease_keeper_take(c->lease, c->o.deadline_ms, err)) {
-        if (err->kind != ERR_CONFLICT || c->o.once || loop_stopping(c->loop))
+        bool may_wait =
+            err->kind == ERR_CONFLICT || err->kind == ERR_UNAVAILABLE || err->kind == ERR_TIMEOUT;
+        if (!may_wait || c->o.once || loop_stopping(c->loop))
             return false;
         if (!is_told)
             event_emit(c->o.events, "lease.waiting", "{s:s}", "message", err->msg);
@@ -232,10 +280,28 @@ static bool lead(struct controller *c, struct err *err)
         if (loop_stopping(c->loop))
             return false;
     }
-    for (size_t i = 0; i < c->apps.len; i++)
-        if (c->apps.v[i].is_known)
-            tracked_trigger(&c->apps.v[i], TRIGGER_START, 0);
+    for (size_t i = 0; i < c->apps.len; i++) {
+        struct tracked *t = &c->apps.v[i];
+        if (t->is_known)
+            tracked_trigger(t, TRIGGER_START | (t->is_requested ? TRIGGER_REQUEST : 0), 0);
+    }
+    c->has_gone = true;
     return true;
+}
+
+bool controller_leads(const struct controller *c)
+{
+    return c->is_leading && !lease_keeper_is_lost(c->lease);
+}
+
+// Nothing is done before it is known what people have asked for: an application that somebody has
+// suspended must not be synced because the controller was restarted.
+static void learn(struct controller *c)
+{
+    int64_t end = clock_mono_ms() + LEARN_MS;
+    report_watch(c);
+    while (!(c->app_is_read && c->map_is_read) && clock_mono_ms() < end && !loop_stopping(c->loop))
+        loop_run_once(c->loop, 200);
 }
 
 // ---- what it waits for ----
@@ -249,6 +315,10 @@ static int64_t next_due_ms(const struct controller *c)
         if (t->triggers && t->due_ms > now && t->due_ms - now < least)
             least = t->due_ms - now;
     }
+    if (c->kinds_due_ms && c->kinds_due_ms - now < least)
+        least = c->kinds_due_ms > now ? c->kinds_due_ms - now : 0;
+    if (c->has_gone && !c->gone_is_held && c->gone_due_ms > now && c->gone_due_ms - now < least)
+        least = c->gone_due_ms - now;
     return least;
 }
 
@@ -266,7 +336,7 @@ static void wait_for_work(struct controller *c)
 static bool is_all_good(const struct controller *c)
 {
     for (size_t i = 0; i < c->apps.len; i++)
-        if (!c->apps.v[i].is_synced || !c->apps.v[i].is_healthy)
+        if (c->apps.v[i].is_automated && (!c->apps.v[i].is_synced || !c->apps.v[i].is_healthy))
             return false;
     return true;
 }
@@ -284,6 +354,13 @@ static bool once_is_over(struct controller *c, struct err *err)
     return true;
 }
 
+static bool is_out_of_time(const struct controller *c, struct err *err)
+{
+    if (!c->o.once || !c->o.deadline_ms || clock_mono_ms() < c->o.deadline_ms)
+        return false;
+    return !err_set(err, ERR_TIMEOUT, "timed out before all applications were healthy and in sync");
+}
+
 // A Lease that was lost is waited for like any other.
 static bool may_go_on(const struct controller *c, struct err *err)
 {
@@ -297,11 +374,21 @@ bool controller_run(struct controller *c, struct err *err)
 {
     c->must_load = true;
     while (!loop_stopping(c->loop)) {
-        if ((!c->is_leading || lease_keeper_is_lost(c->lease)) && !lead(c, err))
-            break;
-        c->is_leading = true;
+        if (!controller_leads(c)) {
+            c->is_leading = false;
+            report_unwatch(c);
+            if (!lead(c, err))
+                break;
+            c->is_leading = true;
+        }
+        if (c->kinds_due_ms && c->kinds_due_ms <= clock_mono_ms())
+            c->must_load = c->has_new_kinds = true;
         if (c->must_load && !load(c, err))
             break;
+        if (c->desired && !(c->app_is_read && c->map_is_read))
+            learn(c);
+        if (is_out_of_time(c, err))
+            return false;
         if (c->desired && controller_is_due(c)) {
             if (!controller_turn(c, err) && !may_go_on(c, err))
                 break;
@@ -320,7 +407,7 @@ bool controller_run(struct controller *c, struct err *err)
 void controller_counts(const struct controller *c, struct controller_counts *out)
 {
     *out = c->sum;
-    out->is_leading = c->is_leading && !lease_keeper_is_lost(c->lease);
+    out->is_leading = controller_leads(c);
     out->is_breaker_open = c->breaker != NULL;
     out->queue = 0;
     out->apps = c->apps.len;

@@ -23,7 +23,7 @@ struct tracked *tracked_find(const struct controller *c, const char *name)
     return bsearch(name, c->apps.v, c->apps.len, sizeof(*c->apps.v), cmp_name);
 }
 
-void tracked_trigger(struct tracked *t, enum trigger why, int64_t due_ms)
+void tracked_trigger(struct tracked *t, unsigned why, int64_t due_ms)
 {
     if (!t->triggers || due_ms < t->due_ms)
         t->due_ms = due_ms;
@@ -41,6 +41,7 @@ static void clear_one(struct tracked *t)
     free(t->problem);
     free(t->held);
     free(t->refusal);
+    strv_clear(&t->pins);
     json_decref(t->asked);
 }
 
@@ -141,7 +142,7 @@ static int cmp_tracked(const void *a, const void *b)
     return strcmp(((const struct tracked *)a)->name, ((const struct tracked *)b)->name);
 }
 
-static void note_app(struct controller *c, const struct application *a, const struct sha256 *digest,
+static bool note_app(struct controller *c, const struct application *a, const struct sha256 *digest,
                      size_t n_before)
 {
     struct tracked *t = NULL;
@@ -155,19 +156,22 @@ static void note_app(struct controller *c, const struct application *a, const st
     bool is_other = is_new || !sha256_eq(&t->digest, digest);
     t->is_listed = true;
     t->is_known = a->state == APP_KNOWN;
+    t->is_automated = is_automated(a);
     t->digest = *digest;
     t->is_news |= is_other;
     if (a->state == APP_UNKNOWN)
         t->is_synced = false;
     if (a->state != APP_KNOWN || !is_other)
-        return;
+        return is_other;
     t->tries = 0;
     t->is_synced = false;
     tracked_trigger(t, is_new && !c->has_loaded ? TRIGGER_START : TRIGGER_COMMIT, 0);
+    return true;
 }
 
-void tracked_update(struct controller *c, const struct desired *d)
+bool tracked_update(struct controller *c, const struct desired *d)
 {
+    bool any = false;
     struct sha256 *digests = mem_alloc((d->apps.len + 1) * sizeof(*digests));
     size_t n_before = c->apps.len;
     digest_all(d, digests);
@@ -175,7 +179,7 @@ void tracked_update(struct controller *c, const struct desired *d)
         c->apps.v[i].is_listed = false;
     for (size_t i = 0; i < d->apps.len; i++)
         if (d->apps.v[i]->state != APP_OTHER_CLUSTER)
-            note_app(c, d->apps.v[i], &digests[i], n_before);
+            any |= note_app(c, d->apps.v[i], &digests[i], n_before);
     c->has_gone |= c->gone_waits || !c->has_loaded;
     c->gone_due_ms = 0;
     c->gone_waits = false;
@@ -186,10 +190,11 @@ void tracked_update(struct controller *c, const struct desired *d)
             continue;
         }
         clear_one(&c->apps.v[i]);
-        c->has_gone = true;
+        any = c->has_gone = true;
     }
     c->apps.len = kept;
     if (kept)
         qsort(c->apps.v, kept, sizeof(*c->apps.v), cmp_tracked);
     free(digests);
+    return any;
 }

@@ -12,10 +12,14 @@
 #define MAP_PATH "/api/v1/namespaces/" REGROW_NAMESPACE "/configmaps"
 
 // What of an operation is not built is refused by name, never passed over.
-static const char *unbuilt(const struct app_control *k)
+static const char *unbuilt(const struct controller *c, const struct tracked *t,
+                           const struct app_control *k)
 {
-    if (k->revisions.len || k->sources)
-        return "an operation that names a revision or a source is not built yet";
+    int at = desired_tracked_app(c->desired, t->name);
+    const json_t *spec = at < 0 ? NULL : json_object_get(c->desired->apps.v[at]->doc, "spec");
+    const json_t *own = json_object_get(spec, json_is_array(k->sources) ? "sources" : "source");
+    if (k->sources && !json_equal(k->sources, own))
+        return "an operation with another source than the application has now is not built yet";
     if (k->resources)
         return "an operation about some of the resources is not built yet";
     if (k->dry_run || k->is_apply_only || k->options)
@@ -23,18 +27,33 @@ static const char *unbuilt(const struct app_control *k)
     return NULL;
 }
 
+// From now on it is read at these revisions, until a sync that names none, or its own sync is on
+// again.
+static void pin(struct controller *c, struct tracked *t, const struct strv *revisions)
+{
+    c->must_load |= t->pins.len || revisions->len;
+    t->is_pinned = false; // not yet
+    strv_clear(&t->pins);
+    for (size_t i = 0; i < revisions->len; i++)
+        strv_push(&t->pins, revisions->v[i]);
+}
+
 static void take_operation(struct controller *c, struct tracked *t, const struct app_control *k)
 {
-    if (json_equal(t->asked, k->operation))
+    if (t->is_taking && json_equal(t->asked, k->operation))
         return; // it is being taken out
+    t->is_taking = true;
     json_decref(t->asked);
     t->asked = json_deep_copy(k->operation);
-    const char *why = unbuilt(k);
+    const char *why = unbuilt(c, t, k);
     t->began_unix_s = clock_unix_ms() / 1000;
     t->ended_unix_s = why ? t->began_unix_s : 0;
+    t->has_consent = !why && k->prune;
     str_set(&t->refusal, why);
-    if (!why)
+    if (!why) {
+        pin(c, t, &k->revisions);
         tracked_trigger(t, TRIGGER_REQUEST, 0);
+    }
     event_emit(c->o.events, "sync.asked", "{s:s, s:s, s:s}", "app", t->name, "by", k->username,
                "refused", why ? why : "");
 }
@@ -50,6 +69,8 @@ static json_t *take(struct controller *c, struct tracked *t, const json_t *doc)
         err_clear(&err);
     } else if (k.operation) {
         take_operation(c, t, &k);
+    } else {
+        t->is_taking = false;
     }
     if (k.refresh != REFRESH_NONE && !t->is_refreshing)
         controller_refresh(c, k.refresh == REFRESH_HARD);
@@ -57,6 +78,10 @@ static json_t *take(struct controller *c, struct tracked *t, const json_t *doc)
     bool is_news = t->is_suspended != k.is_suspended || k.operation || t->is_refreshing;
     if (t->is_suspended && !k.is_suspended && t->triggers)
         t->due_ms = 0;
+    if (t->is_suspended && !k.is_suspended && t->is_automated && t->pins.len) {
+        struct strv none = {0};
+        pin(c, t, &none);
+    }
     t->is_suspended = k.is_suspended;
     json_t *patch = control_taken(&k);
     app_control_clear(&k);
@@ -73,28 +98,52 @@ json_t *control_take(struct controller *c, const char *app, const json_t *doc)
 
 // ---- the ConfigMap ----
 
+struct map_call {
+    struct controller *c;
+    char *app;
+    json_t *then; // what becomes of the request, once it is answered; NULL: nothing
+};
+
+static void patch_map(struct controller *c, const char *name, const char *app, json_t *value,
+                      json_t *then);
+
 static void on_patched(void *ctx, const struct kube_reply *reply)
 {
-    struct controller *c = ctx;
-    (void)reply; // what was not taken out comes again with the next change
-    c->pending--;
+    struct map_call *m = ctx;
+    m->c->pending--;
+    // What was not taken out comes again with the next change.
+    if (reply->cls == KUBE_ABSENT)
+        m->c->has_answers = false; // somebody deleted it: it is made anew for the next answer
+    if (m->then && reply->cls == KUBE_OK)
+        patch_map(m->c, CONTROL_MAP, m->app, json_incref(m->then), NULL);
+    json_decref(m->then);
+    free(m->app);
+    free(m);
 }
 
-static void patch_map(struct controller *c, const char *name, const char *app, json_t *value)
+static struct map_call *map_call(struct controller *c, const char *app, json_t *then)
+{
+    struct map_call *m = mem_alloc(sizeof(*m));
+    *m = (struct map_call){c, str_dup_or_null(app), then};
+    c->pending++;
+    return m;
+}
+
+static void patch_map(struct controller *c, const char *name, const char *app, json_t *value,
+                      json_t *then)
 {
     CLEANUP(json_freep) json_t *doc = json_pack("{s:{s:o}}", "data", app, value);
     struct buf body CLEANUP(buf_clear) = {0};
     canon_write(doc, &body);
     CLEANUP(str_freep)
-    char *path = str_printf("%s/%s?fieldManager=%s", MAP_PATH, name, "regrow-status");
+    char *path = str_printf("%s/%s?fieldManager=regrow-status", MAP_PATH, name);
     struct kube_call call = {.method = "PATCH",
                              .path = path,
                              .body = body.p,
                              .body_len = body.len,
                              .content_type = "application/merge-patch+json",
                              .is_idempotent = true};
-    c->pending++;
-    kube_send(c->kube, &call, on_patched, c);
+    kube_send(c->kube, &call, on_patched, map_call(c, app, then));
 }
 
 static void make_answers(struct controller *c)
@@ -105,11 +154,32 @@ static void make_answers(struct controller *c)
     if (c->has_answers)
         return;
     c->has_answers = true;
-    c->pending++;
-    kube_apply(c->kube, MAP_PATH "/" CONTROL_ANSWERS, body, sizeof(body) - 1, &o, on_patched, c);
+    kube_apply(c->kube, MAP_PATH "/" CONTROL_ANSWERS, body, sizeof(body) - 1, &o, on_patched,
+               map_call(c, NULL, NULL));
 }
 
-// A request that was taken out leaves what stays of it: a suspension, an approval.
+static void tell(struct controller *c, const char *app, const json_t *status, json_t *then)
+{
+    CLEANUP(json_freep) json_t *answer = control_answer(status);
+    char *text = json_dumps(answer, JSON_COMPACT | JSON_SORT_KEYS);
+    if (text)
+        patch_map(c, CONTROL_ANSWERS, app, json_string(text), then);
+    else
+        json_decref(then);
+    free(text);
+}
+
+static void none_of_that_name(struct controller *c, const char *app)
+{
+    CLEANUP(json_freep)
+    json_t *status = json_pack("{s:{s:s, s:s}}", "operationState", "phase", "Error", "message",
+                               "there is no application of that name");
+    make_answers(c);
+    tell(c, app, status, json_null());
+}
+
+// A request that was taken out leaves what stays of it: a suspension, an approval. It is answered
+// first: who asked looks at the answer when the request is gone.
 static void take_entry(struct controller *c, const json_t *map, const char *app)
 {
     CLEANUP(json_freep) json_t *entry = NULL;
@@ -119,13 +189,17 @@ static void take_entry(struct controller *c, const json_t *map, const char *app)
         return;
     }
     CLEANUP(json_freep) json_t *patch = control_take(c, app, entry);
-    if (!patch)
+    CLEANUP(json_freep) json_t *status = patch ? report_status(c, app, NULL) : NULL;
+    if (c->desired && !tracked_find(c, app))
+        none_of_that_name(c, app);
+    if (!status)
         return;
     make_answers(c);
     json_merge_patch(entry, patch);
     json_object_set_new(c->answering, app, json_true());
     char *text = json_dumps(entry, JSON_COMPACT | JSON_SORT_KEYS);
-    patch_map(c, CONTROL_MAP, app, text ? json_string(text) : json_null());
+    json_t *rest = text ? json_string(text) : NULL;
+    tell(c, app, status, rest ? rest : json_null());
     free(text);
 }
 
@@ -136,7 +210,9 @@ static void on_map(void *ctx, enum kube_event ev, json_t *doc)
     json_t *v;
     if (ev == KUBE_GONE)
         c->map_watch = NULL;
-    if (!doc || ev == KUBE_DELETED || !str_eq(json_dot_str(doc, "metadata.name"), CONTROL_MAP))
+    c->map_is_read |= ev == KUBE_SYNCED || ev == KUBE_GONE;
+    if (!doc || !controller_leads(c) || ev == KUBE_DELETED ||
+        !str_eq(json_dot_str(doc, "metadata.name"), CONTROL_MAP))
         return;
     json_object_foreach(json_object_get(doc, "data"), app, v) take_entry(c, doc, app);
 }
@@ -146,11 +222,13 @@ static void on_map_failed(void *ctx, const struct kube_reply *reply)
     struct controller *c = ctx;
     (void)reply; // begun again after the next load
     c->map_watch = NULL;
+    c->map_is_read = true;
 }
 
 void control_watch(struct controller *c)
 {
     const struct kind_info *k = kinds_find(c->o.kinds, "", "v1", "ConfigMap");
+    c->map_is_read |= !k;
     if (c->map_watch || !k)
         return;
     struct kube_watch_opts o = {.kind = k,
@@ -159,22 +237,18 @@ void control_watch(struct controller *c)
                                 .failed = on_map_failed,
                                 .ctx = c};
     c->map_watch = kube_watch(c->kube, &o);
+    make_answers(c);
 }
 
 void control_tell(struct controller *c, const char *app, const json_t *status)
 {
-    if (!json_object_get(c->answering, app))
-        return;
-    CLEANUP(json_freep) json_t *answer = control_answer(status);
-    char *text = json_dumps(answer, JSON_COMPACT | JSON_SORT_KEYS);
-    if (text)
-        patch_map(c, CONTROL_ANSWERS, app, json_string(text));
-    free(text);
+    if (json_object_get(c->answering, app))
+        tell(c, app, status, NULL);
 }
 
-void control_end(struct controller *c)
+void control_unwatch(struct controller *c)
 {
     if (c->map_watch)
         kube_watch_stop(c->map_watch);
-    json_decref(c->answering);
+    c->map_watch = NULL;
 }

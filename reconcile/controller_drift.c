@@ -14,6 +14,7 @@
 #define HEALS_WITHIN_MS 60000
 #define HEAL_LONGEST_MS 180000
 #define MAX_NOTES 20000
+#define UNRECORDED_MS 5000
 
 static int cmp_key(const void *key, const void *element)
 {
@@ -59,6 +60,15 @@ void drift_clear(struct controller *c)
     vec_clear(&c->drifts);
 }
 
+static int64_t patience_ms(const struct drift_note *n)
+{
+    if (n->heals < HEALS_AT_ONCE)
+        return 0;
+    unsigned power = n->heals - HEALS_AT_ONCE;
+    int64_t ms = power > 8 ? HEAL_LONGEST_MS : 1000LL << power;
+    return ms < HEAL_LONGEST_MS ? ms : HEAL_LONGEST_MS;
+}
+
 // What was mended long ago is no history worth keeping.
 static void forget_old(struct controller *c)
 {
@@ -66,7 +76,9 @@ static void forget_old(struct controller *c)
     size_t kept = 0;
     for (size_t i = 0; i < c->drifts.len; i++) {
         struct drift_note *n = c->drifts.v[i];
-        if (n->is_open || n->is_looking || now - n->healed_ms < HEALS_WITHIN_MS)
+        bool is_wanted = c->desired && desired_find(c->desired, &n->id);
+        n->is_open &= is_wanted;
+        if (n->is_open || n->is_looking || now - n->healed_ms < HEALS_WITHIN_MS + patience_ms(n))
             c->drifts.v[kept++] = n;
         else
             note_free(n);
@@ -82,6 +94,14 @@ bool drift_is_open(const struct controller *c, const struct object_id *id)
     return n && (*n)->is_open;
 }
 
+static size_t drift_open(const struct controller *c, const char *app)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < c->drifts.len; i++)
+        n += c->drifts.v[i]->is_open && str_eq(c->drifts.v[i]->app, app);
+    return n;
+}
+
 json_t *drift_doc(const struct controller *c, const char *app)
 {
     json_t *all = json_array();
@@ -95,13 +115,15 @@ json_t *drift_doc(const struct controller *c, const char *app)
     return all;
 }
 
-static int64_t patience_ms(const struct drift_note *n)
+static void look(struct drift_note *n);
+
+// Whatever came while it was looked at is looked at now.
+static void looked(struct drift_note *n)
 {
-    if (n->heals < HEALS_AT_ONCE)
-        return 0;
-    unsigned power = n->heals - HEALS_AT_ONCE;
-    int64_t ms = power > 8 ? HEAL_LONGEST_MS : 1000LL << power;
-    return ms < HEAL_LONGEST_MS ? ms : HEAL_LONGEST_MS;
+    bool again = n->look_again;
+    n->is_looking = n->look_again = false;
+    if (again)
+        look(n);
 }
 
 static void tell(struct drift_note *n, const json_t *changes)
@@ -109,9 +131,10 @@ static void tell(struct drift_note *n, const json_t *changes)
     struct controller *c = n->controller;
     struct tracked *t = tracked_find(c, n->app);
     int at = c->desired ? desired_tracked_app(c->desired, n->app) : -1;
-    n->is_looking = false;
-    if (!t || at < 0)
+    if (!t || at < 0) {
+        looked(n);
         return;
+    }
     bool heals = heals_itself(c->desired->apps.v[at]);
     event_emit(c->o.events, "object.drifted", "{s:s, s:s, s:s, s:s*, s:s, s:b, s:O, s:b}", "app",
                n->app, "group", n->id.group, "kind", n->id.kind, "namespace", n->id.namespace,
@@ -122,6 +145,7 @@ static void tell(struct drift_note *n, const json_t *changes)
     n->changes = json_deep_copy(changes);
     report_news(c, n->app);
     tracked_trigger(t, TRIGGER_DRIFT, clock_mono_ms() + patience_ms(n));
+    looked(n);
 }
 
 static const struct object *desired_of(const struct drift_note *n)
@@ -139,12 +163,31 @@ static char *path_of(const struct drift_note *n, const struct object *o)
 
 static json_t *changes_of(const struct drift_note *n, const json_t *would_be)
 {
-    const struct controller *c = n->controller;
+    struct controller *c = n->controller;
     int at = desired_tracked_app(c->desired, n->app);
     struct drift_opts o = {.manager = c->run_opts.manager};
     if (at >= 0)
         o.ignore = c->desired->apps.v[at]->ignore_differences;
+    if (!c->jq && ignored_has_jq(o.ignore))
+        c->jq = jq_filters_new();
+    o.jq = c->jq;
     return drift_of(&n->id, n->live, would_be, &o, NULL);
+}
+
+// Fields that nobody declared, or that somebody put back.
+static void as_it_was(struct drift_note *n)
+{
+    struct controller *c = n->controller;
+    struct tracked *t = tracked_find(c, n->app);
+    bool was = n->is_open;
+    n->is_open = false;
+    if (was && t && t->triggers == TRIGGER_DRIFT && !drift_open(c, n->app))
+        t->triggers = 0;
+    if (was && t && !t->triggers && !t->problem && !t->prune_is_held && !drift_open(c, n->app))
+        t->is_synced = true;
+    if (was)
+        report_news(c, n->app);
+    looked(n);
 }
 
 // What the dry run answers is what it would be again; what cannot be told is mended all the same.
@@ -156,6 +199,10 @@ static void on_would_be(void *ctx, const struct kube_reply *reply)
     CLEANUP(json_freep) json_t *would_be = NULL;
     CLEANUP(json_freep) json_t *changes = NULL;
     c->pending--;
+    if (reply->cls == KUBE_CANCELLED) {
+        n->is_looking = false;
+        return;
+    }
     if (reply->cls == KUBE_OK && canon_read(reply->body, reply->body_len, &would_be, &err))
         changes = changes_of(n, would_be);
     err_clear(&err);
@@ -165,8 +212,7 @@ static void on_would_be(void *ctx, const struct kube_reply *reply)
         tell(n, changes);
         return;
     }
-    // Fields that nobody declared, or that came back by themselves.
-    n->is_looking = false;
+    as_it_was(n);
 }
 
 static void on_live(void *ctx, const struct kube_reply *reply)
@@ -197,6 +243,7 @@ static void look(struct drift_note *n)
     struct controller *c = n->controller;
     const struct object *o = desired_of(n);
     CLEANUP(str_freep) char *path = o ? path_of(n, o) : NULL;
+    n->look_again |= path && n->is_looking;
     if (!path || n->is_looking)
         return;
     n->is_looking = true;
@@ -213,6 +260,11 @@ void drift_changed(void *ctx, const struct object_id *id, const char *app,
     struct tracked *t = tracked_find(c, app);
     if (t && change == INFORMER_HEALTH)
         report_news(c, app);
+    if (change == INFORMER_HEALTH && !strcmp(id->kind, "CustomResourceDefinition"))
+        c->has_new_kinds = c->must_load = true;
+    // Its record is gone: it is recorded again.
+    if (t && t->is_known && change == INFORMER_UNRECORDED && desired_find(c->desired, id))
+        tracked_trigger(t, TRIGGER_UNFINISHED, clock_mono_ms() + UNRECORDED_MS);
     if (!t || !t->is_known || (change != INFORMER_DRIFT && change != INFORMER_GONE))
         return;
     if (c->drifts.len >= MAX_NOTES)
@@ -229,14 +281,16 @@ void drift_healed(struct controller *c, const struct run *r)
     int64_t now = clock_mono_ms();
     for (size_t i = 0; i < c->drifts.len; i++) {
         struct drift_note *n = c->drifts.v[i];
-        const struct object *o = n->is_open ? desired_find(d, &n->id) : NULL;
+        // One that came after this turn had begun is for the next.
+        bool is_its = n->is_open && n->found_ms <= c->turn_ms;
+        const struct object *o = is_its ? desired_find(d, &n->id) : NULL;
         struct node_view v;
         if (!o)
             continue;
         run_node(r, (unsigned)(o - d->objects.v), &v);
         if (v.state != NODE_APPLIED && v.state != NODE_READY)
             continue;
-        n->heals = now - n->healed_ms < HEALS_WITHIN_MS ? n->heals + 1 : 1;
+        n->heals = now - n->healed_ms < HEALS_WITHIN_MS + patience_ms(n) ? n->heals + 1 : 1;
         n->is_open = false;
         n->healed_ms = now;
         report_news(c, n->app);

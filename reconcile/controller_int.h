@@ -35,13 +35,19 @@ struct tracked {
     char *problem;      // of the last try; NULL: none
     char *held;         // why it may not be synced now, by a sync window; NULL: it may
     bool prune_is_held; // by the breaker
+    bool is_requested;  // a person asked for what is not done yet
     int64_t began_unix_s, ended_unix_s; // of the last try; 0: it has not
     json_t *asked;                      // the operation that was asked for last, or NULL
-    char *refusal;                      // why it was not done, or NULL
-    bool is_refreshing;                 // that was asked for, and is being taken out
-    bool is_suspended;                  // nothing of our own accord
-    bool is_deployed;                   // a try came true since it was reported last
-    bool is_news;                       // there is something to report
+    struct strv pins;   // it is read at these revisions; none: at those that it names
+    bool is_pinned;     // the last load has read it so
+    bool has_consent;   // whoever asked wants deleted what the breaker holds back
+    bool is_taking;     // and it is being taken out
+    char *refusal;      // why it was not done, or NULL
+    bool is_refreshing; // that was asked for, and is being taken out
+    bool is_automated;  // it asks for syncs of our own accord
+    bool is_suspended;  // nothing of our own accord
+    bool is_deployed;   // a try came true since it was reported last
+    bool is_news;       // there is something to report
     bool is_known, is_synced, is_healthy;
     bool is_listed; // while the list is brought up to date: still there
 };
@@ -55,6 +61,7 @@ struct drift_note {
     json_t *live;    // as it was found; NULL: gone, or not looked at yet
     json_t *changes; // drift_of it, as it was told; NULL: none was
     bool is_looking; // requests under way
+    bool look_again; // something came meanwhile
     bool is_open;    // to be mended, and not mended yet
     unsigned heals;  // lately
     int64_t found_ms, healed_ms;
@@ -75,14 +82,22 @@ struct controller {
     struct loop_timer *poll, *wake;
     struct err load_problem; // of the last load; unset: it was read
     bool must_load, is_hard, has_loaded, is_leading, is_polling;
-    bool has_new_kinds;  // definitions were written since the last load
-    char *breaker;       // why nothing is deleted; NULL: it is not tripped
-    bool has_gone;       // there may be records of applications that Git no longer has
-    int64_t gone_due_ms; // monotonic: not before
-    bool gone_waits;     // they stay until what is unknown is known
-    bool gone_is_held;   // or by the breaker
-    int64_t turn_ms;     // when the turn that is on began
+    bool is_full_poll; // the poll that is open asks every source
+    bool is_from_poll; // the next load is for what a poll found
+    bool is_loading, is_ending;
+    bool app_is_read, map_is_read; // what people ask for was seen, or cannot be
+    bool gone_was_seen;            // the turn that is on has come to see those
+    int64_t kinds_due_ms;          // monotonic: discovery is asked once more; 0: it is not
+    bool has_new_kinds;            // definitions were written since the last load
+    char *breaker;                 // why nothing is deleted; NULL: it is not tripped
+    bool has_gone;                 // there may be records of applications that Git no longer has
+    int64_t gone_due_ms;           // monotonic: not before
+    bool gone_waits;               // they stay until what is unknown is known
+    bool gone_is_held;             // or by the breaker
+    bool is_consented; // the turn that is on may delete what the breaker would hold back
+    int64_t turn_ms;   // when the turn that is on began
     unsigned pending;
+    struct jq_filters *jq;     // runs jqPathExpressions; NULL: none was needed yet
     struct app_writer *writer; // of Application objects; NULL: they are not served
     struct kube_watch *app_watch;
     struct loop_timer *report;
@@ -96,8 +111,9 @@ struct controller {
 // ---- controller_apps.c ----
 struct tracked *tracked_find(const struct controller *c, const char *name);
 // After a load: what is new, changed or gone.
-void tracked_update(struct controller *c, const struct desired *d);
-void tracked_trigger(struct tracked *t, enum trigger why, int64_t due_ms);
+// True: something is another than before.
+bool tracked_update(struct controller *c, const struct desired *d);
+void tracked_trigger(struct tracked *t, unsigned why, int64_t due_ms);
 bool tracked_is_due(const struct tracked *t, int64_t now_ms);
 void tracked_clear(struct controller *c);
 // What the breaker held back is looked at again.
@@ -106,6 +122,8 @@ void tracked_release(struct controller *c);
 int64_t retry_delay_ms(const struct application *a, unsigned failures);
 bool is_automated(const struct application *a);
 bool heals_itself(const struct application *a);
+// May it watch, tell and take requests: is it the one that leads?
+bool controller_leads(const struct controller *c);
 
 // ---- controller_turn.c ----
 // One turn about whatever is due. False: the controller cannot go on.
@@ -129,11 +147,16 @@ json_t *drift_doc(const struct controller *c, const char *app);
 json_t *control_take(struct controller *c, const char *app, const json_t *doc);
 void control_watch(struct controller *c);
 void control_tell(struct controller *c, const char *app, const json_t *status);
-void control_end(struct controller *c);
+void control_unwatch(struct controller *c);
 
 // ---- controller_report.c ----
 void report_news(struct controller *c, const char *app); // something of it is another than before
 void report_later(struct controller *c);
+// The status of an application as it is now; owned. NULL: it is not known.
+json_t *report_status(struct controller *c, const char *app, const json_t *before);
+// Begins to watch what people ask through; before the first turn that is waited for.
+void report_watch(struct controller *c);
+void report_unwatch(struct controller *c);
 void report_end(struct controller *c);
 
 #endif

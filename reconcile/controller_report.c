@@ -82,11 +82,31 @@ static void look_clear(struct look *l)
 
 // ---- the report ----
 
-static enum sync_code sync_of(const struct application *a, const struct tracked *t)
+// Of one that no turn has been about: what was sent last is what Git says, and nobody changed it.
+static bool is_as_recorded(const struct controller *c, unsigned app)
 {
-    if (a->state != APP_KNOWN)
+    const struct desired *d = c->desired;
+    for (size_t i = 0; i < d->objects.len; i++) {
+        const struct object *o = &d->objects.v[i];
+        if (o->app != app || o->is_virtual || o->is_hook || o->is_bare)
+            continue;
+        const struct record *r = informers_record(c->informers, &o->id);
+        const struct live_fact *f = informers_fact(c->informers, &o->id);
+        if (!r || !f || !f->exists || !sha256_eq(&r->sent, &o->hash) || !f->has_projection ||
+            !sha256_eq(&r->projection, &f->projection))
+            return false;
+    }
+    return true;
+}
+
+static enum sync_code sync_of(const struct controller *c, unsigned app, const struct tracked *t)
+{
+    if (c->desired->apps.v[app]->state != APP_KNOWN)
         return SYNC_UNKNOWN;
-    return t->is_synced ? SYNC_SYNCED : SYNC_OUT_OF_SYNC;
+    if (t->pins.len)
+        return SYNC_OUT_OF_SYNC; // it is held at another revision than it names
+    bool is_same = t->is_synced || (!t->is_automated && !t->problem && is_as_recorded(c, app));
+    return is_same ? SYNC_SYNCED : SYNC_OUT_OF_SYNC;
 }
 
 static void source_types(const struct application *a, struct strv *out)
@@ -107,11 +127,26 @@ static struct report_operation operation_of(const struct tracked *t, const struc
     o.finished_unix_s = t->ended_unix_s;
     o.revisions = &a->revisions;
     o.retry_count = t->tries;
-    o.message = t->problem ? t->problem : t->is_synced ? "successfully synced" : "";
-    o.phase = t->problem         ? OPERATION_FAILED
+    o.phase = t->refusal         ? OPERATION_ERROR
+              : t->problem       ? OPERATION_FAILED
               : !t->ended_unix_s ? OPERATION_RUNNING
                                  : OPERATION_SUCCEEDED;
+    o.message = t->refusal                       ? t->refusal
+                : t->problem                     ? t->problem
+                : o.phase == OPERATION_SUCCEEDED ? "successfully synced"
+                                                 : "";
     return o;
+}
+
+// A restart of the controller, or a drift, is no deployment.
+static bool is_last_deployed(const json_t *before, const struct strv *revisions)
+{
+    const json_t *history = json_object_get(before, "history");
+    const json_t *last = json_array_get(history, json_array_size(history) - 1);
+    const char *was = json_dot_str(last, "revision");
+    if (!was)
+        was = json_string_value(json_array_get(json_object_get(last, "revisions"), 0));
+    return revisions->len && str_eq(was, revisions->v[0]);
 }
 
 static json_t *status_of(struct controller *c, unsigned app, const json_t *before)
@@ -133,7 +168,7 @@ static json_t *status_of(struct controller *c, unsigned app, const json_t *befor
     CLEANUP(json_freep) json_t *drift = drift_doc(c, a->tracking_name);
     struct app_report r = {.app = a,
                            .now_unix_s = clock_unix_ms() / 1000,
-                           .sync = sync_of(a, t),
+                           .sync = sync_of(c, app, t),
                            .revisions = &a->revisions,
                            .health = a->state == APP_UNKNOWN ? HEALTH_UNKNOWN : l.health,
                            .health_message = l.message,
@@ -148,12 +183,19 @@ static json_t *status_of(struct controller *c, unsigned app, const json_t *befor
                            .controller_namespace = REGROW_NAMESPACE,
                            .is_suspended = t->is_suspended,
                            .drift = json_array_size(drift) ? drift : NULL};
+    r.is_deployed &= !is_last_deployed(before, &a->revisions);
     json_t *status = app_status_json(&r, before);
     t->is_deployed = false;
     t->is_healthy = r.health <= HEALTH_SUSPENDED;
     strv_clear(&types);
     look_clear(&l);
     return status;
+}
+
+json_t *report_status(struct controller *c, const char *app, const json_t *before)
+{
+    int at = c->desired ? desired_tracked_app(c->desired, app) : -1;
+    return at < 0 || !tracked_find(c, app) ? NULL : status_of(c, (unsigned)at, before);
 }
 
 // ---- Application objects ----
@@ -176,6 +218,7 @@ static void on_application(void *ctx, enum kube_event ev, json_t *doc)
     const char *ns = doc ? json_dot_str(doc, "metadata.namespace") : NULL;
     if (ev == KUBE_GONE)
         c->app_watch = NULL;
+    c->app_is_read |= ev == KUBE_SYNCED || ev == KUBE_GONE;
     if (!name || !ns)
         return;
     CLEANUP(str_freep) char *key = str_printf("%s/%s", ns, name);
@@ -186,10 +229,12 @@ static void on_application(void *ctx, enum kube_event ev, json_t *doc)
     }
     bool is_new = !json_object_get(c->app_docs, key);
     json_object_set(c->app_docs, key, doc);
-    const char *app = tracked_name(c, ns, name);
+    const char *app = controller_leads(c) ? tracked_name(c, ns, name) : NULL;
     CLEANUP(json_freep) json_t *taken = app ? control_take(c, app, doc) : NULL;
-    if (taken)
-        app_writer_set(c->writer, doc, json_object_get(doc, "status"), taken);
+    CLEANUP(json_freep)
+    json_t *status = taken ? report_status(c, app, json_object_get(doc, "status")) : NULL;
+    if (status) // with what is taken out goes the status that answers it
+        app_writer_set(c->writer, doc, status, taken);
     if (is_new && app)
         report_news(c, app);
 }
@@ -199,12 +244,14 @@ static void on_unwatched(void *ctx, const struct kube_reply *reply)
     struct controller *c = ctx;
     (void)reply; // it is begun again with the next report
     c->app_watch = NULL;
+    c->app_is_read = true;
 }
 
 // They may come to be served at any time, by what is applied.
 static void watch_applications(struct controller *c)
 {
     const struct kind_info *k = kinds_find(c->desired->kinds, "argoproj.io", NULL, "Application");
+    c->app_is_read |= !k || !k->is_served;
     if (c->app_watch || !k || !k->is_served)
         return;
     struct app_writer_opts w = {.kind = k, .manager = "regrow-status"};
@@ -233,10 +280,9 @@ static void report_app(struct controller *c, unsigned app)
 static void on_report(void *ctx)
 {
     struct controller *c = ctx;
-    if (!c->desired)
+    if (!c->desired || !controller_leads(c))
         return;
-    control_watch(c);
-    watch_applications(c);
+    report_watch(c);
     for (unsigned i = 0; i < c->desired->apps.len; i++) {
         struct tracked *t = tracked_find(c, c->desired->apps.v[i]->tracking_name);
         if (t && t->is_news)
@@ -248,6 +294,8 @@ static void on_report(void *ctx)
 
 void report_later(struct controller *c)
 {
+    if (c->is_ending)
+        return;
     if (!c->report)
         c->report = loop_timer_new(c->loop, on_report, c);
     if (!loop_timer_is_set(c->report))
@@ -263,16 +311,34 @@ void report_news(struct controller *c, const char *app)
     report_later(c);
 }
 
-void report_end(struct controller *c)
+void report_watch(struct controller *c)
 {
-    control_end(c);
-    if (c->writer && !loop_stopping(c->loop))
-        app_writer_drain(c->writer, 5000);
+    control_watch(c);
+    watch_applications(c);
+}
+
+void report_unwatch(struct controller *c)
+{
+    control_unwatch(c);
     if (c->app_watch)
         kube_watch_stop(c->app_watch);
-    app_writer_free(c->writer);
+    c->app_watch = NULL;
+    c->app_is_read = c->map_is_read = false;
+}
+
+// What came last is written before it ends, unless it has been told to hurry.
+void report_end(struct controller *c)
+{
+    if (!loop_stopping(c->loop))
+        on_report(c);
+    c->is_ending = true;
+    report_unwatch(c);
     loop_timer_free(c->report);
-    json_decref(c->app_docs);
+    c->report = NULL;
+    if (c->writer && !loop_stopping(c->loop))
+        app_writer_drain(c->writer, 5000);
+    app_writer_free(c->writer);
+    c->writer = NULL;
 }
 
 // ---- for whoever asks ----
@@ -283,13 +349,14 @@ static json_t *app_doc(struct controller *c, unsigned app)
     struct tracked *t = tracked_find(c, a->tracking_name);
     struct look l = {.c = c, .app = app, .health = HEALTH_HEALTHY};
     look_all(&l);
+    enum sync_code sync = sync_of(c, app, t);
     bool known = a->state == APP_KNOWN;
-    json_t *doc = json_pack(
-        "{s:s, s:s*, s:s*, s:s, s:s, s:b, s:i, s:i, s:s*}", "name", a->name, "namespace",
-        a->namespace, "project", a->project, "health", known ? health_name(l.health) : "Unknown",
-        "sync", sync_code_name(sync_of(a, t)), "good",
-        known && t->is_synced && l.health <= HEALTH_SUSPENDED, "objects", (int)l.resources.len,
-        "differing", (int)l.differing, "revision", a->revision_text);
+    json_t *doc = json_pack("{s:s, s:s*, s:s*, s:s, s:s, s:b, s:i, s:i, s:s*}", "name", a->name,
+                            "namespace", a->namespace, "project", a->project, "health",
+                            known ? health_name(l.health) : "Unknown", "sync", sync_code_name(sync),
+                            "good", sync == SYNC_SYNCED && l.health <= HEALTH_SUSPENDED, "objects",
+                            (int)l.resources.len, "differing", (int)l.differing, "revision",
+                            a->revision_text);
     const char *problem = known ? t->problem ? t->problem : t->held : a->problem.msg;
     if (problem)
         json_object_set_new(doc, "problem", json_string(problem));

@@ -9,7 +9,8 @@
 #include "reconcile/run_int.h"
 #include "reconcile/windows.h"
 
-#define UNDELETED_MS 10000
+#define UNDELETED_MS 30000
+#define LONG_MS 20000      // so long what has ended waits for what has not
 #define LOAD_LATER_MS 2000 // a turn is not broken off at once to look whether there is anything new
 #define WINDOW_MS 60000    // a window that does not say when it changes is asked again
 
@@ -49,6 +50,8 @@ static bool is_its_turn(const struct controller *c, const struct application *a,
     struct tracked *t = tracked_find(c, a->tracking_name);
     if (!t || !tracked_is_due(t, now_ms) || a->state != APP_KNOWN)
         return false;
+    if (t->pins.len && !t->is_pinned)
+        return false; // not before it has been read so
     if (t->triggers & TRIGGER_REQUEST)
         return is_permitted(c, a, t);
     if (t->is_suspended || !is_automated(a))
@@ -60,19 +63,40 @@ static bool is_its_turn(const struct controller *c, const struct application *a,
 bool controller_is_due(struct controller *c)
 {
     int64_t now = clock_mono_ms();
-    bool may_prune_gone = c->has_gone && c->desired && c->gone_due_ms <= now;
+    bool may_prune_gone = c->has_gone && !c->gone_is_held && c->desired && c->gone_due_ms <= now;
     for (size_t i = 0; c->desired && !may_prune_gone && i < c->desired->apps.len; i++)
         if (is_its_turn(c, c->desired->apps.v[i], now))
             return true;
     return may_prune_gone;
 }
 
-static size_t choose(struct controller *c, bool *take)
+// Whoever asked for deletions as well: that is about his application alone, and has a turn of its
+// own.
+static int consenting(const struct controller *c, int64_t now_ms)
+{
+    for (size_t i = 0; i < c->desired->apps.len; i++) {
+        const struct application *a = c->desired->apps.v[i];
+        const struct tracked *t = tracked_find(c, a->tracking_name);
+        if (t && t->has_consent && is_its_turn(c, a, now_ms))
+            return (int)i;
+    }
+    return -1;
+}
+
+static size_t choose(struct controller *c, bool *take, int *consent)
 {
     int64_t now = clock_mono_ms();
     size_t n = 0;
+    bool held = false;
+    *consent = consenting(c, now);
     for (size_t i = 0; i < c->desired->apps.len; i++) {
-        take[i] = is_its_turn(c, c->desired->apps.v[i], now);
+        const struct application *a = c->desired->apps.v[i];
+        take[i] = *consent < 0 ? is_its_turn(c, a, now) : (int)i == *consent;
+        // What the breaker holds back goes by itself: nothing is deleted in that turn.
+        bool is_one = take[i] && *consent < 0 && tracked_find(c, a->tracking_name)->prune_is_held;
+        if (take[i] && !n)
+            held = is_one;
+        take[i] &= is_one == held;
         n += take[i];
     }
     return n;
@@ -92,11 +116,18 @@ static json_t *taken_names(const struct desired *d, const bool *take)
 bool turn_makes_way(void *ctx)
 {
     struct controller *c = ctx;
-    bool must_load = c->must_load && clock_mono_ms() - c->turn_ms > LOAD_LATER_MS;
-    return must_load || controller_is_due(c);
+    int64_t on_ms = clock_mono_ms() - c->turn_ms;
+    bool must_load = c->must_load && on_ms > LOAD_LATER_MS;
+    return must_load || (!c->o.once && on_ms > LONG_MS) || controller_is_due(c);
 }
 
 // ---- what has become of it ----
+
+// What a person asked for stays asked for until it is done.
+static unsigned request_of(const struct tracked *t)
+{
+    return t->is_requested ? TRIGGER_REQUEST : 0;
+}
 
 static void failed(struct controller *c, struct tracked *t, const struct application *a,
                    const char *problem)
@@ -108,7 +139,7 @@ static void failed(struct controller *c, struct tracked *t, const struct applica
     t->ended_unix_s = clock_unix_ms() / 1000;
     report_news(c, t->name);
     if (delay >= 0)
-        tracked_trigger(t, TRIGGER_RETRY, clock_mono_ms() + delay);
+        tracked_trigger(t, TRIGGER_RETRY | request_of(t), clock_mono_ms() + delay);
     event_emit(c->o.events, "sync.failed", "{s:s, s:s, s:I, s:I}", "app", t->name, "message",
                problem, "tries", (json_int_t)t->tries, "retryInMs", (json_int_t)delay);
 }
@@ -118,7 +149,8 @@ static void came_true(struct controller *c, struct tracked *t, const struct app_
     bool was = t->is_synced;
     c->sum.syncs += !was;
     t->tries = 0;
-    t->is_synced = true;
+    t->is_synced = !t->prune_is_held;
+    t->is_requested = false;
     t->is_healthy = v->health <= HEALTH_SUSPENDED;
     str_set(&t->problem, NULL);
     t->ended_unix_s = clock_unix_ms() / 1000;
@@ -147,7 +179,7 @@ static void absorb_app(struct controller *c, const struct run *r, const struct r
     else if (v.applied >= v.total && !run_unpruned(r, a->tracking_name))
         came_true(c, t, &v);
     else
-        tracked_trigger(t, TRIGGER_UNFINISHED, again_ms(s));
+        tracked_trigger(t, TRIGGER_UNFINISHED | request_of(t), again_ms(s));
     app_view_clear(&v);
 }
 
@@ -160,7 +192,7 @@ static bool is_definition(const struct object_id *id)
 static void absorb_gone(struct controller *c, const struct run_summary *s,
                         const struct plan_item *it)
 {
-    if (it->action == ACTION_PRUNE && !c->has_gone) {
+    if ((it->action == ACTION_PRUNE || it->is_leftover) && !c->has_gone) {
         c->has_gone = true;
         c->gone_due_ms = again_ms(s);
     }
@@ -186,6 +218,7 @@ static void absorb(struct controller *c, const struct run *r, const bool *take)
 {
     struct run_summary s;
     run_summary(r, &s);
+    c->gone_was_seen |= r->desired->is_with_gone;
     absorb_plan(c, r, &s);
     c->sum.writes += s.written;
     c->sum.pruned += s.pruned;
@@ -212,6 +245,7 @@ static bool run_part_of(struct controller *c, const bool *take, bool with_gone, 
     struct desired *part CLEANUP(desired_freep) = desired_part(c->desired, take, with_gone);
     struct run_opts o = c->run_opts;
     o.policy.prune = prune && o.policy.prune;
+    o.policy.allow_mass_prune |= c->is_consented;
     struct run *r CLEANUP(run_freep) = c->run = run_new(c->loop, c->kube, part, &o);
     bool ok = run_prepare(r, err) && run_execute(r, err);
     if (ok)
@@ -236,7 +270,8 @@ static bool trip(struct controller *c, const bool *take, bool with_gone, struct 
             tracked_find(c, c->desired->apps.v[i]->tracking_name)->prune_is_held = true;
     str_set(&c->breaker, err->msg);
     event_emit(c->o.events, "breaker.tripped", "{s:s, s:s}", "message", err->msg, "hint",
-               "Nothing is deleted. If that is what Git says: regrow sync --allow-mass-prune.");
+               "Nothing is deleted. If that is what Git says: regrow sync APP --prune, of the "
+               "application, or of the root for what applications left that are gone.");
     err_clear(err);
     return run_part_of(c, take, false, false, err);
 }
@@ -250,8 +285,10 @@ static bool one_by_one(struct controller *c, const bool *take, struct err *err)
     for (size_t i = 0; ok && i < c->desired->apps.len; i++) {
         if (!take[i])
             continue;
+        // Each would be judged alone: what is to be deleted waits until they go together.
         one[i] = true;
-        if (!run_part_of(c, one, false, true, err)) {
+        tracked_find(c, c->desired->apps.v[i]->tracking_name)->prune_is_held = true;
+        if (!run_part_of(c, one, false, false, err)) {
             ok = !is_fatal(c, err);
             if (ok) {
                 refused(c, one, err);
@@ -264,12 +301,24 @@ static bool one_by_one(struct controller *c, const bool *take, struct err *err)
     return ok;
 }
 
+// Choosing has seen to it that all of a turn are held, or none.
+static bool is_held(const struct controller *c, const bool *take)
+{
+    for (size_t i = 0; i < c->desired->apps.len && !c->is_consented; i++)
+        if (take[i] && tracked_find(c, c->desired->apps.v[i]->tracking_name)->prune_is_held)
+            return true;
+    return false;
+}
+
 static bool run_turn(struct controller *c, const bool *take, size_t n, bool with_gone,
                      struct err *err)
 {
-    if (run_part_of(c, take, with_gone, true, err))
+    if (run_part_of(c, take, with_gone, !is_held(c, take), err)) {
+        c->run_opts.policy.replaced_root = NULL; // from now on this is the root
         return true;
-    if (is_fatal(c, err))
+    }
+    // Another root than before: whoever began this must say that it is meant.
+    if (is_fatal(c, err) || (err->kind == ERR_CONFLICT && c->run_opts.policy.replaced_root))
         return false;
     if (err->kind == ERR_CONFLICT && trip(c, take, with_gone, err))
         return true;
@@ -286,26 +335,58 @@ static bool run_turn(struct controller *c, const bool *take, size_t n, bool with
 
 static void begin(struct controller *c, struct tracked *t)
 {
+    // What is done of our own accord was asked for by nobody.
+    if (!(t->triggers & (TRIGGER_REQUEST | TRIGGER_RETRY | TRIGGER_UNFINISHED))) {
+        json_decref(t->asked);
+        t->asked = NULL;
+        str_set(&t->refusal, NULL);
+    }
+    t->is_requested |= (t->triggers & TRIGGER_REQUEST) != 0;
     t->triggers = 0;
+    t->has_consent = false;
     t->began_unix_s = clock_unix_ms() / 1000;
     t->ended_unix_s = 0;
     report_news(c, t->name);
 }
 
+// The breaker is closed again when nothing is held back any more.
+static void consented(struct controller *c, int app)
+{
+    bool any = false;
+    tracked_find(c, c->desired->apps.v[app]->tracking_name)->prune_is_held = false;
+    c->gone_is_held &= app != 0;
+    for (size_t i = 0; i < c->apps.len; i++)
+        any |= c->apps.v[i].prune_is_held;
+    if (!any && !c->gone_is_held)
+        str_set(&c->breaker, NULL);
+}
+
 bool controller_turn(struct controller *c, struct err *err)
 {
     bool *take = mem_alloc(c->desired->apps.len + 1);
-    size_t n = choose(c, take);
-    bool with_gone = c->has_gone && c->gone_due_ms <= clock_mono_ms();
+    int consent;
+    size_t n = choose(c, take, &consent);
+    // What applications left that are gone is the root's.
+    bool with_gone = consent < 0 ? c->has_gone && !c->gone_is_held && !is_held(c, take) &&
+                                       c->gone_due_ms <= clock_mono_ms()
+                                 : consent == 0 && (c->has_gone || c->gone_is_held);
+    c->is_consented = consent >= 0;
     int64_t began = clock_mono_ms();
     json_t *names = taken_names(c->desired, take);
     event_emit(c->o.events, "turn.started", "{s:O}", "apps", names);
     c->has_gone &= !with_gone;
+    c->gone_was_seen = false;
     c->turn_ms = began;
     for (size_t i = 0; i < c->desired->apps.len; i++)
         if (take[i])
             begin(c, tracked_find(c, c->desired->apps.v[i]->tracking_name));
     bool ok = run_turn(c, take, n, with_gone, err);
+    if (ok && consent >= 0)
+        consented(c, consent);
+    if (with_gone && !c->gone_was_seen && !c->gone_is_held) {
+        c->has_gone = true;
+        c->gone_due_ms = clock_mono_ms() + UNDELETED_MS;
+    }
     c->sum.turns++;
     c->sum.last_turn_unix_s = clock_unix_ms() / 1000;
     prom_observe(&c->sum.turn_s, (double)(clock_mono_ms() - began) / 1000);

@@ -72,13 +72,14 @@ struct plan_policy {
 
 struct plan_item {
     enum action action;
-    int object;      // index in desired.objects, -1 for prune and keep
-    int record;      // index in the records, -1 when there is none
-    int live;        // index in the facts, -1 when absent or unknown
-    const char *row; // row of the case table: "C1", "P4" (static)
-    char *reason;    // for KEEP and for what a person wonders about; may be NULL
-    bool stays;      // nothing is done about it, and it is remembered all the same
-    bool is_drift;   // what was sent last is what is wanted, and somebody has changed it since
+    int object;       // index in desired.objects, -1 for prune and keep
+    int record;       // index in the records, -1 when there is none
+    int live;         // index in the facts, -1 when absent or unknown
+    const char *row;  // row of the case table: "C1", "P4" (static)
+    char *reason;     // for KEEP and for what a person wonders about; may be NULL
+    bool stays;       // nothing is done about it, and it is remembered all the same
+    bool is_leftover; // it was to be deleted, and could not be
+    bool is_drift;    // what was sent last is what is wanted, and somebody has changed it since
 };
 
 struct plan {

@@ -17,7 +17,8 @@ struct victim {
     unsigned item;
     bool is_sent, is_asking, is_gone, is_failed;
     int64_t ask_again_ms;
-    char *waits; // why it is still there; NULL when nothing is known
+    char *release; // a patch that takes its finalizer out; NULL: not its turn
+    char *waits;   // why it is still there; NULL when nothing is known
 };
 
 // The victims, and the graph of their documents: nodes beyond the victims are starts, ends and
@@ -92,6 +93,7 @@ static void leave(struct victim *v, const char *why)
     CLEANUP(str_freep) char *text = str_printf("%s was not deleted: %s", what, why);
     v->is_failed = true;
     it->action = ACTION_KEEP;
+    it->is_leftover = true;
     str_set(&it->reason, why);
     strv_push(&r->leftovers, text);
     event_emit(r->opts.events, "run.warning", "{s:s}", "message", text);
@@ -103,12 +105,70 @@ static bool is_absent(const struct kube_reply *reply)
            reply->cls == KUBE_NO_NAMESPACE;
 }
 
+// The tracking name of an Application object, as records have it; owned.
+static char *own_name(const struct object_id *id)
+{
+    return !id->namespace || !strcmp(id->namespace, "argocd")
+               ? str_dup(id->name)
+               : str_printf("%s_%s", id->namespace, id->name);
+}
+
+// Argo CD keeps an Application until what it had is gone; where it is not there, we are the one
+// that lets it go. Owned; NULL: it is not held by that, or not yet to go.
+static char *release_of(const struct victim *v, const json_t *doc)
+{
+    const struct run *r = v->run;
+    const struct object_id *id = &r->records.v[r->plan->items.v[v->item].record].id;
+    if (!r->opts.drops_finalizers || strcmp(id->kind, "Application") != 0 ||
+        strcmp(id->group, "argoproj.io") != 0)
+        return NULL;
+    CLEANUP(str_freep) char *app = own_name(id);
+    CLEANUP(json_freep) json_t *left = json_array();
+    const json_t *all = json_dot(doc, "metadata.finalizers");
+    size_t i;
+    json_t *f;
+    json_array_foreach(all, i, f)
+    {
+        if (!str_starts(json_string_value(f), RESOURCES_FINALIZER))
+            json_array_append(left, f);
+    }
+    if (json_array_size(left) == json_array_size(all) || run_unpruned(r, app))
+        return NULL;
+    CLEANUP(json_freep)
+    json_t *patch = json_pack("{s:{s:O, s:O}}", "metadata", "finalizers", left, "resourceVersion",
+                              json_dot(doc, "metadata.resourceVersion"));
+    return json_dumps(patch, JSON_COMPACT);
+}
+
 // A document instead of a Status: finalizers are at work.
 static void still_there(struct victim *v, const json_t *doc)
 {
     CLEANUP(str_freep) char *why = deletion_text(doc);
     str_set(&v->waits, why);
     v->ask_again_ms = clock_mono_ms() + GONE_POLL_MS;
+    free(v->release);
+    v->release = release_of(v, doc);
+}
+
+static void on_released(void *ctx, const struct kube_reply *reply)
+{
+    struct victim *v = ctx;
+    v->run->pending_calls--;
+    v->is_asking = false;
+    str_freep(&v->release);
+    v->ask_again_ms = is_absent(reply) || reply->cls == KUBE_OK ? 0 : clock_mono_ms() + AGAIN_MS;
+}
+
+static void release(struct victim *v, const char *path)
+{
+    struct run *r = v->run;
+    CLEANUP(str_freep) char *url = str_printf("%s?fieldManager=%s", path, run_manager(r));
+    struct kube_call c = {.method = "PATCH",
+                          .path = url,
+                          .body = v->release,
+                          .body_len = strlen(v->release),
+                          .content_type = "application/merge-patch+json"};
+    kube_send(r->kube, &c, on_released, v);
 }
 
 static void on_deleted(void *ctx, const struct kube_reply *reply)
@@ -217,6 +277,10 @@ static void step(struct victim *v)
         return;
     v->is_asking = true;
     r->pending_calls++;
+    if (v->release) {
+        release(v, path);
+        return;
+    }
     if (v->is_sent) {
         struct kube_call c = {.method = "GET", .path = path};
         run_owns(r, kube_send(r->kube, &c, on_asked, v));
@@ -302,7 +366,7 @@ size_t run_unpruned(const struct run *r, const char *app)
     size_t n = 0;
     for (size_t i = 0; i < r->plan->items.len; i++) {
         const struct plan_item *it = &r->plan->items.v[i];
-        n += it->object < 0 && it->action == ACTION_PRUNE &&
+        n += it->object < 0 && (it->action == ACTION_PRUNE || it->is_leftover) &&
              (!app || str_eq(r->records.v[it->record].app, app));
     }
     return n;
@@ -384,8 +448,10 @@ static bool prune_all(struct run *r, const unsigned *items, size_t n, struct err
     kube_cancel_owned(r->kube, r); // their answers come to the victims
     if (ok && !r->sum.is_superseded)
         leave_rest(&p);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         free(p.v[i].waits);
+        free(p.v[i].release);
+    }
     free(p.v);
     free(p.is_past);
     graph_free(p.g);

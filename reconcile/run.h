@@ -44,6 +44,9 @@ struct run_opts {
     // what it did. NULL: never.
     bool (*is_superseded)(void *ctx);
     void *superseded_ctx;
+    // We are what Argo CD would be: an Application that is to go is let go, by taking its finalizer
+    // out, when all that it had is gone.
+    bool drops_finalizers;
     bool leaves_health; // when only health is waited for, the run ends
     // The Lease is held by the caller, over many runs; NULL: the run takes it and gives it up.
     struct lease_keeper *lease;

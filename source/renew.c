@@ -122,6 +122,7 @@ void source_renew(struct source *s, const struct source_now *now)
     if (!now)
         now = &none;
     take_now(s, now);
+    s->has_polled &= !now->ask_all;
     c->load++;
     vec_clear(&c->waits.v);
     strv_clear(&c->remotes);

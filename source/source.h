@@ -145,6 +145,7 @@ struct source_now {
     const struct source_pin *pins;
     size_t n_pins;
     const struct strv *hard; // applications (tracking names) rendered whatever the caches hold
+    bool ask_all;            // whatever polls have found: every source is asked again, this time
 };
 
 // ---- has anything changed? ----

@@ -1,0 +1,134 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 300
+#
+# What people ask of the controller, and where they look: without a definition of Application through
+# ConfigMaps, with ours through Application objects; sync, refresh, suspend, rollback, history, the
+# breaker's reset; the status that kubectl shows; metrics and the API; a second controller that stands
+# by and takes over.
+set -euo pipefail
+. "$(dirname "$0")/../lib/env.sh"
+. "$LIB/cluster.sh"
+. "$LIB/audit.sh"
+. "$LIB/githttp.sh"
+. "$LIB/fleet.sh"
+. "$LIB/reconcile.sh"
+
+export XDG_CACHE_HOME=$SCRATCH/cache
+fleet_kind=''
+REPO=$SCRATCH/repo
+
+publish() { git_publish "$REPO" fleet >"$SCRATCH/commit"; }
+commit() { cat "$SCRATCH/commit"; }
+root() { echo "$HTTP_URL/git/fleet.git//root?ref=main"; }
+tenant() { kubectl get cm -n "tenant-$1" settings -o 'jsonpath={.data.tenant}'; }
+app() { kubectl get application -n argocd "$1" -o json | jq -c "$2"; }
+ask() { "$REGROW" "$1" --wait --timeout 30s "${@:2}"; }
+change() { # TENANT VALUE
+  sed -i "s/tenant: .*}/tenant: \"$2\"}/" "$REPO/tenants/tenant-$1/all.yaml"
+  publish
+}
+
+# tenant-2 is synced by hand.
+make_repo() {
+  mkdir -p "$REPO/root"
+  fleet_url=$HTTP_URL/git/fleet.git
+  for ((i = 1; i <= 3; i++)); do fleet_tenant "$REPO" "$i"; done
+  sed -i 's/automated: {prune: true}/automated: {prune: true, selfHeal: true}/' "$REPO"/root/*.yaml
+  sed -i 's/automated: {prune: true, selfHeal: true}, //' "$REPO/root/tenant-2.yaml"
+  publish
+}
+
+by_map() {
+  reconcile_settled 60 "$(commit)"
+  refuse 'what is not automated is left alone' 1 kubectl get cm -n tenant-2 settings
+  check 'until somebody asks' ask sync tenant-2
+  is "$(tenant 2)" 2 'then it is there'
+  is "$(kubectl get cm -n regrow-system control -o json | jq -c '.data | to_entries | map(.value | fromjson | .operation)')" \
+    '[null]' 'and the request is taken out'
+  refuse 'one that is none is refused' 10 ask sync nobody
+  check 'suspended' "$REGROW" suspend tenant-1
+  reconcile_mark
+  kubectl patch cm -n tenant-1 settings --type=merge -p '{"data":{"tenant":"hand"}}' >/dev/null
+  reconcile_saw 10 '.type == "object.drifted" and .namespace == "tenant-1"'
+  sleep 1
+  is "$(tenant 1)" hand 'nothing is put back'
+  check 'resumed' "$REGROW" resume tenant-1
+  wait_for 10 'tenant-1 to be put back' bash -c "[[ \$(kubectl get cm -n tenant-1 settings -o 'jsonpath={.data.tenant}') == 1 ]]"
+  ok 'it is put back'
+}
+
+by_object() {
+  cp "$ROOT/deploy/reconcile/application-crd.yaml" "$REPO/root/"
+  printf 'apiVersion: v1\nkind: Namespace\nmetadata: {name: argocd}\n' >"$REPO/root/argocd.yaml"
+  publish
+  reconcile_settled 60 "$(commit)"
+  cluster_is 20 Synced get application -n argocd tenant-1 -o 'jsonpath={.status.sync.status}'
+  ok 'Application objects have a status'
+  like "$(kubectl get applications -n argocd)" 'tenant-1 +Synced +Healthy' "kubectl shows it in Argo CD's columns"
+  is "$(app tenant-1 '[.status.resources[] | .kind] | unique | length')" 11 'with its objects'
+  change 2 second
+  cluster_is 20 OutOfSync get application -n argocd tenant-2 -o 'jsonpath={.status.sync.status}'
+  ok 'what waits for a person is OutOfSync'
+  check 'a sync by its object' ask sync tenant-2
+  is "$(tenant 2) $(app tenant-2 '[.operation, .status.operationState.phase]')" 'second [null,"Succeeded"]' 'is done and told'
+  change 2 third
+  check 'a refresh' ask refresh tenant-2
+  check 'another sync' ask sync tenant-2
+  is "$(tenant 2)" third 'of the newest'
+  is "$("$REGROW" history tenant-2 -o json | jq '.history | length')" 2 'the history grows'
+  check 'a rollback' ask rollback tenant-2
+  is "$(tenant 2) $(app tenant-2 .status.sync.status)" 'second "OutOfSync"' 'brings back what was, and says so'
+  check 'a sync goes on' ask sync tenant-2
+  is "$(tenant 2)" third 'to what Git says'
+  refuse 'what is not built is refused' 10 ask sync tenant-2 --dry-run
+  like "$OUT" 'not built' 'by name'
+}
+
+# Three quarters of it all leave Git.
+breaker() {
+  mkdir "$SCRATCH/aside"
+  (cd "$REPO/root" && mv tenant-[12].yaml "$SCRATCH/aside/")
+  reconcile_mark
+  publish
+  reconcile_saw 20 '.type == "breaker.tripped"'
+  is "$(tenant 1)" 1 'a mass deletion is held back'
+  check 'until a person says that it is meant' ask sync fleet --prune --timeout 90s
+  wait_for 60 'tenant-1 to be deleted' bash -c "! kubectl get cm -n tenant-1 settings"
+  ok 'then it is done'
+}
+
+serves() {
+  local url=http://127.0.0.1:$PORT
+  is "$(curl -fsS "$url/healthz") $(curl -fsS "$url/readyz")" 'ok ok' 'it is there, and ready'
+  is "$(curl -fsS "$url/api/v1/applications" | jq -c '[.applications[] | select(.name == "tenant-3") | .sync, .health]')" \
+    '["Synced","Healthy"]' 'the API tells of applications'
+  curl -fsS "$url/metrics" >"$SCRATCH/metrics"
+  check 'metrics are what Prometheus takes' promtool check metrics <"$SCRATCH/metrics"
+  like "$(cat "$SCRATCH/metrics")" 'regrow_leader 1' 'and say who leads'
+  like "$(cat "$SCRATCH/metrics")" 'regrow_drift_healed_total [1-9]' 'and what was healed'
+}
+
+stands_by() {
+  spawn second "$REGROW" reconcile -o ndjson --poll 1s "$(root)"
+  wait_for 20 'the second one to stand by' grep -q '"lease.waiting"' "$SCRATCH/second.log"
+  refuse 'nor does a bootstrap get between' 6 "$REGROW" bootstrap --timeout 20s "$(root)"
+  kill -KILL "$RECONCILE_PID"
+  wait_for 40 'the second one to lead' grep -q '"turn.started"' "$SCRATCH/second.log"
+  kubectl patch cm -n tenant-3 settings --type=merge -p '{"data":{"tenant":"hand"}}' >/dev/null
+  wait_for 10 'tenant-3 to be put back' bash -c "[[ \$(kubectl get cm -n tenant-3 settings -o 'jsonpath={.data.tenant}') == 3 ]]"
+  ok 'it takes over when the first one dies'
+  stop second
+}
+
+githttp_start
+cluster_up main
+make_repo
+PORT=$(free_port)
+reconcile_start --poll 1s --listen "127.0.0.1:$PORT" "$(root)"
+run_case 'map' by_map
+run_case 'object' by_object
+run_case 'served' serves
+run_case 'breaker' breaker
+run_case 'two' stands_by
+is "$(audit_rejections | head -c 600)" '' 'no write was rejected'
