@@ -174,13 +174,13 @@ static bool finish_level(struct loading *l, struct app_jobs *all, size_t n, bool
     bool denied = false;
     for (size_t i = 0; i < n; i++) {
         bool wait = all[i].err.kind == ERR_DENIED && !last_try;
+        denied |= wait && !all[i].is_collected;
         if (all[i].is_collected || wait)
             continue;
         l->is_stopped = !settle_known(l, &all[i], err);
         if (l->is_stopped)
             return false;
         finish_app(l, &all[i]);
-        denied |= wait;
     }
     if (!denied)
         return false;

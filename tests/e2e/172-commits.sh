@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 600
 #
-# 300 seeded commits (objects and applications added, changed, renamed, moved, removed) while the API
+# 150 seeded commits (COMMITS=300: more) (objects and applications added, changed, renamed, moved, removed) while the API
 # server and the Git server are restarted: in the end the cluster is what a fresh bootstrap of the
 # last commit makes, and nothing was ever deleted that a commit of that time still wanted.
 set -euo pipefail
@@ -14,7 +14,7 @@ set -euo pipefail
 
 export XDG_CACHE_HOME=$SCRATCH/cache
 REPO=$SCRATCH/repo
-COMMITS=${COMMITS:-300}
+COMMITS=${COMMITS:-150}
 SEED=${SEED:-1}
 
 publish() { # and what this commit wants
