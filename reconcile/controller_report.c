@@ -13,11 +13,6 @@
 
 // ---- how an application is ----
 
-static enum health worst(enum health a, enum health b)
-{
-    return a > b ? a : b;
-}
-
 struct look {
     struct controller *c;
     unsigned app;
@@ -62,7 +57,7 @@ static void look_at(struct look *l, const struct object *o)
     add_images(l, o);
     if (o->is_hook || r->health <= l->health)
         return;
-    l->health = worst(l->health, r->health);
+    l->health = r->health;
     l->message = r->health_message;
 }
 
