@@ -243,7 +243,7 @@ void restoring_add_report(const struct restoring *x, const struct outcome *o, js
     const struct timeline *t = &x->timeline;
     int64_t began = t->began_unix_ms / 1000;
     int64_t commit = x->s->desired->root_time_unix_s;
-    int64_t rpo = began - x->e->time_unix_s;
+    int64_t rpo = began - entry_taken_s(x->e);
     CLEANUP(str_freep) char *at = clock_rfc3339(began);
     json_object_set_new(doc, "began", json_string(at));
     json_object_set_new(doc, "rpo_seconds", json_integer(rpo > 0 ? rpo : 0));

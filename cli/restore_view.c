@@ -14,7 +14,7 @@
 
 int64_t restoring_age_s(const struct restoring *x)
 {
-    int64_t age = clock_unix_ms() / 1000 - x->e->time_unix_s;
+    int64_t age = clock_unix_ms() / 1000 - entry_taken_s(x->e);
     return age > 0 ? age : 0;
 }
 
@@ -39,7 +39,7 @@ void restoring_print_line(const char *symbol, const char *text)
 // ---- before ----
 static void print_snapshot(const struct restoring *x)
 {
-    CLEANUP(str_freep) char *at = clock_rfc3339(x->e->time_unix_s);
+    CLEANUP(str_freep) char *at = clock_rfc3339(entry_taken_s(x->e));
     CLEANUP(str_freep) char *age = age_text(restoring_age_s(x));
     CLEANUP(str_freep) char *size = size_text(x->verified.stored_bytes);
     CLEANUP(str_freep) char *took = clock_duration_text(x->verify_ms);
@@ -291,7 +291,7 @@ void restoring_losses(const struct restoring *x, struct strv *out)
 // ---- for programs ----
 static json_t *snapshot_part(const struct restoring *x)
 {
-    CLEANUP(str_freep) char *at = clock_rfc3339(x->e->time_unix_s);
+    CLEANUP(str_freep) char *at = clock_rfc3339(entry_taken_s(x->e));
     return json_pack("{s:I, s:s, s:I, s:s, s:s, s:o, s:s*, s:s*}", "seq", (json_int_t)x->e->seq,
                      "taken", at, "ageSeconds", (json_int_t)restoring_age_s(x), "state",
                      goodness_name(goodness_of(x)), "signedBy", signer_of(x), "why",

@@ -9,14 +9,21 @@
 
 #define MAX_GIT_BYTES (64U << 20) // that are indexed to know the date of one commit: two seconds
 
+// A copy counts with the time of its original: copies may stand in another order.
+static bool is_later(const struct entry *a, const struct entry *b)
+{
+    int64_t ta = entry_taken_s(a), tb = entry_taken_s(b);
+    return ta != tb ? ta > tb : a->seq > b->seq;
+}
+
 const struct entry *which_at(const struct log *l, int64_t unix_s)
 {
     const struct entry *found = NULL;
     for (size_t i = 0; i < l->v.len; i++) {
         const struct entry *e = &l->v.v[i];
-        if (e->kind == ENTRY_SNAPSHOT && e->time_unix_s <= unix_s &&
+        if (e->kind == ENTRY_SNAPSHOT && entry_taken_s(e) <= unix_s &&
             log_standing(l, e) == STANDING_LIVE && log_goodness(l, e) >= SNAP_GOOD &&
-            (!found || e->seq > found->seq))
+            (!found || is_later(e, found)))
             found = e;
     }
     return found;

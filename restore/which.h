@@ -6,7 +6,8 @@
 
 #include "snapshot/snapshot.h"
 
-// The newest good one that was taken at that time or before; NULL: none. Borrowed from the log.
+// The newest good one that was taken at that time or before (a copy: its original); NULL: none.
+// Borrowed from the log.
 const struct entry *which_at(const struct log *l, int64_t unix_s);
 // The exact revision of the root: a commit, or of a folder the hash of its files; NULL when the
 // snapshot does not say. Owned.

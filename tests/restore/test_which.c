@@ -40,6 +40,30 @@ static void newest_good_of_then_or_before(void **state)
     repo_close(&r);
 }
 
+// Copies that arrived in another order than their originals were taken in.
+static void copies_count_as_their_originals(void **state)
+{
+    struct repo r = {0};
+    struct log l = {0};
+    (void)state;
+    log_kit_open(log_kit_store(true), &r);
+    log_kit_read(&r, &l);
+    static const int64_t taken[] = {3000, 1000, 2000};
+    for (size_t i = 0; i < ARRAY_LEN(taken); i++) {
+        struct entry e = kit_snapshot(true);
+        e.time_unix_s = 9000 + (int64_t)i;
+        e.snapshot.origin = str_printf("/there prod %zu", i + 1);
+        e.snapshot.taken_unix_s = taken[i];
+        log_kit_append(&r, &l, &e);
+    }
+    assert_int_equal(seq_at(&l, 999), 0);
+    assert_int_equal(seq_at(&l, 1999), 2);
+    assert_int_equal(seq_at(&l, 2999), 3);
+    assert_int_equal(seq_at(&l, 9999), 1);
+    log_clear(&l);
+    repo_close(&r);
+}
+
 static char *add(struct writer *w, const char *text)
 {
     char hex[33];
@@ -108,6 +132,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(newest_good_of_then_or_before),
+        cmocka_unit_test(copies_count_as_their_originals),
         cmocka_unit_test(revision_of_the_root),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
