@@ -8,6 +8,7 @@
 # make demo         a cluster grows before your eyes
 # make bench        the figures of docs/performance.md
 # make torture      crashes, at length
+# make soak         an hour of one controller                    SOAK_SECONDS=3600
 # make install      DESTDIR= PREFIX=/usr/local
 # make format       clang-format in place
 # make clean
@@ -70,7 +71,7 @@ REPLAYS := $(FUZZ_SRC:%.c=$(BUILD)/%)
 FUZZ := $(FUZZ_SRC:tests/fuzz/%.c=build-fuzz/%)
 CHECKS := $(filter-out scripts/checklib.py,$(wildcard scripts/check-*))
 
-.PHONY: all unit unit-programs check check-fast demo bench torture fuzz fuzz-build install \
+.PHONY: all unit unit-programs check check-fast demo bench torture soak fuzz fuzz-build install \
 	format clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -126,7 +127,7 @@ check-fast: all unit-programs
 check:
 	@MAKEFLAGS= SAN=$(SAN) FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/check
 
-demo bench torture:
+demo bench torture soak:
 	@MAKEFLAGS= scripts/$@
 
 # ---- fuzzing: clang, objects of its own ----

@@ -190,6 +190,26 @@ upstream_charts() {
   check 'also with absent sub-charts' test -f "$FILES_ROOT/charts/upstream/metallb-0.0.0.tgz"
 }
 
+# made JQ: samples of an hour, of which the filter makes one from its number n (0 to 719)
+made() { jq -n -c "range(720) | . as \$n | {t: (1000 + 5 * \$n), rss_kb: 20000, threads: 3, queue: 0, cpu_s: 0, turns: (3 * \$n)} + ($1)" >"$SCRATCH/samples"; }
+judged() { python3 "$LIB/soak.py" judge "$SCRATCH/samples" 600 | jq -c 'map_values(.ok)'; }
+
+soaked() {
+  local steady='{anon_kb: (8000 + 700 * (($n * 37) % 50) / 50 | floor), fds: (24 + $n % 50)}'
+  made "$steady"
+  is "$(judged)" '{"memory":true,"descriptors":true,"threads":true,"turns":true}' 'what goes up and down is flat'
+  made "$steady + {anon_kb: (8000 + 700 * (\$n % 50) / 50 + \$n | floor)}"
+  is "$(judged | jq .memory)" false 'a third of a kilobyte a turn is found'
+  made "$steady + {fds: (24 + \$n % 50 + \$n / 36 | floor)}"
+  is "$(judged | jq .descriptors)" false 'twenty descriptors an hour are found'
+  made "$steady + {threads: (3 + \$n / 500 | floor)}"
+  is "$(judged | jq .threads)" false 'and a thread'
+  made "$steady + {turns: ([3 * \$n, 1500] | min)}"
+  is "$(judged | jq .turns)" false 'and one that has ceased to do anything'
+  made "$steady + {turns: (\$n / 10 | floor)}"
+  is "$(judged)" '{"turns":null}' 'too few turns are not judged'
+}
+
 oracle() {
   printf 'a: 0x10\nb: yes\n---\n# nothing\n---\n{"z": 1, "a": "<&>"}\n' >"$SCRATCH/y.yaml"
   printf 'a: [\n' >"$SCRATCH/bad.yaml"
@@ -275,6 +295,7 @@ in_network() {
 }
 
 run_case 'YAML oracle' oracle
+run_case 'flat or not' soaked
 run_case 'own network' in_network
 githttp_start
 gitssh_start

@@ -9,7 +9,11 @@
 #                                             manager, pointer (or "gone"), ms (-1: not healed)
 #   chaos.py start DIR SEED APPS              a work tree with applications and objects
 #   chaos.py step DIR NUMBER                  changes it, as seeded by NUMBER and what start was given
-#   chaos.py wanted DIR                       the objects it wants, a line each, sorted
+#                                             Both print the objects it wants, a line each, sorted
+#   chaos.py meddle KUBECONFIG DIR            for each number on standard input edits or deletes one of
+#                                             them as another manager; a line of JSON each, with the
+#                                             answer (0: none)
+# CHAOS_MOST: there are about so many objects at most (150).
 import base64
 import http.client
 import json
@@ -22,6 +26,8 @@ import tempfile
 import time
 
 HEAL_LIMIT_S = 30
+MOST_OBJECTS = int(os.environ.get("CHAOS_MOST", "150"))
+MOST_APPS = 16
 
 
 class Api:
@@ -137,6 +143,47 @@ def drift(kubeconfig, seed, count):
               flush=True)
 
 
+# ---- any object of a tree ----
+
+RESOURCES = {"ConfigMap": ("/api/v1", "configmaps"), "Secret": ("/api/v1", "secrets"), "Service": ("/api/v1", "services"),
+             "ServiceAccount": ("/api/v1", "serviceaccounts"),
+             "Role": ("/apis/rbac.authorization.k8s.io/v1", "roles"), "Deployment": ("/apis/apps/v1", "deployments")}
+
+
+def another(kind, number):
+    """A merge patch of a declared field; None: nothing of it is declared."""
+    image = {"containers": [{"name": "c", "image": "registry.example.com/hand:%d" % number}]}
+    return {"ConfigMap": {"data": {"n": "hand-%d" % number}},
+            "Secret": {"data": {"n": base64.b64encode(b"hand-%d" % number).decode()}},
+            "Service": {"spec": {"selector": {"app": "hand-%d" % number}}},
+            "Role": {"rules": [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]}]},
+            "Deployment": {"spec": {"template": {"spec": image}}}}.get(kind)
+
+
+def meddle_one(api, root, number):
+    rng = random.Random(f"{open(root + '/.seed').read()}-hand-{number}")
+    doc = json.load(open(rng.choice(files_of(root))))
+    kind, name = doc["kind"], doc["metadata"]["name"]
+    group, resource = RESOURCES[kind]
+    url = f"{group}/namespaces/world/{resource}/{name}"
+    patch = another(kind, number) if rng.random() < 0.75 else None
+    if patch:
+        answer = api.call("PATCH", f"{url}?fieldManager=hand-{number % 7}", patch, "application/merge-patch+json")
+    else:
+        answer = api.call("DELETE", url + "?propagationPolicy=Background")
+    return {"kind": kind, "name": name, "what": "edit" if patch else "delete", "status": answer[0]}
+
+
+def meddle(kubeconfig, root):
+    api = Api(kubeconfig)
+    for line in sys.stdin:
+        try:
+            done = meddle_one(api, root, int(line))
+        except (OSError, http.client.HTTPException, ValueError):  # the server is away, or the file has just gone
+            done = {"status": 0}
+        print(json.dumps(done), flush=True)
+
+
 # ---- commits ----
 
 def application(name, prune=True):
@@ -196,7 +243,7 @@ def add_app(root, rng, name, objects):
 
 
 def add_object(root, rng, app):
-    name = f"o{rng.randrange(1 << 20):05x}"
+    name = f"o{rng.randrange(1 << 28):07x}"
     write(f"{root}/apps/{app}/{name}.yaml", thing(rng, name))
 
 
@@ -221,7 +268,9 @@ def step(root, number):
     for _ in range(rng.choice([1, 1, 1, 2, 4])):
         apps, files = apps_of(root), files_of(root)
         what = rng.random()
-        if what < 0.25 or len(files) < 8:
+        if what < 0.25 and len(files) >= MOST_OBJECTS:
+            os.remove(rng.choice(files))
+        elif what < 0.25 or len(files) < 8:
             add_object(root, rng, rng.choice(apps))
         elif what < 0.50:
             path = rng.choice(files)
@@ -237,7 +286,7 @@ def step(root, number):
             path = rng.choice(files)
             doc = json.load(open(path))
             os.remove(path)
-            name = f"r{rng.randrange(1 << 20):05x}"
+            name = f"r{rng.randrange(1 << 28):07x}"
             old = doc["metadata"]["name"]
             text = json.dumps(doc).replace(f'"{old}"', f'"{name}"')
             write(f"{os.path.dirname(path)}/{name}.yaml", json.loads(text))
@@ -247,7 +296,7 @@ def step(root, number):
             os.rename(path, target)
         elif what < 0.90:
             os.remove(rng.choice(files))
-        elif what < 0.95 or len(apps) < 4:
+        elif (what < 0.95 and len(apps) < MOST_APPS) or len(apps) < 4:
             add_app(root, rng, f"app-{rng.randrange(1 << 16)}", rng.randrange(1, 4))
         else:  # an application goes, and half of what it had goes to another
             name = rng.choice(apps)
@@ -273,12 +322,14 @@ def main():
         drift(args[0], int(args[1]), int(args[2]))
     elif what == "start":
         start(args[0], int(args[1]), int(args[2]))
+        wanted(args[0])
     elif what == "step":
         step(args[0], int(args[1]))
-    elif what == "wanted":
         wanted(args[0])
+    elif what == "meddle":
+        meddle(args[0], args[1])
     else:
-        raise SystemExit("drift, start, step or wanted")
+        raise SystemExit("drift, start, step or meddle")
 
 
 main()
