@@ -13,6 +13,9 @@
 #   chaos.py meddle KUBECONFIG DIR            for each number on standard input edits or deletes one of
 #                                             them as another manager; a line of JSON each, with the
 #                                             answer (0: none)
+#   chaos.py until KUBECONFIG                 for each "PATH VALUE" on standard input waits until the
+#                                             ConfigMap there has that as .data.tenant; when that was,
+#                                             in microseconds of Unix time (0: not in time)
 # CHAOS_MOST: there are about so many objects at most (150).
 import base64
 import http.client
@@ -184,6 +187,19 @@ def meddle(kubeconfig, root):
         print(json.dumps(done), flush=True)
 
 
+def until(kubeconfig):
+    api = Api(kubeconfig)
+    for line in sys.stdin:
+        url, want = line.split()
+        end, seen = time.monotonic() + HEAL_LIMIT_S, 0
+        while not seen and time.monotonic() < end:
+            doc = api.call("GET", url)[1]
+            if at(doc, ("data", "tenant")) == want:
+                seen = time.time_ns() // 1000
+            time.sleep(0.002)
+        print(seen, flush=True)
+
+
 # ---- commits ----
 
 def application(name, prune=True):
@@ -328,8 +344,10 @@ def main():
         wanted(args[0])
     elif what == "meddle":
         meddle(args[0], args[1])
+    elif what == "until":
+        until(args[0])
     else:
-        raise SystemExit("drift, start, step or meddle")
+        raise SystemExit("drift, start, step, meddle or until")
 
 
 main()
