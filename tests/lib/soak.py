@@ -21,7 +21,7 @@ import urllib.request
 KB_PER_1000_TURNS = 100  # a hundred bytes a turn
 KB_SLACK = 512           # heaps come in pieces: so much more or less in all is no slope
 BURST_FDS = 4            # a few connections may be open at once by chance
-LEAST_TURNS = 400        # packs of a source are kept open, and let go when there are fifty of them
+LEAST_TURNS = 200        # packs of a source are kept open, and let go when there are fifty of them
 
 RULES = f"""\
 - **Memory**: a line through what the process holds for itself (`RssAnon`) against the turns done, by the
