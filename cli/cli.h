@@ -23,6 +23,7 @@
 //   restore_view.c, restore_report.c  what a restore shows before and after
 //   drilling.h    a drill: a restore, what it shows, how it is noted
 //   restore_git.c  its --push-git
+//   serving.h, snapshotting.h  what a controller shows; the snapshots it takes
 //   asking.h      what the commands that ask the controller share
 //   cmd_*.c       a command each
 #ifndef CLI_CLI_H
@@ -80,6 +81,8 @@ struct reconcile_options {
     bool once;
     const char *listen, *tls_cert, *tls_key;
     struct strv webhook_secrets;
+    const char *snapshot_to;      // NULL: no snapshots are taken
+    int64_t snapshot_interval_ms; // 0: as it is by default
 };
 
 // Of the commands that ask the controller.
@@ -120,6 +123,9 @@ struct cli {
     size_t n_creds;
     struct ready_override *ready;
     bool color;
+    const struct command *cmd; // and what it was called with; lent
+    int argc;
+    char **argv;
 };
 
 struct command {
@@ -168,6 +174,10 @@ MUST_CHECK bool options_parse(const struct command *cmd, int argc, char **argv, 
 // The format that a command line asks for that could not be parsed: its error is told in it.
 void options_find_output(int argc, char **argv, enum output *out);
 void options_clear(struct options *o);
+// The options of a command line that another command has as well, "--name=value" each: those of the
+// environment and of files it finds by itself. Added to *out.
+void options_shared(const struct command *from, const struct command *to, int argc,
+                    const char *const *argv, struct strv *out);
 char *option_env(const char *name); // "REGROW_EXPECT_CLUSTER"; owned
 
 // ---- manual.c ----

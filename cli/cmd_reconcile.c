@@ -126,6 +126,27 @@ static void line_unknown(const json_t *e, struct buf *b)
                text_at(e, "message"));
 }
 
+static void line_snapshot(const json_t *e, struct buf *b)
+{
+    long long seq = json_dot_int(e, "seq", 0);
+    const char *commit = json_dot_str(e, "commit");
+    if (json_dot_bool(e, "changed", true))
+        buf_printf(b, "snapshot %lld was taken", seq);
+    else
+        buf_printf(b, "snapshot %lld says it all", seq);
+    if (commit)
+        buf_printf(b, " of %.7s", commit);
+}
+
+static void line_no_snapshot(const json_t *e, struct buf *b)
+{
+    long long retry = json_dot_int(e, "retryInMs", 0);
+    CLEANUP(str_freep) char *after = clock_duration_text(retry < 0 ? 0 : retry);
+    buf_printf(b, "no good snapshot: %s", text_at(e, "message"));
+    if (retry >= 0)
+        buf_printf(b, " (try %lld; again in %s)", json_dot_int(e, "tries", 0), after);
+}
+
 static void line_server(const json_t *e, struct buf *b)
 {
     bool down = !strcmp(text_at(e, "type"), "kube.down");
@@ -152,6 +173,8 @@ static const struct {
     {"app.left", NODE_APPLIED, false, line_unknown},
     {"breaker.tripped", NODE_FAILED, false, line_message},
     {"run.warning", NODE_APPLIED, false, line_message},
+    {"snapshot.taken", NODE_READY, false, line_snapshot},
+    {"snapshot.failed", NODE_FAILED, false, line_no_snapshot},
     {"kube.down", NODE_FAILED, false, line_server},
     {"kube.up", NODE_READY, false, line_server},
 };
@@ -202,9 +225,14 @@ static bool keep(struct cli *c, struct session *s, const char *root, struct serv
     struct controller *k CLEANUP(controller_freep) = controller_new(c->loop, s->kube, &o);
     v->controller = k;
     loop_set_deadline(c->loop, 0); // from here on it sees to it: what is done is recorded
-    bool ok = (!c->o.reconcile.listen || serving_begin(c, s, v, err)) && controller_run(k, err);
+    struct snapshotting *snapshots CLEANUP(snapshotting_freep) = NULL;
+    if (c->o.reconcile.snapshot_to)
+        v->snapshots = snapshots = snapshotting_new(c, k, root, &c->events);
+    bool ok = (!c->o.reconcile.listen || serving_begin(c, s, v, err)) && controller_run(k, err) &&
+              (!snapshots || !c->o.reconcile.once || snapshotting_finish(snapshots, err));
     web_server_free(v->web);
     v->web = NULL;
+    v->snapshots = NULL;
     return ok;
 }
 
@@ -216,6 +244,11 @@ int cmd_reconcile(struct cli *c, struct err *err)
     if (c->o.timeout_ms && !c->o.reconcile.once) {
         err_set(err, ERR_USAGE,
                 "--timeout is for --once: a controller goes on until it is stopped");
+        return 0;
+    }
+    if (c->o.reconcile.snapshot_to && !c->o.snap.key) {
+        err_set(err, ERR_USAGE, "--snapshot-to needs --key: the credential of a job");
+        err_hint(err, "regrow snapshot key add --role writer --chain NAME --out FILE makes one.");
         return 0;
     }
     if (c->o.output == OUT_TEXT)

@@ -35,7 +35,8 @@ static const struct command commands[] = {
      "  regrow reconcile https://git.example.com/platform.git//apps?ref=main\n"
      "  regrow reconcile --poll 30s -o ndjson apps/\n"
      "  regrow reconcile --listen 127.0.0.1:8080\n"
-     "  regrow reconcile --once --timeout 10m\n",
+     "  regrow reconcile --once --timeout 10m\n"
+     "  regrow reconcile --snapshot-to s3://backup/prod --key job.key\n",
      RECONCILE, 1, 1U << OUT_TEXT | 1U << OUT_NDJSON, cmd_reconcile},
     {"status", "[ROOT]", "show which applications are healthy and in sync",
      "Compares the cluster with ROOT, an application a line. Nothing is written. Exit code 10 "

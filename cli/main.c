@@ -90,7 +90,7 @@ static bool written_whole(void)
 
 static int run_command(const struct command *cmd, int argc, char **argv)
 {
-    struct cli c = {0};
+    struct cli c = {.cmd = cmd, .argc = argc, .argv = argv};
     struct err err = {0};
     c.color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
     int code;

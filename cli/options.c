@@ -328,6 +328,43 @@ void options_find_output(int argc, char **argv, enum output *out)
     }
 }
 
+static void push_if_shared(const struct option *opt, const struct command *to, const char *value,
+                           struct strv *out)
+{
+    const struct option *there = option_find(to, opt->name, strlen(opt->name));
+    if (!there || !option_is_for(there, to) || there->at != opt->at || there->kind != opt->kind)
+        return;
+    strv_push_take(out,
+                   value ? str_printf("--%s=%s", opt->name, value) : str_printf("--%s", opt->name));
+}
+
+void options_shared(const struct command *from, const struct command *to, int argc,
+                    const char *const *argv, struct strv *out)
+{
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        const char *value = NULL;
+        const struct option *opt = NULL;
+        if (str_starts(argv[i], "--")) {
+            size_t len = strcspn(argv[i] + 2, "=");
+            opt = option_find(from, argv[i] + 2, len);
+            value = argv[i][2 + len] ? argv[i] + 3 + len : NULL;
+        }
+        for (const char *s = argv[i] + 1; argv[i][0] == '-' && *s && *s != '-'; s++) {
+            opt = by_letter(from, *s);
+            if (opt && opt->kind != OPT_FLAG) {
+                value = s[1] ? s + 1 : NULL;
+                break;
+            }
+            if (opt && s[1])
+                push_if_shared(opt, to, NULL, out);
+        }
+        if (opt && opt->kind != OPT_FLAG && !value && i + 1 < argc)
+            value = argv[++i];
+        if (opt)
+            push_if_shared(opt, to, value, out);
+    }
+}
+
 static bool asks_for_help(int argc, char **argv)
 {
     for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)

@@ -23,9 +23,12 @@ static json_t *fleet(void *ctx)
     controller_counts(v->controller, &n);
     if (!n.is_leading)
         return NULL;
-    return json_pack("{s:[{s:s, s:s, s:b}]}", "clusters", "name",
-                     kubeconfig_context(v->session->config), "state",
-                     kube_is_down(v->session->kube) ? "unreachable" : "ok", "leader", 1);
+    json_t *doc = json_pack("{s:[{s:s, s:s, s:b}]}", "clusters", "name",
+                            kubeconfig_context(v->session->config), "state",
+                            kube_is_down(v->session->kube) ? "unreachable" : "ok", "leader", 1);
+    if (v->snapshots)
+        json_object_set_new(doc, "snapshots", snapshotting_doc(v->snapshots));
+    return doc;
 }
 
 static void histogram(struct buf *out, const char *name, const struct prom_histogram *h)
@@ -53,6 +56,8 @@ static void metrics(void *ctx, struct buf *out)
     web_metric(out, "regrow_pruned_total", (double)n.pruned);
     web_metric(out, "regrow_queue_depth", (double)n.queue);
     web_metric(out, "regrow_breaker_open", n.is_breaker_open);
+    if (v->snapshots)
+        snapshotting_metrics(v->snapshots, out);
     if (n.last_turn_unix_s)
         web_metric(out, "regrow_last_turn_timestamp_seconds", (double)n.last_turn_unix_s);
 }

@@ -5,13 +5,15 @@
 #define CLI_SERVING_H
 
 #include "cli/cli.h"
+#include "cli/snapshotting.h"
 #include "web/web.h"
 
 struct serving {
     struct controller *controller;
     struct session *session;
-    struct web_server *web; // NULL: nothing is served
-    struct event_sink own;  // where events go besides
+    struct snapshotting *snapshots; // NULL: none are taken
+    struct web_server *web;         // NULL: nothing is served
+    struct event_sink own;          // where events go besides
     struct web_hooks hooks;
 };
 // Listens where --listen says; v->controller is there. On anything but loopback only with TLS and

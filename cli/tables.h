@@ -66,7 +66,8 @@
     (RESTORE | DRILL | SNAP_READS | SNAP_CREATE | SNAP_LIST | SNAP_FORGET | SNAP_PRUNE |           \
      SNAP_IMPORT | SNAP_JUDGE)
 #define SNAPSHOTS (SNAP_INIT | SNAP_ONE_CHAIN | KEYS)
-#define LOG_READS (SNAPSHOTS | BOOT) // bootstrap: has another cluster taken this one's place?
+#define LOG_READS (SNAPSHOTS | BOOT)   // bootstrap: has another cluster taken this one's place?
+#define STORES (LOG_READS | RECONCILE) // its --snapshot-to
 #define OUTPUT (ROOTED | HEALTH | VERSION | SNAPSHOTS | ASKS)
 #define ANY (~GROUP)
 

@@ -61,6 +61,13 @@ struct controller_counts {
 // A sync, whether or not the application asks for it by itself; what another one holds up waits.
 // NOT_FOUND: there is none of that name.
 MUST_CHECK bool controller_sync(struct controller *c, const char *app, struct err *err);
+// Is every application known, synced and healthy, with nothing under way or owed, and of another
+// revision than `seen` (NULL: of any)? Then *revision is what the sources say, as a hash. What has
+// been seen costs little to ask; only the one that leads says so.
+bool controller_is_settled(const struct controller *c, const struct sha256 *seen,
+                           struct sha256 *revision);
+// The commit of the root, or NULL. Borrowed until the next load.
+const char *controller_commit(const struct controller *c);
 // Is it of use to its callers, and if not why (owned)? A replica that stands by is.
 bool controller_is_ready(const struct controller *c, char **why);
 void controller_counts(const struct controller *c, struct controller_counts *out);

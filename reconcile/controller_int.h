@@ -7,6 +7,7 @@
 //   controller_turn.c   a turn: a run about a part, and what has become of it
 //   controller_drift.c  what others change: found, told, and mended
 //   controller_control.c  what people ask for
+//   controller_settled.c  is all of it as Git says?
 //   controller_report.c  how it all is: status of Application objects, documents
 #ifndef RECONCILE_CONTROLLER_INT_H
 #define RECONCILE_CONTROLLER_INT_H
@@ -152,6 +153,7 @@ void control_unwatch(struct controller *c);
 // ---- controller_report.c ----
 void report_news(struct controller *c, const char *app); // something of it is another than before
 void report_later(struct controller *c);
+bool report_is_synced(const struct controller *c, unsigned app);
 // The status of an application as it is now; owned. NULL: it is not known.
 json_t *report_status(struct controller *c, const char *app, const json_t *before);
 // Begins to watch what people ask through; before the first turn that is waited for.

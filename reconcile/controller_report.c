@@ -104,6 +104,12 @@ static enum sync_code sync_of(const struct controller *c, unsigned app, const st
     return is_same ? SYNC_SYNCED : SYNC_OUT_OF_SYNC;
 }
 
+bool report_is_synced(const struct controller *c, unsigned app)
+{
+    const struct tracked *t = tracked_find(c, c->desired->apps.v[app]->tracking_name);
+    return t && sync_of(c, app, t) == SYNC_SYNCED;
+}
+
 static void source_types(const struct application *a, struct strv *out)
 {
     for (size_t i = 0; i < a->sources.len; i++) {

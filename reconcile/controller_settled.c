@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Is all of it as Git says, and healthy: what a snapshot is worth being taken of.
+#include "reconcile/controller_int.h"
+
+static bool is_idle(const struct controller *c)
+{
+    return controller_leads(c) && c->desired && !err_is_set(&c->load_problem) && !c->must_load &&
+           !c->is_loading && !c->run && !c->breaker && !c->has_gone && !c->gone_is_held;
+}
+
+static bool all_synced(const struct controller *c)
+{
+    for (unsigned i = 0; i < c->desired->apps.len; i++) {
+        const struct tracked *t = tracked_find(c, c->desired->apps.v[i]->tracking_name);
+        if (t && (t->triggers || !t->is_known || !report_is_synced(c, i)))
+            return false;
+    }
+    return true;
+}
+
+static bool all_healthy(const struct controller *c)
+{
+    for (size_t i = 0; i < c->desired->objects.len; i++) {
+        const struct object *o = &c->desired->objects.v[i];
+        const struct tracked *t = NULL;
+        if (o->is_virtual || o->is_hook)
+            continue;
+        const struct live_fact *f = informers_fact(c->informers, &o->id);
+        bool is_good = o->is_bare ? informers_exists(c->informers, &o->id)
+                                  : f && f->exists && f->health.status <= HEALTH_SUSPENDED;
+        if (!is_good)
+            t = tracked_find(c, c->desired->apps.v[o->app]->tracking_name);
+        if (t) // else it goes to another cluster
+            return false;
+    }
+    return true;
+}
+
+static struct sha256 revision_of(const struct controller *c)
+{
+    struct sha256_ctx *sum = sha256_begin();
+    sha256_add_str(sum, c->desired->root_commit ? c->desired->root_commit : "");
+    for (size_t i = 0; i < c->apps.len; i++) {
+        const struct tracked *t = &c->apps.v[i];
+        sha256_add_str(sum, t->name);
+        sha256_add(sum, t->digest.b, sizeof(t->digest.b));
+    }
+    return sha256_end(sum);
+}
+
+bool controller_is_settled(const struct controller *c, const struct sha256 *seen,
+                           struct sha256 *revision)
+{
+    if (!is_idle(c))
+        return false;
+    *revision = revision_of(c);
+    return !(seen && sha256_eq(seen, revision)) && all_synced(c) && all_healthy(c);
+}
+
+const char *controller_commit(const struct controller *c)
+{
+    return c->desired ? c->desired->root_commit : NULL;
+}
