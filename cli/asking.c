@@ -215,7 +215,16 @@ bool asking_send(struct asking *a, const json_t *patch, struct err *err)
     if (!a->ns)
         return send_to_map(a, patch, err);
     CLEANUP(str_freep) char *path = kind_path(application_kind(a), a->ns, a->name);
-    return write_doc(a, "PATCH", path, patch, err);
+    if (!json_object_get(patch, "status"))
+        return write_doc(a, "PATCH", path, patch, err);
+    // Where the definition has a status of its own, that takes it; else the object does.
+    CLEANUP(str_freep) char *status = str_printf("%s/status", path);
+    if (!write_doc(a, "PATCH", path, patch, err))
+        return false;
+    if (!write_doc(a, "PATCH", status, patch, err) && err->kind == ERR_DENIED)
+        return false;
+    err_clear(err); // there is none
+    return true;
 }
 
 bool asking_look(struct asking *a, struct err *err)
@@ -226,6 +235,10 @@ bool asking_look(struct asking *a, struct err *err)
     CLEANUP(str_freep) char *path = kind_path(application_kind(a), a->ns, a->name);
     if (!get(a, path, &doc, err))
         return false;
+    if (!doc && json_dot_str(a->doc, "metadata.deletionTimestamp")) {
+        a->is_gone = true;
+        return true;
+    }
     if (!doc)
         return err_set(err, ERR_NOT_FOUND, "application %s/%s has gone", a->ns, a->name);
     json_decref(a->doc);

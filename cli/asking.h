@@ -13,6 +13,7 @@ struct asking {
     char *name, *ns; // ns NULL: there is no Application object
     json_t *doc;     // the object, or the entry of the ConfigMap as it is (NULL: none)
     json_t *status;  // what is known of it, or NULL
+    bool is_gone;    // the object was there when it was asked, and is not any more
     int64_t asked_ms;
 };
 

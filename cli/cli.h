@@ -88,6 +88,7 @@ struct reconcile_options {
 // Of the commands that ask the controller.
 struct control_options {
     struct strv resources, sync_options;
+    bool terminate, approve;
     bool prune, hard, wait, no_wait, suspend;
 };
 

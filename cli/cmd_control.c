@@ -24,6 +24,24 @@ static enum control_progress operation_progress(const struct asking *a)
     return control_operation_progress(a->doc, a->status);
 }
 
+// It is over when it has an end, whichever: to end it was what was asked for.
+static enum control_progress end_progress(const struct asking *a)
+{
+    enum control_progress p = control_operation_progress(a->doc, a->status);
+    bool is_asked = json_object_get(a->ns ? NULL : a->doc, "status") ||
+                    str_eq(json_dot_str(a->status, "operationState.phase"), "Terminating");
+    if (is_asked)
+        return CONTROL_WAITING;
+    return p == CONTROL_FAILED ? CONTROL_SUCCEEDED : p;
+}
+
+static enum control_progress approval_progress(const struct asking *a)
+{
+    // Through the ConfigMap nothing is told of one that was never asked for anything.
+    bool is_over = a->is_gone || (!a->ns && !a->status);
+    return is_over ? CONTROL_SUCCEEDED : control_operation_progress(a->doc, a->status);
+}
+
 static enum control_progress refresh_progress(const struct asking *a)
 {
     return control_is_refreshed(a->doc) ? CONTROL_SUCCEEDED : CONTROL_WAITING;
@@ -92,14 +110,39 @@ static void print_answer(const struct asking *a, const char *what, bool is_done,
     static const char *const words[] = {"asked", "running", "succeeded", "failed"};
     const json_t *state = json_object_get(a->status, "operationState");
     CLEANUP(json_freep) json_t *v = doc_new("request", NULL);
-    bool is_operation = is_done && (!strcmp(what, "sync") || !strcmp(what, "rollback"));
+    bool is_operation = is_done && strcmp(what, "refresh") != 0;
     json_object_update_new(v, json_pack("{s:s, s:s*, s:s, s:s, s:s, s:s*, s:s*}", "application",
                                         a->name, "namespace", a->ns, "request", what, "through",
                                         a->ns ? "Application" : "ConfigMap", "state", words[end],
                                         "phase", is_operation ? json_dot_str(state, "phase") : NULL,
                                         "message",
                                         is_operation ? json_dot_str(state, "message") : NULL));
+    const json_t *resources = json_dot(state, "syncResult.resources");
+    if (is_operation && json_dot_bool(state, "operation.sync.dryRun", false) && resources)
+        json_object_set_new(v, "resources", json_deep_copy(resources));
     print_doc(a->c, v);
+}
+
+// What a dry run would do, object by object.
+static void print_results(const struct asking *a)
+{
+    const json_t *state = json_object_get(a->status, "operationState");
+    size_t i;
+    json_t *v;
+    if (!json_dot_bool(state, "operation.sync.dryRun", false))
+        return;
+    json_array_foreach(json_dot(state, "syncResult.resources"), i, v)
+    {
+        const char *ns = json_dot_text(v, "namespace");
+        const char *message = json_dot_text(v, "message");
+        bool is_bad = !strcmp(json_dot_text(v, "status"), "SyncFailed");
+        if (str_starts(message, "unchanged") || strstr(message, " unchanged"))
+            continue;
+        CLEANUP(str_freep)
+        char *text = str_printf("%s%s%s", *ns ? ns : "", *ns ? ": " : "", message);
+        printf("  %s ", state_symbol(a->c, is_bad ? NODE_FAILED : NODE_APPLIED));
+        print_wrapped(stdout, text, 4, 6);
+    }
 }
 
 static void print_end(const struct asking *a, const char *what)
@@ -114,6 +157,8 @@ static void print_end(const struct asking *a, const char *what)
                             is_operation && *message ? ": " : "", is_operation ? message : "");
     printf("%s ", state_symbol(a->c, NODE_READY));
     print_wrapped(stdout, text, 2, 2);
+    if (!strcmp(what, "sync"))
+        print_results(a);
 }
 
 // Asks, waits if that is wanted, and says what came of it. The exit code.
@@ -207,10 +252,48 @@ static bool is_free(const struct asking *a, struct err *err)
     return err_hint(err, "wait for it, or take .operation out of the object");
 }
 
+// No earlier than that from which it waits, by whichever clock.
+static int approve(struct asking *a, struct err *err)
+{
+    const char *since = json_dot_str(a->status, "regrow.awaitsApproval.since");
+    int64_t since_ms = since ? clock_parse_rfc3339_ms(since) : -1;
+    int64_t now = clock_unix_ms() / 1000;
+    CLEANUP(json_freep)
+    json_t *patch = control_ask_approval(since_ms / 1000 > now ? since_ms / 1000 : now);
+    return ask(a, "approval", patch, approval_progress, err);
+}
+
+static int end_operation(struct asking *a, struct err *err)
+{
+    const char *phase = json_dot_text(a->status, "operationState.phase");
+    CLEANUP(json_freep) json_t *patch = control_ask_end();
+    if (strcmp(phase, "Running") != 0 && strcmp(phase, "Terminating") != 0) {
+        err_set(err, ERR_NOT_FOUND, "%s has no operation that is on", a->name);
+        return 0;
+    }
+    return ask(a, "end", patch, end_progress, err);
+}
+
+static bool check_sync_options(const struct cli *c, struct err *err)
+{
+    const struct control_options *o = &c->o.control;
+    bool is_sync = o->prune || o->resources.len || o->sync_options.len || c->o.root_revision ||
+                   c->o.snap.dry_run;
+    return (o->approve + o->terminate + is_sync <= 1) ||
+           err_set(err, ERR_USAGE, "--approve and --terminate go with nothing else");
+}
+
 int cmd_sync(struct cli *c, struct err *err)
 {
     struct asking a CLEANUP(asking_close) = {0};
     json_t *operation = NULL;
+    if (!check_sync_options(c, err))
+        return 0;
+    if (c->o.control.approve || c->o.control.terminate) {
+        if (!asking_open(c, &a, err))
+            return 0;
+        return c->o.control.approve ? approve(&a, err) : end_operation(&a, err);
+    }
     if (!asking_open(c, &a, err) || !is_free(&a, err) || !sync_operation(&a, &operation, err))
         return 0;
     CLEANUP(json_freep) json_t *patch = operation_patch(&a, operation);

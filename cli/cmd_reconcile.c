@@ -147,6 +147,20 @@ static void line_no_snapshot(const json_t *e, struct buf *b)
         buf_printf(b, " (try %lld; again in %s)", json_dot_int(e, "tries", 0), after);
 }
 
+static void line_awaited(const json_t *e, struct buf *b)
+{
+    long long n = json_dot_int(e, "objects", 0);
+    buf_printf(b, "%s: the deletion of %s", text_at(e, "app"), text_at(e, "first"));
+    if (n > 1)
+        buf_printf(b, " and %lld more", n - 1);
+    buf_printf(b, " waits for a confirmation: regrow sync %s --approve", text_at(e, "app"));
+}
+
+static void line_tried(const json_t *e, struct buf *b)
+{
+    buf_printf(b, "%s: %s", text_at(e, "app"), text_at(e, "message"));
+}
+
 static void line_server(const json_t *e, struct buf *b)
 {
     bool down = !strcmp(text_at(e, "type"), "kube.down");
@@ -166,6 +180,8 @@ static const struct {
     {"sync.done", NODE_READY, false, line_done},
     {"sync.failed", NODE_FAILED, false, line_failed},
     {"sync.held", NODE_APPLIED, false, line_held},
+    {"sync.tried", NODE_APPLIED, false, line_tried},
+    {"prune.awaited", NODE_APPLIED, false, line_awaited},
     {"object.drifted", NODE_APPLIED, false, line_drifted},
     {"object.healed", NODE_READY, false, line_healed},
     {"object.pruned", NODE_READY, false, line_pruned},

@@ -8,7 +8,7 @@
 #include "cli/cli.h"
 
 struct app_status {
-    size_t missing, differing, not_comparable, pruning;
+    size_t missing, differing, not_comparable, pruning, awaiting;
     bool is_shown; // the root, when it only holds applications, is not
     bool is_good, is_synced;
     const char *health, *sync;
@@ -24,6 +24,18 @@ struct status {
     size_t n_leaving;  // objects of applications that left Git, which are to go
     char *one_leaving; // of them; owned, NULL when there are none
 };
+
+// What Prune=confirm and Delete=confirm hold; of one that left, of what is to go.
+static void count_awaiting(struct status *st, size_t item)
+{
+    const char *name;
+    const struct object_id *id = run_item_id(st->r, item, &name);
+    int app = desired_find_app(run_desired(st->r), name);
+    if (app >= 0)
+        st->apps[app].awaiting++;
+    else if (!st->n_leaving++)
+        st->one_leaving = object_name(id);
+}
 
 // Ours, and no longer in Git: of an application that is there, or of one that left.
 static void count_prune(struct status *st, size_t item)
@@ -45,6 +57,8 @@ static void count_items(struct status *st)
         if (it->object < 0) {
             if (it->action == ACTION_PRUNE)
                 count_prune(st, i);
+            else if (it->awaits)
+                count_awaiting(st, i);
             continue;
         }
         struct app_status *a = &st->apps[run_desired(st->r)->objects.v[it->object].app];
@@ -78,7 +92,7 @@ static void judge(struct status *st, unsigned i)
     struct app_status *x = &st->apps[i];
     run_app(st->r, i, &x->view);
     bool healthy = x->view.health == HEALTH_HEALTHY || x->view.health == HEALTH_SUSPENDED;
-    bool same = !x->missing && !x->differing && !x->not_comparable && !x->pruning;
+    bool same = !x->missing && !x->differing && !x->not_comparable && !x->pruning && !x->awaiting;
     x->is_shown = (i > 0 || x->view.total > 0) && a->state != APP_OTHER_CLUSTER;
     x->is_synced = same && a->state == APP_KNOWN;
     x->is_good = healthy && x->is_synced;
@@ -101,6 +115,7 @@ static char *sync_text(const struct app_status *a)
     } parts[] = {{a->missing, "missing"},
                  {a->differing, "differ"},
                  {a->pruning, "to prune"},
+                 {a->awaiting, "to approve of"},
                  {a->not_comparable, "not comparable"}};
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
         if (!parts[i].n)
@@ -211,6 +226,21 @@ static void print_leaving(const struct status *st)
     print_wrapped(stdout, text, 4, 6);
 }
 
+static void print_awaiting(const struct status *st)
+{
+    for (unsigned i = 0; i < st->n; i++) {
+        if (!st->apps[i].awaiting)
+            continue;
+        CLEANUP(str_freep)
+        char *text = str_printf(
+            "%s: %zu objects that left Git wait for a confirmation: regrow sync "
+            "%s --approve",
+            st->s->desired->apps.v[i]->name, st->apps[i].awaiting, st->s->desired->apps.v[i]->name);
+        printf("  %s ", state_symbol(st->c, NODE_WAITING));
+        print_wrapped(stdout, text, 4, 6);
+    }
+}
+
 // What is not good, each with its reason, and what to do.
 static void print_problems(const struct status *st)
 {
@@ -233,6 +263,7 @@ static void print_problems(const struct status *st)
         print_wrapped(stdout, text, 4, 6);
     }
     print_leaving(st);
+    print_awaiting(st);
     bool differs = st->n_synced < st->n_shown || st->n_leaving;
     CLEANUP(str_freep) char *why = first ? str_printf("regrow why %s", first) : NULL;
     const struct {
@@ -268,13 +299,14 @@ static void print_status_doc(const struct status *st)
             continue;
         json_array_append_new(
             list,
-            json_pack("{s:s, s:b, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s*, s:s*, s:s}", "name",
-                      app->name, "good", (int)a->is_good, "health", a->health, "sync", a->sync,
-                      "objects", (json_int_t)a->view.total, "ready", (json_int_t)a->view.ready,
-                      "missing", (json_int_t)a->missing, "differing", (json_int_t)a->differing,
-                      "notComparable", (json_int_t)a->not_comparable, "pruning",
-                      (json_int_t)a->pruning, "revision", app->revision_text, "problem",
-                      app->problem.msg, "waitsFor", a->view.waits_for));
+            json_pack("{s:s, s:b, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s*, s:s*, s:s}",
+                      "name", app->name, "good", (int)a->is_good, "health", a->health, "sync",
+                      a->sync, "objects", (json_int_t)a->view.total, "ready",
+                      (json_int_t)a->view.ready, "missing", (json_int_t)a->missing, "differing",
+                      (json_int_t)a->differing, "notComparable", (json_int_t)a->not_comparable,
+                      "pruning", (json_int_t)a->pruning, "awaiting", (json_int_t)a->awaiting,
+                      "revision", app->revision_text, "problem", app->problem.msg, "waitsFor",
+                      a->view.waits_for));
     }
     print_doc(st->c, out);
 }

@@ -99,10 +99,13 @@ static const struct command commands[] = {
     {"sync", "APP", "ask the controller to bring an application to what Git says, now",
      "Asks through the Application object, as Argo CD's tools do (.operation), or where there is "
      "none through the ConfigMap control in regrow-system. On a terminal, or with --wait, it "
-     "follows what comes of it. Sync windows of its project count. Exit code 10 when it failed.",
+     "follows what comes of it. Sync windows of its project count. --dry-run tells what would "
+     "change and writes nothing. Exit code 10 when it failed.",
      "  regrow sync shop\n"
      "  regrow sync shop --revision v1.2.3 --prune --wait --timeout 5m\n"
-     "  regrow sync team-a/shop --resource apps:Deployment:web --dry-run\n",
+     "  regrow sync team-a/shop --resource apps:Deployment:web --dry-run\n"
+     "  regrow sync shop --approve\n"
+     "  regrow sync shop --terminate\n",
      SYNC, 1, TREES, cmd_sync},
     {"refresh", "APP", "ask the controller to read an application's sources again, now",
      "Compares it with what its sources say at this moment, and not only at the next poll. --hard "

@@ -275,31 +275,60 @@ static bool is_on(const json_t *options, const char *name)
     return str_eq(sync_option(options, name), "true");
 }
 
-// "false" or "confirm": not before somebody has said so, which here nobody can.
-static bool asks_first(const json_t *options, const char *name)
+static bool is_value(const json_t *options, const char *name, const char *value)
 {
-    const char *value = sync_option(options, name);
-    return str_eq(value, "false") || str_eq(value, "confirm");
+    return str_eq(sync_option(options, name), value);
+}
+
+static void parse_options(struct application *a, const json_t *o)
+{
+    a->sync_options = o;
+    sync_options_unknown(o, &a->warnings);
+    a->create_namespace = is_on(o, "CreateNamespace");
+    a->options = (is_on(o, "Replace") ? SYNC_REPLACE : 0U) | (is_on(o, "Force") ? SYNC_FORCE : 0U) |
+                 (str_eq(sync_option(o, "Validate"), "false") ? SYNC_NO_VALIDATE : 0U);
+    a->prune_never = is_value(o, "Prune", "false");
+    a->prune_confirm = is_value(o, "Prune", "confirm");
+    a->delete_never = is_value(o, "Delete", "false");
+    a->delete_confirm = is_value(o, "Delete", "confirm");
+    a->fail_on_shared = is_on(o, "FailOnSharedResource");
+    a->respect_ignore_differences = is_on(o, "RespectIgnoreDifferences");
+    a->no_migration = str_eq(sync_option(o, "ClientSideApplyMigration"), "false");
+}
+
+struct application *application_vary(const struct application *a, const json_t *options, bool prune)
+{
+    struct application *v = mem_alloc(sizeof(*v));
+    json_t *list =
+        json_is_array(a->sync_options) ? json_copy((json_t *)a->sync_options) : json_array();
+    *v = *a;
+    v->warnings = (struct strv){0};
+    if (json_is_array(options))
+        json_array_extend(list, (json_t *)options);
+    parse_options(v, list);
+    v->prune |= prune;
+    v->allow_empty |= prune; // it is said that it is meant
+    return v;
+}
+
+void application_vary_free(struct application *variant)
+{
+    if (!variant)
+        return;
+    json_decref((json_t *)variant->sync_options);
+    strv_clear(&variant->warnings);
+    free(variant);
 }
 
 static void parse_policy(struct application *a, const json_t *spec)
 {
     const json_t *p = json_object_get(spec, "syncPolicy");
-    const json_t *o = json_object_get(p, "syncOptions");
     const json_t *automated = json_object_get(p, "automated");
     a->has_automated = json_is_object(automated) && json_dot_bool(automated, "enabled", true);
     a->prune = a->has_automated && json_dot_bool(automated, "prune", false);
     a->self_heal = a->has_automated && json_dot_bool(automated, "selfHeal", false);
     a->allow_empty = json_dot_bool(automated, "allowEmpty", false);
-    sync_options_unknown(o, &a->warnings);
-    a->create_namespace = is_on(o, "CreateNamespace");
-    a->options = (is_on(o, "Replace") ? SYNC_REPLACE : 0U) | (is_on(o, "Force") ? SYNC_FORCE : 0U) |
-                 (str_eq(sync_option(o, "Validate"), "false") ? SYNC_NO_VALIDATE : 0U);
-    a->prune_never = asks_first(o, "Prune");
-    a->delete_never = asks_first(o, "Delete");
-    a->fail_on_shared = is_on(o, "FailOnSharedResource");
-    a->respect_ignore_differences = is_on(o, "RespectIgnoreDifferences");
-    a->no_migration = str_eq(sync_option(o, "ClientSideApplyMigration"), "false");
+    parse_options(a, json_object_get(p, "syncOptions"));
     a->managed_namespace_metadata = block(p, "managedNamespaceMetadata");
     const json_t *ignore = json_object_get(spec, "ignoreDifferences");
     a->ignore_differences = json_array_size(ignore) ? ignore : NULL;
@@ -464,6 +493,7 @@ void application_free(struct application *a)
     free(a->dest_name);
     free(a->dest_namespace);
     json_decref(a->doc);
+    json_decref(a->rules);
     origin_clear(&a->origin);
     strv_clear(&a->depends_on);
     free(a->set_name);

@@ -46,12 +46,15 @@ struct application {
     struct strv depends_on; // names from regrow.dev/depends-on
     bool has_automated, prune, self_heal, allow_empty;
     // Sync options (docs/sync-options.md):
-    unsigned options; // SYNC_*, of all its objects
+    const json_t *sync_options; // as written, borrowed from doc; NULL when absent
+    unsigned options;           // SYNC_*, of all its objects
     bool create_namespace, fail_on_shared, respect_ignore_differences, no_migration;
-    bool prune_never, delete_never;           // Prune, Delete: false or confirm
+    bool prune_never, delete_never;           // Prune, Delete: false
+    bool prune_confirm, delete_confirm;       // Prune, Delete: confirm
     const json_t *managed_namespace_metadata; // borrowed from doc; NULL when absent
-    const json_t *ignore_differences;         // borrowed from doc; NULL when absent
-    char *set_name;                           // ApplicationSet that made it, or NULL
+    const json_t *ignore_differences;  // its own, and those of all (desired_ignore); NULL: none
+    json_t *rules;                     // owned: both together; NULL: only its own
+    char *set_name;                    // ApplicationSet that made it, or NULL
     bool is_preserved;                 // its objects stay when the set no longer generates it
     bool has_finalizer, is_background; // resources-finalizer.argocd.argoproj.io[/background]
     unsigned marks; // DELETION_* of what makes it in its parent: its document, or that of its set
@@ -75,6 +78,13 @@ struct application *application_new_root(const char *name);
 // One that could not be parsed, under its name and namespace (NULL for what is missing).
 struct application *application_new_unknown(const char *name, const char *ns);
 void application_free(struct application *a);
+// The same application for one operation: some more options, which go before its own of the same
+// name (an array, or NULL), and what it no longer has in Git is deleted. All else is borrowed from
+// `a`, which must outlive it.
+struct application *application_vary(const struct application *a, const json_t *options,
+                                     bool prune);
+void application_vary_free(struct application *variant);
+CLEANUP_FN(struct application, application_vary_free, application_vary_freep);
 CLEANUP_FN(struct application, application_free, application_freep);
 
 // Marks an object as the application's. Argo CD marks no definition: it has a mark of its own.
@@ -103,13 +113,15 @@ unsigned object_sync_options(const json_t *doc, struct strv *faults);
 // The value of option "Prune", "Delete", ... in the annotation, borrowed from a copy in *store
 // (owned by the caller); NULL when absent.
 const char *object_sync_option(const json_t *doc, const char *option, char **store);
-// What an object says of its own deletion: Prune=false (or confirm), Prune=true, Delete=false (or
-// confirm), helm.sh/resource-policy: keep.
+// What an object says of its own deletion: Prune=false, Prune=true, Delete=false,
+// helm.sh/resource-policy: keep, Prune=confirm, Delete=confirm.
 enum {
     DELETION_PRUNE_OFF = 1,
     DELETION_PRUNE_ASKED = 2,
     DELETION_DELETE_OFF = 4,
-    DELETION_KEEP = 8
+    DELETION_KEEP = 8,
+    DELETION_PRUNE_CONFIRM = 16,
+    DELETION_DELETE_CONFIRM = 32
 };
 unsigned object_deletion_marks(const json_t *doc);
 

@@ -46,6 +46,7 @@ void desired_free(struct desired *d)
     vec_clear(&d->projects);
     kinds_free(d->kinds);
     strv_clear(&d->warnings);
+    json_decref(d->ignore);
     free(d->index);
     free(d->root_name);
     free(d->root_revision);
@@ -291,6 +292,48 @@ struct desired *desired_part(struct desired *whole, const bool *take, bool is_wi
     d->origin = origin.v;
     reindex(d);
     return d;
+}
+
+void desired_part_keep(struct desired *part, bool (*wants)(void *ctx, const struct object *o),
+                       void *ctx)
+{
+    size_t kept = 0;
+    assert(part->whole);
+    for (size_t i = 0; i < part->objects.len; i++) {
+        if (!wants(ctx, &part->objects.v[i]))
+            continue;
+        part->objects.v[kept] = part->objects.v[i];
+        part->origin[kept++] = part->origin[i];
+    }
+    part->objects.len = kept;
+    reindex(part);
+}
+
+static void ignore_too(struct application *a, json_t *rules)
+{
+    const json_t *own = json_dot(a->doc, "spec.ignoreDifferences");
+    json_decref(a->rules);
+    a->rules = NULL;
+    if (json_array_size(rules)) {
+        a->rules = json_is_array(own) ? json_copy((json_t *)own) : json_array();
+        json_array_extend(a->rules, rules);
+    }
+    a->ignore_differences = a->rules ? a->rules : json_array_size(own) ? own : NULL;
+}
+
+void desired_ignore(struct desired *d, json_t *rules)
+{
+    struct desired *all = d->whole ? d->whole : d;
+    bool is_same = all->ignore == rules || json_equal(all->ignore, rules);
+    for (size_t i = 0; i < all->apps.len && !is_same; i++)
+        ignore_too(all->apps.v[i], rules);
+    if (!is_same) {
+        json_decref(all->ignore);
+        all->ignore = json_incref(rules);
+    }
+    // A variant of an application (application_vary) borrows them.
+    for (size_t i = 0; i < d->apps.len && d != all; i++)
+        d->apps.v[i]->ignore_differences = all->apps.v[i]->ignore_differences;
 }
 
 bool desired_takes(const struct desired *d, unsigned app)

@@ -20,6 +20,7 @@ struct desired {
     VEC(json_t *) projects; // AppProject documents
     struct kinds *kinds;    // built-in, CRDs of this state, and what discovery said
     struct strv warnings;
+    json_t *ignore; // ignoreDifferences of all applications, or NULL
     // Of the states that one source has read the number of this one, and of the one before: objects
     // they share are sorted already. 0: there are none.
     unsigned state, last_state;
@@ -42,6 +43,12 @@ CLEANUP_FN(struct desired, desired_free, desired_freep);
 // an application or an object more or less. Where an object is changed in place, desired_changed
 // gives it back.
 struct desired *desired_part(struct desired *whole, const bool *take, bool is_with_gone);
+// Of a part: only the objects that are wanted stay in it.
+void desired_part_keep(struct desired *part, bool (*wants)(void *ctx, const struct object *o),
+                       void *ctx);
+// Rules of ignoreDifferences for all applications (ignored_system; NULL: none), besides their own;
+// of a part, for what it is a part of. *rules is referenced.
+void desired_ignore(struct desired *d, json_t *rules);
 // Is it about this application? Always, unless it is a part.
 bool desired_takes(const struct desired *d, unsigned app);
 // Everything that is desired: itself, or what it is a part of.

@@ -27,6 +27,11 @@ bool ignored_has_jq(const json_t *rules); // is there any jq expression?
 void ignored_faults(const json_t *ignore_differences, struct strv *out);
 void ignored_jq_faults(const json_t *ignore_differences, struct jq_filters *jq, struct strv *out);
 
+// Those of argocd-cm, for objects of all applications: resource.customizations.ignoreDifferences.*
+// and the same in resource.customizations. What is wrong with them is in *faults (may be NULL) and
+// passed over. Owned, an array; NULL: there are none.
+json_t *ignored_system(const json_t *config_map, struct strv *faults);
+
 // Takes out what a path names; false when it names nothing of the document.
 bool field_remove(json_t *doc, const char *path);
 

@@ -121,21 +121,21 @@ const char *object_sync_option(const json_t *doc, const char *name, char **store
     return *store;
 }
 
-// "false" or "confirm", which nobody can give here.
-static bool is_off(const char *value)
-{
-    return str_eq(value, "false") || str_eq(value, "confirm");
-}
-
 unsigned object_deletion_marks(const json_t *doc)
 {
+    static const struct {
+        const char *option, *value;
+        unsigned mark;
+    } rows[] = {{"Prune", "false", DELETION_PRUNE_OFF},
+                {"Prune", "true", DELETION_PRUNE_ASKED},
+                {"Prune", "confirm", DELETION_PRUNE_CONFIRM},
+                {"Delete", "false", DELETION_DELETE_OFF},
+                {"Delete", "confirm", DELETION_DELETE_CONFIRM}};
     CLEANUP(str_freep) char *store = NULL;
-    const char *prune = object_sync_option(doc, "Prune", &store);
-    unsigned marks = is_off(prune)           ? DELETION_PRUNE_OFF
-                     : str_eq(prune, "true") ? DELETION_PRUNE_ASKED
-                                             : 0;
-    if (is_off(object_sync_option(doc, "Delete", &store)))
-        marks |= DELETION_DELETE_OFF;
+    unsigned marks = 0;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (str_eq(object_sync_option(doc, rows[i].option, &store), rows[i].value))
+            marks |= rows[i].mark;
     if (str_eq(json_annotation(doc, "helm.sh/resource-policy"), "keep"))
         marks |= DELETION_KEEP;
     return marks;

@@ -98,18 +98,14 @@ void unheeded_settings(const json_t *doc, struct strv *out)
     const char *options = json_string_value(json_object_get(data, "kustomize.buildOptions"));
     const char *tracking =
         json_string_value(json_object_get(data, "application.resourceTrackingMethod"));
-    bool ignores = false;
-    const char *key;
-    json_t *v;
-    json_object_foreach((json_t *)data, key, v)
-    {
-        ignores |= str_starts(key, "resource.customizations.ignoreDifferences");
-    }
+    const char *compare = json_string_value(json_object_get(data, "resource.compareoptions"));
     if (options && has_build_options(options))
         strv_push(out, "argocd-cm: kustomize.buildOptions are not heeded, but for --enable-helm");
-    if (ignores)
-        strv_push(out, "argocd-cm: resource.customizations.ignoreDifferences is not heeded: it "
-                       "counts in an Application");
+    if (compare && (strstr(compare, "ignoreResourceStatusField: none") ||
+                    strstr(compare, "ignoreResourceStatusField: crd") ||
+                    strstr(compare, "ignoreResourceStatusField: off")))
+        strv_push(out, "argocd-cm: a status is never compared, whatever "
+                       "ignoreResourceStatusField says: none is ever sent");
     if (str_eq(tracking, "label"))
         strv_push(out, "argocd-cm: objects are marked by annotation, not by label");
 }

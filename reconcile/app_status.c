@@ -98,8 +98,9 @@ static json_t *sync_part(const struct app_report *r)
     set_sources(to, r->app);
     if (destination)
         json_object_set_new(to, "destination", json_deep_copy(destination));
-    if (json_array_size(r->app->ignore_differences))
-        json_object_set_new(to, "ignoreDifferences", json_deep_copy(r->app->ignore_differences));
+    const json_t *ignored = json_dot(r->app->doc, "spec.ignoreDifferences");
+    if (json_array_size(ignored))
+        json_object_set_new(to, "ignoreDifferences", json_deep_copy(ignored));
     json_object_set_new(v, "comparedTo", to);
     set_revisions(v, r->app, r->revisions);
     return v;
@@ -368,6 +369,8 @@ static void set_own(json_t *status, const struct app_report *r, size_t left_out)
     json_t *own = json_object();
     struct buf size CLEANUP(buf_clear) = {0};
     set_true(own, "suspended", r->is_suspended);
+    if (r->awaits)
+        json_object_set_new(own, "awaitsApproval", json_deep_copy(r->awaits));
     if (left_out)
         json_object_set_new(own, "resourcesLeftOut", json_integer((json_int_t)left_out));
     if (json_array_size(r->drift)) {

@@ -68,6 +68,7 @@ struct report_condition {
 #define CONDITION_SHARED_RESOURCE "SharedResourceWarning"
 #define CONDITION_REPEATED_RESOURCE "RepeatedResourceWarning"
 #define CONDITION_EXCLUDED_RESOURCE "ExcludedResourceWarning"
+#define CONDITION_WINDOW "SyncWindowWarning" // Argo CD has none of that name
 #define CONDITION_ORPHANED_RESOURCE "OrphanedResourceWarning"
 
 struct app_report {
@@ -92,6 +93,7 @@ struct app_report {
     // Differences of objects, [{"group", "kind", "namespace", "name", "drift": [...]}], or NULL.
     // They are told under status.regrow.drift, which Argo CD does not have.
     const json_t *drift;
+    const json_t *awaits; // {since, objects, first}: deletions that wait for an approval, or NULL
 };
 
 // The document; owned. before: the status as it is in the cluster, or NULL. What did not change

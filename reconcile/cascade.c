@@ -15,10 +15,10 @@
 static const struct {
     unsigned bit;
     const char *text;
-} marks[] = {{DELETION_PRUNE_OFF, "Prune=false"},
-             {DELETION_PRUNE_ASKED, "Prune=true"},
-             {DELETION_DELETE_OFF, "Delete=false"},
-             {DELETION_KEEP, "resource-policy=keep"}};
+} marks[] = {
+    {DELETION_PRUNE_OFF, "Prune=false"},       {DELETION_PRUNE_ASKED, "Prune=true"},
+    {DELETION_DELETE_OFF, "Delete=false"},     {DELETION_KEEP, "resource-policy=keep"},
+    {DELETION_PRUNE_CONFIRM, "Prune=confirm"}, {DELETION_DELETE_CONFIRM, "Delete=confirm"}};
 
 static json_t *marks_json(unsigned bits)
 {
@@ -51,6 +51,8 @@ json_t *cascade_note(const struct desired *d, unsigned app)
     if (a->has_finalizer && !application_cascades(a))
         json_object_set_new(note, "because",
                             json_string(a->delete_never ? "Delete=false" : "ApplicationSet"));
+    if (a->delete_confirm)
+        json_object_set_new(note, CASCADE_CONFIRM, json_true());
     if (a->marks)
         json_object_set_new(note, "marks", marks_json(a->marks));
     if (a->set_name)
@@ -88,7 +90,7 @@ static bool parent_prunes(const struct application *p, unsigned bits, char **why
         return stays(why, "%s, which had its Application, could not be read", p->name);
     if (bits & (DELETION_PRUNE_OFF | DELETION_KEEP))
         return stays(why, "its Application had Prune=false");
-    if (!p->prune || (p->prune_never && !(bits & DELETION_PRUNE_ASKED)))
+    if (!p->prune || (p->prune_never && !(bits & (DELETION_PRUNE_ASKED | DELETION_PRUNE_CONFIRM))))
         return stays(why, "%s, which had its Application, does not prune", p->name);
     return true;
 }
@@ -109,8 +111,9 @@ static bool object_goes(const struct desired *d, const json_t *note, char **why)
         if (!json_dot_bool(parent, "cascade", false))
             return stays(why, "%s, which had its Application, has left Git without it",
                          name ? name : "its parent");
-        if (bits & (DELETION_DELETE_OFF | DELETION_KEEP))
-            return stays(why, "its Application had Delete=false");
+        if (bits & (DELETION_DELETE_OFF | DELETION_DELETE_CONFIRM | DELETION_KEEP))
+            return stays(why, "its Application had %s",
+                         bits & DELETION_DELETE_CONFIRM ? "Delete=confirm" : "Delete=false");
         note = parent;
     }
     return stays(why, "its inventory is none");
@@ -128,4 +131,16 @@ bool cascade_takes_along(const struct desired *d, const json_t *note, char **why
     if (because)
         return stays(why, "its %s leaves them", because);
     return stays(why, "its Application had no " RESOURCES_FINALIZER "");
+}
+
+const char *cascade_asks(const struct desired *d, const json_t *note)
+{
+    const char *name = json_dot_str(note, "parent.name");
+    int at = name ? desired_tracked_app(d, name) : -1;
+    unsigned bits = marks_of(note);
+    if (at < 0)
+        return NULL;
+    bool asks = (bits & DELETION_PRUNE_CONFIRM) ||
+                (d->apps.v[at]->prune_confirm && !(bits & DELETION_PRUNE_ASKED));
+    return asks && !set_is_there(d, note) ? name : NULL;
 }

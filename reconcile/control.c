@@ -8,6 +8,7 @@
 
 #define MAX_REVISIONS 100
 #define MAX_RESOURCES 5000
+#define ANSWER_RESULTS (16U << 10)
 
 void app_control_clear(struct app_control *c)
 {
@@ -108,12 +109,19 @@ bool control_read(const json_t *doc, struct app_control *out, struct err *err)
                                               : REFRESH_NORMAL,
         .approved_at_unix_s = approved_ms > 0 ? approved_ms / 1000 : 0,
         .operation = operation,
-        .username = json_dot_text(operation, "initiatedBy.username"),
-        .is_automated = json_dot_bool(operation, "initiatedBy.automated", false),
-        .retry = not_null(json_object_get(operation, "retry")),
+        .username = "",
+        .is_ended = str_eq(json_dot_str(doc, "status.operationState.phase"), "Terminating"),
+        .began = json_dot_str(doc, "status.operationState.startedAt"),
     };
-    if (!operation)
-        return true;
+    return !operation || control_operation(operation, out, err);
+}
+
+bool control_operation(const json_t *operation, struct app_control *out, struct err *err)
+{
+    out->operation = operation;
+    out->username = json_dot_text(operation, "initiatedBy.username");
+    out->is_automated = json_dot_bool(operation, "initiatedBy.automated", false);
+    out->retry = not_null(json_object_get(operation, "retry"));
     if (!json_is_object(operation))
         return wrong(err, "it is not a map");
     if (!json_is_object(json_object_get(operation, "sync")))
@@ -187,8 +195,18 @@ json_t *control_answer(const json_t *status)
         if (x)
             json_object_set_new(v, parts[i], json_deep_copy(x));
     }
-    // What has a line for each object would not fit for many applications.
-    json_object_del(json_dot(v, "operationState.syncResult"), "resources");
+    const json_t *awaits = json_dot(status, "regrow.awaitsApproval");
+    if (awaits)
+        json_object_set_new(v, "regrow", json_pack("{s:O}", "awaitsApproval", awaits));
+    // A line for each object would not fit for many applications: of a few, that were asked for.
+    json_t *result = json_dot(v, "operationState.syncResult");
+    const json_t *sync = json_dot(v, "operationState.operation.sync");
+    bool is_wanted = json_dot_bool(sync, "dryRun", false) || json_object_get(sync, "resources");
+    struct buf size CLEANUP(buf_clear) = {0};
+    if (is_wanted && json_object_get(result, "resources"))
+        canon_write(json_object_get(result, "resources"), &size);
+    if (!is_wanted || size.len > ANSWER_RESULTS)
+        json_object_del(result, "resources");
     return v;
 }
 
@@ -206,6 +224,17 @@ json_t *control_ask_refresh(enum control_refresh how)
 json_t *control_ask_suspend(bool yes)
 {
     return annotation(CONTROL_SKIP, yes ? "true" : NULL);
+}
+
+json_t *control_ask_approval(int64_t at_unix_s)
+{
+    CLEANUP(str_freep) char *at = clock_rfc3339(at_unix_s);
+    return annotation(CONTROL_APPROVED, at);
+}
+
+json_t *control_ask_end(void)
+{
+    return json_pack("{s:{s:{s:s}}}", "status", "operationState", "phase", "Terminating");
 }
 
 bool control_resource(const char *text, json_t **out, struct err *err)

@@ -38,6 +38,8 @@ struct app_control {
     bool prune, dry_run;
     bool is_forced;       // syncStrategy.*.force
     bool is_apply_only;   // syncStrategy.apply: hooks are not run
+    bool is_ended;        // status.operationState.phase is Terminating: it is to stop
+    const char *began;    // that operation's startedAt, or NULL
     bool is_automated;    // initiatedBy.automated
     const char *username; // initiatedBy.username, or ""
 };
@@ -46,6 +48,9 @@ void app_control_clear(struct app_control *c);
 // doc: a live Application, or an entry of the ConfigMap. INVALID: the operation is not what it must
 // be (the rest of *out is filled all the same); it is to be refused and taken out.
 MUST_CHECK bool control_read(const json_t *doc, struct app_control *out, struct err *err);
+// `.operation` alone, of which *out borrows.
+MUST_CHECK bool control_operation(const json_t *operation, struct app_control *out,
+                                  struct err *err);
 // The entry of an application in the data of the ConfigMap, owned; NULL when there is none. One
 // that cannot be read is INVALID.
 MUST_CHECK bool control_entry(const json_t *config_map, const char *app, json_t **out,
@@ -64,6 +69,8 @@ json_t *control_answer(const json_t *status);
 // Merge patches of an Application or an entry. Owned.
 json_t *control_ask_refresh(enum control_refresh how);
 json_t *control_ask_suspend(bool yes);
+json_t *control_ask_approval(int64_t at_unix_s);
+json_t *control_ask_end(void); // of the operation that is on; as Argo CD has it, in the status
 // One entry of --resource: "GROUP:KIND:[NAMESPACE/]NAME", "!" in front leaves it out; owned.
 MUST_CHECK bool control_resource(const char *text, json_t **out, struct err *err);
 // The operation that brings back an entry of status.history (NULL: the one before the last).

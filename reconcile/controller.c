@@ -91,11 +91,15 @@ struct controller *controller_new(struct loop *l, struct kube *k, const struct c
         c->run_opts.manager = "regrow";
     c->run_opts.is_superseded = turn_makes_way;
     c->run_opts.superseded_ctx = c;
+    c->run_opts.is_ended = operation_ends;
+    c->alone = -1;
     c->run_opts.leaves_health = !o->once;
     c->run_opts.force_drifted = true;
     c->run_opts.drops_finalizers = true;
     c->app_docs = json_object();
     c->answering = json_object();
+    c->awaited = json_object();
+    c->approvals = json_object();
     c->source = source_new(l, o->sources);
     c->lease = lease_keeper_new(
         l, k, &(struct lease_opts){.holder = c->run_opts.holder, .events = o->events});
@@ -126,6 +130,8 @@ void controller_free(struct controller *c)
     loop_timer_free(c->wake);
     json_decref(c->app_docs);
     json_decref(c->answering);
+    json_decref(c->awaited);
+    json_decref(c->approvals);
     drift_clear(c);
     jq_filters_free(c->jq);
     tracked_clear(c);
@@ -169,6 +175,8 @@ static void loaded(struct controller *c, struct desired *next)
     err_clear(&c->load_problem);
     if (tracked_update(c, next) || is_news)
         tracked_release(c); // it may be that what is said now is not too much
+    if (c->desired)         // until the next turn has read them
+        desired_ignore(next, c->desired->ignore);
     desired_free(c->desired);
     c->desired = next;
     for (size_t i = 0; i < c->apps.len; i++)
@@ -206,10 +214,8 @@ static void pinned(struct controller *c)
         if (at < 0 || t->is_known)
             continue;
         str_set(&t->refusal, c->desired->apps.v[at]->problem.msg);
-        t->ended_unix_s = clock_unix_ms() / 1000;
-        strv_clear(&t->pins);
-        report_news(c, t->name);
-        c->must_load = true;
+        operation_pin(c, t, NULL);
+        operation_settle(c, t, OPERATION_ERROR, t->refusal);
     }
 }
 

@@ -40,9 +40,10 @@ static void clear_one(struct tracked *t)
     free(t->name);
     free(t->problem);
     free(t->held);
-    free(t->refusal);
+    free(t->zone_warning);
+    operation_clear(t);
     strv_clear(&t->pins);
-    json_decref(t->asked);
+    json_decref(t->next);
 }
 
 void tracked_clear(struct controller *c)
@@ -83,7 +84,11 @@ static int64_t duration_at(const json_t *v, const char *dotted, int64_t fallback
 // said; what can still recover is not given up here unless a limit is written down.
 int64_t retry_delay_ms(const struct application *a, unsigned failures)
 {
-    const json_t *retry = json_object_get(sync_policy(a), "retry");
+    return retry_delay_of(json_object_get(sync_policy(a), "retry"), failures);
+}
+
+int64_t retry_delay_of(const json_t *retry, unsigned failures)
+{
     const json_t *limit = json_object_get(retry, "limit");
     int64_t first = duration_at(retry, "backoff.duration", RETRY_FIRST_MS);
     int64_t longest = duration_at(retry, "backoff.maxDuration", RETRY_LONGEST_MS);

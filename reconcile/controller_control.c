@@ -11,51 +11,58 @@
 
 #define MAP_PATH "/api/v1/namespaces/" REGROW_NAMESPACE "/configmaps"
 
-// What of an operation is not built is refused by name, never passed over.
-static const char *unbuilt(const struct controller *c, const struct tracked *t,
-                           const struct app_control *k)
-{
-    int at = desired_tracked_app(c->desired, t->name);
-    const json_t *spec = at < 0 ? NULL : json_object_get(c->desired->apps.v[at]->doc, "spec");
-    const json_t *own = json_object_get(spec, json_is_array(k->sources) ? "sources" : "source");
-    if (k->sources && !json_equal(k->sources, own))
-        return "an operation with another source than the application has now is not built yet";
-    if (k->resources)
-        return "an operation about some of the resources is not built yet";
-    if (k->dry_run || k->is_apply_only || k->options)
-        return "dryRun, syncStrategy.apply and syncOptions of an operation are not built yet";
-    return NULL;
-}
-
 // From now on it is read at these revisions, until a sync that names none, or its own sync is on
 // again.
-static void pin(struct controller *c, struct tracked *t, const struct strv *revisions)
+void operation_pin(struct controller *c, struct tracked *t, const struct strv *revisions)
 {
-    c->must_load |= t->pins.len || revisions->len;
+    size_t n = revisions ? revisions->len : 0;
+    c->must_load |= t->pins.len || n;
     t->is_pinned = false; // not yet
     strv_clear(&t->pins);
-    for (size_t i = 0; i < revisions->len; i++)
+    for (size_t i = 0; i < n; i++)
         strv_push(&t->pins, revisions->v[i]);
+}
+
+static void begin_operation(struct controller *c, struct tracked *t, json_t *operation_take)
+{
+    const unsigned unfinished = TRIGGER_UNFINISHED | TRIGGER_RETRY;
+    struct err err = {0};
+    operation_clear(t);
+    if (t->triggers & unfinished) // of what was on before, which is owed still
+        t->triggers = (t->triggers & ~unfinished) | TRIGGER_COMMIT;
+    t->asked = operation_take;
+    t->began_unix_s = clock_unix_ms() / 1000;
+    t->ended_unix_s = 0;
+    t->tries = 0;
+    bool ok = control_operation(t->asked, &t->op, &err);
+    t->refusal = ok ? operation_refusal(c, t) : str_dup(err.msg);
+    event_emit(c->o.events, "sync.asked", "{s:s, s:s, s:s}", "app", t->name, "by", t->op.username,
+               "refused", t->refusal ? t->refusal : "");
+    err_clear(&err);
+    if (t->refusal) {
+        operation_settle(c, t, OPERATION_ERROR, t->refusal);
+        return;
+    }
+    operation_pin(c, t, &t->op.revisions);
+    tracked_trigger(t, TRIGGER_REQUEST, 0);
+}
+
+void control_begin_next(struct controller *c, struct tracked *t)
+{
+    json_t *next = TAKE(t->next);
+    if (next)
+        begin_operation(c, t, next);
 }
 
 static void take_operation(struct controller *c, struct tracked *t, const struct app_control *k)
 {
-    if (t->is_taking && json_equal(t->asked, k->operation))
+    if (t->is_taking && json_equal(t->next ? t->next : t->asked, k->operation))
         return; // it is being taken out
     t->is_taking = true;
-    json_decref(t->asked);
-    t->asked = json_deep_copy(k->operation);
-    const char *why = unbuilt(c, t, k);
-    t->began_unix_s = clock_unix_ms() / 1000;
-    t->ended_unix_s = why ? t->began_unix_s : 0;
-    t->has_consent = !why && k->prune;
-    str_set(&t->refusal, why);
-    if (!why) {
-        pin(c, t, &k->revisions);
-        tracked_trigger(t, TRIGGER_REQUEST, 0);
-    }
-    event_emit(c->o.events, "sync.asked", "{s:s, s:s, s:s}", "app", t->name, "by", k->username,
-               "refused", why ? why : "");
+    json_decref(t->next);
+    t->next = json_deep_copy(k->operation);
+    if (!t->is_on) // else when the turn has ended
+        control_begin_next(c, t);
 }
 
 // The patch that takes out what was taken, or NULL; owned.
@@ -63,25 +70,22 @@ static json_t *take(struct controller *c, struct tracked *t, const json_t *doc)
 {
     struct app_control k = {0};
     struct err err = {0};
-    if (!control_read(doc, &k, &err)) {
-        str_set(&t->refusal, err.msg);
-        t->began_unix_s = t->ended_unix_s = clock_unix_ms() / 1000;
-        err_clear(&err);
-    } else if (k.operation) {
+    if (!control_read(doc, &k, &err))
+        err_clear(&err); // the operation, which is refused when it is taken
+    if (k.operation)
         take_operation(c, t, &k);
-    } else {
+    else
         t->is_taking = false;
-    }
+    if (k.is_ended)
+        operation_end(c, t, k.began);
     if (k.refresh != REFRESH_NONE && !t->is_refreshing)
         controller_refresh(c, k.refresh == REFRESH_HARD);
     t->is_refreshing = k.refresh != REFRESH_NONE;
     bool is_news = t->is_suspended != k.is_suspended || k.operation || t->is_refreshing;
     if (t->is_suspended && !k.is_suspended && t->triggers)
         t->due_ms = 0;
-    if (t->is_suspended && !k.is_suspended && t->is_automated && t->pins.len) {
-        struct strv none = {0};
-        pin(c, t, &none);
-    }
+    if (t->is_suspended && !k.is_suspended && t->is_automated && t->pins.len)
+        operation_pin(c, t, NULL);
     t->is_suspended = k.is_suspended;
     json_t *patch = control_taken(&k);
     app_control_clear(&k);
@@ -93,6 +97,7 @@ static json_t *take(struct controller *c, struct tracked *t, const json_t *doc)
 json_t *control_take(struct controller *c, const char *app, const json_t *doc)
 {
     struct tracked *t = tracked_find(c, app);
+    approval_take(c, app, doc);
     return t ? take(c, t, doc) : NULL;
 }
 
@@ -189,8 +194,12 @@ static void take_entry(struct controller *c, const json_t *map, const char *app)
         return;
     }
     CLEANUP(json_freep) json_t *patch = control_take(c, app, entry);
+    if (json_object_get(entry, "status")) { // with which an operation is ended
+        patch = patch ? patch : json_object();
+        json_object_set_new(patch, "status", json_null());
+    }
     CLEANUP(json_freep) json_t *status = patch ? report_status(c, app, NULL) : NULL;
-    if (c->desired && !tracked_find(c, app))
+    if (c->desired && !tracked_find(c, app) && !json_object_get(c->awaited, app))
         none_of_that_name(c, app);
     if (!status)
         return;

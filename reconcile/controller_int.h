@@ -8,12 +8,15 @@
 //   controller_drift.c  what others change: found, told, and mended
 //   controller_control.c  what people ask for
 //   controller_settled.c  is all of it as Git says?
+//   controller_operation.c  what such an operation makes of a turn, and what becomes of it
 //   controller_report.c  how it all is: status of Application objects, documents
 #ifndef RECONCILE_CONTROLLER_INT_H
 #define RECONCILE_CONTROLLER_INT_H
 
 #include "base/clock.h"
 #include "base/vec.h"
+#include "reconcile/app_status.h"
+#include "reconcile/control.h"
 #include "reconcile/controller.h"
 #include "reconcile/informers.h"
 
@@ -27,6 +30,14 @@ enum trigger {
     TRIGGER_REQUEST = 32,    // a person asks
 };
 
+// What an operation did with one object (report_result). The texts without an owner are constants.
+struct operation_result {
+    struct object_id id;
+    char *version, *message;
+    const char *status, *hook_type, *hook_phase;
+    enum phase phase;
+};
+
 struct tracked {
     char *name; // tracking name
     unsigned triggers;
@@ -34,15 +45,22 @@ struct tracked {
     unsigned tries; // that failed in a row
     struct sha256 digest;
     char *problem;      // of the last try; NULL: none
+    char *zone_warning; // of its sync windows, or NULL
     char *held;         // why it may not be synced now, by a sync window; NULL: it may
     bool prune_is_held; // by the breaker
     bool is_requested;  // a person asked for what is not done yet
-    int64_t began_unix_s, ended_unix_s; // of the last try; 0: it has not
-    json_t *asked;                      // the operation that was asked for last, or NULL
+    int64_t began_unix_s, ended_unix_s;   // of the last try; 0: it has not
+    json_t *asked;                        // the operation that was asked for last, or NULL
+    struct app_control op;                // as it was read; borrows from `asked`
+    json_t *next;                         // one that came during a turn about it, or NULL
+    VEC(struct operation_result) results; // of the last operation
+    enum operation_phase outcome;         // of it, where the rest does not tell
+    char *said;                           // its message, or NULL
+    bool is_on;                           // a turn about it is under way
+    bool is_ending;                       // the operation is to end before its time
     struct strv pins;   // it is read at these revisions; none: at those that it names
     bool is_pinned;     // the last load has read it so
-    bool has_consent;   // whoever asked wants deleted what the breaker holds back
-    bool is_taking;     // and it is being taken out
+    bool is_taking;     // what was asked for is being taken out
     char *refusal;      // why it was not done, or NULL
     bool is_refreshing; // that was asked for, and is being taken out
     bool is_automated;  // it asks for syncs of our own accord
@@ -95,7 +113,9 @@ struct controller {
     int64_t gone_due_ms;           // monotonic: not before
     bool gone_waits;               // they stay until what is unknown is known
     bool gone_is_held;             // or by the breaker
-    bool is_consented; // the turn that is on may delete what the breaker would hold back
+    json_t *awaited;   // application -> {since, objects, first}: deletions that nobody approved of
+    json_t *approvals; // application -> when somebody did, in Unix seconds
+    int alone;         // the turn that is on is that of an operation on this application; -1: none
     int64_t turn_ms;   // when the turn that is on began
     unsigned pending;
     struct jq_filters *jq;     // runs jqPathExpressions; NULL: none was needed yet
@@ -121,6 +141,7 @@ void tracked_clear(struct controller *c);
 void tracked_release(struct controller *c);
 // How long after so many failures in a row it is tried again; -1: not by itself (spec 1.9).
 int64_t retry_delay_ms(const struct application *a, unsigned failures);
+int64_t retry_delay_of(const json_t *retry, unsigned failures); // by such a strategy
 bool is_automated(const struct application *a);
 bool heals_itself(const struct application *a);
 // May it watch, tell and take requests: is it the one that leads?
@@ -150,12 +171,54 @@ void control_watch(struct controller *c);
 void control_tell(struct controller *c, const char *app, const json_t *status);
 void control_unwatch(struct controller *c);
 
+void operation_pin(struct controller *c, struct tracked *t, const struct strv *revisions);
+void control_begin_next(struct controller *c, struct tracked *t); // what came meanwhile, if any
+
+// ---- controller_operation.c ----
+#define OPERATION_ENDED "Operation terminated"
+#define OPERATION_NONE_MATCH "none of the resources that were asked for is the application's"
+struct operation_tally {
+    size_t created, changed, same, failed, pruned, kept;
+    size_t matched; // results
+};
+void operation_clear(struct tracked *t);
+// Is it about a part of the application, or a trial? Then what else is owed stays owed.
+bool operation_is_partial(const struct tracked *t);
+// Does what is asked for need a turn of its own?
+bool operation_is_alone(const struct tracked *t);
+char *operation_refusal(const struct controller *c, const struct tracked *t); // owned; NULL: none
+// Makes the part and the options of a run what the operation asks for. The variant must outlive the
+// run; application_vary_free.
+void operation_shape(const struct tracked *t, unsigned app, struct desired *part,
+                     struct run_opts *o, struct application **variant);
+// What a turn did, object by object, added to what the turns before it did.
+void operation_note(struct tracked *t, const struct run *r, unsigned app,
+                    struct operation_tally *tally);
+void operation_settle(struct controller *c, struct tracked *t, enum operation_phase phase,
+                      const char *message);
+void operation_rehearsed(struct controller *c, struct tracked *t, const struct run *r,
+                         unsigned app);
+bool operation_is_on(const struct tracked *t);
+// It is to end; began: that of this time (RFC 3339), NULL: whichever is on.
+void operation_end(struct controller *c, struct tracked *t, const char *began);
+bool operation_ended(struct controller *c, struct tracked *t); // was it to? Then it has.
+bool operation_ends(void *ctx);                                // run_opts.is_ended
+
+// ---- controller_approval.c ----
+bool approval_is_given(const void *ctx, const char *app); // plan_policy.is_approved
+// What the Application or entry says; app: its tracking name, whether Git still has it or not.
+void approval_take(struct controller *c, const char *app, const json_t *doc);
+void approval_absorb(struct controller *c, const struct run *r, const bool *take); // after a turn
+char *approval_text(const struct controller *c, const char *app); // owned; NULL: nothing waits
+
 // ---- controller_report.c ----
 void report_news(struct controller *c, const char *app); // something of it is another than before
 void report_later(struct controller *c);
 bool report_is_synced(const struct controller *c, unsigned app);
 // The status of an application as it is now; owned. NULL: it is not known.
 json_t *report_status(struct controller *c, const char *app, const json_t *before);
+// By what was sent last, is all of it as Git says?
+bool report_is_as_recorded(const struct controller *c, unsigned app);
 // Begins to watch what people ask through; before the first turn that is waited for.
 void report_watch(struct controller *c);
 void report_unwatch(struct controller *c);

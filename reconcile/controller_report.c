@@ -39,11 +39,28 @@ static void add_images(struct look *l, const struct object *o)
     }
 }
 
-static void look_at(struct look *l, const struct object *o)
+// By what was sent last, and what is there now. Where some fields are left to others, what was
+// found out when they changed tells.
+static bool is_as_recorded(const struct controller *c, const struct object *o)
+{
+    const struct record *r = informers_record(c->informers, &o->id);
+    const struct live_fact *f = informers_fact(c->informers, &o->id);
+    if (o->is_bare)
+        return f && f->exists;
+    struct sha256 left = plan_left_hash(&o->hash);
+    bool is_sent = r && (sha256_eq(&r->sent, &o->hash) || sha256_eq(&r->sent, &left));
+    if (!is_sent || !f || !f->exists || drift_is_open(c, &o->id))
+        return false;
+    return (o->options & SYNC_REPLACE) || ignored_any(c->desired->apps.v[o->app], &o->id) ||
+           (f->has_projection && sha256_eq(&r->projection, &f->projection));
+}
+
+static void look_at(struct look *l, const struct object *o, bool is_synced)
 {
     const struct live_fact *f = informers_fact(l->c->informers, &o->id);
     bool is_there = f && f->exists;
-    bool is_same = is_there && !drift_is_open(l->c, &o->id);
+    // As a whole it came true with its last turn; otherwise each has to be looked at.
+    bool is_same = is_synced ? is_there && !drift_is_open(l->c, &o->id) : is_as_recorded(l->c, o);
     struct report_resource *r = vec_push(&l->resources);
     *r = (struct report_resource){.id = &o->id,
                                   .version = o->version,
@@ -64,9 +81,11 @@ static void look_at(struct look *l, const struct object *o)
 static void look_all(struct look *l)
 {
     const struct desired *d = l->c->desired;
+    const struct tracked *t = tracked_find(l->c, d->apps.v[l->app]->tracking_name);
+    bool is_synced = t->is_synced && !t->pins.len;
     for (size_t i = 0; i < d->objects.len; i++)
         if (d->objects.v[i].app == l->app && !d->objects.v[i].is_virtual)
-            look_at(l, &d->objects.v[i]);
+            look_at(l, &d->objects.v[i], is_synced);
 }
 
 static void look_clear(struct look *l)
@@ -78,17 +97,12 @@ static void look_clear(struct look *l)
 // ---- the report ----
 
 // Of one that no turn has been about: what was sent last is what Git says, and nobody changed it.
-static bool is_as_recorded(const struct controller *c, unsigned app)
+bool report_is_as_recorded(const struct controller *c, unsigned app)
 {
     const struct desired *d = c->desired;
     for (size_t i = 0; i < d->objects.len; i++) {
         const struct object *o = &d->objects.v[i];
-        if (o->app != app || o->is_virtual || o->is_hook || o->is_bare)
-            continue;
-        const struct record *r = informers_record(c->informers, &o->id);
-        const struct live_fact *f = informers_fact(c->informers, &o->id);
-        if (!r || !f || !f->exists || !sha256_eq(&r->sent, &o->hash) || !f->has_projection ||
-            !sha256_eq(&r->projection, &f->projection))
+        if (o->app == app && !o->is_virtual && !o->is_hook && !is_as_recorded(c, o))
             return false;
     }
     return true;
@@ -100,7 +114,8 @@ static enum sync_code sync_of(const struct controller *c, unsigned app, const st
         return SYNC_UNKNOWN;
     if (t->pins.len)
         return SYNC_OUT_OF_SYNC; // it is held at another revision than it names
-    bool is_same = t->is_synced || (!t->is_automated && !t->problem && is_as_recorded(c, app));
+    bool is_same =
+        t->is_synced || (!t->is_automated && !t->problem && report_is_as_recorded(c, app));
     return is_same ? SYNC_SYNCED : SYNC_OUT_OF_SYNC;
 }
 
@@ -118,24 +133,54 @@ static void source_types(const struct application *a, struct strv *out)
     }
 }
 
-static struct report_operation operation_of(const struct tracked *t, const struct application *a)
+static void phase_of(const struct tracked *t, struct report_operation *o)
+{
+    const struct {
+        bool is;
+        enum operation_phase phase;
+        const char *message;
+    } rows[] = {
+        {t->refusal, OPERATION_ERROR, t->refusal},
+        {t->outcome == OPERATION_FAILED, OPERATION_FAILED, t->said},
+        {t->is_ending, OPERATION_TERMINATING, "operation is terminating"},
+        {!t->ended_unix_s, OPERATION_RUNNING, t->said ? t->said : "one or more tasks are running"},
+        {t->problem && t->outcome == OPERATION_NONE, OPERATION_FAILED, t->problem},
+        {true, OPERATION_SUCCEEDED, t->said},
+    };
+    size_t i = 0;
+    while (!rows[i].is)
+        i++;
+    o->phase = rows[i].phase;
+    o->message = rows[i].message;
+    if (o->phase == OPERATION_SUCCEEDED && !o->message)
+        o->message = o->n_results ? "successfully synced (all tasks run)"
+                                  : "successfully synced (no more tasks)";
+}
+
+static struct report_operation operation_of(const struct tracked *t, const struct application *a,
+                                            struct report_result *results)
 {
     struct report_operation o = {.phase = OPERATION_NONE, .prune = a->prune};
     if (!t->began_unix_s)
         return o;
+    for (size_t i = 0; i < t->results.len; i++) {
+        const struct operation_result *x = &t->results.v[i];
+        results[i] = (struct report_result){.id = &x->id,
+                                            .version = x->version,
+                                            .status = x->status,
+                                            .message = x->message,
+                                            .sync_phase = x->phase,
+                                            .hook_phase = x->hook_phase,
+                                            .hook_type = x->hook_type};
+    }
+    o.results = results;
+    o.n_results = t->results.len;
     o.asked = t->asked;
     o.started_unix_s = t->began_unix_s;
     o.finished_unix_s = t->ended_unix_s;
     o.revisions = &a->revisions;
     o.retry_count = t->tries;
-    o.phase = t->refusal         ? OPERATION_ERROR
-              : t->problem       ? OPERATION_FAILED
-              : !t->ended_unix_s ? OPERATION_RUNNING
-                                 : OPERATION_SUCCEEDED;
-    o.message = t->refusal                       ? t->refusal
-                : t->problem                     ? t->problem
-                : o.phase == OPERATION_SUCCEEDED ? "successfully synced"
-                                                 : "";
+    phase_of(t, &o);
     return o;
 }
 
@@ -156,7 +201,8 @@ static json_t *status_of(struct controller *c, unsigned app, const json_t *befor
     struct tracked *t = tracked_find(c, a->tracking_name);
     struct look l = {.c = c, .app = app, .health = HEALTH_HEALTHY};
     struct strv types = {0};
-    struct report_condition conditions[3];
+    struct report_condition conditions[5];
+    struct report_result *results = mem_realloc(NULL, t->results.len + 1, sizeof(*results));
     size_t n = 0;
     look_all(&l);
     source_types(a, &types);
@@ -166,6 +212,10 @@ static json_t *status_of(struct controller *c, unsigned app, const json_t *befor
         conditions[n++] = (struct report_condition){CONDITION_SYNC_ERROR, t->problem};
     if (t->held)
         conditions[n++] = (struct report_condition){CONDITION_SYNC_ERROR, t->held};
+    if (t->zone_warning)
+        conditions[n++] = (struct report_condition){CONDITION_WINDOW, t->zone_warning};
+    if (t->prune_is_held && c->breaker)
+        conditions[n++] = (struct report_condition){CONDITION_SYNC_ERROR, c->breaker};
     CLEANUP(json_freep) json_t *drift = drift_doc(c, a->tracking_name);
     struct app_report r = {.app = a,
                            .now_unix_s = clock_unix_ms() / 1000,
@@ -175,14 +225,16 @@ static json_t *status_of(struct controller *c, unsigned app, const json_t *befor
                            .health_message = l.message,
                            .resources = l.resources.v,
                            .n_resources = l.resources.len,
-                           .operation = operation_of(t, a),
+                           .operation = operation_of(t, a, results),
                            .is_deployed = t->is_deployed,
+                           .deployed_by = t->asked && *t->op.username ? t->op.username : NULL,
                            .conditions = conditions,
                            .n_conditions = n,
                            .source_types = &types,
                            .images = &l.images,
                            .controller_namespace = REGROW_NAMESPACE,
                            .is_suspended = t->is_suspended,
+                           .awaits = json_object_get(c->awaited, t->name),
                            .drift = json_array_size(drift) ? drift : NULL};
     r.is_deployed &= !is_last_deployed(before, &a->revisions);
     json_t *status = app_status_json(&r, before);
@@ -190,6 +242,7 @@ static json_t *status_of(struct controller *c, unsigned app, const json_t *befor
     t->is_healthy = r.health <= HEALTH_SUSPENDED;
     strv_clear(&types);
     look_clear(&l);
+    free(results);
     return status;
 }
 
@@ -231,6 +284,11 @@ static void on_application(void *ctx, enum kube_event ev, json_t *doc)
     bool is_new = !json_object_get(c->app_docs, key);
     json_object_set(c->app_docs, key, doc);
     const char *app = controller_leads(c) ? tracked_name(c, ns, name) : NULL;
+    if (!app && controller_leads(c)) { // one that is going may wait for an approval
+        CLEANUP(str_freep)
+        char *gone = !strcmp(ns, "argocd") ? str_dup(name) : str_printf("%s_%s", ns, name);
+        approval_take(c, gone, doc);
+    }
     CLEANUP(json_freep) json_t *taken = app ? control_take(c, app, doc) : NULL;
     CLEANUP(json_freep)
     json_t *status = taken ? report_status(c, app, json_object_get(doc, "status")) : NULL;

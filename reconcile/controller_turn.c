@@ -34,6 +34,9 @@ static bool is_permitted(const struct controller *c, const struct application *a
     int64_t now = clock_unix_ms() / 1000;
     bool is_running = t->triggers & (TRIGGER_UNFINISHED | TRIGGER_RETRY);
     windows_permit(project, a, now, t->triggers & TRIGGER_REQUEST, is_running, &v);
+    if (v.warning && !str_eq(t->zone_warning, v.warning))
+        event_emit(c->o.events, "run.warning", "{s:s}", "message", v.warning);
+    str_set(&t->zone_warning, v.warning);
     bool ok = v.is_permitted;
     if (!ok && !str_eq(t->held, v.why))
         event_emit(c->o.events, "sync.held", "{s:s, s:s}", "app", t->name, "message", v.why);
@@ -51,9 +54,9 @@ static bool is_its_turn(const struct controller *c, const struct application *a,
     if (!t || !tracked_is_due(t, now_ms) || a->state != APP_KNOWN)
         return false;
     if (t->pins.len && !t->is_pinned)
-        return false; // not before it has been read so
-    if (t->triggers & TRIGGER_REQUEST)
-        return is_permitted(c, a, t);
+        return false;                  // not before it has been read so
+    if (t->triggers & TRIGGER_REQUEST) // a trial writes nothing
+        return (t->asked && t->op.dry_run) || is_permitted(c, a, t);
     if (t->is_suspended || !is_automated(a))
         return false;
     // A change by others alone is mended only where that is asked for.
@@ -70,36 +73,48 @@ bool controller_is_due(struct controller *c)
     return may_prune_gone;
 }
 
-// Whoever asked for deletions as well: that is about his application alone, and has a turn of its
-// own.
-static int consenting(const struct controller *c, int64_t now_ms)
+// What is asked for with more than a revision is about that application alone, and has a turn of
+// its own.
+static int operating(const struct controller *c, int64_t now_ms)
 {
     for (size_t i = 0; i < c->desired->apps.len; i++) {
         const struct application *a = c->desired->apps.v[i];
         const struct tracked *t = tracked_find(c, a->tracking_name);
-        if (t && t->has_consent && is_its_turn(c, a, now_ms))
+        if (t && operation_is_alone(t) && is_its_turn(c, a, now_ms))
             return (int)i;
     }
     return -1;
 }
 
-static size_t choose(struct controller *c, bool *take, int *consent)
+static size_t choose(struct controller *c, bool *take)
 {
     int64_t now = clock_mono_ms();
     size_t n = 0;
     bool held = false;
-    *consent = consenting(c, now);
+    c->alone = operating(c, now);
     for (size_t i = 0; i < c->desired->apps.len; i++) {
         const struct application *a = c->desired->apps.v[i];
-        take[i] = *consent < 0 ? is_its_turn(c, a, now) : (int)i == *consent;
+        take[i] = c->alone < 0 ? is_its_turn(c, a, now) : (int)i == c->alone;
         // What the breaker holds back goes by itself: nothing is deleted in that turn.
-        bool is_one = take[i] && *consent < 0 && tracked_find(c, a->tracking_name)->prune_is_held;
+        bool is_one = take[i] && c->alone < 0 && tracked_find(c, a->tracking_name)->prune_is_held;
         if (take[i] && !n)
             held = is_one;
         take[i] &= is_one == held;
         n += take[i];
     }
     return n;
+}
+
+// The application of the operation that has this turn for itself, or NULL.
+static struct tracked *lone(const struct controller *c)
+{
+    return c->alone < 0 ? NULL : tracked_find(c, c->desired->apps.v[c->alone]->tracking_name);
+}
+
+static bool is_consented(const struct controller *c)
+{
+    const struct tracked *t = lone(c);
+    return t && t->op.prune && !t->op.dry_run;
 }
 
 static json_t *taken_names(const struct desired *d, const bool *take)
@@ -118,6 +133,9 @@ bool turn_makes_way(void *ctx)
     struct controller *c = ctx;
     int64_t on_ms = clock_mono_ms() - c->turn_ms;
     bool must_load = c->must_load && on_ms > LOAD_LATER_MS;
+    for (size_t i = 0; i < c->apps.len; i++)
+        if (c->apps.v[i].next)
+            return true;
     return must_load || (!c->o.once && on_ms > LONG_MS) || controller_is_due(c);
 }
 
@@ -132,7 +150,8 @@ static unsigned request_of(const struct tracked *t)
 static void failed(struct controller *c, struct tracked *t, const struct application *a,
                    const char *problem)
 {
-    int64_t delay = retry_delay_ms(a, ++t->tries);
+    int64_t delay = t->asked && t->op.retry ? retry_delay_of(t->op.retry, ++t->tries)
+                                            : retry_delay_ms(a, ++t->tries);
     c->sum.failed_syncs++;
     str_set(&t->problem, problem);
     t->is_synced = false;
@@ -142,6 +161,19 @@ static void failed(struct controller *c, struct tracked *t, const struct applica
         tracked_trigger(t, TRIGGER_RETRY | request_of(t), clock_mono_ms() + delay);
     event_emit(c->o.events, "sync.failed", "{s:s, s:s, s:I, s:I}", "app", t->name, "message",
                problem, "tries", (json_int_t)t->tries, "retryInMs", (json_int_t)delay);
+}
+
+// A part of it is as was asked for; the rest may be or not.
+static void part_came_true(struct controller *c, struct tracked *t, unsigned app,
+                           const struct operation_tally *n)
+{
+    t->tries = 0;
+    str_set(&t->problem, NULL);
+    t->is_synced = !t->prune_is_held && report_is_as_recorded(c, app);
+    if (!n->matched)
+        operation_settle(c, t, OPERATION_FAILED, OPERATION_NONE_MATCH);
+    else
+        operation_settle(c, t, OPERATION_SUCCEEDED, NULL);
 }
 
 static void came_true(struct controller *c, struct tracked *t, const struct app_view *v)
@@ -167,19 +199,66 @@ static int64_t again_ms(const struct run_summary *s)
     return s->is_superseded ? 0 : clock_mono_ms() + UNDELETED_MS;
 }
 
+static void unfinished(struct controller *c, struct tracked *t, const struct app_view *v,
+                       const struct run_summary *s)
+{
+    CLEANUP(str_freep)
+    char *text = *v->waits_for ? str_printf("waiting for %s", v->waits_for) : NULL;
+    str_set(&t->said, text);
+    report_news(c, t->name);
+    tracked_trigger(t, TRIGGER_UNFINISHED | request_of(t), again_ms(s));
+}
+
+// All else of it is done. It goes on when somebody approves; until then nothing is tried.
+static void waits_for_approval(struct controller *c, struct tracked *t, const struct app_view *v)
+{
+    CLEANUP(str_freep) char *text = approval_text(c, t->name);
+    t->tries = 0;
+    t->is_synced = false;
+    t->is_healthy = v->health <= HEALTH_SUSPENDED;
+    str_set(&t->problem, NULL);
+    str_set(&t->said, text ? text : "waiting for pruning confirmation");
+    report_news(c, t->name);
+}
+
+// What the breaker held back of an application; NULL: of those that are gone.
+static size_t held_back(const struct run *r, const char *app)
+{
+    const struct plan *p = run_plan(r);
+    size_t n = 0;
+    for (size_t i = 0; i < p->items.len; i++) {
+        const struct plan_item *it = &p->items.v[i];
+        if (it->object >= 0 || !str_eq(it->row, "P7"))
+            continue;
+        const char *whose = r->records.v[it->record].app;
+        n += app ? str_eq(whose, app) : desired_tracked_app(r->desired, whose) < 0;
+    }
+    return n;
+}
+
 static void absorb_app(struct controller *c, const struct run *r, const struct run_summary *s,
                        unsigned app)
 {
     const struct application *a = c->desired->apps.v[app];
     struct tracked *t = tracked_find(c, a->tracking_name);
+    struct operation_tally n;
     struct app_view v;
+    operation_note(t, r, app, &n);
+    // Of what went in a turn that deleted nothing, or all of it, it is known now.
+    t->prune_is_held &= !r->opts.policy.prune || held_back(r, t->name);
+    if (operation_ended(c, t))
+        return;
     run_app(r, app, &v);
     if (v.state == NODE_FAILED || v.state == NODE_BLOCKED)
         failed(c, t, a, *v.problem ? v.problem : v.waits_for);
-    else if (v.applied >= v.total && !run_unpruned(r, a->tracking_name))
-        came_true(c, t, &v);
+    else if (v.applied < v.total || run_unpruned(r, a->tracking_name))
+        unfinished(c, t, &v, s);
+    else if (run_awaiting(r, t->name))
+        waits_for_approval(c, t, &v);
+    else if (operation_is_partial(t))
+        part_came_true(c, t, app, &n);
     else
-        tracked_trigger(t, TRIGGER_UNFINISHED | request_of(t), again_ms(s));
+        came_true(c, t, &v);
     app_view_clear(&v);
 }
 
@@ -214,17 +293,33 @@ static void absorb_plan(struct controller *c, const struct run *r, const struct 
     c->must_load |= c->has_new_kinds;
 }
 
+// It is closed again when nothing is held back any more.
+static void close_breaker(struct controller *c)
+{
+    bool any = c->gone_is_held;
+    for (size_t i = 0; i < c->apps.len; i++)
+        any |= c->apps.v[i].prune_is_held;
+    if (c->breaker && !any) {
+        event_emit(c->o.events, "breaker.closed", "{}");
+        str_set(&c->breaker, NULL);
+    }
+}
+
 static void absorb(struct controller *c, const struct run *r, const bool *take)
 {
     struct run_summary s;
     run_summary(r, &s);
     c->gone_was_seen |= r->desired->is_with_gone;
+    approval_absorb(c, r, take);
     absorb_plan(c, r, &s);
     c->sum.writes += s.written;
     c->sum.pruned += s.pruned;
     for (unsigned i = 0; i < c->desired->apps.len; i++)
         if (take[i])
             absorb_app(c, r, &s, i);
+    if (r->desired->is_with_gone)
+        c->gone_is_held &= held_back(r, NULL) > 0;
+    close_breaker(c);
     drift_healed(c, r);
 }
 
@@ -242,14 +337,21 @@ static void refused(struct controller *c, const bool *take, const struct err *wh
 static bool run_part_of(struct controller *c, const bool *take, bool with_gone, bool prune,
                         struct err *err)
 {
+    CLEANUP(application_vary_freep) struct application *variant = NULL;
     struct desired *part CLEANUP(desired_freep) = desired_part(c->desired, take, with_gone);
+    struct tracked *t = lone(c);
     struct run_opts o = c->run_opts;
     o.policy.prune = prune && o.policy.prune;
-    o.policy.allow_mass_prune |= c->is_consented;
+    o.policy.is_approved = approval_is_given;
+    o.policy.approved_ctx = c;
+    if (t)
+        operation_shape(t, (unsigned)c->alone, part, &o, &variant);
     struct run *r CLEANUP(run_freep) = c->run = run_new(c->loop, c->kube, part, &o);
-    bool ok = run_prepare(r, err) && run_execute(r, err);
-    if (ok)
+    bool ok = run_prepare(r, err) && (o.read_only ? run_rehearse(r, err) : run_execute(r, err));
+    if (ok && !o.read_only)
         absorb(c, r, take);
+    else if (ok && !operation_ended(c, t))
+        operation_rehearsed(c, t, r, (unsigned)c->alone);
     c->run = NULL;
     return ok;
 }
@@ -304,7 +406,7 @@ static bool one_by_one(struct controller *c, const bool *take, struct err *err)
 // Choosing has seen to it that all of a turn are held, or none.
 static bool is_held(const struct controller *c, const bool *take)
 {
-    for (size_t i = 0; i < c->desired->apps.len && !c->is_consented; i++)
+    for (size_t i = 0; i < c->desired->apps.len && !is_consented(c); i++)
         if (take[i] && tracked_find(c, c->desired->apps.v[i]->tracking_name)->prune_is_held)
             return true;
     return false;
@@ -320,6 +422,11 @@ static bool run_turn(struct controller *c, const bool *take, size_t n, bool with
     // Another root than before: whoever began this must say that it is meant.
     if (is_fatal(c, err) || (err->kind == ERR_CONFLICT && c->run_opts.policy.replaced_root))
         return false;
+    if (lone(c) && lone(c)->op.dry_run) {
+        operation_settle(c, lone(c), OPERATION_FAILED, err->msg);
+        err_clear(err);
+        return true;
+    }
     if (err->kind == ERR_CONFLICT && trip(c, take, with_gone, err))
         return true;
     if (is_fatal(c, err))
@@ -335,42 +442,51 @@ static bool run_turn(struct controller *c, const bool *take, size_t n, bool with
 
 static void begin(struct controller *c, struct tracked *t)
 {
+    bool is_asked = t->asked && (t->triggers & TRIGGER_REQUEST);
+    bool goes_on = is_asked || (t->triggers & (TRIGGER_RETRY | TRIGGER_UNFINISHED));
     // What is done of our own accord was asked for by nobody.
-    if (!(t->triggers & (TRIGGER_REQUEST | TRIGGER_RETRY | TRIGGER_UNFINISHED))) {
-        json_decref(t->asked);
-        t->asked = NULL;
-        str_set(&t->refusal, NULL);
+    if (!goes_on) {
+        operation_clear(t);
+        t->began_unix_s = clock_unix_ms() / 1000;
     }
+    t->is_on = true;
     t->is_requested |= (t->triggers & TRIGGER_REQUEST) != 0;
-    t->triggers = 0;
-    t->has_consent = false;
-    t->began_unix_s = clock_unix_ms() / 1000;
+    t->triggers =
+        is_asked && operation_is_partial(t)
+            ? t->triggers & ~(unsigned)(TRIGGER_REQUEST | TRIGGER_RETRY | TRIGGER_UNFINISHED)
+            : 0;
     t->ended_unix_s = 0;
+    str_set(&t->said, NULL);
     report_news(c, t->name);
 }
 
-// The breaker is closed again when nothing is held back any more.
-static void consented(struct controller *c, int app)
+// What was asked for meanwhile is taken up, and what was to end and did not come to it has ended.
+static void turn_ended(struct controller *c, const bool *take)
 {
-    bool any = false;
-    tracked_find(c, c->desired->apps.v[app]->tracking_name)->prune_is_held = false;
-    c->gone_is_held &= app != 0;
-    for (size_t i = 0; i < c->apps.len; i++)
-        any |= c->apps.v[i].prune_is_held;
-    if (!any && !c->gone_is_held)
-        str_set(&c->breaker, NULL);
+    for (size_t i = 0; i < c->desired->apps.len; i++) {
+        struct tracked *t = take[i] ? tracked_find(c, c->desired->apps.v[i]->tracking_name) : NULL;
+        if (!t)
+            continue;
+        t->is_on = false;
+        (void)operation_ended(c, t);
+        control_begin_next(c, t);
+    }
+}
+
+// What applications left that are gone is the root's.
+static bool is_about_gone(const struct controller *c, const bool *take)
+{
+    if (c->alone >= 0)
+        return c->alone == 0 && !operation_is_partial(lone(c)) && (c->has_gone || c->gone_is_held);
+    return c->has_gone && !c->gone_is_held && !is_held(c, take) &&
+           c->gone_due_ms <= clock_mono_ms();
 }
 
 bool controller_turn(struct controller *c, struct err *err)
 {
     bool *take = mem_alloc(c->desired->apps.len + 1);
-    int consent;
-    size_t n = choose(c, take, &consent);
-    // What applications left that are gone is the root's.
-    bool with_gone = consent < 0 ? c->has_gone && !c->gone_is_held && !is_held(c, take) &&
-                                       c->gone_due_ms <= clock_mono_ms()
-                                 : consent == 0 && (c->has_gone || c->gone_is_held);
-    c->is_consented = consent >= 0;
+    size_t n = choose(c, take);
+    bool with_gone = is_about_gone(c, take);
     int64_t began = clock_mono_ms();
     json_t *names = taken_names(c->desired, take);
     event_emit(c->o.events, "turn.started", "{s:O}", "apps", names);
@@ -381,8 +497,8 @@ bool controller_turn(struct controller *c, struct err *err)
         if (take[i])
             begin(c, tracked_find(c, c->desired->apps.v[i]->tracking_name));
     bool ok = run_turn(c, take, n, with_gone, err);
-    if (ok && consent >= 0)
-        consented(c, consent);
+    turn_ended(c, take);
+    c->alone = -1;
     if (with_gone && !c->gone_was_seen && !c->gone_is_held) {
         c->has_gone = true;
         c->gone_due_ms = clock_mono_ms() + UNDELETED_MS;

@@ -241,6 +241,13 @@ bool run_is_superseded(struct run *r)
     return is_newer || (r->opts.leaves_health && !run_owes(r));
 }
 
+bool run_is_ended(struct run *r)
+{
+    bool yes = r->opts.is_ended && r->opts.is_ended(r->opts.superseded_ctx);
+    r->sum.is_superseded |= yes;
+    return yes;
+}
+
 bool run_owes(const struct run *r)
 {
     for (unsigned i = 0; i < r->desired->objects.len; i++)
@@ -291,6 +298,8 @@ static bool drive(struct run *r, struct err *err)
         if (r->has_new_webhook)
             rebuild_graph(r);
         release_delayed(r);
+        if (run_is_ended(r))
+            return true;
         pump(r);
         gates_step(r);
         if (run_has_failed(r, err))

@@ -164,6 +164,8 @@ static void note_checks(struct informers *f, const json_t *doc, bool is_gone)
     bool is_config = !is_gone && health_custom_is_config(doc);
     if (is_config)
         canon_write(json_object_get(doc, "data"), &b);
+    json_decref(f->settings);
+    f->settings = is_config ? json_pack("{s:O*}", "data", json_object_get(doc, "data")) : NULL;
     struct sha256 hash = sha256_of(b.p ? b.p : "", b.len);
     if (sha256_eq(&hash, &f->checks_hash))
         return;
@@ -470,6 +472,7 @@ void informers_free(struct informers *f)
         health_custom_free(f->old_checks.v[i]);
     vec_clear(&f->old_checks);
     health_custom_free(f->checks);
+    json_decref(f->settings);
     json_decref(f->words);
     json_decref(f->intent_notes);
     json_decref(f->namespaces);

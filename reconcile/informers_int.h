@@ -93,6 +93,7 @@ struct informers {
     char *root;
     struct health_custom *checks;
     struct sha256 checks_hash;
+    json_t *settings; // argocd-cm as it is in the cluster; NULL: there is none
     VEC(struct health_custom *) old_checks; // a run may still use them
     VEC(struct mine *) touched;
     struct informers_stats stats;

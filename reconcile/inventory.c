@@ -129,10 +129,7 @@ static void write_desired(struct run *r, unsigned object, struct buf *b)
     if (o->is_hook) {
         write_hook(r, object, rec, b);
     } else if (x->uid && x->is_applied) {
-        // What left fields to others is looked at anew each time: who owns them may change, and so
-        // may the rule.
-        struct sha256 sent = o->hash;
-        sent.b[0] ^= x->leaves_fields;
+        struct sha256 sent = x->leaves_fields ? plan_left_hash(&o->hash) : o->hash;
         write_line(b, &o->id, o->version, x->uid, &sent, &x->projection, o->is_made ? "m" : "", "");
     } else if (rec && !rec->is_intent) {
         write_record(b, rec, rec->uid);

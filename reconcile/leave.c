@@ -111,8 +111,10 @@ bool may_force(const struct run *r, unsigned node)
 {
     const struct object *o = &r->desired->objects.v[node];
     const struct application *a = r->desired->apps.v[o->app];
-    return wants_force(r, node) &&
-           (r->nodes[node].may_force || !a->respect_ignore_differences || !ignored_any(a, &o->id));
+    int item = r->nodes[node].item;
+    bool has_left = item >= 0 && r->plan->items.v[item].has_left && !r->opts.force_conflicts;
+    bool asks_first = (a->respect_ignore_differences || has_left) && ignored_any(a, &o->id);
+    return wants_force(r, node) && (r->nodes[node].may_force || !asks_first);
 }
 
 void left_out_body(const struct run *r, unsigned node, json_t *doc)

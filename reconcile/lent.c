@@ -188,32 +188,6 @@ static void take_webhooks(struct run *r)
     }
 }
 
-// The user's checks as they are desired, else as they are in the cluster.
-static bool take_checks(struct run *r, struct err *err)
-{
-    struct informers *f = r->opts.informers;
-    struct object_id id = {(char *)"", (char *)"ConfigMap", (char *)"argocd", (char *)"argocd-cm"};
-    const struct object *o = desired_find(desired_whole(r->desired), &id);
-    CLEANUP(json_freep) json_t *doc = o ? object_doc(o) : NULL;
-    struct buf b CLEANUP(buf_clear) = {0};
-    if (o && health_custom_is_config(doc))
-        canon_write(json_object_get(doc, "data"), &b);
-    struct sha256 hash = sha256_of(b.p ? b.p : "", b.len);
-    if (!o || sha256_eq(&hash, &f->checks_hash)) {
-        r->health = f->checks;
-        return true;
-    }
-    if (!health_custom_is_config(doc))
-        return true;
-    r->owns_health = true;
-    if (health_custom_new(doc, &r->health, err)) {
-        health_custom_skip_applications(r->health);
-        return true;
-    }
-    CLEANUP(str_freep) char *where = origin_text(&o->origin);
-    return err_wrap(err, "%s", where);
-}
-
 // Kinds that have come to be served since the desired state was read, or are served no more. Are
 // there new ones?
 static bool take_served(struct run *r)
@@ -247,7 +221,7 @@ bool lent_read_cluster(struct run *r, struct err *err)
         return false;
     if (maps && !wait_read(r, informers_want(f, maps, false), "read the health checks", err))
         return false;
-    if (!take_checks(r, err))
+    if (!settings_take(r, f->settings, err))
         return false;
     take_records(r);
     if (!observe_desired_kinds(r, err))

@@ -166,6 +166,13 @@ static void decide_hook(const struct planning *p, unsigned object, const struct 
         decide(it, ACTION_CREATE, "H2");
 }
 
+struct sha256 plan_left_hash(const struct sha256 *hash)
+{
+    struct sha256 left = *hash;
+    left.b[0] ^= 1;
+    return left;
+}
+
 static void decide_object(const struct planning *p, unsigned object, const struct record *r,
                           const struct live_fact *f, struct plan_item *it)
 {
@@ -197,7 +204,10 @@ static void decide_object(const struct planning *p, unsigned object, const struc
         decide(it, ACTION_CHECK, "D5");
     else
         decide(it, ACTION_CHANGE, same ? "D2" : "D1");
-    it->is_drift = same && (it->action == ACTION_CHANGE || it->action == ACTION_CHECK);
+    struct sha256 left = plan_left_hash(&o->hash);
+    it->has_left = recorded && sha256_eq(&r->sent, &left);
+    it->is_drift =
+        (same || it->has_left) && (it->action == ACTION_CHANGE || it->action == ACTION_CHECK);
 }
 
 static void keep(struct plan_item *it, const char *row, const char *reason)
@@ -220,12 +230,21 @@ static bool is_asked_for(const struct plan_policy *policy, const char *app)
     return false;
 }
 
-static void prune_or_keep(const struct planning *p, struct plan_item *it)
+// asks: the application whose approval it takes, or NULL.
+static void prune_or_keep(const struct planning *p, struct plan_item *it, const char *asks)
 {
-    if (!p->policy->prune)
+    const struct plan_policy *policy = p->policy;
+    if (policy->is_selected &&
+        !policy->is_selected(policy->selected_ctx, &p->records[it->record].id)) {
+        keep(it, "P15", "it is not among what was asked for");
+    } else if (asks && !(policy->is_approved && policy->is_approved(policy->approved_ctx, asks))) {
+        keep(it, "P16", "it waits until somebody approves of its deletion");
+        it->awaits = asks;
+    } else if (!policy->prune) {
         keep(it, "P7", "pruning is switched off for this run");
-    else
+    } else {
         decide(it, ACTION_PRUNE, "P8");
+    }
 }
 
 // One of an application that is no longer in Git.
@@ -248,8 +267,12 @@ static void decide_orphan(const struct planning *p, const struct record *r,
         leave(it, "P10", "they ask to stay when their application goes");
     else if (!strcmp(r->id.kind, "CustomResourceDefinition"))
         leave(it, "P12", "definitions never go with an application");
+    else if (is_asked_for(p->policy, r->app))
+        prune_or_keep(p, it, NULL);
+    else if ((f->marks & DELETION_DELETE_CONFIRM) || json_object_get(note, CASCADE_CONFIRM))
+        prune_or_keep(p, it, r->app);
     else
-        prune_or_keep(p, it);
+        prune_or_keep(p, it, cascade_asks(p->d, note));
 }
 
 // A part says nothing of what is not of it. True: this record is not.
@@ -290,12 +313,15 @@ static void decide_record(const struct planning *p, const struct record *r,
         keep(it, "P4", "it asks to be kept");
     else if (!a->prune)
         keep(it, "P5", "pruning is off for its application");
-    else if (a->prune_never && !(f->marks & DELETION_PRUNE_ASKED))
-        keep(it, "P6", "its application asks for a confirmation first");
+    else if (a->prune_never && !(f->marks & (DELETION_PRUNE_ASKED | DELETION_PRUNE_CONFIRM)))
+        keep(it, "P6", "its application has the sync option Prune=false");
     else if (a->doc && a->has_automated && !a->allow_empty && !p->n_desired[at])
         keep(it, "P14", "nothing is left of its application, and allowEmpty is off");
+    else if ((f->marks & DELETION_PRUNE_CONFIRM) ||
+             (a->prune_confirm && !(f->marks & DELETION_PRUNE_ASKED)))
+        prune_or_keep(p, it, a->tracking_name);
     else
-        prune_or_keep(p, it);
+        prune_or_keep(p, it, NULL);
 }
 
 // Objects that this plan leaves behind, and none before it did.
@@ -350,8 +376,9 @@ bool plan_make(const struct desired *d, const struct live_fact *facts, size_t n_
                          .policy = policy,
                          .n_desired = mem_alloc((d->apps.len + 1) * sizeof(size_t))};
     struct plan *plan CLEANUP(plan_freep) = mem_alloc(sizeof(*plan));
-    for (size_t i = 0; i < d->objects.len; i++)
-        p.n_desired[d->objects.v[i].app]++;
+    const struct desired *all = desired_whole(d); // has the same applications
+    for (size_t i = 0; i < all->objects.len; i++)
+        p.n_desired[all->objects.v[i].app]++;
     for (size_t i = 0; i < d->apps.len; i++)
         p.any_unknown |= d->apps.v[i]->state == APP_UNKNOWN;
     for (unsigned i = 0; i < d->objects.len; i++) {
@@ -365,12 +392,19 @@ bool plan_make(const struct desired *d, const struct live_fact *facts, size_t n_
     }
     for (unsigned i = 0; i < n_records; i++) {
         int live = find(facts, n_facts, sizeof(*facts), &records[i].id);
-        if (live < 0 || desired_find(d, &records[i].id))
+        // A hook that was deleted when it had run is remembered all the same.
+        bool is_other_hook = live < 0 && records[i].is_hook && d->whole;
+        if ((live < 0 && !is_other_hook) || desired_find(d, &records[i].id))
             continue;
         struct plan_item *it = vec_push(&plan->items);
         it->object = -1;
         it->record = (int)i;
         it->live = live;
+        if (live < 0) {
+            decide(it, ACTION_NONE, "A4");
+            it->stays = desired_find(d->whole, &records[i].id) != NULL;
+            continue;
+        }
         if (is_left_alone(&p, &records[i], &facts[live], it))
             continue;
         if (records[i].is_made)

@@ -68,18 +68,28 @@ struct plan_policy {
     // Applications that left Git and whose objects stayed: they are to go now after all.
     const char *const *prune_left;
     size_t n_prune_left;
+    // Has somebody approved of what this application (tracking name) asks for a confirmation of?
+    // NULL: nobody has.
+    bool (*is_approved)(const void *ctx, const char *app);
+    const void *approved_ctx;
+    // An operation about some objects only: what else is no longer desired stays. NULL: all.
+    bool (*is_selected)(const void *ctx, const struct object_id *id);
+    const void *selected_ctx;
 };
 
 struct plan_item {
     enum action action;
-    int object;       // index in desired.objects, -1 for prune and keep
-    int record;       // index in the records, -1 when there is none
-    int live;         // index in the facts, -1 when absent or unknown
-    const char *row;  // row of the case table: "C1", "P4" (static)
-    char *reason;     // for KEEP and for what a person wonders about; may be NULL
-    bool stays;       // nothing is done about it, and it is remembered all the same
-    bool is_leftover; // it was to be deleted, and could not be
-    bool is_drift;    // what was sent last is what is wanted, and somebody has changed it since
+    int object;         // index in desired.objects, -1 for prune and keep
+    int record;         // index in the records, -1 when there is none
+    int live;           // index in the facts, -1 when absent or unknown
+    const char *row;    // row of the case table: "C1", "P4" (static)
+    char *reason;       // for KEEP and for what a person wonders about; may be NULL
+    bool stays;         // nothing is done about it, and it is remembered all the same
+    bool is_leftover;   // it was to be deleted, and could not be
+    const char *awaits; // the approval of this application; NULL: none. Borrowed
+    bool is_pruned;     // it was deleted, and is gone
+    bool is_drift;      // what was sent last is what is wanted, and somebody has changed it since
+    bool has_left;      // of that, some fields were left to others
 };
 
 struct plan {
@@ -96,6 +106,11 @@ MUST_CHECK bool plan_make(const struct desired *d, const struct live_fact *facts
 // objects go then: if not, *why is the reason (owned). Without a note they stay.
 json_t *cascade_note(const struct desired *d, unsigned app);
 bool cascade_takes_along(const struct desired *d, const json_t *note, char **why);
+// Its parent, if that (or what it says of the application) asks for a confirmation first; borrowed
+// from the note. NULL: it does not.
+const char *cascade_asks(const struct desired *d, const json_t *note);
+// In the note of one that has Delete=confirm itself.
+#define CASCADE_CONFIRM "confirm"
 // The note has it when it has been told that they stayed: since when, in RFC 3339.
 #define CASCADE_LEFT "left"
 // What a completed hook is remembered by: a hash over the content of its application and its phase,
@@ -105,6 +120,9 @@ struct sha256 plan_hook_token(const struct desired *d, unsigned object);
 // not come to write its inventory. Owned.
 #define HOOK_RUN_ANNOTATION "regrow.dev/hook-run"
 char *plan_hook_run(const struct desired *d, unsigned object);
+// What is recorded of an object whose fields were in part left to others: it is looked at anew each
+// time, as who owns them may change, and so may the rule.
+struct sha256 plan_left_hash(const struct sha256 *hash);
 void record_clear(struct record *r);
 void live_fact_clear(struct live_fact *f);
 void plan_free(struct plan *p);

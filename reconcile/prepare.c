@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "reconcile/drift.h"
 #include "reconcile/run_int.h"
 
 static bool check_cluster(const struct run *r, struct err *err)
@@ -162,8 +163,8 @@ static void doom_contents(struct run *r)
     }
 }
 
-static bool fetch(struct run *r, const struct kube_call *c, const char *what, json_t **out,
-                  struct err *err)
+static bool fetch_whole(struct run *r, const struct kube_call *c, const char *what, json_t **out,
+                        struct err *err)
 {
     struct kube_reply reply;
     struct buf store CLEANUP(buf_clear) = {0};
@@ -174,43 +175,37 @@ static bool fetch(struct run *r, const struct kube_call *c, const char *what, js
         return true;
     if (reply.cls != KUBE_OK)
         return kube_reply_err(&reply, err, what);
-    if (!canon_read(reply.body, reply.body_len, out, err))
-        return false;
-    json_object_del(json_object_get(*out, "metadata"), "managedFields");
-    return true;
+    return canon_read(reply.body, reply.body_len, out, err);
 }
 
-// A user's own health checks, known before anything is listed: argocd-cm as it is desired, else as
-// it is. One that is desired and wrong is for its author to mend; one in the cluster is no reason
-// not to go on.
-static bool read_health_checks(struct run *r, struct err *err)
+static void drop_managers(json_t *doc)
 {
-    struct object_id id = {(char *)"", (char *)"ConfigMap", (char *)"argocd", (char *)"argocd-cm"};
+    json_object_del(json_object_get(doc, "metadata"), "managedFields");
+}
+
+static bool fetch(struct run *r, const struct kube_call *c, const char *what, json_t **out,
+                  struct err *err)
+{
+    bool ok = fetch_whole(r, c, what, out, err);
+    if (ok)
+        drop_managers(*out);
+    return ok;
+}
+
+// Known before anything is listed.
+static bool read_settings(struct run *r, struct err *err)
+{
     struct kube_call get = {.method = "GET",
                             .path = "/api/v1/namespaces/argocd/configmaps/argocd-cm"};
-    const struct object *o = desired_find(r->desired, &id);
-    CLEANUP(json_freep) json_t *doc = o ? object_doc(o) : NULL;
-    if (!o && !fetch(r, &get, "read the health checks in argocd-cm", &doc, err))
+    CLEANUP(json_freep) json_t *doc = NULL;
+    if (!settings_desired(r) && !fetch(r, &get, "read the health checks in argocd-cm", &doc, err))
         return false;
-    if (!health_custom_is_config(doc))
-        return true;
-    r->owns_health = true;
-    if (health_custom_new(doc, &r->health, err)) {
-        health_custom_skip_applications(r->health);
-        return true;
-    }
-    if (o) {
-        CLEANUP(str_freep) char *where = origin_text(&o->origin);
-        return err_wrap(err, "%s", where);
-    }
-    event_emit(r->opts.events, "run.warning", "{s:s}", "message", err->msg);
-    err_clear(err);
-    return true;
+    return settings_take(r, doc && health_custom_is_config(doc) ? doc : NULL, err);
 }
 
 static bool list_cluster(struct run *r, struct err *err)
 {
-    if (!read_health_checks(r, err))
+    if (!read_settings(r, err))
         return false;
     r->is_listing = r->is_reading_records = true;
     bool watch = health_has_check(r->health, "", "ConfigMap");
@@ -418,15 +413,29 @@ bool run_live(struct run *r, unsigned object, json_t **live, struct err *err)
     return !path || fetch(r, &get, "read it", live, err);
 }
 
+// What is left to others is no difference.
+static void leave_ignored(struct run *r, const struct object *o, json_t *live, json_t *would_be)
+{
+    const struct application *a = r->desired->apps.v[o->app];
+    struct drift_opts d = {.manager = run_manager(r), .ignore = a->ignore_differences};
+    if (!live || !would_be || !ignored_any(a, &o->id))
+        return;
+    if (!r->jq && ignored_has_jq(d.ignore))
+        r->jq = jq_filters_new();
+    d.jq = r->jq;
+    drift_leave_out(&o->id, live, would_be, &d);
+}
+
 bool run_preview(struct run *r, unsigned object, json_t **live, json_t **would_be, struct err *err)
 {
     const struct object *o = &r->desired->objects.v[object];
     CLEANUP(str_freep) char *path = send_path(r, o);
-    *would_be = NULL;
-    if (!run_live(r, object, live, err))
-        return false;
+    struct kube_call get = {.method = "GET", .path = path};
+    *live = *would_be = NULL;
     if (!path)
         return true;
+    if (!fetch_whole(r, &get, "read it", live, err))
+        return false;
     // Forced, because fields that somebody else took over are what a person wants to see.
     CLEANUP(str_freep)
     char *url = str_printf("%s?fieldManager=%s&dryRun=All&force=true", path, run_manager(r));
@@ -438,5 +447,10 @@ bool run_preview(struct run *r, unsigned object, json_t **live, json_t **would_b
                             .body_len = body.len,
                             .content_type = "application/apply-patch+yaml",
                             .is_idempotent = true};
-    return fetch(r, &put, "dry run", would_be, err);
+    bool ok = fetch_whole(r, &put, "dry run", would_be, err);
+    if (ok)
+        leave_ignored(r, o, *live, *would_be);
+    drop_managers(*live);
+    drop_managers(*would_be);
+    return ok;
 }

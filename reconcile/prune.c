@@ -75,6 +75,7 @@ static void gone(struct victim *v, bool is_ours)
     const struct record *rec = &r->records.v[r->plan->items.v[v->item].record];
     v->is_gone = true;
     r->plan->items.v[v->item].action = ACTION_NONE;
+    r->plan->items.v[v->item].is_pruned = is_ours;
     lent_deleted(r, &rec->id, live_uid(v));
     if (!is_ours)
         return; // somebody was faster, and another one stands in its place
@@ -132,7 +133,8 @@ static char *release_of(const struct victim *v, const json_t *doc)
         if (!str_starts(json_string_value(f), RESOURCES_FINALIZER))
             json_array_append(left, f);
     }
-    if (json_array_size(left) == json_array_size(all) || run_unpruned(r, app))
+    if (json_array_size(left) == json_array_size(all) || run_unpruned(r, app) ||
+        run_awaiting(r, app))
         return NULL;
     CLEANUP(json_freep)
     json_t *patch = json_pack("{s:{s:O, s:O}}", "metadata", "finalizers", left, "resourceVersion",
@@ -250,17 +252,10 @@ static const char *propagation(const struct victim *v)
     if (app < 0)
         return json_dot_bool(json_object_get(r->notes, name), "background", false) ? "Background"
                                                                                    : "Foreground";
-    const json_t *doc = r->desired->apps.v[app]->doc;
-    size_t i;
-    json_t *o;
-    json_array_foreach(json_dot(doc, "spec.syncPolicy.syncOptions"), i, o)
-    {
-        if (str_eq(json_string_value(o), "PrunePropagationPolicy=background"))
-            return "Background";
-        if (str_eq(json_string_value(o), "PrunePropagationPolicy=orphan"))
-            return "Orphan";
-    }
-    return "Foreground";
+    const char *how = sync_option(r->desired->apps.v[app]->sync_options, "PrunePropagationPolicy");
+    return str_eq(how, "background") ? "Background"
+           : str_eq(how, "orphan")   ? "Orphan"
+                                     : "Foreground";
 }
 
 static void step(struct victim *v)
@@ -372,6 +367,16 @@ size_t run_unpruned(const struct run *r, const char *app)
     return n;
 }
 
+size_t run_awaiting(const struct run *r, const char *app)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < r->plan->items.len; i++) {
+        const struct plan_item *it = &r->plan->items.v[i];
+        n += it->awaits && (!app || str_eq(r->records.v[it->record].app, app));
+    }
+    return n;
+}
+
 // Nothing but finalizers to wait for, and something newer to do.
 static bool is_only_waiting(const struct pruning_run *p)
 {
@@ -386,6 +391,8 @@ static bool prune_drive(struct pruning_run *p, struct err *err)
     struct run *r = p->run;
     for (;;) {
         size_t movable = 0;
+        if (run_is_ended(r))
+            return true;
         mark_past(p);
         for (unsigned i = 0; i < p->n; i++) {
             struct victim *v = &p->v[i];

@@ -52,6 +52,7 @@ void run_free(struct run *r)
         if (r->nodes[i].left_out)
             strv_clear(r->nodes[i].left_out);
         free(r->nodes[i].left_out);
+        free(r->nodes[i].respected);
     }
     free(r->nodes);
     graph_free(r->graph);

@@ -44,6 +44,9 @@ struct run_opts {
     // what it did. NULL: never.
     bool (*is_superseded)(void *ctx);
     void *superseded_ctx;
+    // Is it to end at once? What has not been sent is not; what is under way comes to its end.
+    // Asked with the same ctx. NULL: never.
+    bool (*is_ended)(void *ctx);
     // We are what Argo CD would be: an Application that is to go is let go, by taking its finalizer
     // out, when all that it had is gone.
     bool drops_finalizers;
@@ -75,6 +78,9 @@ CLEANUP_FN(struct run, run_free, run_freep);
 MUST_CHECK bool run_prepare(struct run *r, struct err *err);
 // Decides every ACTION_CHECK by a dry run, without writing anything: what `plan` and `diff` show.
 MUST_CHECK bool run_resolve_checks(struct run *r, struct err *err);
+// Asks the server by dry runs about everything that would be sent; needs read_only. What it refuses
+// has failed; what cannot be asked about yet says so in its message.
+MUST_CHECK bool run_rehearse(struct run *r, struct err *err);
 // What one object is and would become: the live document and the answer of a dry run, both without
 // managedFields. *live is NULL when absent.
 MUST_CHECK bool run_preview(struct run *r, unsigned object, json_t **live, json_t **would_be,
@@ -98,6 +104,7 @@ char *inventory_root(const json_t *config_map);
 // its tracking name; NULL: of all) should be deleted and are not?
 bool run_owes(const struct run *r);
 size_t run_unpruned(const struct run *r, const char *app);
+size_t run_awaiting(const struct run *r, const char *app); // that wait for an approval
 
 const struct plan *run_plan(const struct run *r);
 // What an item of the plan is about, and whose it is or was; borrowed.

@@ -10,8 +10,11 @@
 //   prepare.c    run_prepare: from nothing to a graph and a plan
 //   select.c     which nodes a run is about
 //   state.c      node states: what is satisfied, what that releases, what failure blocks
+//   rehearse.c   run_rehearse: all of it as a dry run
 //   execute.c    run_execute: the queue, the window, the end
 //   send.c       one object's way to the server: apply, what each answer leads to
+//   settings.c   what argocd-cm says of all applications
+//   respect.c    fields that are sent as they are there (RespectIgnoreDifferences)
 //   leave.c      fields that are left to others, or that no schema has
 //   scope.c      kinds that turn out to be of the cluster
 //   shared.c     objects of applications that are not of this root
@@ -52,6 +55,8 @@ struct node_rt {
     long long generation; // of the last reply; older watch events are stale
     char *uid;
     struct strv *left_out; // fields that are not sent (leave.c); NULL: none
+    char *respected;       // what is sent in its place, with live values (respect.c); NULL: nothing
+    bool is_respected;     // that has been seen to
     bool leaves_fields;    // some of them to their owners
     bool may_force;        // it is known which fields are left to others
     json_t *early;         // what the watch said of it while its request was under way
@@ -263,6 +268,7 @@ bool run_has_failed(const struct run *r, struct err *err);
 int64_t run_time_left(const struct run *r); // until the deadline; INT64_MAX without one
 int64_t run_patience(const struct run *r);  // kube_call.patience_ms of what a run cannot do without
 bool run_is_superseded(struct run *r);
+bool run_is_ended(struct run *r); // somebody has ended it
 // Nobody answers just now: what is not sent yet had better not be.
 bool run_is_cut_off(const struct run *r);
 // Nobody has answered for so long that the run ends, or none of its time is left: sets err.
@@ -294,6 +300,16 @@ void rediscover(struct run *r); // asynchronously, not too often
 bool leave_to_others(struct run *r, unsigned node, const struct kube_reply *reply);
 bool may_force(const struct run *r, unsigned node); // are conflicts of this object forced now?
 void left_out_body(const struct run *r, unsigned node, json_t *doc); // takes those fields out
+
+// ---- respect.c ----
+// True: the live values of what is left to others are asked for first, which is under way.
+bool respect_first(struct run *r, unsigned node, const char *path);
+
+// ---- settings.c ----
+// What argocd-cm says: health checks and ignoreDifferences. As it is desired, else `live` (NULL:
+// there is none). One that is desired and wrong is for its author to mend.
+const struct object *settings_desired(const struct run *r);
+bool settings_take(struct run *r, const json_t *live, struct err *err);
 
 // ---- scope.c ----
 bool scope_settle(struct run *r, unsigned node); // false: it has failed

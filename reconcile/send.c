@@ -291,11 +291,14 @@ void on_sent(void *ctx, const struct kube_reply *reply)
 void send_body(const struct run *r, unsigned node, struct buf *out)
 {
     const struct object *o = &r->desired->objects.v[node];
+    const char *respected = r->nodes[node].respected;
     if (!o->is_hook && !r->nodes[node].left_out) {
-        buf_append(out, o->body, o->body_len);
+        buf_append(out, respected ? respected : o->body,
+                   respected ? strlen(respected) : o->body_len);
         return;
     }
-    CLEANUP(json_freep) json_t *doc = object_doc(o);
+    CLEANUP(json_freep)
+    json_t *doc = respected ? json_loads(respected, JSON_DECODE_ANY, NULL) : object_doc(o);
     CLEANUP(str_freep) char *run = o->is_hook ? plan_hook_run(r->desired, node) : NULL;
     if (run)
         json_set_annotation(doc, HOOK_RUN_ANNOTATION, run);
@@ -366,7 +369,7 @@ void send_object(struct run *r, unsigned node)
         try_again(r, node, 0);
         return;
     }
-    if (adopt_first(r, node, path))
+    if (adopt_first(r, node, path) || respect_first(r, node, path))
         return;
     switch (node_action(r, node)) {
     case ACTION_TERMINATING:

@@ -17,6 +17,7 @@
 void window_verdict_clear(struct window_verdict *v)
 {
     str_freep(&v->why);
+    str_freep(&v->warning);
     *v = (struct window_verdict){0};
 }
 
@@ -177,7 +178,7 @@ struct window {
     struct cron cron;
     int64_t duration_s;
     int offset_s; // of its zone, now
-    bool is_deny, has_manual, has_overrun;
+    bool is_deny, has_manual, has_overrun, is_zone_unknown;
 };
 typedef VEC(struct window) window_list;
 
@@ -246,7 +247,8 @@ static bool read_window(const json_t *w, int64_t now, struct window *out, struct
     if (!read_duration(duration, &out->duration_s))
         return err_set(err, ERR_INVALID, "\"%.50s\" is no duration such as 1h30m", duration);
     // As Argo CD takes a zone it does not know: for UTC.
-    if (!zone_offset(json_dot_text(w, "timeZone"), now, &out->offset_s, &zone))
+    out->is_zone_unknown = !zone_offset(json_dot_text(w, "timeZone"), now, &out->offset_s, &zone);
+    if (out->is_zone_unknown)
         out->offset_s = 0;
     err_clear(&zone);
     if (!cron_next(&out->cron, now + out->offset_s - out->duration_s))
@@ -372,6 +374,19 @@ static bool read_windows(const json_t *project, const struct application *a, int
     return true;
 }
 
+// The first that names a zone which the system does not know; owned, or NULL.
+static char *zone_warning(const window_list *list, const struct application *a)
+{
+    for (size_t i = 0; i < list->len; i++)
+        if (list->v[i].is_zone_unknown)
+            return str_printf(
+                "a sync window of project %s (%.100s) names time zone \"%.60s\", which "
+                "is not known here: it counts in UTC",
+                a->project, json_dot_text(list->v[i].json, "schedule"),
+                json_dot_text(list->v[i].json, "timeZone"));
+    return NULL;
+}
+
 void windows_permit(const json_t *project, const struct application *app, int64_t now_unix_s,
                     bool is_manual, bool is_running, struct window_verdict *out)
 {
@@ -383,6 +398,7 @@ void windows_permit(const json_t *project, const struct application *app, int64_
         out->why = TAKE(err.msg);
     } else {
         struct tally t = count(&list, now_unix_s);
+        out->warning = zone_warning(&list, app);
         out->is_permitted = decide(&t, is_manual, is_running);
         out->why = reason(&t, out->is_permitted);
         out->next_change_unix_s = next_change(&list, now_unix_s, is_manual, is_running);

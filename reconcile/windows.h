@@ -16,6 +16,7 @@
 struct window_verdict {
     bool is_permitted;
     bool is_error; // a window that cannot be read: nothing is synced
+    char *warning; // owned; a time zone that the system does not know, or NULL
     char *why;     // owned; one line; "" when it is permitted without a window's leave
     int64_t
         next_change_unix_s; // ask again then, as the answer may be another; 0: never that we know

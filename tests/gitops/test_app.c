@@ -99,7 +99,7 @@ static void fields(void **s)
     assert_int_equal(a->sources.v[1].kind, APP_SOURCE_OCI);
     assert_string_equal(a->dest_server, "https://k");
     assert_string_equal(a->project, "default");
-    assert_true(a->prune && a->create_namespace && a->prune_never);
+    assert_true(a->prune && a->create_namespace && a->prune_confirm && !a->prune_never);
 }
 
 // Sync options: the last one of a name counts, what is not known is told once.
@@ -115,12 +115,56 @@ static void options(void **s)
                       "PrunePropagationPolicy=orphan]}}",
                       &a, &err));
     assert_int_equal(a->options, SYNC_REPLACE | SYNC_FORCE | SYNC_NO_VALIDATE);
-    assert_true(a->delete_never && a->respect_ignore_differences && a->no_migration);
+    assert_true(a->delete_confirm && !a->delete_never && a->respect_ignore_differences &&
+                a->no_migration);
     assert_true(a->fail_on_shared && !a->create_namespace);
     assert_false(a->prune_never); // "perhaps" came last
     assert_int_equal(a->warnings.len, 2);
     assert_non_null(strstr(a->warnings.v[0], "Prune=perhaps has no such value"));
     assert_non_null(strstr(a->warnings.v[1], "PruneLst=true is not known"));
+}
+
+// One operation: its options go before those of the application, which is as it was.
+static void varied(void **s)
+{
+    (void)s;
+    struct application *a CLEANUP(application_freep) = NULL;
+    struct err err = {0};
+    assert_true(parse("{source: {repoURL: u, path: p}, ignoreDifferences: [{kind: X, jsonPointers: "
+                      "[/a]}], syncPolicy: {automated: {}, syncOptions: [Replace=true, "
+                      "Prune=false, RespectIgnoreDifferences=true]}}",
+                      &a, &err));
+    CLEANUP(json_freep) json_t *options = doc_of("[Replace=false, Force=true, Prune=confirm]");
+    struct application *v = application_vary(a, options, true);
+    assert_int_equal(v->options, SYNC_FORCE);
+    assert_true(v->prune && v->allow_empty && v->prune_confirm && !v->prune_never);
+    assert_true(v->respect_ignore_differences && v->ignore_differences == a->ignore_differences);
+    application_vary_free(v);
+    v = application_vary(a, NULL, false);
+    assert_int_equal(v->options, SYNC_REPLACE);
+    assert_true(!v->prune && v->prune_never);
+    application_vary_free(v);
+    assert_int_equal(a->options, SYNC_REPLACE);
+    assert_int_equal(json_array_size(a->sync_options), 3);
+}
+
+static void deletion_marks(void **s)
+{
+    (void)s;
+    static const struct {
+        const char *options;
+        unsigned marks;
+    } cases[] = {
+        {"Prune=false,Delete=false", DELETION_PRUNE_OFF | DELETION_DELETE_OFF},
+        {"Prune=confirm", DELETION_PRUNE_CONFIRM},
+        {"Delete=confirm,Prune=true", DELETION_DELETE_CONFIRM | DELETION_PRUNE_ASKED},
+        {"Prune=Confirm,Delete=yes", 0},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP(json_freep) json_t *doc = json_object();
+        json_set_annotation(doc, "argocd.argoproj.io/sync-options", cases[i].options);
+        assert_int_equal(object_deletion_marks(doc), cases[i].marks);
+    }
 }
 
 static void object_options(void **s)
@@ -216,8 +260,10 @@ static void hooks(void **s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(faults), cmocka_unit_test(names),   cmocka_unit_test(maps_count),
-        cmocka_unit_test(fields), cmocka_unit_test(options), cmocka_unit_test(object_options),
+        cmocka_unit_test(faults),     cmocka_unit_test(names),
+        cmocka_unit_test(maps_count), cmocka_unit_test(fields),
+        cmocka_unit_test(options),    cmocka_unit_test(object_options),
+        cmocka_unit_test(varied),     cmocka_unit_test(deletion_marks),
         cmocka_unit_test(hooks)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -227,10 +227,84 @@ static void endless(void **s)
     assert_int_equal(json_array_size(paths), 2);
 }
 
+// argocd-cm: a key for each kind, one for all, and the map of the older form.
+static void of_the_system(void **s)
+{
+    (void)s;
+    static const struct {
+        const char *data, *rules;
+        size_t faults;
+    } cases[] = {
+        {"{}", NULL, 0},
+        {"{resource.customizations.ignoreDifferences.apps_Deployment: 'jsonPointers: "
+         "[/spec/replicas]'}",
+         "[{group: apps, kind: Deployment, jsonPointers: [/spec/replicas]}]", 0},
+        {"{resource.customizations.ignoreDifferences.ConfigMap: 'jqPathExpressions: [.data.x]'}",
+         "[{group: '', kind: ConfigMap, jqPathExpressions: [.data.x]}]", 0},
+        {"{resource.customizations.ignoreDifferences.all: 'managedFieldsManagers: [x]'}",
+         "[{group: '*', kind: '*', managedFieldsManagers: [x]}]", 0},
+        {"{resource.customizations: \"'*/Role':\\n  ignoreDifferences: |\\n    jsonPointers: "
+         "[/rules]\\napps/X: {health.lua: return}\"}",
+         "[{group: '*', kind: Role, jsonPointers: [/rules]}]", 0},
+        {"{resource.customizations.ignoreDifferences.apps_X: 'a: [', "
+         "resource.customizations.ignoreDifferences.apps_Y: text, "
+         "resource.customizations.ignoreDifferences.apps_: 'jsonPointers: [/a]', "
+         "resource.customizations.ignoreDifferences.a_b_c: 'jsonPointers: [/a]', "
+         "resource.customizations.ignoreDifferences.apps_Z: 'jsonPointers: a'}",
+         NULL, 5},
+        {"{resource.customizations.ignoreDifferences.apps_X: 'jsonPointers: [a]'}",
+         "[{group: apps, kind: X, jsonPointers: [a]}]", 1},
+        {"{resource.customizations.ignoreDifferences.apps_X: 'jsonPointers: []', "
+         "resource.customizations.ignoreResourceUpdates.apps_X: 'jsonPointers: [/a]'}",
+         "[{group: apps, kind: X, jsonPointers: []}]", 0},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP(str_freep) char *text = str_printf("{data: %s}", cases[i].data);
+        CLEANUP(json_freep) json_t *doc = doc_of(text);
+        CLEANUP(json_freep) json_t *want = cases[i].rules ? doc_of(cases[i].rules) : NULL;
+        struct strv faults = {0};
+        CLEANUP(json_freep) json_t *rules = ignored_system(doc, &faults);
+        if (!(rules == want || json_equal(rules, want)) || faults.len != cases[i].faults)
+            fail_msg("%zu: %s: %zu faults, %s", i, text, faults.len, faults.len ? faults.v[0] : "");
+        strv_clear(&faults);
+    }
+}
+
+// They count besides an application's own, and are gone when they are taken back.
+static void of_all_applications(void **s)
+{
+    (void)s;
+    struct desired *d CLEANUP(desired_freep) = desired_new();
+    struct application *a = NULL;
+    struct err err = {0};
+    struct origin where = {0};
+    struct object_id id = {(char *)"apps", (char *)"Deployment", (char *)"n", (char *)"x"};
+    CLEANUP(json_freep)
+    json_t *doc =
+        doc_of("{apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {name: a}, "
+               "spec: {source: {repoURL: u, path: p}, destination: {namespace: ns}, "
+               "ignoreDifferences: [{kind: Own, jsonPointers: [/a]}]}}");
+    CLEANUP(json_freep) json_t *rules = doc_of("[{group: apps, kind: Deployment}]");
+    if (!application_parse(doc, &where, &a, &err))
+        fail_msg("%s", err.msg);
+    desired_add_app_take(d, application_new_root("root"));
+    desired_add_app_take(d, a);
+    desired_ignore(d, rules);
+    assert_int_equal(json_array_size(a->ignore_differences), 2);
+    assert_true(ignored_any(a, &id) && ignored_any(d->apps.v[0], &id));
+    desired_ignore(d, NULL);
+    assert_int_equal(json_array_size(a->ignore_differences), 1);
+    assert_false(ignored_any(a, &id) || ignored_any(d->apps.v[0], &id));
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(removed), cmocka_unit_test(removed_from_lists), cmocka_unit_test(ignored),
-        cmocka_unit_test(not_understood), cmocka_unit_test(endless)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(removed),
+                                       cmocka_unit_test(removed_from_lists),
+                                       cmocka_unit_test(ignored),
+                                       cmocka_unit_test(not_understood),
+                                       cmocka_unit_test(endless),
+                                       cmocka_unit_test(of_the_system),
+                                       cmocka_unit_test(of_all_applications)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

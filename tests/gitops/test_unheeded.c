@@ -51,8 +51,9 @@ static const struct {
     {"{data: {kustomize.buildOptions: --enable-helm --load-restrictor LoadRestrictionsNone, "
      "application.resourceTrackingMethod: label, "
      "resource.customizations.ignoreDifferences.apps_Deployment: x, "
-     "resource.customizations.ignoreDifferences.all: y}}",
-     {"kustomize.buildOptions are not heeded", "ignoreDifferences is not heeded", "by annotation"}},
+     "resource.compareoptions: 'ignoreResourceStatusField: none'}}",
+     {"kustomize.buildOptions are not heeded", "a status is never compared", "by annotation"}},
+    {"{data: {resource.compareoptions: 'ignoreAggregatedRoles: true'}}", {NULL}},
     {"{}", {NULL}},
 };
 

@@ -78,7 +78,8 @@ static void finalizers(void **s)
     alone("name: a, finalizers: [resources-finalizer.argocd.argoproj.io/background]", "", NULL);
     alone("name: a, finalizers: [resources-finalizer.argocd.argoproj.io/else]", "", "had no");
     alone("name: a, " FINALIZER, "syncOptions: [Delete=false]", "Delete=false");
-    alone("name: a, " FINALIZER, "syncOptions: [Delete=confirm]", "Delete=false");
+    alone("name: a, " FINALIZER, "syncOptions: [Delete=confirm]",
+          NULL); // not before it is approved of
     alone("name: a, " FINALIZER ", annotations: {argocd.argoproj.io/sync-options: Prune=false}", "",
           "its Application had Prune=false");
     alone("name: a, " FINALIZER ", annotations: {helm.sh/resource-policy: keep}", "",
@@ -86,6 +87,36 @@ static void finalizers(void **s)
     // That speaks of the deletion of its parent, which is there.
     alone("name: a, " FINALIZER ", annotations: {argocd.argoproj.io/sync-options: Delete=false}",
           "", NULL);
+}
+
+// Who has to approve of the deletion of the Application, before its objects go with it.
+static void confirmed(void **s)
+{
+    (void)s;
+    static const struct {
+        const char *policy, *marks;
+        bool asks;
+    } cases[] = {{PRUNES, "", false},
+                 {PRUNES, "Prune=confirm", true},
+                 {PRUNES ", syncOptions: [Prune=confirm]", "", true},
+                 {PRUNES ", syncOptions: [Prune=confirm]", "Prune=true", false}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct desired *before CLEANUP(desired_freep) = new_world();
+        struct desired *after CLEANUP(desired_freep) = new_world();
+        struct err err = {0};
+        CLEANUP(str_freep)
+        char *meta = str_printf("name: a, " FINALIZER
+                                ", annotations: {argocd.argoproj.io/sync-options: '%s'}",
+                                cases[i].marks);
+        unsigned apps = add(before, 0, "name: apps", PRUNES);
+        CLEANUP(json_freep)
+        json_t *note =
+            cascade_note(before, add(before, (int)apps, meta, "syncOptions: [Delete=confirm]"));
+        add(after, 0, "name: apps", cases[i].policy);
+        assert_true(desired_finish(after, &err));
+        assert_true(str_eq(cascade_asks(after, note), cases[i].asks ? "apps" : NULL));
+        assert_true(json_is_true(json_object_get(note, CASCADE_CONFIRM)));
+    }
 }
 
 static void old_inventories(void **s)
@@ -118,7 +149,8 @@ static void parents(void **s)
         {"automated: {prune: true, enabled: false}", "", "does not prune"},
         {PRUNES ", syncOptions: [Prune=false]", "", "does not prune"},
         {PRUNES ", syncOptions: [Prune=false]", "Prune=true", NULL},
-        {PRUNES, "Prune=confirm", "its Application had Prune=false"},
+        {PRUNES, "Prune=confirm", NULL},
+        {PRUNES ", syncOptions: [Prune=false]", "Prune=confirm", NULL},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct desired *before CLEANUP(desired_freep) = new_world();
@@ -205,8 +237,12 @@ static void sets(void **s)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(finalizers), cmocka_unit_test(old_inventories), cmocka_unit_test(parents),
-        cmocka_unit_test(ancestors),  cmocka_unit_test(another_root),    cmocka_unit_test(sets)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(finalizers),
+                                       cmocka_unit_test(confirmed),
+                                       cmocka_unit_test(old_inventories),
+                                       cmocka_unit_test(parents),
+                                       cmocka_unit_test(ancestors),
+                                       cmocka_unit_test(another_root),
+                                       cmocka_unit_test(sets)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,6 +43,54 @@ static void reads(void **s)
     app_control_clear(&c);
 }
 
+// As Argo CD ends an operation: in the status of the object; in an entry, in what stands for it.
+static void ended(void **s)
+{
+    (void)s;
+    struct app_control c;
+    struct err err = {0};
+    CLEANUP(json_freep) json_t *ask = control_ask_end();
+    CLEANUP(json_freep)
+    json_t *object = doc_of("{status: {operationState: {phase: Running, startedAt: "
+                            "'2026-01-01T00:00:10Z'}}}");
+    assert_true(control_read(object, &c, &err));
+    assert_false(c.is_ended);
+    app_control_clear(&c);
+    json_merge_patch(object, ask);
+    assert_true(control_read(object, &c, &err));
+    assert_true(c.is_ended);
+    assert_string_equal(c.began, "2026-01-01T00:00:10Z");
+    assert_null(control_taken(&c));
+    app_control_clear(&c);
+    CLEANUP(json_freep) json_t *approve = control_ask_approval(1767225610);
+    assert_true(control_read(approve, &c, &err));
+    assert_true(control_approves(&c, 1767225610) && !c.is_ended);
+    app_control_clear(&c);
+}
+
+// Results are told with an answer where they were asked for, and are not too many.
+static void answers(void **s)
+{
+    (void)s;
+    static const char *const asked[] = {"{}", "{dryRun: true}",
+                                        "{resources: [{kind: A, name: b}]}"};
+    for (size_t i = 0; i < ARRAY_LEN(asked); i++) {
+        CLEANUP(str_freep)
+        char *text =
+            str_printf("{sync: {}, resources: [], regrow: {drift: [], awaitsApproval: "
+                       "{objects: 1}}, operationState: {operation: {sync: %s}, syncResult: "
+                       "{resources: [{kind: A}]}}}",
+                       asked[i]);
+        CLEANUP(json_freep) json_t *status = doc_of(text);
+        CLEANUP(json_freep) json_t *answer = control_answer(status);
+        const json_t *list = json_dot(answer, "operationState.syncResult.resources");
+        assert_int_equal(json_array_size(list), i > 0);
+        assert_null(json_object_get(answer, "resources"));
+        assert_null(json_dot(answer, "regrow.drift"));
+        assert_int_equal(json_dot_int(answer, "regrow.awaitsApproval.objects", 0), 1);
+    }
+}
+
 static void small_readings(void **s)
 {
     (void)s;
@@ -270,7 +318,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads),      cmocka_unit_test(small_readings), cmocka_unit_test(malformed),
         cmocka_unit_test(selections), cmocka_unit_test(rollbacks),      cmocka_unit_test(progress),
-        cmocka_unit_test(entries),
+        cmocka_unit_test(entries),    cmocka_unit_test(ended),          cmocka_unit_test(answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -80,6 +80,33 @@ static void holds(void **s)
     object_id_clear(&b);
 }
 
+static bool is_b(void *ctx, const struct object *o)
+{
+    return str_eq(ctx, o->id.name);
+}
+
+// Some objects of it only, for an operation; the whole is as it was.
+static void kept(void **s)
+{
+    (void)s;
+    struct desired *d CLEANUP(desired_freep) = two_apps();
+    struct desired *p CLEANUP(desired_freep) = part_of(d, true, true, false);
+    struct object_id a = id_of("a");
+    struct object_id b = id_of("b");
+    assert_int_equal(p->objects.len, 4);
+    desired_part_keep(p, is_b, (void *)"b");
+    assert_int_equal(p->objects.len, 1);
+    assert_non_null(desired_find(p, &b));
+    assert_null(desired_find(p, &a));
+    assert_int_equal(d->objects.len, 4);
+    struct object *o = desired_find(p, &b);
+    str_set(&o->id.name, "renamed");
+    desired_changed(p, 0);
+    assert_null(desired_find(d, &b));
+    object_id_clear(&a);
+    object_id_clear(&b);
+}
+
 struct world {
     struct desired *whole, *part;
     struct live_fact fact;
@@ -227,8 +254,9 @@ static void externals(void **s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(holds), cmocka_unit_test(of_another), cmocka_unit_test(of_one_gone),
-        cmocka_unit_test(moved), cmocka_unit_test(breaker),    cmocka_unit_test(externals),
+        cmocka_unit_test(kept),        cmocka_unit_test(holds), cmocka_unit_test(of_another),
+        cmocka_unit_test(of_one_gone), cmocka_unit_test(moved), cmocka_unit_test(breaker),
+        cmocka_unit_test(externals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

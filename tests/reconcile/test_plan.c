@@ -127,6 +127,85 @@ static void unwanted(void **s)
     end(&w);
 }
 
+static bool approves(const void *ctx, const char *app)
+{
+    return str_eq(ctx, app);
+}
+
+static void awaited(struct world *w, const char *whose)
+{
+    struct plan *p CLEANUP(plan_freep) = NULL;
+    struct err err = {0};
+    row_is(w, whose ? "P16" : "P8");
+    assert_true(plan_make(w->d, &w->fact, 1, &w->record, 1, w->notes, &w->policy, &p, &err));
+    assert_true(str_eq(p->items.v[0].awaits, whose));
+    assert_int_equal(p->items.v[0].action, whose ? ACTION_KEEP : ACTION_PRUNE);
+}
+
+// Prune=confirm and Delete=confirm, of an object and of its application.
+static void confirmed(void **s)
+{
+    (void)s;
+    struct world w = new_world(false);
+    w.fact.marks = DELETION_PRUNE_CONFIRM;
+    awaited(&w, "app");
+    w.policy.is_approved = approves;
+    w.policy.approved_ctx = "other";
+    awaited(&w, "app");
+    w.policy.approved_ctx = "app";
+    awaited(&w, NULL);
+    w.policy.is_approved = NULL;
+    w.d->apps.v[0]->prune_never = true; // the object's own goes before
+    awaited(&w, "app");
+    w.fact.marks = 0;
+    w.d->apps.v[0]->prune_never = false;
+    w.d->apps.v[0]->prune_confirm = true;
+    awaited(&w, "app");
+    w.fact.marks = DELETION_PRUNE_ASKED;
+    awaited(&w, NULL);
+    w.fact.marks = DELETION_DELETE_CONFIRM; // that is about its application
+    w.d->apps.v[0]->prune_confirm = false;
+    awaited(&w, NULL);
+    str_set(&w.record.app, "gone");
+    str_set(&w.fact.tracking_app, "gone");
+    awaited(&w, "gone");
+    w.fact.marks = 0;
+    awaited(&w, NULL);
+    json_object_set_new(json_object_get(w.notes, "gone"), CASCADE_CONFIRM, json_true());
+    awaited(&w, "gone");
+    const char *asked[] = {"gone"};
+    w.policy.prune_left = asked;
+    w.policy.n_prune_left = 1;
+    awaited(&w, NULL);
+    w.policy.n_prune_left = 0;
+    json_object_del(json_object_get(w.notes, "gone"), CASCADE_CONFIRM);
+    w.d->apps.v[0]->prune_confirm = true; // its parent's
+    awaited(&w, "app");
+    end(&w);
+}
+
+static bool is_other(const void *ctx, const struct object_id *id)
+{
+    return !str_eq(ctx, id->name);
+}
+
+// An operation about some objects only.
+static void selected(void **s)
+{
+    (void)s;
+    struct world w = new_world(false);
+    w.policy.is_selected = is_other;
+    w.policy.selected_ctx = "c";
+    row_is(&w, "P15");
+    w.fact.marks = DELETION_PRUNE_CONFIRM;
+    row_is(&w, "P15");
+    w.policy.selected_ctx = "x";
+    row_is(&w, "P16");
+    w.fact.marks = 0;
+    row_is(&w, "P8");
+    end(&w);
+}
+
 // The application itself is no longer in Git; its parent is, and prunes.
 static void left_behind(void **s)
 {
@@ -227,6 +306,20 @@ static void replaced(void **s)
     row_is(&w, "D3");
     w.record.sent = w.d->objects.v[0].hash;
     row_is(&w, "N2");
+    end(&w);
+}
+
+// What left fields to others is looked at anew, and what others change of the rest is drift.
+static void left_to_others(void **s)
+{
+    (void)s;
+    struct world w = new_world(true);
+    struct plan *p CLEANUP(plan_freep) = NULL;
+    struct err err = {0};
+    w.record.sent = plan_left_hash(&w.d->objects.v[0].hash);
+    row_is(&w, "D1");
+    assert_true(plan_make(w.d, &w.fact, 1, &w.record, 1, w.notes, &w.policy, &p, &err));
+    assert_true(p->items.v[0].has_left && p->items.v[0].is_drift);
     end(&w);
 }
 
@@ -431,12 +524,13 @@ static void projections(void **s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(wanted),      cmocka_unit_test(unwanted),
-        cmocka_unit_test(left_behind), cmocka_unit_test(namesake),
-        cmocka_unit_test(handed_over), cmocka_unit_test(replaced),
-        cmocka_unit_test(unknown),     cmocka_unit_test(hooks),
-        cmocka_unit_test(phases),      cmocka_unit_test(made_namespaces),
-        cmocka_unit_test(breaker),     cmocka_unit_test(another_root),
-        cmocka_unit_test(projections)};
+        cmocka_unit_test(wanted),          cmocka_unit_test(unwanted),
+        cmocka_unit_test(confirmed),       cmocka_unit_test(left_to_others),
+        cmocka_unit_test(selected),        cmocka_unit_test(left_behind),
+        cmocka_unit_test(namesake),        cmocka_unit_test(handed_over),
+        cmocka_unit_test(replaced),        cmocka_unit_test(unknown),
+        cmocka_unit_test(hooks),           cmocka_unit_test(phases),
+        cmocka_unit_test(made_namespaces), cmocka_unit_test(breaker),
+        cmocka_unit_test(another_root),    cmocka_unit_test(projections)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

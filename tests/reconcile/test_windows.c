@@ -138,6 +138,22 @@ static void decisions(void **s)
         {"[{kind: deny, manualSync: true, " NIGHT "}, {kind: deny, " NIGHT "}]",
          "2026-01-01T23:00:00Z", true, false, false},
         {"[{kind: deny, syncOverrun: true, " NIGHT "}]", "2026-01-01T23:00:00Z", false, true, true},
+        // A deny window that lets a person through, with an allow that does not and is closed.
+        {"[{kind: deny, manualSync: true, " NIGHT "}, {kind: allow, schedule: '0 12 * * *', "
+         "duration: 1h, applications: ['*']}]",
+         "2026-01-01T23:00:00Z", true, false, true},
+        {"[{kind: deny, manualSync: true, " NIGHT "}, {kind: allow, schedule: '0 12 * * *', "
+         "duration: 1h, applications: ['*']}]",
+         "2026-01-02T10:00:00Z", true, false, false},
+        // As Go reads durations.
+        {"[{kind: allow, schedule: '0 22 * * *', duration: 1h30m, applications: ['*']}]",
+         "2026-01-01T23:29:59Z", false, false, true},
+        {"[{kind: allow, schedule: '0 22 * * *', duration: 1h30m, applications: ['*']}]",
+         "2026-01-01T23:30:00Z", false, false, false},
+        {"[{kind: allow, schedule: '0 22 * * *', duration: 1.5h, applications: ['*']}]",
+         "2026-01-01T23:29:59Z", false, false, true},
+        {"[{kind: allow, schedule: '0 22 * * *', duration: 5400s, applications: ['*']}]",
+         "2026-01-01T23:29:59Z", false, false, true},
         // One of two allow windows is open.
         {"[{kind: allow, " NIGHT "}, {kind: allow, schedule: '0 12 * * *', duration: 1h, "
          "applications: ['*']}]",
@@ -255,6 +271,23 @@ static void zones(void **s)
     }
 }
 
+// A zone that the system does not know is told by name; one that is not for this application not.
+static void unknown_zones(void **s)
+{
+    (void)s;
+    struct window_verdict v = ask(EVENING("Nowhere/Town"), "2026-07-15T20:30:00Z", false, false);
+    assert_true(v.is_permitted && v.warning && strstr(v.warning, "\"Nowhere/Town\""));
+    assert_non_null(strstr(v.warning, "project shop"));
+    window_verdict_clear(&v);
+    assert_null(v.warning);
+    v = ask("[{kind: allow, schedule: '0 20 * * *', duration: 2h, timeZone: UTC, applications: "
+            "['*']}, {kind: allow, schedule: '0 20 * * *', duration: 2h, timeZone: Nowhere/Town, "
+            "applications: [other]}]",
+            "2026-07-15T20:30:00Z", false, false);
+    assert_null(v.warning);
+    window_verdict_clear(&v);
+}
+
 // The moment that is told is the first one with another answer.
 static void next_changes(void **s)
 {
@@ -293,7 +326,7 @@ int main(void)
         cmocka_unit_test(cron_times),        cmocka_unit_test(no_cron),
         cmocka_unit_test(decisions),         cmocka_unit_test(matching),
         cmocka_unit_test(unreadable_blocks), cmocka_unit_test(zones),
-        cmocka_unit_test(next_changes),
+        cmocka_unit_test(next_changes),      cmocka_unit_test(unknown_zones),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,201 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 240
+#
+# What a person may ask of the controller for one application beyond a plain sync: a trial, some of
+# its objects, options, an end before its time, an approval; through the ConfigMap where there is no
+# definition of Application, and through the object. And what argocd-cm says of all of them.
+set -euo pipefail
+. "$(dirname "$0")/../lib/env.sh"
+. "$LIB/cluster.sh"
+. "$LIB/audit.sh"
+. "$LIB/githttp.sh"
+. "$LIB/reconcile.sh"
+
+export XDG_CACHE_HOME=$SCRATCH/cache
+REPO=$SCRATCH/repo
+
+publish() { git_publish "$REPO" ops >"$SCRATCH/commit"; }
+commit() { cat "$SCRATCH/commit"; }
+ask() { "$REGROW" sync "$@" --wait --timeout 30s; }
+app() { kubectl get application -n argocd "$1" -o json | jq -c "$2"; }
+there() { kubectl get -n "$1" "$2" -o name 2>/dev/null; }
+
+application() { # NAME SYNC-POLICY [MORE-SPEC]
+  cat >"$REPO/root/$1.yaml" <<Y
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: $1, namespace: argocd}
+spec:
+  project: default
+  source: {repoURL: "$HTTP_URL/git/ops.git", targetRevision: main, path: $1}
+  destination: {server: "https://kubernetes.default.svc", namespace: $1}
+  syncPolicy: {$2}
+$(printf '%b' "${3:-}")
+Y
+  mkdir -p "$REPO/$1"
+}
+
+map() { # NAME [ANNOTATION]
+  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s, annotations: {%s}}\ndata: {v: "%s"}\n' \
+    "$1" "${2:-}" "${3:-1}"
+}
+
+deployment() { # COLOUR: replicas are somebody else's
+  cat <<Y
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, labels: {colour: "$1"}}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: "registry.example.com/web:1"}]}
+Y
+}
+
+make_repo() {
+  mkdir -p "$REPO/root"
+  application shop 'syncOptions: [CreateNamespace=true]'
+  application hang 'syncOptions: [CreateNamespace=true]'
+  application kept 'automated: {prune: true, selfHeal: true}, syncOptions: [CreateNamespace=true]'
+  application scaled 'automated: {selfHeal: true}, syncOptions: [CreateNamespace=true, RespectIgnoreDifferences=true]'
+  for i in a b c; do map "$i" >"$REPO/shop/$i.yaml"; done
+  map first >"$REPO/hang/first.yaml"
+  printf 'apiVersion: nobody.example.com/v1\nkind: Never\nmetadata: {name: never}\n' >"$REPO/hang/never.yaml"
+  for i in one two; do map $i 'argocd.argoproj.io/sync-options: Prune=confirm' >"$REPO/kept/$i.yaml"; done
+  map three >"$REPO/kept/three.yaml"
+  deployment red >"$REPO/scaled/web.yaml"
+  map stays >"$REPO/scaled/stays.yaml"
+  cat >"$REPO/root/argocd.yaml" <<'Y'
+apiVersion: v1
+kind: Namespace
+metadata: {name: argocd}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: argocd-cm, namespace: argocd, labels: {app.kubernetes.io/part-of: argocd}}
+data:
+  resource.customizations.ignoreDifferences.apps_Deployment: |
+    jqPathExpressions: [.spec.replicas]
+  resource.customizations.ignoreDifferences.all: |
+    managedFieldsManagers: [kube-controller-manager]
+Y
+  publish
+}
+
+by_map() {
+  reconcile_settled 60 "$(commit)"
+  like "$(ask shop --dry-run)" 'dry run: [0-9]+ would be created' 'a trial says what it would do'
+  is "$(there shop cm/a)$(kubectl get ns shop -o name 2>/dev/null)" '' 'and does nothing'
+  check 'a part of it' ask shop --resource :ConfigMap:shop/a
+  is "$(there shop cm/a) $(there shop cm/b)" 'configmap/a ' 'is all that is done'
+  refuse 'what is none of it' 10 ask shop --resource ':Secret:*'
+  refuse 'an option that is none' 10 ask shop --sync-option Nonsense=true
+  like "$OUT" 'Nonsense' 'is refused by name'
+  check 'all of it' ask shop
+  is "$(there shop cm/b)" configmap/b 'is done'
+  rm "$REPO/shop/b.yaml"
+  publish
+  reconcile_settled 20 "$(commit)"
+  check 'a sync that does not prune' ask shop
+  is "$(there shop cm/b)" configmap/b 'leaves what Git no longer has'
+  like "$(ask shop --dry-run --prune)" '1 deleted' 'a trial tells what would go'
+  is "$(there shop cm/b)" configmap/b 'and leaves it'
+  check 'a sync that prunes' ask shop --prune
+  is "$(there shop cm/b)" '' 'deletes it'
+  ends
+}
+
+ends() {
+  check 'one that does not come to an end' "$REGROW" sync hang --no-wait
+  wait_for 20 'it to run' bash -c "kubectl get cm -n regrow-system control-answers -o json | jq -e '.data.hang | fromjson | .operationState.phase == \"Running\"'"
+  check 'is ended' ask hang --terminate
+  is "$(kubectl get cm -n regrow-system control-answers -o json | jq -c '.data.hang | fromjson | .operationState | [.phase, .message]')" \
+    '["Failed","Operation terminated"]' 'and says so'
+  refuse 'there is nothing more to end' 4 ask hang --terminate
+}
+
+by_object() {
+  cp "$ROOT/deploy/reconcile/application-crd.yaml" "$REPO/root/"
+  publish
+  reconcile_settled 60 "$(commit)"
+  cluster_is 20 Synced get application -n argocd shop -o 'jsonpath={.status.sync.status}'
+  sed -i 's/v: "1"/v: "2"/' "$REPO"/shop/*.yaml
+  publish
+  reconcile_settled 20 "$(commit)"
+  cluster_is 20 OutOfSync get application -n argocd shop -o 'jsonpath={.status.sync.status}'
+  is "$(app shop '[.status.resources[] | select(.kind == "ConfigMap") | .status] | unique')" '["OutOfSync"]' \
+    'each object that Git has changed is told'
+  kubectl patch application -n argocd shop --type=merge -p '{"operation":{"initiatedBy":{"username":"anna"},"sync":
+    {"dryRun":true,"resources":[{"kind":"ConfigMap","name":"a","namespace":"shop"}]}}}' >/dev/null
+  cluster_is 20 Succeeded get application -n argocd shop -o 'jsonpath={.status.operationState.phase}'
+  is "$(app shop '.status.operationState | [.operation.initiatedBy.username, (.startedAt | length), (.finishedAt | length)]')" \
+    '["anna",20,20]' "an operation has Argo CD's shape"
+  is "$(app shop '[.status.operationState.syncResult.resources[] | [.kind, .name, .status, .message, .syncPhase]]')" \
+    '[["ConfigMap","a","Synced","configmap/a configured (dry run)","Sync"]]' 'with what it would do'
+  is "$(kubectl get cm -n shop a -o 'jsonpath={.data.v}') $(app shop '.status.history | length')" '1 0' \
+    'and is no deployment'
+  check 'a part by its object' ask shop --resource :ConfigMap:shop/a
+  is "$(app shop '[.status.sync.status, (.status.history | length), ([.status.resources[] | select(.kind == "ConfigMap") | .status])]')" \
+    '["OutOfSync",0,["Synced","OutOfSync"]]' 'is told as such'
+  check 'all of it by its object' ask shop
+  is "$(app shop '[.status.sync.status, (.status.history | length), .status.history[-1].initiatedBy.username != null]')" \
+    '["Synced",1,true]' 'is a deployment, with who asked for it'
+  check 'a revision for a moment' ask shop --revision "$(git --git-dir="$GIT_ROOT/ops.git" rev-parse main~1)" --dry-run
+  is "$(app shop .status.sync.status)" '"Synced"' 'leaves it where it was'
+}
+
+ends_by_object() {
+  check 'one that goes on and on' "$REGROW" sync hang --no-wait
+  cluster_is 20 Running get application -n argocd hang -o 'jsonpath={.status.operationState.phase}'
+  check 'is ended as Argo CD ends it' kubectl patch application -n argocd hang --type=merge \
+    -p '{"status":{"operationState":{"phase":"Terminating"}}}'
+  cluster_is 20 'Failed Operation terminated' get application -n argocd hang \
+    -o 'jsonpath={.status.operationState.phase} {.status.operationState.message}'
+  ok 'and says so'
+}
+
+confirm() {
+  reconcile_mark
+  kubectl annotate application -n argocd kept argocd.argoproj.io/deletion-approved=2026-01-01T00:00:00Z >/dev/null
+  rm "$REPO"/kept/{one,two,three}.yaml
+  map four >"$REPO/kept/four.yaml"
+  publish
+  reconcile_saw 20 '.type == "prune.awaited" and .app == "kept" and .objects == 2'
+  cluster_is 20 Running get application -n argocd kept -o 'jsonpath={.status.operationState.phase}'
+  is "$(there kept cm/one) $(there kept cm/three) $(there kept cm/four)" 'configmap/one  configmap/four' \
+    'what asks for it waits for a confirmation, later than the last one'
+  like "$(app kept .status.operationState.message)" 'waiting for pruning confirmation of ConfigMap kept/one and 1 more' 'the status tells'
+  like "$("$REGROW" status "$HTTP_URL/git/ops.git//root?ref=main" || true)" 'kept --approve' 'and regrow status, with the way out'
+  check 'it is approved of' ask kept --approve
+  is "$(there kept cm/one)$(there kept cm/two) $(app kept .status.operationState.phase)" ' "Succeeded"' 'then it goes'
+}
+
+ignored() {
+  reconcile_mark
+  kubectl scale deployment -n scaled web --replicas=4 >/dev/null
+  sleep 2
+  is "$(reconcile_count '.type == "object.drifted" and .name == "web"')" 0 'what argocd-cm leaves to others is no drift'
+  is "$("$REGROW" diff --app scaled "$HTTP_URL/git/ops.git//root?ref=main" -o json | jq '.differences | length')" 0 'nor a difference'
+  deployment blue >"$REPO/scaled/web.yaml"
+  publish
+  reconcile_settled 20 "$(commit)"
+  is "$(kubectl get deployment -n scaled web -o 'jsonpath={.metadata.labels.colour} {.spec.replicas}')" 'blue 4' \
+    'and is sent as it is there'
+  kubectl patch deployment -n scaled web --type=merge -p '{"metadata":{"labels":{"colour":"green"}},"spec":{"replicas":6}}' >/dev/null
+  cluster_is 20 'blue 6' get deployment -n scaled web -o 'jsonpath={.metadata.labels.colour} {.spec.replicas}'
+  ok 'what is put back leaves it, too'
+}
+
+githttp_start
+cluster_up main
+make_repo
+reconcile_start --poll 1s "$HTTP_URL/git/ops.git//root?ref=main"
+run_case 'map' by_map
+run_case 'object' by_object
+run_case 'end' ends_by_object
+run_case 'confirm' confirm
+run_case 'ignored' ignored
+is "$(audit_rejections | head -c 600)" '' 'no write was rejected'
