@@ -81,8 +81,8 @@ by_object() {
   is "$(tenant 2) $(app tenant-2 .status.sync.status)" 'second "OutOfSync"' 'brings back what was, and says so'
   check 'a sync goes on' ask sync tenant-2
   is "$(tenant 2)" third 'to what Git says'
-  refuse 'what is not built is refused' 10 ask sync tenant-2 --dry-run
-  like "$OUT" 'not built' 'by name'
+  refuse 'what is not in Git is refused' 10 ask sync tenant-2 --sync-option Nonsense=true
+  like "$OUT" 'not known' 'by name'
 }
 
 # Three quarters of it all leave Git.
@@ -96,6 +96,10 @@ breaker() {
   check 'until a person says that it is meant' ask sync fleet --prune --timeout 90s
   wait_for 60 'tenant-1 to be deleted' bash -c "! kubectl get cm -n tenant-1 settings"
   ok 'then it is done'
+  reconcile_saw 20 '.type == "breaker.closed"'
+  like "$(curl -fsS "http://127.0.0.1:$PORT/metrics")" 'regrow_breaker_open 0' 'and the breaker is closed again'
+  cluster_is 20 Synced get application -n argocd tenant-3 -o 'jsonpath={.status.sync.status}'
+  ok 'with all of them in sync'
 }
 
 serves() {
