@@ -46,7 +46,7 @@ static bool is_as_recorded(const struct controller *c, const struct object *o)
     const struct record *r = informers_record(c->informers, &o->id);
     const struct live_fact *f = informers_fact(c->informers, &o->id);
     if (o->is_bare)
-        return f && f->exists;
+        return informers_exists(c->informers, &o->id);
     struct sha256 left = plan_left_hash(&o->hash);
     bool is_sent = r && (sha256_eq(&r->sent, &o->hash) || sha256_eq(&r->sent, &left));
     if (!is_sent || !f || !f->exists || drift_is_open(c, &o->id))
