@@ -16,6 +16,8 @@ char *name_normalize(const char *s)
 {
     struct buf b = {0};
     for (; *s && b.len < MAX_NAME; s++) {
+        if (((unsigned char)*s & 0xC0) == 0x80)
+            continue; // the rest of a letter that has its '-'
         char c = (char)tolower((unsigned char)*s);
         bool ok = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
         buf_char(&b, ok ? c : '-');
