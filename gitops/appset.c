@@ -20,6 +20,20 @@ bool appset_refuse(const struct set_reader *r, const char *what, struct err *err
     return err_set(err, ERR_INVALID, "ApplicationSet %s: %s", r->name, what);
 }
 
+bool set_goes_on(const struct set_reader *r, bool *all, struct err *err)
+{
+    if (!r->io->is_waiting || !r->io->is_waiting(r->io->ctx))
+        return false;
+    err_clear(err);
+    *all = false;
+    return true;
+}
+
+bool set_waits(struct err *err)
+{
+    return err_set(err, ERR_UNAVAILABLE, "something that it asks for has not come yet");
+}
+
 bool sets_push(const struct set_reader *r, json_t *sets, json_t *set, struct err *err)
 {
     if (json_array_size(sets) >= MAX_SETS) {
@@ -100,8 +114,8 @@ static bool gen_list(struct set_reader *r, const json_t *g, json_t *sets, struct
     json_t *e;
     json_array_foreach(json_object_get(g, "elements"), i, e)
     {
-        json_t *set = json_object();
-        if (!add_element(r, e, set, err)) {
+        json_t *set = r->is_go && json_is_object(e) ? json_deep_copy(e) : json_object();
+        if ((!r->is_go || !json_is_object(e)) && !add_element(r, e, set, err)) {
             json_decref(set);
             return false;
         }
@@ -124,13 +138,31 @@ static void add_prefixed(json_t *set, const char *prefix, const json_t *map)
     }
 }
 
-static json_t *cluster_set(const json_t *g, const char *name, const char *server,
-                           const json_t *cluster)
+// With Go templates: maps under metadata, as far as there is anything.
+static void add_metadata(json_t *set, const json_t *cluster)
+{
+    static const char *const names[] = {"annotations", "labels"};
+    json_t *meta = json_object();
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        json_t *map = json_object_get(cluster, names[i]);
+        if (json_object_size(map))
+            json_object_set(meta, names[i], map);
+    }
+    json_object_set_new(set, "metadata", meta);
+}
+
+static json_t *cluster_set(const struct set_reader *r, const json_t *g, const char *name,
+                           const char *server, const json_t *cluster)
 {
     const char *project = json_dot_str(cluster, "project");
     CLEANUP(str_freep) char *normal = name_normalize(name);
     json_t *set = json_pack("{s:s, s:s, s:s, s:s}", "name", name, "nameNormalized", normal,
                             "server", server, "project", project ? project : "");
+    if (r->is_go) {
+        if (cluster)
+            add_metadata(set, cluster);
+        return set; // values are filled for all at once
+    }
     add_prefixed(set, "metadata.labels.", json_object_get(cluster, "labels"));
     add_prefixed(set, "metadata.annotations.", json_object_get(cluster, "annotations"));
     add_values(set, json_object_get(g, "values"));
@@ -139,14 +171,11 @@ static json_t *cluster_set(const json_t *g, const char *name, const char *server
 
 // The cluster Argo CD runs in is added when nothing registers it and no selector is given: it has
 // no labels to select it by.
-static bool gen_clusters(struct set_reader *r, const json_t *g, json_t *sets, struct err *err)
+static bool add_clusters(struct set_reader *r, const json_t *g, json_t *sets, struct err *err)
 {
     const json_t *selector = json_object_get(g, "selector");
     bool selects = json_object_size(json_object_get(selector, "matchLabels")) > 0 ||
                    json_array_size(json_object_get(selector, "matchExpressions")) > 0;
-    if (json_dot_bool(g, "flatList", false))
-        return appset_refuse(
-            r, "clusters: flatList needs goTemplate, which is not supported by regrow", err);
     if (!json_selector_is_valid(selector))
         return appset_refuse(r, "clusters: malformed selector", err);
     CLEANUP(json_freep) json_t *all = r->io->clusters ? r->io->clusters(r->io->ctx) : NULL;
@@ -160,22 +189,43 @@ static bool gen_clusters(struct set_reader *r, const json_t *g, json_t *sets, st
         is_registered |= str_eq(server, IN_CLUSTER_SERVER);
         if (selects && !json_selector_matches(selector, json_object_get(c, "labels")))
             continue;
-        if (!sets_push(r, sets, cluster_set(g, name ? name : "", server ? server : "", c), err))
+        if (!sets_push(r, sets, cluster_set(r, g, name ? name : "", server ? server : "", c), err))
             return false;
     }
     return selects || is_registered ||
-           sets_push(r, sets, cluster_set(g, IN_CLUSTER_NAME, IN_CLUSTER_SERVER, NULL), err);
+           sets_push(r, sets, cluster_set(r, g, IN_CLUSTER_NAME, IN_CLUSTER_SERVER, NULL), err);
+}
+
+static bool gen_clusters(struct set_reader *r, const json_t *g, json_t *sets, struct err *err)
+{
+    bool flat = json_dot_bool(g, "flatList", false);
+    if (flat && !r->is_go)
+        return appset_refuse(r, "clusters: flatList needs goTemplate", err);
+    if (!r->is_go)
+        return add_clusters(r, g, sets, err);
+    json_t *own = flat ? json_array() : json_incref(sets);
+    size_t first = json_array_size(own);
+    bool ok = add_clusters(r, g, own, err) &&
+              go_values(r, "clusters", json_object_get(g, "values"), own, first, err) &&
+              (!flat || sets_push(r, sets, json_pack("{s:O}", "clusters", own), err));
+    json_decref(own);
+    return ok;
 }
 
 // ---- matrix ----
 static bool generate_nested(struct set_reader *r, const json_t *g, json_t *sets, unsigned depth,
                             struct err *err);
 
-// Both sets as one, all values as text; a key that both have must have one value.
+// Both sets as one, all values as text; a key that both have must have one value. Of trees the
+// first one's counts.
 static bool combine(struct set_reader *r, const json_t *a, const json_t *b, json_t *sets,
                     struct err *err)
 {
-    json_t *set = json_object();
+    json_t *set = r->is_go ? json_deep_copy((json_t *)b) : json_object();
+    if (r->is_go) {
+        go_merge(set, a);
+        return sets_push(r, sets, set, err);
+    }
     const json_t *const both[] = {a, b};
     for (size_t i = 0; i < ARRAY_LEN(both); i++) {
         const char *key;
@@ -198,6 +248,37 @@ static bool combine(struct set_reader *r, const json_t *a, const json_t *b, json
     return sets_push(r, sets, set, err);
 }
 
+// The second generator, which may use the parameters of the first: one for each set of these.
+static bool fill_second(struct set_reader *r, const json_t *g, const json_t *first, json_t *out,
+                        struct err *err)
+{
+    size_t i;
+    json_t *a;
+    if (r->is_go)
+        return go_second(r, g, first, out, err);
+    json_array_foreach(first, i, a)
+    {
+        json_array_append_new(out, template_fill(g, a));
+    }
+    return true;
+}
+
+static bool multiply(struct set_reader *r, const json_t *a, const json_t *g, json_t *sets,
+                     unsigned depth, struct err *err)
+{
+    CLEANUP(json_freep) json_t *second = json_array();
+    size_t i;
+    json_t *b;
+    if (!generate_nested(r, g, second, depth, err))
+        return false;
+    json_array_foreach(second, i, b)
+    {
+        if (!combine(r, a, b, sets, err))
+            return false;
+    }
+    return true;
+}
+
 static bool gen_matrix(struct set_reader *r, const json_t *g, json_t *sets, unsigned depth,
                        struct err *err)
 {
@@ -205,26 +286,20 @@ static bool gen_matrix(struct set_reader *r, const json_t *g, json_t *sets, unsi
     if (json_array_size(kids) != 2)
         return appset_refuse(r, "matrix needs exactly two generators", err);
     CLEANUP(json_freep) json_t *first = json_array();
-    if (!generate_nested(r, json_array_get(kids, 0), first, depth, err))
+    CLEANUP(json_freep) json_t *filled = json_array();
+    if (!generate_nested(r, json_array_get(kids, 0), first, depth, err) ||
+        !fill_second(r, json_array_get(kids, 1), first, filled, err))
         return false;
     size_t i;
-    size_t j;
     json_t *a;
-    json_t *b;
+    bool all = true;
     json_array_foreach(first, i, a)
     {
-        // The second generator may use the parameters of the first.
-        CLEANUP(json_freep) json_t *filled = template_fill(json_array_get(kids, 1), a);
-        CLEANUP(json_freep) json_t *second = json_array();
-        if (!generate_nested(r, filled, second, depth, err))
+        if (!multiply(r, a, json_array_get(filled, i), sets, depth, err) &&
+            !set_goes_on(r, &all, err))
             return false;
-        json_array_foreach(second, j, b)
-        {
-            if (!combine(r, a, b, sets, err))
-                return false;
-        }
     }
-    return true;
+    return all || set_waits(err);
 }
 
 // ---- merge ----
@@ -263,6 +338,8 @@ static bool merge_one(struct set_reader *r, const json_t *keys, const json_t *ki
         json_t *known = json_object_get(base, key);
         if (is_base)
             json_object_set(base, key, set);
+        else if (known && r->is_go)
+            go_merge(known, set);
         else if (known)
             json_object_update(known, set);
     }

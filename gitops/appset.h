@@ -2,12 +2,27 @@
 //
 // ApplicationSet expansion: list, clusters, git (directories and files), matrix and merge
 // generators, selectors, generator templates, {{param}} templates and templatePatch (spec argo-cd
-// section 6). Go templates, SCM, pull-request, plugin and decision generators, flat cluster lists
-// and RollingSync are refused by name (INVALID).
+// section 6), or with goTemplate Go templates, which a program renders. SCM, pull-request, plugin
+// and decision generators and RollingSync are refused by name (INVALID).
 #ifndef GITOPS_APPSET_H
 #define GITOPS_APPSET_H
 
 #include "gitops/app.h"
+
+// Go templates to be rendered: a text with a set of parameters, each pair. Two templates stand for
+// Argo CD's functions of these names; the second one's "." is a list, of slugify's arguments.
+#define GO_NORMALIZE "regrow.normalize"
+#define GO_SLUGIFY "regrow.slugify"
+
+struct go_pair {
+    unsigned text, set;
+};
+
+struct go_batch {
+    struct strv texts; // as gotext_bind gives them
+    json_t *sets;      // maps
+    VEC(struct go_pair) pairs;
+};
 
 // What generators may ask for. What a generator reads comes from the caller; lists are filled by
 // the callee. A failure makes the whole set fail: a generator error must never look like an empty
@@ -21,6 +36,13 @@ struct appset_io {
     // Clusters that are registered: objects {name, server, project, labels, annotations}; owned.
     // The cluster itself need not be among them. NULL: none are.
     json_t *(*clusters)(void *ctx);
+    // Renders a batch: *out is a list with a string for each pair, owned. On failure *bad is the
+    // pair that it is about, where that is known. NULL: there are no Go templates.
+    bool (*go_render)(void *ctx, const struct go_batch *b, json_t **out, size_t *bad,
+                      struct err *err);
+    // Has what was asked for only not come yet? Then the set is expanded once more when it has, and
+    // goes on asking meanwhile. NULL: everything is there at once.
+    bool (*is_waiting)(void *ctx);
     void *ctx;
 };
 

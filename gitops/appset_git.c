@@ -30,6 +30,14 @@ static const char *base_of(const char *path)
     return slash ? slash + 1 : path;
 }
 
+// A name, and the same fit for one of Kubernetes.
+static void add_base(json_t *map, const char *key, const char *name)
+{
+    CLEANUP(str_freep) char *normal = name_normalize(name);
+    json_object_set_new(map, key, json_string(name));
+    set_param(map, key, "Normalized", normal);
+}
+
 // path, path.basename, path[n] ... of a folder.
 static void add_path(json_t *set, const char *key, const char *path)
 {
@@ -45,6 +53,28 @@ static void add_path(json_t *set, const char *key, const char *path)
             set_param(set, key, n, parts.v[i]);
     }
     strv_clear(&parts);
+}
+
+// The same as a map, with that of a file (NULL: none).
+static void add_path_map(json_t *set, const json_t *g, const char *path, const char *file)
+{
+    const char *prefix = json_dot_str(g, "pathParamPrefix");
+    struct strv parts = {0};
+    json_t *map = json_object();
+    json_t *segments = json_array();
+    add_base(map, "basename", base_of(path));
+    json_object_set_new(map, "path", json_string(path));
+    if (file)
+        add_base(map, "filename", base_of(file));
+    strv_split(&parts, path, '/');
+    for (size_t i = 0; i < parts.len; i++)
+        json_array_append_new(segments, json_string(parts.v[i]));
+    strv_clear(&parts);
+    json_object_set_new(map, "segments", segments);
+    if (str_is_empty(prefix))
+        json_object_set_new(set, "path", map);
+    else
+        json_object_set_new(set, prefix, json_pack("{s:o}", "path", map));
 }
 
 static bool picks_folder(const char *pattern, const char *path)
@@ -118,8 +148,12 @@ static bool gen_folders(struct set_reader *r, const json_t *g, const struct strv
             !is_picked(json_object_get(g, "directories"), dirs.v[i], picks_folder))
             continue;
         json_t *set = json_object();
-        add_path(set, key, dirs.v[i]);
-        add_values(set, json_object_get(g, "values"));
+        if (r->is_go) {
+            add_path_map(set, g, dirs.v[i], NULL);
+        } else {
+            add_path(set, key, dirs.v[i]);
+            add_values(set, json_object_get(g, "values"));
+        }
         ok = sets_push(r, sets, set, err);
     }
     strv_clear(&dirs);
@@ -137,6 +171,11 @@ static bool add_file_set(struct set_reader *r, const json_t *g, const char *path
     CLEANUP(str_freep) char *normal = name_normalize(base_of(path));
     CLEANUP(str_freep) char *key = path_key(g);
     json_t *set = json_object();
+    if (r->is_go) {
+        json_object_update(set, (json_t *)v);
+        add_path_map(set, g, dir, path);
+        return sets_push(r, sets, set, err);
+    }
     if (v)
         flatten_into(set, "", v);
     add_path(set, key, dir);
@@ -205,13 +244,11 @@ static bool check(const struct set_reader *r, const json_t *g, struct err *err)
            appset_refuse(r, "git generator: no repositories can be read here", err);
 }
 
-bool gen_git(struct set_reader *r, const json_t *g, json_t *sets, struct err *err)
+static bool add_all(struct set_reader *r, const json_t *g, json_t *sets, struct err *err)
 {
     const char *rev = json_dot_str(g, "revision");
     const json_t *files = json_object_get(g, "files");
     struct strv paths = {0};
-    if (!check(r, g, err))
-        return false;
     bool ok = r->io->git_files(r->io->ctx, json_dot_str(g, "repoURL"), rev ? rev : "", &paths, err);
     if (!ok)
         err_wrap(err, "ApplicationSet %s", r->name);
@@ -222,4 +259,12 @@ bool gen_git(struct set_reader *r, const json_t *g, json_t *sets, struct err *er
             ok = read_params_file(r, g, paths.v[i], sets, err);
     strv_clear(&paths);
     return ok;
+}
+
+bool gen_git(struct set_reader *r, const json_t *g, json_t *sets, struct err *err)
+{
+    size_t first = json_array_size(sets);
+    if (!check(r, g, err) || !add_all(r, g, sets, err))
+        return false;
+    return !r->is_go || go_values(r, "git", json_object_get(g, "values"), sets, first, err);
 }

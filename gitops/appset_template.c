@@ -81,9 +81,8 @@ static const char *find_directive(const json_t *v)
     return NULL;
 }
 
-static bool apply_patch(const struct expansion *x, json_t *app, const json_t *set, struct err *err)
+static bool apply_patch(const struct expansion *x, json_t *app, const char *text, struct err *err)
 {
-    CLEANUP(str_freep) char *text = params_fill(x->patch, set);
     CLEANUP(json_freep) json_t *project = json_incref(json_dot(app, "spec.project"));
     struct yaml_docs docs = {0};
     struct yaml_opts o = {.name = "templatePatch", .warn_only = true};
@@ -109,20 +108,28 @@ static bool apply_patch(const struct expansion *x, json_t *app, const json_t *se
 }
 
 // ---- one Application ----
-static bool make_app(struct expansion *x, json_t *set, json_t **out, struct err *err)
+// The set's template with that of the generator, which is taken out of the parameters.
+static json_t *take_template(const struct expansion *x, json_t *set)
 {
-    const char *ns = json_dot_str(x->doc, "metadata.namespace");
-    CLEANUP(json_freep) json_t *tpl = json_deep_copy(json_dot(x->doc, "spec.template"));
+    json_t *tpl = json_deep_copy(json_dot(x->doc, "spec.template"));
     const json_t *own = json_object_get(set, TEMPLATE_KEY);
     if (own)
         merge_template(tpl, own);
     json_object_del(set, TEMPLATE_KEY);
-    CLEANUP(json_freep) json_t *app = template_fill(tpl, set);
+    return tpl;
+}
+
+// Takes the template as it was filled; patch may be NULL.
+static bool make_app(struct expansion *x, json_t *filled_take, const char *patch, json_t **out,
+                     struct err *err)
+{
+    const char *ns = json_dot_str(x->doc, "metadata.namespace");
+    CLEANUP(json_freep) json_t *app = filled_take;
     if (!x->out->is_preserved && !json_array_size(json_dot(app, "metadata.finalizers")) &&
         json_is_object(json_object_get(app, "metadata")))
         json_object_set_new(json_object_get(app, "metadata"), "finalizers",
                             json_pack("[s]", RESOURCES_FINALIZER));
-    if (x->patch && !apply_patch(x, app, set, err))
+    if (patch && !apply_patch(x, app, patch, err))
         return false;
     json_object_set_new(app, "apiVersion", json_string("argoproj.io/v1alpha1"));
     json_object_set_new(app, "kind", json_string("Application"));
@@ -139,14 +146,62 @@ static bool make_app(struct expansion *x, json_t *set, json_t **out, struct err 
     return true;
 }
 
+static bool add_app(struct expansion *x, json_t *filled_take, const char *patch, struct err *err)
+{
+    json_t *app = NULL;
+    if (!make_app(x, filled_take, patch, &app, err))
+        return false;
+    vec_push(&x->out->apps)->doc = app;
+    return true;
+}
+
+static bool make_apps(struct expansion *x, json_t *sets, struct err *err)
+{
+    size_t i;
+    json_t *set;
+    json_array_foreach(sets, i, set)
+    {
+        CLEANUP(json_freep) json_t *tpl = take_template(x, set);
+        CLEANUP(str_freep) char *patch = x->patch ? params_fill(x->patch, set) : NULL;
+        if (!add_app(x, template_fill(tpl, set), patch, err))
+            return false;
+    }
+    return true;
+}
+
+// All of them with one run of the program. Without any parameter a template stays as it is.
+static bool make_go_apps(struct expansion *x, json_t *sets, struct err *err)
+{
+    CLEANUP(go_filler_freep) struct go_filler *f = go_filler_new(&x->reader);
+    CLEANUP(json_freep) json_t *templates = json_array();
+    size_t i;
+    json_t *set;
+    json_array_foreach(sets, i, set)
+    {
+        json_t *tpl = take_template(x, set);
+        json_array_append_new(templates, tpl);
+        go_params(f, set);
+        if (json_object_size(set) && !go_ask_tree(f, "/spec/template", tpl, err))
+            return false;
+        if (x->patch && !go_ask(f, "/spec/templatePatch", x->patch, err))
+            return false;
+    }
+    if (!go_run(f, err))
+        return false;
+    for (i = 0; i < json_array_size(templates); i++) {
+        const char *patch = x->patch ? go_text(f, i, x->patch) : NULL;
+        if (!add_app(x, go_tree(f, i, json_array_get(templates, i)), patch, err))
+            return false;
+    }
+    return true;
+}
+
 // ---- the whole ----
 static bool refuse_features(const json_t *doc, const char *name, struct err *err)
 {
     const json_t *spec = json_object_get(doc, "spec");
     const char *what = NULL;
-    if (json_dot_bool(spec, "goTemplate", false))
-        what = "goTemplate";
-    else if (str_eq(json_dot_str(spec, "strategy.type"), "RollingSync"))
+    if (str_eq(json_dot_str(spec, "strategy.type"), "RollingSync"))
         what = "strategy RollingSync";
     if (what)
         return err_set(err, ERR_INVALID, "ApplicationSet %s: %s is not supported by regrow", name,
@@ -250,30 +305,29 @@ bool appset_expand(const json_t *doc, const struct appset_io *io, struct appset_
                    struct err *err)
 {
     const char *name = json_dot_str(doc, "metadata.name");
-    struct expansion x = {.reader = {name ? name : "?", io, &out->warnings},
-                          .doc = doc,
-                          .patch = json_dot_str(doc, "spec.templatePatch"),
-                          .out = out};
+    struct expansion x = {
+        .reader = {.name = name ? name : "?", .io = io, .warnings = &out->warnings},
+        .doc = doc,
+        .patch = json_dot_str(doc, "spec.templatePatch"),
+        .out = out};
     if (str_is_empty(x.patch))
         x.patch = NULL;
-    if (!refuse_features(doc, x.reader.name, err) || !read_policy(&x, err))
+    if (!refuse_features(doc, x.reader.name, err) || !read_policy(&x, err) ||
+        !go_options(&x.reader, json_object_get(doc, "spec"), err))
         return false;
     size_t i;
     json_t *g;
+    bool all = true;
     CLEANUP(json_freep) json_t *sets = json_array();
     json_array_foreach(json_dot(doc, "spec.generators"), i, g)
     {
-        if (!generate(&x.reader, g, sets, err))
+        if (!generate(&x.reader, g, sets, err) && !set_goes_on(&x.reader, &all, err))
             return false;
     }
-    json_t *set;
-    json_array_foreach(sets, i, set)
-    {
-        json_t *app = NULL;
-        if (!make_app(&x, set, &app, err))
-            return false;
-        vec_push(&out->apps)->doc = app;
-    }
+    if (!all)
+        return set_waits(err);
+    if (!(x.reader.is_go ? make_go_apps : make_apps)(&x, sets, err))
+        return false;
     judge_names(x.reader.name, out);
     warn(&x);
     return true;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "source/gotemplate.h"
 #include "source/memo.h"
 
 static void yield_clear(struct yield *y)
@@ -322,12 +323,30 @@ static json_t *set_clusters(void *ctx)
     return io->s->o.clusters ? json_deep_copy((json_t *)io->s->o.clusters) : json_array();
 }
 
+static bool set_render(void *ctx, const struct go_batch *b, json_t **out, size_t *bad,
+                       struct err *err)
+{
+    const struct set_io *io = ctx;
+    return gotemplates_render(io->s->ctx.templates, b, out, bad, err);
+}
+
+static bool set_is_waiting(void *ctx)
+{
+    const struct set_io *io = ctx;
+    return io->s->ctx.waits.v.len > 0;
+}
+
+// ctx is the caller's struct set_io.
+static const struct appset_io set_fns = {set_files,  set_read,       set_clusters,
+                                         set_render, set_is_waiting, NULL};
+
 static bool add_set(struct yield *y, const json_t *doc, const struct origin *where, struct err *err)
 {
     struct set_io io = {y->l->s, y};
-    struct appset_io fns = {set_files, set_read, set_clusters, &io};
+    struct appset_io fns = set_fns;
     struct appset_result r = {0};
     const char *name = json_dot_str(doc, "metadata.name");
+    fns.ctx = &io;
     set_project(y->l->s, doc);
     bool ok = appset_expand(doc, &fns, &r, err);
     for (size_t i = 0; ok && i < r.apps.len; i++) {
@@ -452,9 +471,10 @@ static void need_doc(struct loading *l, const json_t *doc)
     if (!argo_is(doc, "ApplicationSet"))
         return;
     struct set_io io = {l->s, NULL};
-    struct appset_io fns = {set_files, set_read, set_clusters, &io};
+    struct appset_io fns = set_fns;
     struct appset_result r = {0};
     struct err err = {0};
+    fns.ctx = &io;
     set_project(l->s, doc);
     // Only what it asks for counts here; what is wrong with it is said when it is read.
     if (!appset_expand(doc, &fns, &r, &err))

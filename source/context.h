@@ -16,6 +16,7 @@
 
 struct charts;
 struct gitsrc;
+struct gotemplates;
 struct witness;
 
 struct source_ctx {
@@ -27,6 +28,7 @@ struct source_ctx {
     struct helper *helper; // NULL: not asked
     struct http *http;
     struct charts *charts;
+    struct gotemplates *templates;
     VEC(struct gitsrc *) repos;
     struct strv remotes; // what kustomizations name elsewhere
     // Of the application that is being prepared:

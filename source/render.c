@@ -241,25 +241,33 @@ static void on_child(void *ctx, struct proc_result *r, struct err *err)
     finish(j);
 }
 
+void render_env(const char *home, struct strv *out)
+{
+    static const char *const homes[] = {"HOME", "HELM_CACHE_HOME", "HELM_CONFIG_HOME",
+                                        "HELM_DATA_HOME"};
+    const char *path = getenv("PATH");
+    strv_push_take(out, str_printf("PATH=%s", path ? path : "/usr/bin:/bin"));
+    for (size_t i = 0; i < ARRAY_LEN(homes); i++)
+        strv_push_take(out, str_printf("%s=%s", homes[i], home));
+    strv_push(out, "LC_ALL=C");
+    strv_push(out, "GIT_TERMINAL_PROMPT=0");
+    *vec_push(out) = NULL;
+}
+
 void render_spawn(struct render_job *j)
 {
-    CLEANUP(str_freep)
-    char *path = str_printf("PATH=%s", getenv("PATH") ? getenv("PATH") : "/usr/bin:/bin");
-    CLEANUP(str_freep) char *home = str_printf("HOME=%s", j->work_dir);
-    CLEANUP(str_freep) char *cache = str_printf("HELM_CACHE_HOME=%s", j->work_dir);
-    CLEANUP(str_freep) char *config = str_printf("HELM_CONFIG_HOME=%s", j->work_dir);
-    CLEANUP(str_freep) char *data = str_printf("HELM_DATA_HOME=%s", j->work_dir);
-    const char *env[] = {path, home, cache, config, data, "LC_ALL=C", "GIT_TERMINAL_PROMPT=0",
-                         NULL};
+    struct strv env = {0};
+    render_env(j->work_dir, &env);
     *vec_push(&j->argv) = NULL;
     struct proc_opts o = {.argv = (const char *const *)j->argv.v,
-                          .env = env,
+                          .env = (const char *const *)env.v,
                           .cwd = j->work_dir,
                           .max_out_bytes = MAX_OUTPUT_BYTES,
                           .timeout_ms = RENDER_TIMEOUT_MS,
                           .max_data_bytes = 4ULL << 30, // Go reserves far more than it uses
                           .no_network = !j->network};
     j->child = proc_start(j->loop, &o, on_child, j);
+    strv_clear(&env);
 }
 
 static bool fill_folder(struct render_job *j, struct err *err)

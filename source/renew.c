@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "source/gitcache.h"
+#include "source/gotemplate.h"
 #include "source/load.h"
 
 // ---- a repository ----
@@ -140,6 +141,7 @@ void source_renew(struct source *s, const struct source_now *now)
             g->remote.cred = NULL;
     }
     charts_renew(c, s->has_polled);
+    gotemplates_renew(c->templates);
     clusters_clear(&s->clusters);
     clusters_init(&s->clusters, s->given_clusters, s->o.argocd);
     s->o.clusters = s->clusters.known;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "source/gotemplate.h"
 #include "source/load.h"
 #include "source/memo.h"
 #include "source/ssh.h"
@@ -25,6 +26,7 @@ struct source *source_new(struct loop *l, const struct source_opts *o)
     c->hosts = hosts_new(l);
     c->helper = o->git_helpers ? helper_new(l) : NULL;
     c->charts = charts_new();
+    c->templates = gotemplates_new(c);
     c->http = http_new(&(struct http_opts){.loop = l,
                                            .hosts = c->hosts,
                                            .creds = c->creds,
@@ -68,6 +70,7 @@ void source_free(struct source *s)
         gitsrc_free(c->repos.v[i]);
     vec_clear(&c->repos);
     charts_free(c->charts);
+    gotemplates_free(c->templates);
     http_free(c->http);
     helper_free(c->helper);
     hosts_free(c->hosts);

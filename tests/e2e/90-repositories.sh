@@ -25,12 +25,12 @@ mkdir -p "$ROWS" "$SCRATCH/plans" "$SCRATCH/same"
 REASONS=(
   'forbids to ask' 'its chart or repository is elsewhere, and nothing was fetched'
   'is neither a URL nor a folder' 'its registry is named without a scheme, and nothing says that it is one'
-  'goTemplate is not supported' 'Go templates'
   'the scmProvider generator' 'the scmProvider generator'
   'the pullRequest generator' 'the pullRequest generator'
   'the clusterDecisionResource generator' 'the clusterDecisionResource generator'
   'project .* which does not exist' 'its AppProject is not in the repository'
   'path "\{\{path\}\}" does not exist' 'the repository names a parameter that nothing sets'
+  'map has no entry for key' 'the repository names a parameter that nothing sets'
   'path "registry/[^"]*" does not exist' 'the repository names a folder that it does not hold'
   'is there twice' 'the repository holds two of the same name'
   'kubeVersion' 'the chart wants another Kubernetes'
@@ -63,7 +63,8 @@ make_homelab() {
   done
 }
 
-# What Terraform writes beside this repository: one cluster that wants every add-on.
+# What Terraform writes beside this repository: one cluster that wants every add-on; of the two ways
+# to have Argo CD and Argo Workflows the one without an ingress.
 make_bridge() {
   local url=https://github.com/gitops-bridge-dev/gitops-bridge-argocd-control-plane-template
   local d=$SCRATCH/gitops-bridge-control-plane
@@ -74,7 +75,7 @@ make_bridge() {
     printf 'apiVersion: v1\nkind: Secret\nmetadata:\n  name: hub\n  namespace: argocd\n  labels:\n'
     printf '    %s\n' 'argocd.argoproj.io/secret-type: cluster' 'environment: staging' \
       'akuity.io/argo-cd-cluster-name: hub' 'aws_cluster_name: hub'
-    grep -rhoE 'enable_[a-z_]+' "$d/bootstrap" | sort -u | sed 's/.*/    &: "true"/'
+    grep -rhoE 'enable_[a-z_]+' "$d/bootstrap" | sort -u | grep -v '_ingress$' | sed 's/.*/    &: "true"/'
     printf '  annotations:\n'
     printf '    %s\n' "addons_repo_url: $url" 'addons_repo_basepath: ""' \
       'addons_repo_path: bootstrap/control-plane/addons' 'addons_repo_revision: main'
