@@ -70,9 +70,9 @@ void source_free(struct source *s)
         gitsrc_free(c->repos.v[i]);
     vec_clear(&c->repos);
     charts_free(c->charts);
-    gotemplates_free(c->templates);
     http_free(c->http);
     helper_free(c->helper);
+    gotemplates_free(c->templates); // like the helper it may turn the loop: nothing else is in it
     hosts_free(c->hosts);
     creds_free(c->creds);
     vec_clear(&c->waits.v);
