@@ -337,6 +337,8 @@ void operation_end(struct controller *c, struct tracked *t, const char *began)
     bool is_on = operation_is_on(t) || (t->triggers & (TRIGGER_RETRY | TRIGGER_REQUEST));
     if (!is_on || t->is_ending || (began && !str_eq(began, mine)))
         return;
+    json_decref(t->next); // nor does what waits behind it begin
+    t->next = NULL;
     if (t->is_on)
         t->is_ending = true; // the turn sees to it
     else

@@ -181,6 +181,13 @@ static struct report_operation operation_of(const struct tracked *t, const struc
     o.revisions = &a->revisions;
     o.retry_count = t->tries;
     phase_of(t, &o);
+    if (t->next) { // what is told from now on is about that one
+        o.asked = t->next;
+        o.phase = OPERATION_RUNNING;
+        o.message = "waiting for what is under way";
+        o.finished_unix_s = 0;
+        o.n_results = 0;
+    }
     return o;
 }
 

@@ -140,7 +140,7 @@ static void ended(void **s)
     assert_false(operation_ends(c));
     operation_end(c, t, NULL);
     assert_true(t->is_ending && operation_ends(c) && operation_is_on(t));
-    t = asked(c, "{dryRun: true}");
+    t = asked(c, "{dryRun: true}"); // after it was said
     assert_true(t->next && !t->op.dry_run);
     t->is_on = false;
     assert_true(operation_ended(c, t));
