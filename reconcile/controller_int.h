@@ -116,6 +116,8 @@ struct controller {
     json_t *awaited;   // application -> {since, objects, first}: deletions that nobody approved of
     json_t *approvals; // application -> when somebody did, in Unix seconds
     int alone;         // the turn that is on is that of an operation on this application; -1: none
+    bool was_alone;    // the one before was
+    size_t next_alone; // where the next one is looked for: none waits for another for ever
     int64_t turn_ms;   // when the turn that is on began
     unsigned pending;
     struct jq_filters *jq;     // runs jqPathExpressions; NULL: none was needed yet

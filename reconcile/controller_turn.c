@@ -10,6 +10,7 @@
 #include "reconcile/windows.h"
 
 #define UNDELETED_MS 30000
+#define LONE_MS 2000
 #define LONG_MS 20000      // so long what has ended waits for what has not
 #define LOAD_LATER_MS 2000 // a turn is not broken off at once to look whether there is anything new
 #define WINDOW_MS 60000    // a window that does not say when it changes is asked again
@@ -77,7 +78,9 @@ bool controller_is_due(struct controller *c)
 // its own.
 static int operating(const struct controller *c, int64_t now_ms)
 {
-    for (size_t i = 0; i < c->desired->apps.len; i++) {
+    size_t n = c->desired->apps.len;
+    for (size_t k = 0; k < n; k++) {
+        size_t i = (c->next_alone + k) % n;
         const struct application *a = c->desired->apps.v[i];
         const struct tracked *t = tracked_find(c, a->tracking_name);
         if (t && operation_is_alone(t) && is_its_turn(c, a, now_ms))
@@ -86,15 +89,40 @@ static int operating(const struct controller *c, int64_t now_ms)
     return -1;
 }
 
+static bool is_common(const struct controller *c, const struct application *a, int64_t now_ms)
+{
+    const struct tracked *t = tracked_find(c, a->tracking_name);
+    return t && !operation_is_alone(t) && is_its_turn(c, a, now_ms);
+}
+
+static bool is_gone_due(const struct controller *c, int64_t now_ms)
+{
+    return c->has_gone && !c->gone_is_held && c->gone_due_ms <= now_ms;
+}
+
+// An operation that does not come to its end takes turns with everything else.
+static void choose_alone(struct controller *c, int64_t now_ms)
+{
+    bool any_other = is_gone_due(c, now_ms);
+    c->alone = operating(c, now_ms);
+    for (size_t i = 0; c->alone >= 0 && c->was_alone && i < c->desired->apps.len; i++)
+        any_other |= is_common(c, c->desired->apps.v[i], now_ms);
+    if (c->was_alone && any_other)
+        c->alone = -1;
+    c->was_alone = c->alone >= 0;
+    if (c->was_alone)
+        c->next_alone = (size_t)c->alone + 1;
+}
+
 static size_t choose(struct controller *c, bool *take)
 {
     int64_t now = clock_mono_ms();
     size_t n = 0;
     bool held = false;
-    c->alone = operating(c, now);
+    choose_alone(c, now);
     for (size_t i = 0; i < c->desired->apps.len; i++) {
         const struct application *a = c->desired->apps.v[i];
-        take[i] = c->alone < 0 ? is_its_turn(c, a, now) : (int)i == c->alone;
+        take[i] = c->alone < 0 ? is_common(c, a, now) : (int)i == c->alone;
         // What the breaker holds back goes by itself: nothing is deleted in that turn.
         bool is_one = take[i] && c->alone < 0 && tracked_find(c, a->tracking_name)->prune_is_held;
         if (take[i] && !n)
@@ -206,7 +234,11 @@ static void unfinished(struct controller *c, struct tracked *t, const struct app
     char *text = *v->waits_for ? str_printf("waiting for %s", v->waits_for) : NULL;
     str_set(&t->said, text);
     report_news(c, t->name);
-    tracked_trigger(t, TRIGGER_UNFINISHED | request_of(t), again_ms(s));
+    int64_t at = again_ms(s);
+    // What has a turn of its own made way for others: they have theirs first.
+    if (s->is_superseded && t == lone(c))
+        at = clock_mono_ms() + LONE_MS;
+    tracked_trigger(t, TRIGGER_UNFINISHED | request_of(t), at);
 }
 
 // All else of it is done. It goes on when somebody approves; until then nothing is tried.
