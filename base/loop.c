@@ -60,7 +60,7 @@ void loop_free(struct loop *l)
 
 static bool is_interrupted(const struct loop *l)
 {
-    return l->stop && *l->stop;
+    return l->stop && __atomic_load_n(l->stop, __ATOMIC_RELAXED); // perhaps by another thread
 }
 
 bool loop_is_late(const struct loop *l)

@@ -228,6 +228,7 @@ static bool keep(struct cli *c, struct session *s, const char *root, struct serv
                  struct err *err)
 {
     struct run_opts run;
+    struct fleet_opts fleet = {0};
     if (!cli_run_opts(c, s, &run, err))
         return false;
     struct controller_opts o = {.kinds = s->kinds,
@@ -237,6 +238,7 @@ static bool keep(struct cli *c, struct session *s, const char *root, struct serv
                                 .poll_ms = c->o.reconcile.poll_ms,
                                 .once = c->o.reconcile.once,
                                 .deadline_ms = c->deadline_ms,
+                                .fleet = &fleet,
                                 .events = &c->events};
     struct controller *k CLEANUP(controller_freep) = controller_new(c->loop, s->kube, &o);
     v->controller = k;

@@ -20,12 +20,14 @@ static json_t *fleet(void *ctx)
 {
     struct serving *v = ctx;
     struct controller_counts n;
+    json_t *doc = controller_fleet(v->controller);
     controller_counts(v->controller, &n);
-    if (!n.is_leading)
+    if (!doc && !n.is_leading)
         return NULL;
-    json_t *doc = json_pack("{s:[{s:s, s:s, s:b}]}", "clusters", "name",
-                            kubeconfig_context(v->session->config), "state",
-                            kube_is_down(v->session->kube) ? "unreachable" : "ok", "leader", 1);
+    if (!doc)
+        doc = json_pack("{s:[{s:s, s:s, s:b}]}", "clusters", "name",
+                        kubeconfig_context(v->session->config), "state",
+                        kube_is_down(v->session->kube) ? "unreachable" : "ok", "leader", 1);
     if (v->snapshots)
         json_object_set_new(doc, "snapshots", snapshotting_doc(v->snapshots));
     return doc;
@@ -35,6 +37,43 @@ static void histogram(struct buf *out, const char *name, const struct prom_histo
 {
     web_metric_family(out, name);
     prom_histogram(out, name, h, NULL, NULL);
+}
+
+// A cluster is one of the registered ones, of which there are at most a thousand.
+static void cluster_metrics(const struct serving *v, struct buf *out)
+{
+    static const char *const states[] = {"ok",      "standby",    "unreachable",
+                                         "refused", "connecting", "waiting"};
+    CLEANUP(json_freep) json_t *doc = fleet((void *)v);
+    const json_t *clusters = json_object_get(doc, "clusters");
+    unsigned n[ARRAY_LEN(states)] = {0};
+    size_t i;
+    json_t *x;
+    json_array_foreach((json_t *)clusters, i, x)
+    {
+        for (size_t k = 0; k < ARRAY_LEN(states); k++)
+            n[k] += str_eq(json_dot_str(x, "state"), states[k]);
+    }
+    web_metric_family(out, "regrow_clusters");
+    for (size_t k = 0; k < ARRAY_LEN(states); k++)
+        prom_sample(out, "regrow_clusters", n[k], "state", states[k], NULL);
+    web_metric_family(out, "regrow_cluster_up");
+    json_array_foreach((json_t *)clusters, i, x)
+    {
+        if (json_dot_bool(x, "leader", false))
+            prom_sample(out, "regrow_cluster_up", str_eq(json_dot_str(x, "state"), "ok"), "cluster",
+                        json_dot_text(x, "name"), NULL);
+    }
+    web_metric_family(out, "regrow_cluster_applications");
+    json_array_foreach((json_t *)clusters, i, x)
+    {
+        if (json_dot_bool(x, "leader", false))
+            prom_sample(out, "regrow_cluster_applications",
+                        (double)json_dot_int(x, "applications", 0), "cluster",
+                        json_dot_text(x, "name"), NULL);
+    }
+    if (json_object_get(doc, "replicas"))
+        web_metric(out, "regrow_replicas", (double)json_dot_int(doc, "replicas", 1));
 }
 
 static void metrics(void *ctx, struct buf *out)
@@ -58,6 +97,7 @@ static void metrics(void *ctx, struct buf *out)
     web_metric(out, "regrow_breaker_open", n.is_breaker_open);
     if (v->snapshots)
         snapshotting_metrics(v->snapshots, out);
+    cluster_metrics(v, out);
     if (n.last_turn_unix_s)
         web_metric(out, "regrow_last_turn_timestamp_seconds", (double)n.last_turn_unix_s);
 }

@@ -59,6 +59,8 @@ struct application {
     bool has_finalizer, is_background; // resources-finalizer.argocd.argoproj.io[/background]
     unsigned marks; // DELETION_* of what makes it in its parent: its document, or that of its set
     // Filled by the loader:
+    bool
+        is_passing; // (of a state of a hub's other cluster) the hub's own, and none of that cluster
     enum app_state state;
     struct err problem;    // why it is unknown
     char *revision_text;   // what people read: "3f9c2e1", "helm v1.21.2"

@@ -38,6 +38,10 @@ struct desired *desired_new(void);
 void desired_free(struct desired *d);
 CLEANUP_FN(struct desired, desired_free, desired_freep);
 
+// A copy that shares nothing with it, to be used by another thread; not of a part. NULL: it was not
+// finished.
+struct desired *desired_dup(const struct desired *d);
+
 // A view of `whole` that has the objects of the applications with `take` set, and only these: all
 // applications keep their index, everything in it is borrowed, and `whole` must outlive it, without
 // an application or an object more or less. Where an object is changed in place, desired_changed

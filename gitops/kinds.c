@@ -98,6 +98,21 @@ static struct kind_info *add(struct kinds *k, const char *group, const char *ver
     return x;
 }
 
+struct kinds *kinds_dup(const struct kinds *k)
+{
+    struct kinds *out = kinds_new();
+    for (size_t i = 0; k && i < k->all.len; i++) {
+        const struct kind_info *x = k->all.v[i];
+        struct kind_info *y = add(out, x->group, x->version, x->kind, x->plural);
+        y->is_namespaced = x->is_namespaced;
+        y->is_served = x->is_served;
+        y->is_builtin = x->is_builtin;
+        y->can_patch = x->can_patch;
+        y->can_list = x->can_list;
+    }
+    return out;
+}
+
 void kinds_add_builtin(struct kinds *k, int minor)
 {
     if (minor < OLDEST_MINOR)

@@ -24,6 +24,7 @@ struct kinds;
 struct kinds *kinds_new(void);
 void kinds_free(struct kinds *k);
 CLEANUP_FN(struct kinds, kinds_free, kinds_freep);
+struct kinds *kinds_dup(const struct kinds *k);
 
 // All built-in kinds of a Kubernetes minor version (31..37; others are clamped).
 void kinds_add_builtin(struct kinds *k, int minor);

@@ -260,6 +260,7 @@ static void request_start(struct kube_request *q)
     }
     curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, q->method);
     curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)q->timeout_ms);
+    curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L); // there may be a client in each of many threads
     q->t.on_data = on_data;
     q->t.on_end = on_end;
     transfer_start(&q->t, q->k->work);

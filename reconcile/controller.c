@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "reconcile/controller_int.h"
+#include "reconcile/fleet_int.h"
 #include "reconcile/lease.h"
 
 #define LEARN_MS 30000
@@ -66,6 +67,8 @@ static void on_poll(void *ctx)
 void controller_pushed(struct controller *c, const struct strv *repos)
 {
     struct strv uses = {0};
+    if (!c->source)
+        return;
     for (size_t i = 0; i < repos->len; i++)
         source_uses(c->source, repos->v[i], &uses);
     if (uses.len && c->is_polling)
@@ -100,18 +103,21 @@ struct controller *controller_new(struct loop *l, struct kube *k, const struct c
     c->answering = json_object();
     c->awaited = json_object();
     c->approvals = json_object();
-    c->source = source_new(l, o->sources);
-    c->lease = lease_keeper_new(
-        l, k, &(struct lease_opts){.holder = c->run_opts.holder, .events = o->events});
+    c->source = o->feed ? NULL : source_new(l, o->sources);
+    struct lease_opts lease = {
+        .holder = c->run_opts.holder, .namespace = c->run_opts.records, .events = o->events};
+    c->lease = lease_keeper_new(l, k, &lease);
     c->run_opts.lease = c->lease;
     c->informers = informers_new(l, k,
                                  &(struct informers_opts){.manager = c->run_opts.manager,
+                                                          .records = c->run_opts.records,
                                                           .events = o->events,
                                                           .changed = drift_changed,
                                                           .ctx = c});
     c->run_opts.informers = c->informers;
     c->poll = loop_timer_new(l, on_poll, c);
     c->wake = loop_timer_new(l, on_wake, c);
+    c->fleet = o->fleet && !o->once && !o->feed ? fleet_new(c, o->fleet) : NULL;
     return c;
 }
 
@@ -119,8 +125,11 @@ void controller_free(struct controller *c)
 {
     if (!c)
         return;
+    fleet_free(c->fleet); // what its sessions say last is still written
+    c->fleet = NULL;
     report_end(c);
-    source_poll_cancel(c->source);
+    if (c->source)
+        source_poll_cancel(c->source);
     kube_cancel_all(c->kube);
     for (int i = 0; c->pending && i < 600; i++)
         loop_run_once(c->loop, 100);
@@ -132,6 +141,7 @@ void controller_free(struct controller *c)
     json_decref(c->answering);
     json_decref(c->awaited);
     json_decref(c->approvals);
+    json_decref(c->told_pins);
     drift_clear(c);
     jq_filters_free(c->jq);
     tracked_clear(c);
@@ -144,8 +154,14 @@ void controller_free(struct controller *c)
 
 void controller_refresh(struct controller *c, bool hard)
 {
-    c->must_load = true;
+    c->must_load = c->is_refreshed = true;
     c->is_hard |= hard;
+}
+
+void controller_fed(struct controller *c)
+{
+    c->must_load = true;
+    loop_timer_set(c->wake, 0);
 }
 
 // ---- sources ----
@@ -160,7 +176,7 @@ static void not_loaded(struct controller *c, struct err *err)
                    err->hint ? err->hint : "");
     err_clear(&c->load_problem);
     err_move(&c->load_problem, err);
-    if (poll_ms(c) > RELOAD_MS)
+    if (c->source && poll_ms(c) > RELOAD_MS)
         loop_timer_set(c->poll, with_jitter(RELOAD_MS));
 }
 
@@ -183,6 +199,7 @@ static void loaded(struct controller *c, struct desired *next)
         if (c->apps.v[i].held)
             c->apps.v[i].due_ms = 0; // its project may say otherwise now
     c->has_loaded = true;
+    fleet_loaded(c->fleet);
     report_later(c);
 }
 
@@ -219,8 +236,57 @@ static void pinned(struct controller *c)
     }
 }
 
+// What is read for it is read elsewhere.
+static void tell_pins(struct controller *c)
+{
+    CLEANUP(json_freep) json_t *pins = json_object();
+    for (size_t i = 0; i < c->apps.len; i++) {
+        const struct tracked *t = &c->apps.v[i];
+        json_t *list = t->pins.len ? json_array() : NULL;
+        for (size_t k = 0; k < t->pins.len; k++)
+            json_array_append_new(list, json_string(t->pins.v[k]));
+        if (list)
+            json_object_set_new(pins, t->name, list);
+    }
+    if (json_equal(pins, c->told_pins) || (!c->told_pins && !json_object_size(pins)))
+        return;
+    json_decref(c->told_pins);
+    c->told_pins = json_incref(pins);
+    c->o.feed->pin(c->o.feed->ctx, json_deep_copy(pins), ++c->pin_number);
+}
+
+static void load_fed(struct controller *c)
+{
+    const struct controller_feed *f = c->o.feed;
+    struct desired *next = NULL;
+    struct err err = {0};
+    unsigned pins = 0;
+    if (c->has_new_kinds) {
+        renew_kinds(c);
+        f->kinds(f->ctx, kinds_dup(c->o.kinds));
+    }
+    tell_pins(c);
+    if (c->is_refreshed)
+        f->refresh(f->ctx, c->is_hard);
+    c->must_load = c->is_hard = c->is_refreshed = false;
+    f->take(f->ctx, &next, &pins, &err);
+    if (err_is_set(&err))
+        not_loaded(c, &err);
+    if (!next)
+        return;
+    c->sum.loads++;
+    c->app_is_read = c->map_is_read = true; // what people ask for comes with it
+    loaded(c, next);
+    if (pins == c->pin_number)
+        pinned(c);
+}
+
 static bool load(struct controller *c, struct err *err)
 {
+    if (c->o.feed) {
+        load_fed(c);
+        return true;
+    }
     if (c->has_new_kinds)
         renew_kinds(c);
     struct source_changes changes = {0};
@@ -236,6 +302,7 @@ static bool load(struct controller *c, struct err *err)
     now.pins = pins.v;
     now.n_pins = pins.len;
     now.ask_all = !c->is_from_poll;
+    fleet_renew(c->fleet, &now);
     c->must_load = c->is_hard = c->is_polling = c->is_from_poll = false; // a load ends a poll
     c->sum.loads++;
     if (now.ask_all || !loop_timer_is_set(c->poll))
@@ -268,31 +335,68 @@ static void rest(struct controller *c, int64_t ms)
         loop_run_once(c->loop, end - clock_mono_ms());
 }
 
-// One of several replicas leads; the others stand by until the Lease is free. What another one has
-// done meanwhile is looked at as if nothing were known.
-static bool lead(struct controller *c, struct err *err)
+// What another one has done meanwhile is looked at as if nothing were known.
+static void begin_to_lead(struct controller *c)
 {
-    bool is_told = false;
-    while (!lease_keeper_take(c->lease, c->o.deadline_ms, err)) {
-        bool may_wait =
-            err->kind == ERR_CONFLICT || err->kind == ERR_UNAVAILABLE || err->kind == ERR_TIMEOUT;
-        if (!may_wait || c->o.once || loop_stopping(c->loop))
-            return false;
-        if (!is_told)
-            event_emit(c->o.events, "lease.waiting", "{s:s}", "message", err->msg);
-        is_told = true;
-        err_clear(err);
-        rest(c, STANDBY_MS);
-        if (loop_stopping(c->loop))
-            return false;
-    }
     for (size_t i = 0; i < c->apps.len; i++) {
         struct tracked *t = &c->apps.v[i];
         if (t->is_known)
             tracked_trigger(t, TRIGGER_START | (t->is_requested ? TRIGGER_REQUEST : 0), 0);
     }
     c->has_gone = true;
+    c->is_leading = true;
+    c->is_lead_told = false;
+}
+
+// False with err set: there is no use in another try.
+static bool try_to_lead(struct controller *c, struct err *err)
+{
+    if (lease_keeper_take(c->lease, c->o.deadline_ms, err)) {
+        begin_to_lead(c);
+        return true;
+    }
+    bool may_wait =
+        err->kind == ERR_CONFLICT || err->kind == ERR_UNAVAILABLE || err->kind == ERR_TIMEOUT;
+    if (!may_wait || c->o.once || loop_stopping(c->loop))
+        return false;
+    if (!c->is_lead_told)
+        event_emit(c->o.events, "lease.waiting", "{s:s}", "message", err->msg);
+    c->is_lead_told = true;
+    err_clear(err);
     return true;
+}
+
+// One of several replicas leads; the others stand by until the Lease is free.
+static bool lead_alone(struct controller *c, struct err *err)
+{
+    if (controller_leads(c))
+        return true;
+    c->is_leading = false;
+    report_unwatch(c);
+    while (try_to_lead(c, err)) {
+        if (c->is_leading || fleet_is_on(c->fleet))
+            return true;
+        rest(c, STANDBY_MS);
+        if (loop_stopping(c->loop))
+            return false;
+    }
+    return false;
+}
+
+// In a fleet this cluster is one of many, kept by the replica that has its share of them.
+static bool lead_in_fleet(struct controller *c, struct err *err)
+{
+    bool may = fleet_has_hub(c->fleet);
+    if (c->is_leading && (!may || !controller_leads(c))) {
+        lease_keeper_give_up(c->lease);
+        c->is_leading = false;
+    }
+    if (!may)
+        fleet_let_hub_go(c->fleet);
+    if (c->is_leading || !may || clock_mono_ms() < c->lead_due_ms)
+        return true;
+    c->lead_due_ms = clock_mono_ms() + STANDBY_MS;
+    return try_to_lead(c, err);
 }
 
 bool controller_leads(const struct controller *c)
@@ -380,22 +484,19 @@ bool controller_run(struct controller *c, struct err *err)
 {
     c->must_load = true;
     while (!loop_stopping(c->loop)) {
-        if (!controller_leads(c)) {
-            c->is_leading = false;
-            report_unwatch(c);
-            if (!lead(c, err))
-                break;
-            c->is_leading = true;
-        }
+        if (fleet_is_on(c->fleet) ? !lead_in_fleet(c, err) : !lead_alone(c, err))
+            break;
         if (c->kinds_due_ms && c->kinds_due_ms <= clock_mono_ms())
             c->must_load = c->has_new_kinds = true;
         if (c->must_load && !load(c, err))
             break;
         if (c->desired && !(c->app_is_read && c->map_is_read))
             learn(c);
+        if (fleet_owes(c->fleet) && !fleet_load(c->fleet, err))
+            break;
         if (is_out_of_time(c, err))
             return false;
-        if (c->desired && controller_is_due(c)) {
+        if (c->desired && c->is_leading && controller_is_due(c)) {
             if (!controller_turn(c, err) && !may_go_on(c, err))
                 break;
         } else if (once_is_over(c, err)) {
@@ -433,6 +534,8 @@ bool controller_sync(struct controller *c, const char *app, struct err *err)
 {
     int at = c->desired ? desired_find_app(c->desired, app) : -1;
     struct tracked *t = at < 0 ? NULL : tracked_find(c, c->desired->apps.v[at]->tracking_name);
+    if (!t && fleet_sync(c->fleet, app))
+        return true;
     if (!t)
         return err_set(err, ERR_NOT_FOUND, "there is no application %s", app);
     tracked_trigger(t, TRIGGER_REQUEST, 0);

@@ -15,6 +15,25 @@
 #include "reconcile/run.h"
 #include "source/source.h"
 
+// Where a controller has what is desired from, in place of sources of its own, and whom it tells
+// how its applications are, in place of Application objects that it could see: that of a hub's
+// other cluster. All are called from its loop.
+struct controller_feed {
+    // What has come since it was asked last, owned; *out NULL: nothing, or (err) it cannot be read.
+    // pins: the number of those it was read with.
+    void (*take)(void *ctx, struct desired **out, unsigned *pins, struct err *err);
+    void (*refresh)(void *ctx, bool hard);
+    // From now on applications are read at these revisions: name -> [revision, ...]; taken.
+    void (*pin)(void *ctx, json_t *pins, unsigned number);
+    void (*kinds)(void *ctx, struct kinds *kinds); // what the cluster serves now; taken
+    // status: for its Application object, NULL without one; taken_out: a patch of the rest of that
+    // object, or NULL; doc: of docs/serving.md. All are taken.
+    void (*report)(void *ctx, const struct application *a, json_t *status, json_t *taken_out,
+                   json_t *doc);
+    void *ctx;
+};
+
+struct fleet_opts;
 struct controller_opts {
     struct kinds *kinds;               // what the cluster serves; kept current here
     const struct source_opts *sources; // lent for the controller's life, as is all else
@@ -26,6 +45,10 @@ struct controller_opts {
     bool once;
     int64_t deadline_ms; // of once; monotonic, 0: none
     const struct event_sink *events;
+    const struct controller_feed *feed; // NULL: it loads sources and root by itself
+    // Of a hub: the clusters that its Secrets register are kept as well (fleet.h); NULL: they are
+    // not.
+    const struct fleet_opts *fleet;
 };
 
 struct controller;
@@ -40,6 +63,11 @@ MUST_CHECK bool controller_run(struct controller *c, struct err *err);
 // Something was pushed, or somebody asks: the sources are looked at now. `hard`: what is rendered
 // is rendered again.
 void controller_refresh(struct controller *c, bool hard);
+
+// With a feed: there is something to take.
+void controller_fed(struct controller *c);
+// With a feed: an Application object as it is now; doc NULL: it is gone.
+void controller_asked(struct controller *c, const char *ns, const char *name, json_t *doc);
 
 // {"applications": [...]}, and one of them with its drift (docs/serving.md); owned. NULL: this one
 // does not lead, nothing has been read yet, or there is none of that name.

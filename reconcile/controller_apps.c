@@ -183,7 +183,7 @@ bool tracked_update(struct controller *c, const struct desired *d)
     for (size_t i = 0; i < n_before; i++)
         c->apps.v[i].is_listed = false;
     for (size_t i = 0; i < d->apps.len; i++)
-        if (d->apps.v[i]->state != APP_OTHER_CLUSTER)
+        if (d->apps.v[i]->state != APP_OTHER_CLUSTER && !d->apps.v[i]->is_passing)
             any |= note_app(c, d->apps.v[i], &digests[i], n_before);
     c->has_gone |= c->gone_waits || !c->has_loaded;
     c->gone_due_ms = 0;

@@ -100,6 +100,12 @@ struct controller {
     VEC(struct drift_note *) drifts; // sorted by key
     struct loop_timer *poll, *wake;
     struct err load_problem; // of the last load; unset: it was read
+    struct fleet *fleet;     // NULL: this cluster alone
+    int64_t lead_due_ms;     // monotonic: in a fleet, when its Lease is tried for again
+    bool is_lead_told;
+    bool is_refreshed;   // with a feed: somebody asked for it
+    json_t *told_pins;   // with a feed: name -> [revision, ...], as it was told
+    unsigned pin_number; // of these
     bool must_load, is_hard, has_loaded, is_leading, is_polling;
     bool is_full_poll; // the poll that is open asks every source
     bool is_from_poll; // the next load is for what a poll found

@@ -8,6 +8,7 @@
 #include "reconcile/app_status.h"
 #include "reconcile/app_write.h"
 #include "reconcile/controller_int.h"
+#include "reconcile/fleet_int.h"
 
 #define WRITE_LATER_MS 200 // what changes together is written once
 
@@ -272,20 +273,29 @@ static const char *tracked_name(const struct controller *c, const char *ns, cons
     return NULL;
 }
 
-static void on_application(void *ctx, enum kube_event ev, json_t *doc)
+static json_t *app_doc(struct controller *c, unsigned app);
+
+// Where people look: its Application object, or whoever feeds this controller. `live` NULL: it has
+// none.
+static void publish(struct controller *c, unsigned app, const json_t *live, json_t *status,
+                    json_t *taken)
 {
-    struct controller *c = ctx;
-    const char *name = doc ? json_dot_str(doc, "metadata.name") : NULL;
-    const char *ns = doc ? json_dot_str(doc, "metadata.namespace") : NULL;
-    if (ev == KUBE_GONE)
-        c->app_watch = NULL;
-    c->app_is_read |= ev == KUBE_SYNCED || ev == KUBE_GONE;
-    if (!name || !ns)
+    const struct controller_feed *f = c->o.feed;
+    const struct application *a = c->desired->apps.v[app];
+    if (!f) {
+        app_writer_set(c->writer, live, status, taken);
         return;
+    }
+    json_t *doc = app_doc(c, app);
+    json_object_set_new(doc, "drift", drift_doc(c, a->tracking_name));
+    f->report(f->ctx, a, live ? json_incref(status) : NULL, taken ? json_incref(taken) : NULL, doc);
+}
+
+static void note_application(struct controller *c, const char *ns, const char *name, json_t *doc)
+{
     CLEANUP(str_freep) char *key = str_printf("%s/%s", ns, name);
-    if (ev == KUBE_DELETED) {
+    if (!doc) {
         json_object_del(c->app_docs, key);
-        app_writer_forget(c->writer, ns, name);
         return;
     }
     bool is_new = !json_object_get(c->app_docs, key);
@@ -300,9 +310,30 @@ static void on_application(void *ctx, enum kube_event ev, json_t *doc)
     CLEANUP(json_freep)
     json_t *status = taken ? report_status(c, app, json_object_get(doc, "status")) : NULL;
     if (status) // with what is taken out goes the status that answers it
-        app_writer_set(c->writer, doc, status, taken);
+        publish(c, (unsigned)desired_tracked_app(c->desired, app), doc, status, taken);
     if (is_new && app)
         report_news(c, app);
+}
+
+void controller_asked(struct controller *c, const char *ns, const char *name, json_t *doc)
+{
+    note_application(c, ns, name, doc);
+}
+
+static void on_application(void *ctx, enum kube_event ev, json_t *doc)
+{
+    struct controller *c = ctx;
+    const char *name = doc ? json_dot_str(doc, "metadata.name") : NULL;
+    const char *ns = doc ? json_dot_str(doc, "metadata.namespace") : NULL;
+    if (ev == KUBE_GONE)
+        c->app_watch = NULL;
+    c->app_is_read |= ev == KUBE_SYNCED || ev == KUBE_GONE;
+    if (!name || !ns)
+        return;
+    if (ev == KUBE_DELETED)
+        app_writer_forget(c->writer, ns, name);
+    note_application(c, ns, name, ev == KUBE_DELETED ? NULL : doc);
+    fleet_application(c->fleet, ns, name, ev == KUBE_DELETED ? NULL : doc);
 }
 
 static void on_unwatched(void *ctx, const struct kube_reply *reply)
@@ -334,11 +365,11 @@ static void report_app(struct controller *c, unsigned app)
     CLEANUP(str_freep)
     char *key = str_printf("%s/%s", a->namespace ? a->namespace : "argocd", a->name);
     const json_t *live = a->doc ? json_object_get(c->app_docs, key) : NULL;
-    if (!live && !json_object_get(c->answering, a->tracking_name))
+    if (!live && !c->o.feed && !json_object_get(c->answering, a->tracking_name))
         return;
     CLEANUP(json_freep) json_t *status = status_of(c, app, json_object_get(live, "status"));
-    if (live)
-        app_writer_set(c->writer, live, status, NULL);
+    if (live || c->o.feed)
+        publish(c, app, live, status, NULL);
     else
         control_tell(c, a->tracking_name, status);
 }
@@ -348,7 +379,8 @@ static void on_report(void *ctx)
     struct controller *c = ctx;
     if (!c->desired || !controller_leads(c))
         return;
-    report_watch(c);
+    if (!c->o.feed)
+        report_watch(c);
     for (unsigned i = 0; i < c->desired->apps.len; i++) {
         struct tracked *t = tracked_find(c, c->desired->apps.v[i]->tracking_name);
         if (t && t->is_news)
@@ -432,12 +464,13 @@ static json_t *app_doc(struct controller *c, unsigned app)
 
 json_t *controller_applications(struct controller *c)
 {
-    if (!c->desired || !c->is_leading)
+    if (!c->desired || (!c->is_leading && !fleet_is_on(c->fleet)))
         return NULL;
     json_t *list = json_array();
-    for (unsigned i = 0; i < c->desired->apps.len; i++)
+    for (unsigned i = 0; c->is_leading && i < c->desired->apps.len; i++)
         if (tracked_find(c, c->desired->apps.v[i]->tracking_name))
             json_array_append_new(list, app_doc(c, i));
+    fleet_applications(c->fleet, list);
     return json_pack("{s:o}", "applications", list);
 }
 
@@ -445,7 +478,7 @@ json_t *controller_application(struct controller *c, const char *name)
 {
     int at = c->desired && c->is_leading ? desired_find_app(c->desired, name) : -1;
     if (at < 0 || !tracked_find(c, c->desired->apps.v[at]->tracking_name))
-        return NULL;
+        return fleet_app(c->fleet, name);
     json_t *doc = app_doc(c, (unsigned)at);
     json_object_set_new(doc, "drift", drift_doc(c, c->desired->apps.v[at]->tracking_name));
     return doc;

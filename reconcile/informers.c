@@ -29,6 +29,11 @@ const char *inf_manager(const struct informers *f)
     return f->opts.manager ? f->opts.manager : "regrow";
 }
 
+static const char *records(const struct informers *f)
+{
+    return f->opts.records ? f->opts.records : REGROW_NAMESPACE;
+}
+
 unsigned long long inf_version(const json_t *doc)
 {
     const char *s = json_dot_str(doc, "metadata.resourceVersion");
@@ -274,7 +279,7 @@ static void take(struct informer_kind *k, enum kube_event ev, json_t *doc, int64
         err_clear(&err); // a live object without identity cannot be ours
         return;
     }
-    bool is_map = !strcmp(id.kind, "ConfigMap") && str_eq(id.namespace, REGROW_NAMESPACE) &&
+    bool is_map = !strcmp(id.kind, "ConfigMap") && str_eq(id.namespace, records(f)) &&
                   json_label(doc, INVENTORY_LABEL);
     if (!is_map && ev == KUBE_DELETED)
         kept_deleted(k, &id, doc, &is_stale);
@@ -332,7 +337,7 @@ static void begin(struct informer_kind *k, bool is_expected)
 {
     struct kube_watch_opts o = {
         .kind = &k->info,
-        .namespace = k == &k->owner->inventory ? REGROW_NAMESPACE : NULL,
+        .namespace = k == &k->owner->inventory ? records(k->owner) : NULL,
         .with_managed_fields =
             k != &k->owner->inventory && strcmp(k->info.kind, "EndpointSlice") != 0,
         .is_expected = is_expected,

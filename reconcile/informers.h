@@ -24,6 +24,7 @@ enum informer_change {
 
 struct informers_opts {
     const char *manager; // field manager of the projections; NULL: "regrow"
+    const char *records; // the namespace of the inventory; NULL: REGROW_NAMESPACE
     const struct event_sink *events;
     // Not for what a run under way has written itself; what others did to the objects of a run is
     // told when it has ended. `app` is the tracking name of the record, or of the mark. Both are

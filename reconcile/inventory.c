@@ -136,15 +136,15 @@ static void write_desired(struct run *r, unsigned object, struct buf *b)
     }
 }
 
-static char *map_path(const char *name)
+static char *map_path(const struct run *r, const char *name)
 {
-    return str_printf("/api/v1/namespaces/" REGROW_NAMESPACE "/configmaps/%s", name);
+    return str_printf("/api/v1/namespaces/%s/configmaps/%s", run_records(r), name);
 }
 
-static json_t *map_doc(const char *name, const char *what, const char *text)
+static json_t *map_doc(const struct run *r, const char *name, const char *what, const char *text)
 {
     return json_pack("{s:s, s:s, s:{s:s, s:s, s:{s:s}}, s:{s:s}}", "apiVersion", "v1", "kind",
-                     "ConfigMap", "metadata", "name", name, "namespace", REGROW_NAMESPACE, "labels",
+                     "ConfigMap", "metadata", "name", name, "namespace", run_records(r), "labels",
                      INVENTORY_LABEL, what, "data", "records", text);
 }
 
@@ -234,7 +234,7 @@ static void on_written(void *ctx, const struct kube_reply *reply)
 static void start(struct map_call *c)
 {
     struct run *r = c->run;
-    CLEANUP(str_freep) char *path = map_path(c->name);
+    CLEANUP(str_freep) char *path = map_path(r, c->name);
     *vec_push(&r->map_calls) = c;
     r->pending_calls++;
     if (!c->text) {
@@ -242,7 +242,7 @@ static void start(struct map_call *c)
                  kube_delete(r->kube, path, NULL, "Background", KUBE_PATIENCE_MS, on_written, c));
         return;
     }
-    CLEANUP(json_freep) json_t *doc = map_doc(c->name, c->what, c->text);
+    CLEANUP(json_freep) json_t *doc = map_doc(r, c->name, c->what, c->text);
     struct buf body CLEANUP(buf_clear) = {0};
     canon_write(doc, &body);
     struct kube_apply_opts o = {
@@ -313,7 +313,7 @@ static void write_app_part(void *ctx, unsigned part, const char *text)
 static bool is_held_back(struct run *r)
 {
     const struct kind_info *k = kinds_find(r->desired->kinds, "", "v1", "ConfigMap");
-    CLEANUP(json_freep) json_t *doc = map_doc("x", "app", "");
+    CLEANUP(json_freep) json_t *doc = map_doc(r, "x", "app", "");
     return k && (gates_hold_back(r, k, doc, "CREATE") || gates_hold_back(r, k, doc, "UPDATE"));
 }
 
@@ -518,10 +518,10 @@ static void write_intent_part(void *ctx, unsigned part, const char *text)
     CLEANUP(str_freep) char *name = intent_name(NULL, part);
     if (!w->ok || is_stored(w->r, name, text))
         return;
-    CLEANUP(json_freep) json_t *doc = map_doc(name, "intent", text);
+    CLEANUP(json_freep) json_t *doc = map_doc(w->r, name, "intent", text);
     struct buf body CLEANUP(buf_clear) = {0};
     canon_write(doc, &body);
-    CLEANUP(str_freep) char *path = map_path(name);
+    CLEANUP(str_freep) char *path = map_path(w->r, name);
     CLEANUP(str_freep) char *url = str_printf("%s?fieldManager=regrow&force=true", path);
     struct kube_call c = {.method = "PATCH",
                           .path = url,

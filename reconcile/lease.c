@@ -15,7 +15,7 @@
 #include "base/file.h"
 #include "reconcile/run.h"
 
-#define LEASE_PATH "/apis/coordination.k8s.io/v1/namespaces/" REGROW_NAMESPACE "/leases"
+#define LEASES_OF "/apis/coordination.k8s.io/v1/namespaces/%s/leases"
 #define LEASE_NAME "regrow"
 #define DURATION_S 15
 #define RENEW_MS 5000
@@ -32,6 +32,8 @@ struct lease_keeper {
     struct kube *kube;
     struct lease_opts opts;
     char *holder;
+    char *folder, *path; // of its Lease
+    char *namespace_path, *namespace_doc;
     char *resource_version;
     char *since; // when it was taken
     struct loop_timer *timer;
@@ -69,7 +71,7 @@ static char *boot_id(void)
 }
 
 // "host/pid/boot/start".
-static char *own_name(void)
+char *lease_own_name(void)
 {
     char host[128] = "?";
     gethostname(host, sizeof(host) - 1);
@@ -81,14 +83,14 @@ static char *own_name(void)
 // Did this holder run on this machine, in this boot, and is it no more?
 static bool is_dead_here(const char *holder)
 {
-    CLEANUP(str_freep) char *own = own_name();
+    CLEANUP(str_freep) char *own = lease_own_name();
     struct strv a = {0};
     struct strv b = {0};
     strv_split(&a, holder, '/');
     strv_split(&b, own, '/');
     bool dead = false;
     long long pid;
-    if (a.len == 4 && b.len == 4 && !strcmp(a.v[0], b.v[0]) && !strcmp(a.v[2], b.v[2]) &&
+    if (a.len >= 4 && b.len == 4 && !strcmp(a.v[0], b.v[0]) && !strcmp(a.v[2], b.v[2]) &&
         str_to_int(a.v[1], 1, 1LL << 22, &pid)) {
         CLEANUP(str_freep) char *start = start_time((long)pid);
         dead = (kill((pid_t)pid, 0) != 0 && errno == ESRCH) || strcmp(start, a.v[3]) != 0;
@@ -105,7 +107,7 @@ static json_t *lease_doc(struct lease_keeper *l, bool release)
         l->since = str_dup(now);
     json_t *doc = json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:s, s:i, s:s, s:s}}", "apiVersion",
                             "coordination.k8s.io/v1", "kind", "Lease", "metadata", "name",
-                            LEASE_NAME, "namespace", REGROW_NAMESPACE, "spec", "holderIdentity",
+                            LEASE_NAME, "namespace", l->opts.namespace, "spec", "holderIdentity",
                             release ? "" : l->holder, "leaseDurationSeconds",
                             release ? 1 : DURATION_S, "acquireTime", l->since, "renewTime", now);
     if (l->resource_version)
@@ -126,9 +128,8 @@ static void call(struct lease_keeper *l, const char *method, const json_t *doc,
     struct buf body CLEANUP(buf_clear) = {0};
     if (doc)
         canon_write(doc, &body);
-    bool post = !strcmp(method, "POST");
     struct kube_call c = {.method = method,
-                          .path = post ? LEASE_PATH : LEASE_PATH "/" LEASE_NAME,
+                          .path = strcmp(method, "POST") != 0 ? l->path : l->folder,
                           .body = body.p,
                           .body_len = body.len,
                           .timeout_ms = 10000,
@@ -230,15 +231,12 @@ static bool read_lease(struct lease_keeper *l, json_t **live, struct err *err)
 }
 
 // The namespace it lives in, which somebody may have deleted.
-static void make_namespace_call(struct kube_call *c)
+static void make_namespace_call(const struct lease_keeper *l, struct kube_call *c)
 {
-    static const char body[] = "{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{"
-                               "\"labels\":{\"app.kubernetes.io/"
-                               "managed-by\":\"regrow\"},\"name\":\"" REGROW_NAMESPACE "\"}}";
     *c = (struct kube_call){.method = "PATCH",
-                            .path = "/api/v1/namespaces/" REGROW_NAMESPACE "?fieldManager=regrow",
-                            .body = body,
-                            .body_len = sizeof(body) - 1,
+                            .path = l->namespace_path,
+                            .body = l->namespace_doc,
+                            .body_len = strlen(l->namespace_doc),
                             .content_type = "application/apply-patch+yaml",
                             .is_idempotent = true,
                             .is_urgent = true};
@@ -249,10 +247,10 @@ static bool make_namespace(struct lease_keeper *l, struct err *err)
     struct kube_call c;
     struct kube_reply reply;
     struct buf store CLEANUP(buf_clear) = {0};
-    make_namespace_call(&c);
+    make_namespace_call(l, &c);
     c.patience_ms = patience(l);
     kube_send_wait(l->kube, &c, &reply, &store);
-    return reply.cls == KUBE_OK || kube_reply_err(&reply, err, "make namespace " REGROW_NAMESPACE);
+    return reply.cls == KUBE_OK || kube_reply_err(&reply, err, "make the namespace of the lock");
 }
 
 // One that runs out is watched until it is known whether its holder lives. False: it does, or
@@ -329,7 +327,7 @@ static void renew(struct lease_keeper *l)
     canon_write(doc, &body);
     bool is_new = !l->resource_version;
     struct kube_call c = {.method = is_new ? "POST" : "PUT",
-                          .path = is_new ? LEASE_PATH : LEASE_PATH "/" LEASE_NAME,
+                          .path = is_new ? l->folder : l->path,
                           .body = body.p,
                           .body_len = body.len,
                           .timeout_ms = 5000,
@@ -368,7 +366,7 @@ static void on_namespace(void *ctx, const struct kube_reply *reply)
 static void on_renewed(void *ctx, const struct kube_reply *reply)
 {
     struct lease_keeper *l = ctx;
-    struct kube_call get = {.method = "GET", .path = LEASE_PATH "/" LEASE_NAME, .is_urgent = true};
+    struct kube_call get = {.method = "GET", .path = l->path, .is_urgent = true};
     l->request = NULL;
     if (reply->cls == KUBE_OK)
         note_version(l, reply);
@@ -384,7 +382,7 @@ static void on_renewed(void *ctx, const struct kube_reply *reply)
         renew(l);
     } else if (is_absent) {
         struct kube_call make; // its namespace, too
-        make_namespace_call(&make);
+        make_namespace_call(l, &make);
         l->request = kube_send(l->kube, &make, on_namespace, l);
     } else {
         loop_timer_set(l->timer, 1000);
@@ -402,7 +400,16 @@ struct lease_keeper *lease_keeper_new(struct loop *loop, struct kube *k, const s
     l->loop = loop;
     l->kube = k;
     l->opts = *o;
-    l->holder = o->holder ? str_dup(o->holder) : own_name();
+    if (!o->namespace)
+        l->opts.namespace = REGROW_NAMESPACE;
+    l->holder = o->holder ? str_dup(o->holder) : lease_own_name();
+    l->folder = str_printf(LEASES_OF, l->opts.namespace);
+    l->path = str_printf("%s/" LEASE_NAME, l->folder);
+    l->namespace_path = str_printf("/api/v1/namespaces/%s?fieldManager=regrow", l->opts.namespace);
+    l->namespace_doc = str_printf("{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{"
+                                  "\"labels\":{\"app.kubernetes.io/managed-by\":\"regrow\"},"
+                                  "\"name\":\"%s\"}}",
+                                  l->opts.namespace);
     return l;
 }
 
@@ -434,6 +441,10 @@ void lease_keeper_free(struct lease_keeper *l)
         return;
     lease_keeper_give_up(l);
     free(l->holder);
+    free(l->folder);
+    free(l->path);
+    free(l->namespace_path);
+    free(l->namespace_doc);
     free(l->since);
     free(l);
 }

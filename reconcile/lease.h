@@ -14,9 +14,13 @@
 
 struct lease_keeper;
 struct lease_opts {
-    const char *holder; // NULL: "host/pid/boot/start"
+    const char *holder;    // NULL: lease_own_name
+    const char *namespace; // NULL: REGROW_NAMESPACE
     const struct event_sink *events;
 };
+// "host/pid/boot/start", by which one that died on this machine is known; owned. More may follow
+// behind another slash.
+char *lease_own_name(void);
 struct lease_keeper *lease_keeper_new(struct loop *l, struct kube *k, const struct lease_opts *o);
 void lease_keeper_free(struct lease_keeper *k);
 CLEANUP_FN(struct lease_keeper, lease_keeper_free, lease_keeper_freep);

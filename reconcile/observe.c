@@ -317,7 +317,7 @@ static void on_event(void *ctx, enum kube_event ev, json_t *doc)
         return;
     }
     if (r->is_listing && ev == KUBE_ITEM) {
-        if (!strcmp(w->kind, "ConfigMap") && str_eq(id.namespace, REGROW_NAMESPACE) &&
+        if (!strcmp(w->kind, "ConfigMap") && str_eq(id.namespace, run_records(r)) &&
             json_label(doc, INVENTORY_LABEL))
             inventory_note(r, doc);
         else

@@ -31,20 +31,23 @@ static bool wait_reply(struct run *r, const struct kube_call *c, struct kube_rep
 // document is what is sent, so that it is written once.
 static bool ensure_namespace(struct run *r, struct err *err)
 {
-    const char *path = "/api/v1/namespaces/" REGROW_NAMESPACE;
+    const char *name = run_records(r);
+    CLEANUP(str_freep) char *path = str_printf("/api/v1/namespaces/%s", name);
     struct kube_reply reply;
     struct buf store CLEANUP(buf_clear) = {0};
     struct kube_call get = {.method = "GET", .path = path};
     if (wait_reply(r, &get, &reply, &store))
         return true;
     if (reply.cls != KUBE_ABSENT && reply.cls != KUBE_NO_NAMESPACE)
-        return kube_reply_err(&reply, err, "namespace " REGROW_NAMESPACE);
-    struct object_id id = {(char *)"", (char *)"Namespace", NULL, (char *)REGROW_NAMESPACE};
+        return kube_reply_err(&reply, err, "the namespace of the inventory");
+    struct object_id id = {(char *)"", (char *)"Namespace", NULL, (char *)name};
     const struct object *o = desired_find(r->desired, &id);
-    const char *body = o ? o->body
-                         : "{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{\"labels\":"
-                           "{\"app.kubernetes.io/managed-by\":\"regrow\"},\"name\":"
-                           "\"" REGROW_NAMESPACE "\"}}";
+    CLEANUP(str_freep)
+    char *plain =
+        str_printf("{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{\"labels\":"
+                   "{\"app.kubernetes.io/managed-by\":\"regrow\"},\"name\":\"%s\"}}",
+                   name);
+    const char *body = o ? o->body : plain;
     CLEANUP(str_freep) char *url = str_printf("%s?fieldManager=%s", path, run_manager(r));
     struct kube_call put = {.method = "PATCH",
                             .path = url,
@@ -54,12 +57,13 @@ static bool ensure_namespace(struct run *r, struct err *err)
                             .is_idempotent = true};
     if (wait_reply(r, &put, &reply, &store))
         return true;
-    return kube_reply_err(&reply, err, "make namespace " REGROW_NAMESPACE);
+    return kube_reply_err(&reply, err, "make the namespace of the inventory");
 }
 
 static bool take_lease(struct run *r, struct err *err)
 {
-    struct lease_opts o = {.holder = r->opts.holder, .events = r->opts.events};
+    struct lease_opts o = {
+        .holder = r->opts.holder, .namespace = run_records(r), .events = r->opts.events};
     if (r->lease || r->opts.read_only)
         return true;
     if (!ensure_namespace(r, err))

@@ -19,6 +19,7 @@
 #include "reconcile/control.h"
 #include "reconcile/controller.h"
 #include "reconcile/drift.h"
+#include "reconcile/fleet.h"
 #include "reconcile/health.h"
 #include "reconcile/informers.h"
 #include "reconcile/lease.h"

@@ -33,6 +33,7 @@ struct run_opts {
     bool read_only;      // plan, diff, status, why: no Lease, no write
     const char *manager; // field manager; NULL: "regrow"
     const char *holder;  // who we are in the Lease: "host/pid"
+    const char *records; // the namespace of Lease and inventory; NULL: REGROW_NAMESPACE
     const char *root;    // what is reconciled, kept in the inventory: the root's URL
     const struct event_sink *events;
     // Called once by a run that writes, when the Lease is held and before anything is listed: what

@@ -284,6 +284,7 @@ void send_apply(struct run *r, unsigned node, const char *path, bool dry_run);
 char *unserved_text(const struct run *r, const struct object *o); // why it has no path; owned
 char *send_path(const struct run *r, const struct object *o); // owned; NULL: kind not known (yet)
 const char *run_manager(const struct run *r);
+const char *run_records(const struct run *r); // the namespace of Lease and inventory
 struct call_ctx *call_new(struct run *r, unsigned node);
 void call_end(struct call_ctx *c);
 void call_begin(struct call_ctx *c); // in flight, in the window

@@ -28,6 +28,11 @@ const char *run_manager(const struct run *r)
     return r->opts.manager ? r->opts.manager : "regrow";
 }
 
+const char *run_records(const struct run *r)
+{
+    return r->opts.records ? r->opts.records : REGROW_NAMESPACE;
+}
+
 char *send_path(const struct run *r, const struct object *o)
 {
     const struct kind_info *k = kinds_find(r->desired->kinds, o->id.group, o->version, o->id.kind);

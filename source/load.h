@@ -40,7 +40,8 @@ struct source {
     struct source_now now;
     bool has_polled;           // since the last load
     struct memo *memo;         // what applications yielded; NULL: nobody asks again
-    unsigned state;            // of the last state that was read (desired.h)
+    unsigned state;            // how many states were read (desired.h)
+    unsigned last_state;       // of those, the one whose objects the memo has
     struct folder_stamp stamp; // of the root's folder, before it was read
     struct poll *poll;         // that is open, or NULL
     VEC(struct probe *) left;  // of polls that were cancelled; they end by themselves

@@ -399,8 +399,8 @@ bool source_load_all(struct source *s, const struct desired *hub, struct desired
         struct told_apis told = {0};
         *out = desired_new();
         source_add_known_kinds(s, (*out)->kinds);
-        (*out)->last_state = s->state;
-        (*out)->state = s->memo ? ++s->state : 0;
+        (*out)->last_state = s->last_state;
+        (*out)->state = s->memo ? (s->last_state = ++s->state) : 0;
         bool ok = source_load_once(s, hub, out, &told, err);
         bool again = ok && update_apis(s, *out, &told);
         // What another cluster registers is not the hub's.

@@ -112,14 +112,25 @@ struct source_cluster {
     char *rendered_for;      // the version, after it was loaded
     struct desired *desired; // the root, without objects, and what goes there
     struct err problem;      // set: there is no such state
+    // Of who loads it again and again:
+    bool keeps;                    // what applications yielded is kept for the next load
+    const struct source_pin *pins; // of its applications, for the next load only
+    size_t n_pins;
+    const struct strv *hard; // as in source_now
+    bool is_same;            // by the last load: nothing of it is other than before
+    struct memo *memo;       // private, with keeps
+    unsigned state;          // private
 };
 struct source_clusters {
     VEC(struct source_cluster) v; // by server and name
 };
 void source_clusters_clear(struct source_clusters *c);
 void source_clusters_of(struct source *s, const struct desired *hub, struct source_clusters *out);
-// Reads what of the hub's applications goes there, and renders it for that cluster. False only when
-// the loop is to stop; what is wrong with it is its problem.
+void source_cluster_clear(struct source_cluster *c);
+// Reads what of the hub's applications goes there, and renders it for that cluster; with `keeps`
+// what the hub knows nothing of is unknown there too (application.is_passing). What c->desired was
+// is freed, also when it cannot be read. False only when the loop is to stop; what is wrong with it
+// is its problem. May be called again without another load of the hub, for its last state.
 MUST_CHECK bool source_load_cluster(struct source *s, const struct desired *hub,
                                     struct source_cluster *c, struct err *err);
 

@@ -6,20 +6,26 @@
 #include <string.h>
 
 #include "source/load.h"
+#include "source/memo.h"
+
+void source_cluster_clear(struct source_cluster *c)
+{
+    free(c->name);
+    free(c->server);
+    free(c->kube_version);
+    free(c->not_asked);
+    free(c->rendered_for);
+    kinds_free(c->kinds);
+    desired_free(c->desired);
+    err_clear(&c->problem);
+    memo_free(c->memo);
+    *c = (struct source_cluster){0};
+}
 
 void source_clusters_clear(struct source_clusters *c)
 {
-    for (size_t i = 0; i < c->v.len; i++) {
-        struct source_cluster *x = &c->v.v[i];
-        free(x->name);
-        free(x->server);
-        free(x->kube_version);
-        free(x->not_asked);
-        free(x->rendered_for);
-        kinds_free(x->kinds);
-        desired_free(x->desired);
-        err_clear(&x->problem);
-    }
+    for (size_t i = 0; i < c->v.len; i++)
+        source_cluster_clear(&c->v.v[i]);
     vec_clear(&c->v);
 }
 
@@ -85,8 +91,34 @@ static unsigned seed_app(struct loading *l, const struct desired *hub, unsigned 
     at[app] = desired_add_app_take(l->d, x);
     json_object_set_new(l->names, x->tracking_name, json_integer((json_int_t)at[app]));
     bool is_read = a->state == APP_OTHER_CLUSTER;
+    x->is_passing = !is_read;
     *vec_push(&l->turns) = is_read ? TURN_WAITING : TURN_DONE;
     return at[app];
+}
+
+// What it would make is not known: perhaps applications of this very cluster.
+static void seed_unknown(struct loading *l, const struct desired *hub, unsigned *at, unsigned app)
+{
+    const struct application *a = hub->apps.v[app];
+    struct application *x;
+    if (!app) { // the root itself; its place is there
+        l->d->apps.v[0]->state = APP_UNKNOWN;
+        err_copy(&l->d->apps.v[0]->problem, &a->problem);
+        return;
+    }
+    if (!at[app] && a->doc && a->parent >= 0) {
+        seed_app(l, hub, at, app);
+    } else if (!at[app]) {
+        x = application_new_unknown(a->name, a->namespace);
+        x->parent = 0;
+        x->is_passing = true;
+        at[app] = desired_add_app_take(l->d, x);
+        *vec_push(&l->turns) = TURN_DONE;
+    }
+    x = l->d->apps.v[at[app]];
+    x->state = APP_UNKNOWN;
+    if (!err_is_set(&x->problem))
+        err_copy(&x->problem, &a->problem);
 }
 
 void load_seed(struct loading *l, const struct desired *hub)
@@ -106,15 +138,18 @@ void load_seed(struct loading *l, const struct desired *hub)
         const struct application *a = hub->apps.v[i];
         if (a->state == APP_OTHER_CLUSTER && !is_other_cluster(l, a))
             seed_app(l, hub, at, i);
+        else if (a->state == APP_UNKNOWN && l->s->memo) // who deletes what is gone must know of it
+            seed_unknown(l, hub, at, i);
     }
     free(at);
 }
 
 void load_settle(struct loading *l)
 {
+    l->d->apps.v[0]->is_passing = true;
     for (size_t i = 1; i < l->d->apps.len; i++) {
         struct application *a = l->d->apps.v[i];
-        if (a->state == APP_KNOWN && !is_for_target(l, a))
+        if (a->state == APP_KNOWN && (a->is_passing || !is_for_target(l, a)))
             a->state = APP_OTHER_CLUSTER;
     }
 }
@@ -125,29 +160,66 @@ static bool is_served_there(void *ctx, const char *group, const char *kind)
     return k && k->is_served;
 }
 
+// What of the source is another for this cluster.
+static void lend(struct source *s, const struct source_cluster *c)
+{
+    s->o.is_spoke = true;
+    s->o.cluster_name = c->name;
+    s->o.cluster_server = c->server;
+    s->now.pins = c->pins;
+    s->now.n_pins = c->n_pins;
+    s->now.hard = c->hard;
+    s->memo = c->memo;
+    s->last_state = c->state;
+    if (!c->kinds)
+        return;
+    s->o.kube_version = c->kube_version;
+    s->o.known_kinds = c->kinds;
+    s->o.kind_served = is_served_there;
+    s->o.ctx = c->kinds;
+}
+
+static bool load_for(struct source *s, const struct desired *hub, struct source_cluster *c)
+{
+    struct desired *next = NULL;
+    err_clear(&c->problem);
+    if (s->memo)
+        memo_begin(s->memo, s->o.kube_version);
+    bool ok = source_load_all(s, hub, &next, &c->problem);
+    if (ok && s->memo)
+        memo_sweep(s->memo, next, s->ctx.load);
+    c->is_same = false;
+    if (ok && c->desired) {
+        struct source_changes changes = {0};
+        source_compare(c->desired, next, &changes);
+        c->is_same = !changes.v.len && str_eq(c->desired->root_commit, next->root_commit);
+        source_changes_clear(&changes);
+    }
+    desired_free(c->desired);
+    c->desired = ok ? next : NULL;
+    if (!ok)
+        desired_free(next);
+    return ok;
+}
+
 bool source_load_cluster(struct source *s, const struct desired *hub, struct source_cluster *c,
                          struct err *err)
 {
     const struct source_opts of_hub = s->o;
+    const struct source_now now = s->now;
     struct memo *memo = TAKE(s->memo); // of what the hub's cluster is told
-    s->o.is_spoke = true;
-    s->o.cluster_name = c->name;
-    s->o.cluster_server = c->server;
-    if (c->kinds) {
-        s->o.kube_version = c->kube_version;
-        s->o.known_kinds = c->kinds;
-        s->o.kind_served = is_served_there;
-        s->o.ctx = c->kinds;
-    }
+    unsigned last_state = s->last_state;
+    if (c->keeps && !c->memo)
+        c->memo = memo_new();
+    lend(s, c);
     str_set(&c->rendered_for, s->o.kube_version);
-    bool ok = source_load_all(s, hub, &c->desired, &c->problem);
+    bool ok = load_for(s, hub, c);
+    c->state = s->last_state;
     s->o = of_hub;
+    s->now = now;
     s->memo = memo;
-    if (ok)
-        return true;
-    desired_free(c->desired);
-    c->desired = NULL;
-    if (!loop_stopping(s->loop))
+    s->last_state = last_state;
+    if (ok || !loop_stopping(s->loop))
         return true;
     err_move(err, &c->problem);
     return false;
