@@ -92,6 +92,10 @@ struct control_options {
     bool prune, hard, wait, no_wait, suspend;
 };
 
+struct cluster_options {
+    const char *from_kubeconfig, *from_context, *project;
+};
+
 struct options {
     enum output output;
     const char *kubeconfig, *context, *namespace;
@@ -108,6 +112,7 @@ struct options {
     struct drill_options drill;
     struct reconcile_options reconcile;
     struct control_options control;
+    struct cluster_options cluster;
     struct snapshot_options to; // the second repository of copy
     struct strv owned;          // strings that came from environment or file
 };
@@ -315,6 +320,10 @@ int cmd_rollback(struct cli *c, struct err *err);
 int cmd_history(struct cli *c, struct err *err);
 int cmd_suspend(struct cli *c, struct err *err);
 int cmd_resume(struct cli *c, struct err *err);
+int cmd_cluster_add(struct cli *c, struct err *err);
+int cmd_cluster_list(struct cli *c, struct err *err);
+int cmd_cluster_check(struct cli *c, struct err *err);
+int cmd_cluster_remove(struct cli *c, struct err *err);
 int cmd_snapshot_init(struct cli *c, struct err *err);
 int cmd_snapshot_list(struct cli *c, struct err *err);
 int cmd_snapshot_show(struct cli *c, struct err *err);

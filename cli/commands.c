@@ -129,6 +129,32 @@ static const struct command commands[] = {
      "  regrow suspend shop\n", SUSPEND, 1, TREES, cmd_suspend},
     {"resume", "APP", "let automated sync of an application go on", "", "  regrow resume shop\n",
      RESUME, 1, TREES, cmd_resume},
+    {"cluster", "COMMAND", "the clusters that a hub's controller keeps",
+     "Registered as Argo CD registers them, by Secrets in namespace argocd of the hub.",
+     "  regrow cluster list\n"
+     "  regrow cluster add eu-1 --from-context admin@eu-1\n",
+     GROUP, 0, 1U << OUT_TEXT, NULL},
+    {"cluster add", "NAME", "register a cluster at the hub",
+     "Writes the Secret by which the hub's controller knows it, with the credentials of a context "
+     "of a kubeconfig; what runs a program to log in, or verifies nobody, is refused. The cluster "
+     "is tried first. Where Argo CD is, it sees it too.",
+     "  regrow cluster add eu-1 --from-context admin@eu-1\n"
+     "  regrow cluster add eu-1 --from-kubeconfig eu-1.yaml --context hub\n",
+     CLUSTER_ADD, 1, TREES, cmd_cluster_add},
+    {"cluster list", "", "list the clusters of a hub",
+     "With what the controller says of each: its state, how many applications go there, and which "
+     "replica keeps it.",
+     "  regrow cluster list\n"
+     "  regrow cluster list -o json | jq -r '.clusters[].name'\n",
+     CLUSTER_LIST, 0, TREES, cmd_cluster_list},
+    {"cluster check", "NAME", "try a registered cluster",
+     "Connects with the credentials of its Secret, from here, and asks the cluster whether they "
+     "suffice. Exit code 10 when they do not, 7 when it does not answer.",
+     "  regrow cluster check eu-1\n", CLUSTER_CHECK, 1, TREES, cmd_cluster_check},
+    {"cluster remove", "NAME", "register a cluster no longer",
+     "Deletes its Secret at the hub, and nothing else: what is on the cluster stays there, and is "
+     "kept by nobody.",
+     "  regrow cluster remove eu-1 --yes\n", CLUSTER_REMOVE, 1, TREES, cmd_cluster_remove},
     {"version", "", "print the version", "", "  regrow version -o json\n", VERSION, 0, TREES,
      cmd_version},
     {"snapshot", "COMMAND", "save desired state with all it needs, and keep it",

@@ -40,6 +40,11 @@
 #define RESTORE BIT(29)
 #define DRILL BIT(30)
 #define RECONCILE BIT(31)
+#define CLUSTER_ADD BIT(32)
+#define CLUSTER_LIST BIT(33)
+#define CLUSTER_CHECK BIT(34)
+#define CLUSTER_REMOVE BIT(35)
+#define CLUSTERS (CLUSTER_ADD | CLUSTER_LIST | CLUSTER_CHECK | CLUSTER_REMOVE)
 
 // What people ask of the controller.
 #define SYNC BIT(50)
@@ -68,7 +73,7 @@
 #define SNAPSHOTS (SNAP_INIT | SNAP_ONE_CHAIN | KEYS)
 #define LOG_READS (SNAPSHOTS | BOOT)   // bootstrap: has another cluster taken this one's place?
 #define STORES (LOG_READS | RECONCILE) // its --snapshot-to
-#define OUTPUT (ROOTED | HEALTH | VERSION | SNAPSHOTS | ASKS)
+#define OUTPUT (ROOTED | HEALTH | VERSION | SNAPSHOTS | ASKS | CLUSTERS)
 #define ANY (~GROUP)
 
 // How many single-letter changes lie between two words (Levenshtein); the first has n letters.

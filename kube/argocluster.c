@@ -74,3 +74,50 @@ bool kubeconfig_of_argocd(const json_t *secret, struct kubeconfig **out, struct 
     *out = TAKE(c);
     return true;
 }
+
+// ---- the other way round ----
+
+static void add_base64(json_t *to, const char *key, const struct buf *pem)
+{
+    struct buf b CLEANUP(buf_clear) = {0};
+    if (!pem->len)
+        return;
+    buf_base64(&b, pem->p, pem->len);
+    json_object_set_new(to, key, json_string(b.p));
+}
+
+static bool may_be_kept(struct kubeconfig *c, struct err *err)
+{
+    bool changed;
+    if (c->exec || c->as_user) {
+        err_set(err, ERR_DENIED, "context %s logs in %s", c->context,
+                c->exec ? "by a program, which a controller does not run" : "in another's name");
+        return err_hint(err, "Make a ServiceAccount there with a Secret of type "
+                             "kubernetes.io/service-account-token, and a context with that token.");
+    }
+    if (c->insecure || !str_starts(c->server, "https://")) {
+        err_set(err, ERR_INVALID, "context %s does not verify whom it talks to", c->context);
+        return err_hint(err, "Give its cluster a certificate-authority and a server with https.");
+    }
+    return !c->token_file || token_file_read(c, &changed, err);
+}
+
+bool kubeconfig_to_argocd(struct kubeconfig *c, char **config, struct err *err)
+{
+    if (!may_be_kept(c, err))
+        return false;
+    bool any = c->token || c->username || c->cert.len;
+    if (!any)
+        return err_set(err, ERR_DENIED, "context %s has no credentials", c->context);
+    json_t *tls = json_pack("{s:b, s:s*}", "insecure", 0, "serverName", c->tls_server_name);
+    add_base64(tls, "caData", &c->ca);
+    add_base64(tls, "certData", &c->cert);
+    add_base64(tls, "keyData", &c->key);
+    CLEANUP(json_freep)
+    json_t *doc = json_pack("{s:o, s:s*, s:s*, s:s*, s:s*}", "tlsClientConfig", tls, "bearerToken",
+                            c->token, "username", c->token ? NULL : c->username, "password",
+                            c->token ? NULL : c->password, "proxyUrl", c->proxy_url);
+    *config = json_dumps(doc, JSON_COMPACT | JSON_SORT_KEYS);
+    return *config ||
+           err_set(err, ERR_INVALID, "context %s: its credentials are no text", c->context);
+}

@@ -31,6 +31,10 @@ MUST_CHECK bool kubeconfig_load(const struct kubeconfig_opts *o, struct kubeconf
 // program to log in.
 MUST_CHECK bool kubeconfig_of_argocd(const json_t *secret, struct kubeconfig **out,
                                      struct err *err);
+// The other way round: how to log in, as such a Secret has it (its key `config`); owned, and
+// secret. DENIED: the context does it by a program, or in another's name; INVALID: it verifies
+// nothing.
+MUST_CHECK bool kubeconfig_to_argocd(struct kubeconfig *c, char **config, struct err *err);
 void kubeconfig_free(struct kubeconfig *c);
 CLEANUP_FN(struct kubeconfig, kubeconfig_free, kubeconfig_freep);
 const char *kubeconfig_server(const struct kubeconfig *c);

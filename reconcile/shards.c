@@ -12,7 +12,7 @@
 #define DURATION_S 15
 #define RENEWALS 3 // of them within the duration
 #define TICK_MS 500
-#define CLAIMS 16        // at once
+#define CLAIMS 32        // at once
 #define STALE_MS 60000   // after so long the Lease of what is no more is deleted
 #define WATCH_MS 5000    // before it is watched again
 #define FAREWELL_MS 5000 // for everything that is given back at the end

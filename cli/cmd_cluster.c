@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// cluster add, list, check, remove: the clusters of a hub, as Argo CD registers them
+// (docs/fleet.md).
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+#define SECRETS "/api/v1/namespaces/" ARGOCD_NAMESPACE "/secrets"
+#define LEASES "/apis/coordination.k8s.io/v1/namespaces/" REGROW_NAMESPACE "/leases"
+#define ANSWER_MS 10000
+#define RUNS_OUT_MS 60000 // so long without a sign of life its note in a Lease says nothing
+
+// ---- requests ----
+
+static bool call(struct session *s, const char *method, const char *path, const json_t *doc,
+                 const char *what, json_t **out, struct err *err)
+{
+    struct buf body CLEANUP(buf_clear) = {0};
+    struct buf store CLEANUP(buf_clear) = {0};
+    struct kube_reply r;
+    if (doc)
+        canon_write(doc, &body);
+    struct kube_call c = {.method = method,
+                          .path = path,
+                          .body = body.p,
+                          .body_len = body.len,
+                          .patience_ms = KUBE_PATIENCE_MS};
+    kube_send_wait(s->kube, &c, &r, &store);
+    if (body.p)
+        explicit_bzero(body.p, body.len);
+    bool ok = r.cls == KUBE_OK ? !out || canon_read(r.body, r.body_len, out, err)
+              : (r.cls == KUBE_ABSENT || r.cls == KUBE_NO_NAMESPACE) && !strcmp(method, "GET")
+                  ? true
+                  : kube_reply_err(&r, err, what);
+    if (store.p)
+        explicit_bzero(store.p, store.len);
+    return ok;
+}
+
+static char *value_of(const json_t *secret, const char *key)
+{
+    const char *coded = json_string_value(json_object_get(json_object_get(secret, "data"), key));
+    struct buf b CLEANUP(buf_clear) = {0};
+    if (!coded || !base64_decode(coded, strlen(coded), &b) || (b.len && memchr(b.p, 0, b.len)))
+        return NULL;
+    return buf_take(&b);
+}
+
+static bool read_secrets(struct session *s, json_t **out, struct err *err)
+{
+    return call(s, "GET", SECRETS "?labelSelector=argocd.argoproj.io%2Fsecret-type%3Dcluster", NULL,
+                "read the clusters that are registered", out, err);
+}
+
+// The Secret of that name of a cluster, borrowed from the list; NULL: err is set.
+static const json_t *find_secret(const json_t *list, const char *name, struct err *err)
+{
+    size_t i;
+    json_t *x;
+    json_array_foreach(json_object_get(list, "items"), i, x)
+    {
+        CLEANUP(str_freep) char *have = value_of(x, "name");
+        CLEANUP(str_freep) char *server = value_of(x, "server");
+        if (str_eq(str_is_empty(have) ? server : have, name))
+            return x;
+    }
+    err_set(err, ERR_NOT_FOUND, "no cluster %s is registered", name);
+    err_hint(err, "regrow cluster list shows those that are.");
+    return NULL;
+}
+
+// ---- trying one ----
+
+struct trial {
+    struct kubeconfig *config;
+    struct kube *kube;
+    struct kinds *kinds;
+};
+
+static void trial_clear(struct trial *t)
+{
+    kube_free(t->kube);
+    kinds_free(t->kinds);
+    kubeconfig_free(t->config);
+}
+
+static bool try_connect(struct cli *c, struct trial *t, struct err *err)
+{
+    struct kube_opts o = {.user_agent = "regrow/" REGROW_VERSION " (linux)",
+                          .field_manager = "regrow"};
+    t->kube = kube_new(c->loop, t->config, &o);
+    t->kinds = kinds_new();
+    loop_set_deadline(c->loop, clock_mono_ms() + ANSWER_MS);
+    bool ok = kube_connect(t->kube, 0, t->kinds, err);
+    loop_set_deadline(c->loop, 0);
+    if (!ok && (err->kind == ERR_TIMEOUT || err->kind == ERR_CANCELLED) &&
+        !loop_stopping(c->loop)) {
+        err_clear(err);
+        err_set(err, ERR_UNAVAILABLE, "%s does not answer", kubeconfig_server(t->config));
+    }
+    return ok;
+}
+
+// What a session needs there whatever it keeps, and what it mostly does.
+static const struct {
+    const char *verb, *group, *resource, *ns;
+} rights[] = {
+    {"get", "", "namespaces", NULL},
+    {"update", "coordination.k8s.io", "leases", REGROW_NAMESPACE},
+    {"patch", "", "configmaps", REGROW_NAMESPACE},
+    {"list", "*", "*", NULL},
+    {"watch", "*", "*", NULL},
+    {"patch", "*", "*", NULL},
+    {"delete", "*", "*", NULL},
+};
+
+static bool may(struct trial *t, size_t i, bool *out, struct err *err)
+{
+    CLEANUP(json_freep)
+    json_t *doc = json_pack("{s:s, s:s, s:{s:{s:s, s:s, s:s, s:s*}}}", "apiVersion",
+                            "authorization.k8s.io/v1", "kind", "SelfSubjectAccessReview", "spec",
+                            "resourceAttributes", "verb", rights[i].verb, "group", rights[i].group,
+                            "resource", rights[i].resource, "namespace", rights[i].ns);
+    struct session s = {.kube = t->kube};
+    CLEANUP(json_freep) json_t *reply = NULL;
+    if (!call(&s, "POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", doc,
+              "ask what may be done there", &reply, err))
+        return false;
+    *out = json_dot_bool(reply, "status.allowed", false);
+    return true;
+}
+
+static bool ask_rights(struct trial *t, json_t **out, bool *all, struct err *err)
+{
+    *out = json_array();
+    *all = true;
+    for (size_t i = 0; i < ARRAY_LEN(rights); i++) {
+        bool ok = false;
+        if (!may(t, i, &ok, err))
+            return false;
+        *all &= ok;
+        json_array_append_new(*out,
+                              json_pack("{s:s, s:s, s:s, s:s*, s:b}", "verb", rights[i].verb,
+                                        "group", rights[i].group, "resource", rights[i].resource,
+                                        "namespace", rights[i].ns, "allowed", ok));
+    }
+    return true;
+}
+
+static void print_rights(const struct cli *c, const json_t *list)
+{
+    size_t i;
+    json_t *x;
+    json_array_foreach(list, i, x)
+    {
+        bool ok = json_dot_bool(x, "allowed", false);
+        const char *group = json_dot_text(x, "group");
+        const char *ns = json_dot_str(x, "namespace");
+        printf("%s %s %s%s%s%s%s\n", state_symbol(c, ok ? NODE_READY : NODE_FAILED),
+               json_dot_text(x, "verb"), json_dot_text(x, "resource"), *group ? "." : "", group,
+               ns ? " in " : "", ns ? ns : "");
+    }
+}
+
+int cmd_cluster_check(struct cli *c, struct err *err)
+{
+    struct session *s CLEANUP(session_closep) = NULL;
+    struct trial t CLEANUP(trial_clear) = {0};
+    CLEANUP(json_freep) json_t *list = NULL;
+    CLEANUP(json_freep) json_t *may_do = NULL;
+    const char *name = c->o.args.len ? c->o.args.v[0] : NULL;
+    bool all = false;
+    if (!name) {
+        err_set(err, ERR_USAGE, "NAME is missing: a cluster, as regrow cluster list names it");
+        return 0;
+    }
+    if (!cli_cluster(c, &s, err) || !read_secrets(s, &list, err))
+        return 0;
+    const json_t *secret = find_secret(list, name, err);
+    if (!secret || !kubeconfig_of_argocd(secret, &t.config, err) || !try_connect(c, &t, err) ||
+        !ask_rights(&t, &may_do, &all, err))
+        return 0;
+    if (wants_doc(c)) {
+        CLEANUP(json_freep) json_t *doc = doc_new("cluster-check", NULL);
+        json_object_set_new(doc, "name", json_string(name));
+        json_object_set_new(doc, "server", json_string(kubeconfig_server(t.config)));
+        json_object_set_new(doc, "version", json_string(kube_version(t.kube)));
+        json_object_set(doc, "rights", may_do);
+        print_doc(c, doc);
+    } else {
+        printf("%s %s answers: %s at %s\n", state_symbol(c, NODE_READY), name, kube_version(t.kube),
+               kubeconfig_server(t.config));
+        print_rights(c, may_do);
+    }
+    return all ? 0 : err_exit_code(ERR_PARTIAL);
+}
+
+// ---- add ----
+
+static bool is_name(const char *s)
+{
+    size_t n = strlen(s);
+    return n && n <= 50 && strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789-.") == n &&
+           !strchr("-.", *s) && !strchr("-.", s[n - 1]);
+}
+
+static bool is_new(const json_t *list, const char *name, const char *server, struct err *err)
+{
+    size_t i;
+    json_t *x;
+    json_array_foreach(json_object_get(list, "items"), i, x)
+    {
+        CLEANUP(str_freep) char *have = value_of(x, "name");
+        CLEANUP(str_freep) char *at = value_of(x, "server");
+        if (str_eq(have, name) || str_eq(at, server)) {
+            err_set(err, ERR_CONFLICT, "a cluster %s at %s is registered already", have, at);
+            return err_hint(err, "Remove it first, or give this one another name.");
+        }
+    }
+    return true;
+}
+
+static bool make_namespace(struct session *s, struct err *err)
+{
+    CLEANUP(json_freep) json_t *there = NULL;
+    CLEANUP(json_freep)
+    json_t *doc = json_pack("{s:s, s:s, s:{s:s}}", "apiVersion", "v1", "kind", "Namespace",
+                            "metadata", "name", ARGOCD_NAMESPACE);
+    if (!call(s, "GET", "/api/v1/namespaces/" ARGOCD_NAMESPACE, NULL, "look at the hub", &there,
+              err))
+        return false;
+    return there || call(s, "POST", "/api/v1/namespaces", doc, "make namespace " ARGOCD_NAMESPACE,
+                         NULL, err);
+}
+
+static bool write_secret(struct cli *c, struct session *s, const char *name, struct trial *t,
+                         struct err *err)
+{
+    CLEANUP(str_freep) char *config = NULL;
+    CLEANUP(str_freep) char *object = str_printf("cluster-%s", name);
+    if (!kubeconfig_to_argocd(t->config, &config, err) || !make_namespace(s, err))
+        return false;
+    CLEANUP(json_freep)
+    json_t *doc = json_pack(
+        "{s:s, s:s, s:s, s:{s:s, s:s, s:{s:s, s:s}}, s:{s:s, s:s, s:s, s:s*}}", "apiVersion", "v1",
+        "kind", "Secret", "type", "Opaque", "metadata", "name", object, "namespace",
+        ARGOCD_NAMESPACE, "labels", ARGOCD_SECRET_TYPE, "cluster", "app.kubernetes.io/managed-by",
+        "regrow-cli", "stringData", "name", name, "server", kubeconfig_server(t->config), "config",
+        config, "project", c->o.cluster.project);
+    explicit_bzero(config, strlen(config));
+    return call(s, "POST", SECRETS "?fieldManager=regrow-cli", doc, "register it", NULL, err);
+}
+
+int cmd_cluster_add(struct cli *c, struct err *err)
+{
+    struct session *s CLEANUP(session_closep) = NULL;
+    struct trial t CLEANUP(trial_clear) = {0};
+    CLEANUP(json_freep) json_t *list = NULL;
+    const char *name = c->o.args.len ? c->o.args.v[0] : "";
+    struct kubeconfig_opts from = {
+        .path = c->o.cluster.from_kubeconfig ? c->o.cluster.from_kubeconfig : c->o.kubeconfig,
+        .context = c->o.cluster.from_context,
+        .loop = c->loop};
+    if (!is_name(name)) {
+        err_set(err, ERR_USAGE, "NAME \"%.60s\": small letters, digits, - and . are wanted", name);
+        return 0;
+    }
+    if (!c->o.cluster.from_kubeconfig && !c->o.cluster.from_context) {
+        err_set(err, ERR_USAGE, "which cluster is it? --from-context or --from-kubeconfig say");
+        return 0;
+    }
+    if (!kubeconfig_load(&from, &t.config, err) || !cli_cluster(c, &s, err) ||
+        !read_secrets(s, &list, err) || !is_new(list, name, kubeconfig_server(t.config), err) ||
+        !try_connect(c, &t, err) || !write_secret(c, s, name, &t, err))
+        return 0;
+    if (wants_doc(c)) {
+        CLEANUP(json_freep) json_t *doc = doc_new("cluster-added", NULL);
+        json_object_set_new(doc, "name", json_string(name));
+        json_object_set_new(doc, "server", json_string(kubeconfig_server(t.config)));
+        json_object_set_new(doc, "version", json_string(kube_version(t.kube)));
+        print_doc(c, doc);
+    } else if (!c->o.quiet) {
+        printf("%s %s is registered: %s at %s\n", state_symbol(c, NODE_READY), name,
+               kube_version(t.kube), kubeconfig_server(t.config));
+    }
+    return 0;
+}
+
+// ---- list ----
+
+static const json_t *lease_of(const json_t *leases, const char *server)
+{
+    size_t i;
+    json_t *x;
+    json_array_foreach(json_object_get(leases, "items"), i, x)
+    {
+        const json_t *notes = json_object_get(json_object_get(x, "metadata"), "annotations");
+        if (str_eq(json_string_value(json_object_get(notes, "regrow.dev/server")), server))
+            return x;
+    }
+    return NULL;
+}
+
+static const char *note_of(const json_t *lease, const char *key)
+{
+    const json_t *notes = json_object_get(json_object_get(lease, "metadata"), "annotations");
+    return json_string_value(json_object_get(notes, key));
+}
+
+static json_t *cluster_doc(const char *name, const char *server, const json_t *lease)
+{
+    const char *renewed = json_dot_str(lease, "spec.renewTime");
+    const char *holder = json_dot_str(lease, "spec.holderIdentity");
+    bool lives = !str_is_empty(holder) && renewed &&
+                 clock_unix_ms() - clock_parse_rfc3339_ms(renewed) < RUNS_OUT_MS;
+    const char *state = lives ? note_of(lease, "regrow.dev/state") : NULL;
+    const char *apps = lives ? note_of(lease, "regrow.dev/applications") : NULL;
+    json_t *doc = json_pack(
+        "{s:s, s:s, s:s, s:s*, s:s*, s:s*}", "name", name, "server", server, "state",
+        state   ? state
+        : lives ? "waiting"
+                : "unkept",
+        "version", lives ? note_of(lease, "regrow.dev/version") : NULL, "message",
+        lives ? note_of(lease, "regrow.dev/message") : NULL, "leader", lives ? holder : NULL);
+    if (apps)
+        json_object_set_new(doc, "applications", json_integer(atoll(apps)));
+    return doc;
+}
+
+static json_t *cluster_docs(const json_t *secrets, const json_t *leases)
+{
+    json_t *out = json_array();
+    size_t i;
+    json_t *x;
+    const char *hub = "https://kubernetes.default.svc";
+    json_array_append_new(out, cluster_doc("in-cluster", hub, lease_of(leases, hub)));
+    json_array_foreach(json_object_get(secrets, "items"), i, x)
+    {
+        CLEANUP(str_freep) char *name = value_of(x, "name");
+        CLEANUP(str_freep) char *server = value_of(x, "server");
+        size_t n = server ? strlen(server) : 0;
+        while (n > 1 && server[n - 1] == '/')
+            server[--n] = 0;
+        if (!server || !strcmp(server, hub))
+            continue;
+        json_array_append_new(
+            out, cluster_doc(str_is_empty(name) ? server : name, server, lease_of(leases, server)));
+    }
+    return out;
+}
+
+static void print_clusters(const struct cli *c, const json_t *list)
+{
+    static const char *const columns[] = {"NAME",         "SERVER", "VERSION", "STATE",
+                                          "APPLICATIONS", "LEADER", "MESSAGE"};
+    static const char *const keys[] = {"name",         "server", "version", "state",
+                                       "applications", "leader", "message"};
+    struct table *t CLEANUP(table_freep) = table_new(c, true, 0);
+    size_t i;
+    json_t *x;
+    for (size_t k = 0; k < ARRAY_LEN(columns); k++)
+        table_column(t, columns[k], k + 1 == ARRAY_LEN(columns) ? TABLE_WRAP : 0);
+    json_array_foreach(list, i, x)
+    {
+        size_t row = table_row(t, -1);
+        for (size_t k = 0; k < ARRAY_LEN(keys); k++) {
+            const json_t *v = json_object_get(x, keys[k]);
+            CLEANUP(str_freep)
+            char *text = json_is_integer(v)
+                             ? str_printf("%lld", (long long)json_integer_value(v))
+                             : str_dup(json_is_string(v) ? json_string_value(v) : "-");
+            bool is_bad = !strcmp(keys[k], "state") && strcmp(text, "ok") != 0;
+            table_cell(t, row, k, is_bad ? "red" : "", text);
+        }
+    }
+    table_print(t);
+}
+
+int cmd_cluster_list(struct cli *c, struct err *err)
+{
+    struct session *s CLEANUP(session_closep) = NULL;
+    CLEANUP(json_freep) json_t *secrets = NULL;
+    CLEANUP(json_freep) json_t *leases = NULL;
+    if (!cli_cluster(c, &s, err) || !read_secrets(s, &secrets, err) ||
+        !call(s, "GET", LEASES "?labelSelector=regrow.dev%2Ffleet%3Dcluster", NULL,
+              "read who keeps them", &leases, err))
+        return 0;
+    CLEANUP(json_freep) json_t *list = cluster_docs(secrets, leases);
+    if (wants_doc(c)) {
+        CLEANUP(json_freep) json_t *doc = doc_new("clusters", NULL);
+        json_object_set(doc, "clusters", list);
+        print_doc(c, doc);
+    } else {
+        print_clusters(c, list);
+    }
+    return 0;
+}
+
+// ---- remove ----
+
+static bool is_meant(const struct cli *c, const char *name, struct err *err)
+{
+    char line[256] = "";
+    if (c->o.restore.yes)
+        return true;
+    if (c->o.output != OUT_TEXT || !isatty(STDIN_FILENO)) {
+        err_set(err, ERR_USAGE, "nobody is there to confirm that %s is to be removed", name);
+        return err_hint(err, "--yes goes on without asking.");
+    }
+    printf("Remove %s? What is on it stays there. Its name: ", name);
+    fflush(stdout);
+    if (!fgets(line, sizeof(line), stdin))
+        *line = 0;
+    line[strcspn(line, "\r\n")] = 0;
+    return !strcmp(line, name) || err_set(err, ERR_CANCELLED, "%s stays registered", name);
+}
+
+int cmd_cluster_remove(struct cli *c, struct err *err)
+{
+    struct session *s CLEANUP(session_closep) = NULL;
+    CLEANUP(json_freep) json_t *list = NULL;
+    const char *name = c->o.args.len ? c->o.args.v[0] : "";
+    if (!cli_cluster(c, &s, err) || !read_secrets(s, &list, err))
+        return 0;
+    const json_t *secret = find_secret(list, name, err);
+    if (!secret || !is_meant(c, name, err))
+        return 0;
+    CLEANUP(str_freep) char *server = value_of(secret, "server");
+    CLEANUP(str_freep)
+    char *path = str_printf(SECRETS "/%s", json_dot_text(secret, "metadata.name"));
+    if (!call(s, "DELETE", path, NULL, "remove it", NULL, err))
+        return 0;
+    if (wants_doc(c)) {
+        CLEANUP(json_freep) json_t *doc = doc_new("cluster-removed", NULL);
+        json_object_set_new(doc, "name", json_string(name));
+        json_object_set_new(doc, "server", json_string(server ? server : ""));
+        print_doc(c, doc);
+    } else if (!c->o.quiet) {
+        printf("%s %s is registered no longer. What is on it stays there, with its inventory in "
+               "namespace " REGROW_NAMESPACE ": nobody keeps it now.\n",
+               state_symbol(c, NODE_READY), name);
+    }
+    return 0;
+}
