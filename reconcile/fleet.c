@@ -178,6 +178,15 @@ static size_t count_connecting(const struct fleet *f)
     return n;
 }
 
+// Does any session keep it, or wind down?
+static bool is_busy(const struct fleet *f, const char *key)
+{
+    for (size_t i = 0; i < f->v.len; i++)
+        if (f->v.v[i]->spoke && str_eq(f->v.v[i]->key, key))
+            return true;
+    return false;
+}
+
 static void step_member(struct fleet *f, struct member *m, size_t *connecting)
 {
     enum shard_state st = shards_state(f->shards, m->key);
@@ -188,11 +197,12 @@ static void step_member(struct fleet *f, struct member *m, size_t *connecting)
     }
     if (m->spoke && m->is_over && !f->is_loading)
         reap(m);
-    if (!m->spoke && st == SHARD_LEAVING && !fleet_has_key(f, m->key, m->is_going ? m : NULL))
+    // The same cluster by a Secret that was changed: the session before comes to its end first.
+    if (m->spoke || is_busy(f, m->key))
+        return;
+    if (st == SHARD_LEAVING && (!m->is_going || !fleet_has_key(f, m->key, m)))
         shards_let_go(f->shards, m->key);
-    else if (!m->spoke && st == SHARD_LEAVING && !m->is_going)
-        shards_let_go(f->shards, m->key);
-    if (!m->spoke && may_run && *connecting < (f->o.max_at_once ? f->o.max_at_once : AT_ONCE)) {
+    if (may_run && *connecting < (f->o.max_at_once ? f->o.max_at_once : AT_ONCE)) {
         start(m);
         ++*connecting;
     }
