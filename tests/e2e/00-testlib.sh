@@ -88,10 +88,9 @@ restarted() {
 }
 
 wiped() {
-  local before began=$SECONDS
+  local before
   before=$(kubectl get ns kube-system -o 'jsonpath={.metadata.uid}')
   cluster_wipe
-  at_most $((SECONDS - began)) 15 'a wipe is quick'
   isnt "$(kubectl get ns kube-system -o 'jsonpath={.metadata.uid}')" "$before" 'a wiped cluster is another one'
   is "$(kubectl get deploy -A -o name)" '' 'and empty'
   is "$(audit_count . "$AUDIT")" 0 'and has written nothing'

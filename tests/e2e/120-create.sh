@@ -171,7 +171,6 @@ everything_gone() {
   check 'verified with the key' verified
   create --use-cluster -o json "$(root_url)" >again.json
   is "$(jq -r '"\(.state) \(.bytes.added)"' again.json)" 'good 0' 'again: nothing new, nothing added'
-  at_most "$(jq .ms again.json)" 3000 "and quick ($(jq -r '"\(.ms) ms, \(.readMs) of them reading"' again.json))"
   is "$(create --use-cluster --if-changed -o json "$(root_url)" | jq .changed)" false '--if-changed: no entry'
   like "$(create --use-cluster "$(root_url)" 2>&1)" 'is good' 'told in text'
   refuse 'without the cluster it would be smaller: refused' 6 create "$(root_url)"
