@@ -23,7 +23,8 @@
 //   restore_view.c, restore_report.c  what a restore shows before and after
 //   drilling.h    a drill: a restore, what it shows, how it is noted
 //   restore_git.c  its --push-git
-//   serving.h, snapshotting.h  what a controller shows; the snapshots it takes
+//   serving.h, snapshotting.h, reloading.h  what a controller shows, which snapshots it takes, how
+//                 its configuration changes
 //   asking.h      what the commands that ask the controller share
 //   cmd_*.c       a command each
 #ifndef CLI_CLI_H
@@ -81,6 +82,7 @@ struct reconcile_options {
     bool once;
     const char *listen, *tls_cert, *tls_key;
     struct strv webhook_secrets;
+    const char *log_format;       // "text" or "json"; NULL: as --output says
     const char *snapshot_to;      // NULL: no snapshots are taken
     int64_t snapshot_interval_ms; // 0: as it is by default
 };
@@ -180,6 +182,7 @@ MUST_CHECK bool options_parse(const struct command *cmd, int argc, char **argv, 
 // The format that a command line asks for that could not be parsed: its error is told in it.
 void options_find_output(int argc, char **argv, enum output *out);
 void options_clear(struct options *o);
+char *options_file(int argc, char **argv); // the configuration file that is looked for; owned
 // The options of a command line that another command has as well, "--name=value" each: those of the
 // environment and of files it finds by itself. Added to *out.
 void options_shared(const struct command *from, const struct command *to, int argc,
@@ -220,6 +223,8 @@ struct graph_opts cli_graph_opts(const struct cli *c);
 // What ended because the time was up says so, and what to do.
 void cli_note_deadline(const struct cli *c, struct err *err);
 char *cli_cache_dir(const struct cli *c); // owned
+// The mirrors and credentials of its options alone.
+MUST_CHECK bool cli_ways(struct cli *c, const char *url, struct err *err);
 // How sources are asked; url: who gets the credentials of the environment. Once in a run.
 MUST_CHECK bool cli_source_opts(struct cli *c, const char *url, struct source_opts *out,
                                 struct err *err);

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "cli/cli.h"
+#include "cli/reloading.h"
 #include "cli/serving.h"
 
 #define SHOWN_CHANGES 5 // of one object
@@ -58,6 +59,12 @@ static void line_turn(const json_t *e, struct buf *b)
 {
     CLEANUP(str_freep) char *apps = apps_of(e);
     buf_printf(b, "looking at %s", apps);
+}
+
+static void line_waits(const json_t *e, struct buf *b)
+{
+    CLEANUP(str_freep) char *since = clock_duration_text(json_dot_int(e, "ms", 0));
+    buf_printf(b, "%s waits for %s, since %s", text_at(e, "app"), text_at(e, "message"), since);
 }
 
 static void line_done(const json_t *e, struct buf *b)
@@ -161,6 +168,23 @@ static void line_tried(const json_t *e, struct buf *b)
     buf_printf(b, "%s: %s", text_at(e, "app"), text_at(e, "message"));
 }
 
+static void line_reloaded(const json_t *e, struct buf *b)
+{
+    const json_t *changed = json_object_get(e, "changed");
+    const json_t *restart = json_object_get(e, "needsRestart");
+    buf_str(b, "the configuration was read again");
+    for (size_t i = 0; i < json_array_size(changed); i++)
+        buf_printf(b, "%s %s", i ? "," : ":", json_string_value(json_array_get(changed, i)));
+    for (size_t i = 0; i < json_array_size(restart); i++)
+        buf_printf(b, "%s %s", i ? "," : "; only a restart takes",
+                   json_string_value(json_array_get(restart, i)));
+}
+
+static void line_refused(const json_t *e, struct buf *b)
+{
+    buf_printf(b, "the configuration stays as it was: %s", text_at(e, "message"));
+}
+
 static void line_server(const json_t *e, struct buf *b)
 {
     bool down = !strcmp(text_at(e, "type"), "kube.down");
@@ -177,6 +201,7 @@ static const struct {
     {"source.unreadable", NODE_FAILED, false, line_unreadable},
     {"lease.waiting", NODE_APPLIED, false, line_waiting},
     {"turn.started", NODE_APPLIED, true, line_turn},
+    {"turn.waiting", NODE_APPLIED, false, line_waits},
     {"sync.done", NODE_READY, false, line_done},
     {"sync.failed", NODE_FAILED, false, line_failed},
     {"sync.held", NODE_APPLIED, false, line_held},
@@ -191,6 +216,8 @@ static const struct {
     {"run.warning", NODE_APPLIED, false, line_message},
     {"snapshot.taken", NODE_READY, false, line_snapshot},
     {"snapshot.failed", NODE_FAILED, false, line_no_snapshot},
+    {"config.reloaded", NODE_READY, false, line_reloaded},
+    {"config.refused", NODE_FAILED, false, line_refused},
     {"kube.down", NODE_FAILED, false, line_server},
     {"kube.up", NODE_READY, false, line_server},
 };
@@ -210,6 +237,15 @@ static void print_line(void *ctx, const json_t *event)
         print_wrapped(stdout, b.p, 11, 11);
         return;
     }
+}
+
+static void print_json(void *ctx, const json_t *event)
+{
+    (void)ctx;
+    char *text = json_dumps(event, JSON_COMPACT);
+    if (text)
+        printf("%s\n", text);
+    free(text);
 }
 
 // ---- the command ----
@@ -243,6 +279,9 @@ static bool keep(struct cli *c, struct session *s, const char *root, struct serv
     struct controller *k CLEANUP(controller_freep) = controller_new(c->loop, s->kube, &o);
     v->controller = k;
     loop_set_deadline(c->loop, 0); // from here on it sees to it: what is done is recorded
+    const struct event_sink text = {print_line, c};
+    const struct event_sink json = {print_json, c};
+    struct reloading *reloading CLEANUP(reloading_freep) = reloading_new(c, s, v, &text, &json);
     struct snapshotting *snapshots CLEANUP(snapshotting_freep) = NULL;
     if (c->o.reconcile.snapshot_to)
         v->snapshots = snapshots = snapshotting_new(c, k, root, &c->events);
@@ -269,8 +308,10 @@ int cmd_reconcile(struct cli *c, struct err *err)
         err_hint(err, "regrow snapshot key add --role writer --chain NAME --out FILE makes one.");
         return 0;
     }
-    if (c->o.output == OUT_TEXT)
-        v.own = (struct event_sink){print_line, c};
+    if (c->o.reconcile.log_format)
+        c->o.output = strcmp(c->o.reconcile.log_format, "json") ? OUT_TEXT : OUT_NDJSON;
+    v.own = c->o.output == OUT_TEXT ? (struct event_sink){print_line, c}
+                                    : (struct event_sink){print_json, c};
     c->events = (struct event_sink){fan_out, &v};
     if (!cli_cluster(c, &s, err))
         return 0;

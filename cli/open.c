@@ -185,11 +185,15 @@ static bool open_session(struct cli *c, bool use_cluster, struct session **out, 
     return session_open(c->loop, &o, out, err);
 }
 
+bool cli_ways(struct cli *c, const char *url, struct err *err)
+{
+    return parse_mirrors(c, err) && find_credentials(c, url, err);
+}
+
 bool cli_source_opts(struct cli *c, const char *url, struct source_opts *out, struct err *err)
 {
     CLEANUP(str_freep) char *cache = cli_cache_dir(c);
-    if (!check_kube_version(c->o.kube_version, err) || !parse_mirrors(c, err) ||
-        !find_credentials(c, url, err))
+    if (!check_kube_version(c->o.kube_version, err) || !cli_ways(c, url, err))
         return false;
     if (!dir_make(cache, 0700, err))
         return err_wrap(err, "cache");

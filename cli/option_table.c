@@ -249,6 +249,8 @@ static const struct option options[] = {
     {"tls-key", GROUP_OWN, 0, OPT_TEXT, AT(reconcile.tls_key), RECONCILE, "FILE", "and its key"},
     {"webhook-secret", GROUP_OWN, 0, OPT_LIST, AT(reconcile.webhook_secrets), RECONCILE, "FILE",
      "secret by which pushes of a Git host are believed; repeatable"},
+    {"log-format", GROUP_OWN, 0, OPT_TEXT, AT(reconcile.log_format), RECONCILE, "text|json",
+     "lines for people, or an event a line (as -o ndjson), errors too"},
     {"snapshot-to", GROUP_OWN, 0, OPT_TEXT, AT(reconcile.snapshot_to), RECONCILE, "URL",
      "repository of snapshots that gets one after each healthy revision; with --key of a job and "
      "what else snapshot create takes"},

@@ -236,15 +236,19 @@ static bool parse_map(const struct command *cmd, struct options *o, const json_t
     return true;
 }
 
-static bool parse_file(const struct command *cmd, struct options *o, const char *given,
-                       struct err *err)
+static char *path_of(const char *given)
 {
     const char *home = getenv("HOME");
     const char *xdg = getenv("XDG_CONFIG_HOME");
-    CLEANUP(str_freep)
-    char *path = given         ? str_dup(given)
-                 : xdg && *xdg ? str_printf("%s/regrow/config.yaml", xdg)
-                               : str_printf("%s/.config/regrow/config.yaml", home ? home : "");
+    return given         ? str_dup(given)
+           : xdg && *xdg ? str_printf("%s/regrow/config.yaml", xdg)
+                         : str_printf("%s/.config/regrow/config.yaml", home ? home : "");
+}
+
+static bool parse_file(const struct command *cmd, struct options *o, const char *given,
+                       struct err *err)
+{
+    CLEANUP(str_freep) char *path = path_of(given);
     struct buf b CLEANUP(buf_clear) = {0};
     struct yaml_docs docs = {0};
     struct yaml_opts yo = {.name = path};
@@ -267,6 +271,11 @@ static const char *config_of(int argc, char **argv)
     }
     const char *env = getenv("REGROW_CONFIG");
     return env && *env ? env : NULL;
+}
+
+char *options_file(int argc, char **argv)
+{
+    return path_of(config_of(argc, argv));
 }
 
 static bool parse_line(const struct command *cmd, int argc, char **argv, struct options *o,
@@ -309,6 +318,8 @@ void options_find_output(int argc, char **argv, enum output *out)
     const char *env = getenv("REGROW_OUTPUT");
     if (env)
         (void)output_of(env, out);
+    if (str_eq(getenv("REGROW_LOG_FORMAT"), "json"))
+        *out = OUT_NDJSON;
     for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
         const char *value = NULL;
         const struct option *opt = NULL;
@@ -325,6 +336,8 @@ void options_find_output(int argc, char **argv, enum output *out)
             value = argv[++i];
         if (opt->kind == OPT_OUTPUT && value)
             (void)output_of(value, out);
+        else if (!strcmp(opt->name, "log-format") && str_eq(value, "json"))
+            *out = OUT_NDJSON;
     }
 }
 

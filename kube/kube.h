@@ -163,6 +163,7 @@ enum kube_event {
 struct kube_watch_opts {
     const struct kind_info *kind; // copied
     const char *namespace;        // NULL: all
+    const char *labels;           // only with these: a selector, encoded, lent; NULL: all
     bool with_managed_fields;
     // Changes (not KUBE_ITEM) come without managedFields, and definitions without their schemas:
     // who only follows health parses a tenth.

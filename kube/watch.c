@@ -8,6 +8,7 @@
 #include "kube/kube_int.h"
 
 #define PAGE 500
+#define SELECTED "&labelSelector="
 #define MAX_LISTS 12
 #define MAX_LINE_BYTES (16U << 20)
 #define LIST_TIMEOUT_MS 60000L
@@ -396,7 +397,8 @@ static void start_list(struct kube_watch *w)
     char *token = w->continue_token ? curl_easy_escape(NULL, w->continue_token, 0) : NULL;
     CLEANUP(str_freep)
     char *path =
-        str_printf("%s?limit=%d%s%s", base, PAGE, token ? "&continue=" : "", token ? token : "");
+        str_printf("%s?limit=%d%s%s%s%s", base, PAGE, w->o.labels ? SELECTED : "",
+                   w->o.labels ? w->o.labels : "", token ? "&continue=" : "", token ? token : "");
     curl_free(token);
     transfer_init(&w->t, w->k, "GET", path, NULL, NULL);
     curl_easy_setopt(w->t.easy, CURLOPT_TIMEOUT_MS, LIST_TIMEOUT_MS);
@@ -526,8 +528,9 @@ static void start_watch(struct kube_watch *w)
     CLEANUP(str_freep) char *base = kind_path(&w->kind, w->o.namespace, NULL);
     CLEANUP(str_freep)
     char *path = str_printf("%s?watch=1&allowWatchBookmarks=true&timeoutSeconds=%d"
-                            "&resourceVersion=%s",
-                            base, WATCH_SECONDS, w->resource_version ? w->resource_version : "");
+                            "&resourceVersion=%s%s%s",
+                            base, WATCH_SECONDS, w->resource_version ? w->resource_version : "",
+                            w->o.labels ? SELECTED : "", w->o.labels ? w->o.labels : "");
     transfer_init(&w->t, w->k, "GET", path, NULL, NULL);
     curl_easy_setopt(w->t.easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
     curl_easy_setopt(w->t.easy, CURLOPT_LOW_SPEED_TIME, SILENT_SECONDS);

@@ -103,6 +103,8 @@ struct controller *controller_new(struct loop *l, struct kube *k, const struct c
     c->answering = json_object();
     c->awaited = json_object();
     c->approvals = json_object();
+    c->argocd_docs = json_object();
+    c->argocd_listed = json_object();
     c->source = o->feed ? NULL : source_new(l, o->sources);
     struct lease_opts lease = {
         .holder = c->run_opts.holder, .namespace = c->run_opts.records, .events = o->events};
@@ -128,6 +130,7 @@ void controller_free(struct controller *c)
     fleet_free(c->fleet); // what its sessions say last is still written
     c->fleet = NULL;
     report_end(c);
+    argocd_end(c);
     if (c->source)
         source_poll_cancel(c->source);
     kube_cancel_all(c->kube);
@@ -137,16 +140,21 @@ void controller_free(struct controller *c)
     lease_keeper_free(c->lease);
     loop_timer_free(c->poll);
     loop_timer_free(c->wake);
+    loop_timer_free(c->waiting);
     json_decref(c->app_docs);
     json_decref(c->answering);
     json_decref(c->awaited);
     json_decref(c->approvals);
     json_decref(c->told_pins);
+    json_decref(c->argocd_docs);
+    json_decref(c->argocd_listed);
     drift_clear(c);
     jq_filters_free(c->jq);
     tracked_clear(c);
     desired_free(c->desired);
     source_free(c->source);
+    json_decref(c->argocd_list);
+    json_decref(c->argocd_before);
     err_clear(&c->load_problem);
     free(c->breaker);
     free(c);
@@ -164,7 +172,34 @@ void controller_fed(struct controller *c)
     loop_timer_set(c->wake, 0);
 }
 
+void controller_set_poll(struct controller *c, int64_t ms)
+{
+    c->o.poll_ms = ms;
+    if (loop_timer_is_set(c->poll))
+        loop_timer_set(c->poll, with_jitter(poll_ms(c)));
+}
+
+void controller_renew_sources(struct controller *c)
+{
+    c->must_renew_source = c->must_load = true;
+    loop_timer_set(c->wake, 0);
+}
+
+bool controller_is_renewed(const struct controller *c)
+{
+    return !c->must_renew_source;
+}
+
 // ---- sources ----
+
+static void renew_source(struct controller *c)
+{
+    source_poll_cancel(c->source);
+    source_free(c->source);
+    c->source = source_new(c->loop, c->o.sources);
+    c->is_polling = c->must_renew_source = false;
+    c->argocd_is_news = true; // what it was made with is of the beginning
+}
 
 // What was there stays as it is, in the cluster and here: unknown is not empty.
 static void not_loaded(struct controller *c, struct err *err)
@@ -289,6 +324,9 @@ static bool load(struct controller *c, struct err *err)
     }
     if (c->has_new_kinds)
         renew_kinds(c);
+    if (c->must_renew_source)
+        renew_source(c);
+    argocd_watch(c);
     struct source_changes changes = {0};
     struct desired *next = NULL;
     struct strv hard = {0};
@@ -303,6 +341,7 @@ static bool load(struct controller *c, struct err *err)
     now.n_pins = pins.len;
     now.ask_all = !c->is_from_poll;
     fleet_renew(c->fleet, &now);
+    now.argocd = argocd_now(c, now.argocd);
     c->must_load = c->is_hard = c->is_polling = c->is_from_poll = false; // a load ends a poll
     c->sum.loads++;
     if (now.ask_all || !loop_timer_is_set(c->poll))

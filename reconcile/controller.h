@@ -68,6 +68,11 @@ void controller_refresh(struct controller *c, bool hard);
 void controller_fed(struct controller *c);
 // With a feed: an Application object as it is now; doc NULL: it is gone.
 void controller_asked(struct controller *c, const char *ns, const char *name, json_t *doc);
+// Options that change while it runs. The sources are read anew with those that opts.sources has
+// now; what those lent before stays as it is until controller_is_renewed.
+void controller_set_poll(struct controller *c, int64_t poll_ms);
+void controller_renew_sources(struct controller *c);
+bool controller_is_renewed(const struct controller *c);
 
 // {"applications": [...]}, and one of them with its drift (docs/serving.md); owned. NULL: this one
 // does not lead, nothing has been read yet, or there is none of that name.

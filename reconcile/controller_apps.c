@@ -42,6 +42,7 @@ static void clear_one(struct tracked *t)
     free(t->held);
     free(t->zone_warning);
     operation_clear(t);
+    free(t->waits);
     strv_clear(&t->pins);
     json_decref(t->next);
 }

@@ -7,6 +7,8 @@
 //   controller_turn.c   a turn: a run about a part, and what has become of it
 //   controller_drift.c  what others change: found, told, and mended
 //   controller_control.c  what people ask for
+//   controller_wait.c   what a long turn waits for
+//   controller_argocd.c  credentials that Argo CD keeps, as they are now
 //   controller_settled.c  is all of it as Git says?
 //   controller_operation.c  what such an operation makes of a turn, and what becomes of it
 //   controller_report.c  how it all is: status of Application objects, documents
@@ -68,7 +70,9 @@ struct tracked {
     bool is_deployed;   // a try came true since it was reported last
     bool is_news;       // there is something to report
     bool is_known, is_synced, is_healthy;
-    bool is_listed; // while the list is brought up to date: still there
+    char *waits;                           // for what, in a turn that takes long; NULL: it does not
+    int64_t waits_since_ms, waits_next_ms; // monotonic: since when, and when it is told again
+    bool is_listed;                        // while the list is brought up to date: still there
 };
 
 // An object that is not as we left it, or was not lately.
@@ -135,6 +139,14 @@ struct controller {
     json_t *answering;            // applications that were asked for there -> true
     bool has_answers;
     struct controller_counts sum;
+    bool is_executing; // the run is prepared, and can be asked
+    struct loop_timer *waiting;
+    bool must_renew_source;               // its options are others now
+    struct kube_watch *argocd_watches[2]; // Secrets, ConfigMaps
+    bool argocd_synced[2], argocd_is_news;
+    json_t *argocd_docs, *argocd_listed; // "kind/name" -> document; those of the list
+    json_t *argocd_list, *argocd_before; // as the last loads had them
+    struct loop_timer *argocd_settle;
 };
 
 // ---- controller_apps.c ----
@@ -170,6 +182,19 @@ void drift_clear(struct controller *c);
 bool drift_is_open(const struct controller *c, const struct object_id *id);
 // [{group, kind, namespace, name, drift: [...]}], of what is not mended; owned.
 json_t *drift_doc(const struct controller *c, const char *app);
+
+// ---- controller_wait.c ----
+void waiting_begin(struct controller *c); // a run is prepared
+void waiting_end(struct controller *c);
+void waiting_over(struct tracked *t);
+int64_t waiting_again_ms(int64_t waited_ms); // until it is told again
+
+// ---- controller_argocd.c ----
+void argocd_watch(struct controller *c);
+void argocd_take(struct controller *c, enum kube_event ev, const json_t *doc);
+// Clusters as the fleet has them, when it has news of them; NULL: nothing is another than before.
+const json_t *argocd_now(struct controller *c, const json_t *of_fleet);
+void argocd_end(struct controller *c);
 
 // ---- controller_control.c ----
 // Takes what is asked for in an Application object or an entry; the merge patch that takes it out,

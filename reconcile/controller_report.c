@@ -144,7 +144,10 @@ static void phase_of(const struct tracked *t, struct report_operation *o)
         {t->refusal, OPERATION_ERROR, t->refusal},
         {t->outcome == OPERATION_FAILED, OPERATION_FAILED, t->said},
         {t->is_ending, OPERATION_TERMINATING, "operation is terminating"},
-        {!t->ended_unix_s, OPERATION_RUNNING, t->said ? t->said : "one or more tasks are running"},
+        {!t->ended_unix_s, OPERATION_RUNNING,
+         t->waits  ? t->waits
+         : t->said ? t->said
+                   : "one or more tasks are running"},
         {t->problem && t->outcome == OPERATION_NONE, OPERATION_FAILED, t->problem},
         {true, OPERATION_SUCCEEDED, t->said},
     };
@@ -458,6 +461,8 @@ static json_t *app_doc(struct controller *c, unsigned app)
     const char *problem = known ? t->problem ? t->problem : t->held : a->problem.msg;
     if (problem)
         json_object_set_new(doc, "problem", json_string(problem));
+    if (t->waits)
+        json_object_set_new(doc, "waitsFor", json_string(t->waits));
     look_clear(&l);
     return doc;
 }

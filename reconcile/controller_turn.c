@@ -180,6 +180,7 @@ static void failed(struct controller *c, struct tracked *t, const struct applica
 {
     int64_t delay = t->asked && t->op.retry ? retry_delay_of(t->op.retry, ++t->tries)
                                             : retry_delay_ms(a, ++t->tries);
+    waiting_over(t);
     c->sum.failed_syncs++;
     str_set(&t->problem, problem);
     t->is_synced = false;
@@ -209,6 +210,7 @@ static void came_true(struct controller *c, struct tracked *t, const struct app_
     bool was = t->is_synced;
     c->sum.syncs += !was;
     t->tries = 0;
+    waiting_over(t);
     t->is_synced = !t->prune_is_held;
     t->is_requested = false;
     t->is_healthy = v->health <= HEALTH_SUSPENDED;
@@ -366,6 +368,14 @@ static void refused(struct controller *c, const bool *take, const struct err *wh
 
 // ---- the run ----
 
+static bool carry_out(struct controller *c, struct run *r, struct err *err)
+{
+    waiting_begin(c);
+    bool ok = run_execute(r, err);
+    waiting_end(c);
+    return ok;
+}
+
 static bool run_part_of(struct controller *c, const bool *take, bool with_gone, bool prune,
                         struct err *err)
 {
@@ -379,7 +389,11 @@ static bool run_part_of(struct controller *c, const bool *take, bool with_gone, 
     if (t)
         operation_shape(t, (unsigned)c->alone, part, &o, &variant);
     struct run *r CLEANUP(run_freep) = c->run = run_new(c->loop, c->kube, part, &o);
-    bool ok = run_prepare(r, err) && (o.read_only ? run_rehearse(r, err) : run_execute(r, err));
+    bool ok = run_prepare(r, err);
+    if (ok && o.read_only)
+        ok = run_rehearse(r, err);
+    else if (ok)
+        ok = carry_out(c, r, err);
     if (ok && !o.read_only)
         absorb(c, r, take);
     else if (ok && !operation_ended(c, t))
@@ -482,6 +496,8 @@ static void begin(struct controller *c, struct tracked *t)
         t->began_unix_s = clock_unix_ms() / 1000;
     }
     t->is_on = true;
+    if (!(t->triggers & TRIGGER_UNFINISHED))
+        waiting_over(t);
     t->is_requested |= (t->triggers & TRIGGER_REQUEST) != 0;
     t->triggers =
         is_asked && operation_is_partial(t)

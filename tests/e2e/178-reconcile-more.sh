@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# timeout: 240
+# timeout: 300
 #
 # What a controller does besides: a snapshot after each healthy revision, whatever becomes of the
-# repository meanwhile.
+# repository meanwhile; a configuration and credentials that change while it runs; what a long turn
+# waits for; its end while servers do not answer.
 set -euo pipefail
 . "$(dirname "$0")/../lib/env.sh"
 . "$LIB/cluster.sh"
@@ -17,7 +18,7 @@ REPO=$SCRATCH/repo
 
 publish() { git_publish "$REPO" fleet >"$SCRATCH/commit"; }
 commit() { cat "$SCRATCH/commit"; }
-root() { echo "$HTTP_URL/git/fleet.git//root?ref=main"; }
+root() { echo "$HTTP_URL/auth/git/fleet.git//root?ref=main"; }
 tenant() { kubectl get cm -n "tenant-$1" settings -o 'jsonpath={.data.tenant}'; }
 change() { # TENANT VALUE
   sed -i "s/tenant: .*}/tenant: \"$2\"}/" "$REPO/tenants/tenant-$1/all.yaml"
@@ -74,8 +75,85 @@ once() {
     --snapshot-to "$SCRATCH/nowhere" "$(root)"
 }
 
+# A file that is mounted is replaced by a link that is set anew.
+config() { # YAML
+  printf '%s\n' "$1" >"$SCRATCH/config.next"
+  mv "$SCRATCH/config.next" "$SCRATCH/config.yaml"
+}
+reloads() {
+  reconcile_settled 60 "$(commit)"
+  reconcile_mark
+  config $'poll: 2s\njobs: 3\nmirror: ["https://nowhere.example.com=/srv"]'
+  reconcile_saw 10 '.type == "config.reloaded" and .changed == ["poll", "mirror"] and .needsRestart == ["jobs"]'
+  ok 'a file that changed is read: what is taken, and what takes a restart'
+  config $'poll: 1s\nmirror: "nothing"'
+  reconcile_saw 10 '.type == "config.refused" and (.message | contains("FROM=TO"))'
+  config 'pol: 1s'
+  reconcile_saw 10 '.type == "config.refused" and (.message | contains("pol"))'
+  ok 'what is wrong is told'
+  reconcile_mark
+  change 1 reloaded
+  reconcile_settled 20 "$(commit)"
+  is "$(tenant 1)" reloaded 'and changes nothing'
+  config 'poll: 1s'
+  reconcile_saw 10 '.type == "config.reloaded" and (.changed | contains(["poll", "mirror"]))'
+  reconcile_mark
+  kill -HUP "$RECONCILE_PID"
+  reconcile_saw 10 '.type == "config.reloaded" and .changed == []'
+  ok 'and so it is when it is asked for'
+}
+
+# The password of the Git host changes, and then the Secret that Argo CD would read.
+credential() { # PASSWORD
+  kubectl create namespace argocd --dry-run=client -o yaml | kubectl apply -f - >/dev/null
+  kubectl apply -f - >/dev/null <<Y
+apiVersion: v1
+kind: Secret
+metadata: {name: git, namespace: argocd, labels: {argocd.argoproj.io/secret-type: repo-creds}}
+stringData: {url: "$HTTP_URL", username: "$HTTP_USER", password: "$1"}
+Y
+}
+credentials() {
+  reconcile_mark
+  change 1 hidden
+  credential wrong
+  reconcile_saw 20 '.type == "source.unreadable" or .type == "app.unknown"'
+  is "$(tenant 1)" reloaded 'with a password that is wrong all stays as it is'
+  reconcile_mark
+  credential "$HTTP_PASSWORD"
+  reconcile_settled 30 "$(commit)"
+  is "$(tenant 1)" hidden 'with the right one it goes on, without a restart'
+  unlike "$(cat "$EVENTS")" "$HTTP_PASSWORD" 'which nobody is told'
+}
+
+waits() {
+  reconcile_mark
+  sed -i 's|^metadata: {name: settings}|metadata: {name: settings, annotations: {config.kubernetes.io/depends-on: "/namespaces/default/ConfigMap/key"}}|' \
+    "$REPO/tenants/tenant-1/all.yaml"
+  change 1 waited
+  reconcile_saw 40 '.type == "turn.waiting" and .app == "tenant-1" and (.message | contains("key")) and .ms >= 5000'
+  ok 'a turn that waits long says for what'
+  like "$(curl -fsS "http://127.0.0.1:$PORT/api/v1/applications/tenant-1" | jq -r .waitsFor)" 'key' 'the API too'
+  sleep 6
+  at_most "$(reconcile_count '.type == "turn.waiting"')" 3 'not all the time'
+  kubectl create configmap key -n default >/dev/null
+  reconcile_settled 40 "$(commit)"
+  is "$(tenant 1)" waited 'and goes on when it is there'
+}
+
+is_json() { [[ -z $(jq -R 'fromjson? // "no"' "$1" | grep '^"no"') ]]; }
+
+ends_in() { # SECONDS WHAT
+  local began
+  began=$(date +%s%N)
+  reconcile_stop
+  is "$RECONCILE_CODE" 0 "$2: it ends cleanly"
+  at_most $((($(date +%s%N) - began) / 1000000)) $(($1 * 1000)) "$2: in time"
+}
+
 githttp_start
 cluster_up main
+credential "$HTTP_PASSWORD"
 make_fleet
 make_snapshots
 PORT=$(free_port)
@@ -85,3 +163,23 @@ run_case 'snapshots' snapshots
 reconcile_stop
 is "$RECONCILE_CODE" 0 'it ends cleanly'
 run_case 'once' once
+config 'poll: 1s'
+reconcile_start --config "$SCRATCH/config.yaml" --log-format json --source-timeout 20s --listen "127.0.0.1:$PORT" \
+  "$(root)"
+run_case 'configuration' reloads
+run_case 'credentials' credentials
+run_case 'waiting' waits
+kill -STOP "$(pid_of lighttpd)"
+curl -fsS -X POST "http://127.0.0.1:$PORT/api/v1/applications/tenant-1/refresh" >/dev/null
+sleep 2
+ends_in 10 'a Git host that does not answer'
+kill -CONT "$(pid_of lighttpd)"
+reconcile_start --log-format json "$(root)"
+reconcile_settled 60 "$(commit)"
+API=$(<"$CLUSTER/kube-apiserver.pid")
+kill -STOP "$API"
+sleep 1
+ends_in 15 'an API server that does not answer'
+kill -CONT "$API"
+check 'every line is JSON' is_json "$EVENTS"
+check 'of errors too' is_json "$SCRATCH/reconcile.err"

@@ -153,13 +153,69 @@ static void due(void **state)
     assert_int_equal(t.triggers, TRIGGER_RETRY | TRIGGER_DRIFT | TRIGGER_COMMIT);
 }
 
+static void waiting(void **state)
+{
+    (void)state;
+    static const int64_t waited[] = {0, 4000, 5000, 12000, 90000, 600000, 86400000};
+    static const int64_t want[] = {5000, 1000, 5000, 12000, 90000, 600000, 600000};
+    for (size_t i = 0; i < ARRAY_LEN(waited); i++)
+        assert_int_equal(waiting_again_ms(waited[i]), want[i]);
+}
+
+static json_t *kept_doc(const char *kind, const char *name, const char *value)
+{
+    return json_pack("{s:s, s:{s:s, s:s, s:{s:s}}, s:{s:s}}", "kind", kind, "metadata", "name",
+                     name, "resourceVersion", value, "labels", "a", "b", "data", "url", value);
+}
+
+// What is read of Argo CD's credentials: a change is a reason to load once, noise is none.
+static void credentials(void **state)
+{
+    (void)state;
+    static const struct {
+        enum kube_event ev;
+        const char *kind, *name, *value;
+        bool is_news;
+        size_t docs;
+    } steps[] = {
+        {KUBE_ITEM, "Secret", "git", "a", true, 1},
+        {KUBE_MODIFIED, "Secret", "git", "a", false, 1},
+        {KUBE_MODIFIED, "Secret", "git", "b", true, 1},
+        {KUBE_ADDED, "ConfigMap", "argocd-cm", "b", false, 1},
+        {KUBE_ADDED, "ConfigMap", ARGOCD_KNOWN_HOSTS, "b", true, 2},
+        {KUBE_ADDED, "ConfigMap", ARGOCD_TLS_CERTS, "b", true, 3},
+        {KUBE_DELETED, "Secret", "other", "b", false, 3},
+        {KUBE_DELETED, "Secret", "git", "b", true, 2},
+    };
+    struct controller c = {.loop = loop_new(NULL),
+                           .argocd_docs = json_object(),
+                           .argocd_listed = json_object(),
+                           .argocd_synced = {true, true}};
+    assert_null(argocd_now(&c, NULL));
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        CLEANUP(json_freep)
+        json_t *doc = kept_doc(steps[i].kind, steps[i].name, steps[i].value);
+        if (c.argocd_settle)
+            loop_timer_stop(c.argocd_settle);
+        argocd_take(&c, steps[i].ev, doc);
+        assert_int_equal(c.argocd_settle && loop_timer_is_set(c.argocd_settle), steps[i].is_news);
+        assert_int_equal(json_object_size(c.argocd_docs), steps[i].docs);
+    }
+    c.argocd_is_news = true;
+    assert_int_equal(json_array_size(argocd_now(&c, NULL)), 2);
+    assert_null(argocd_now(&c, NULL)); // as before
+    argocd_end(&c);
+    json_decref(c.argocd_docs);
+    json_decref(c.argocd_listed);
+    json_decref(c.argocd_list);
+    loop_free(c.loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(retries),
-        cmocka_unit_test(loads),
-        cmocka_unit_test(unknown),
-        cmocka_unit_test(due),
+        cmocka_unit_test(retries), cmocka_unit_test(waiting), cmocka_unit_test(credentials),
+        cmocka_unit_test(loads),   cmocka_unit_test(unknown), cmocka_unit_test(due),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
