@@ -36,7 +36,7 @@ make_snapshots() {
   make_repo "$SCRATCH/store" store
   admin key add --role writer --chain prod --out store.job >/dev/null
 }
-newest() { snap show latest -i ann.id -o json | jq -c '[.state, ([.applications[].sources[].revision] | unique[])]'; }
+newest() { snap show latest -i ann.id -o json | jq -c '[.state, ([.sources[].revision] | unique[])]'; }
 
 snapshots() {
   reconcile_saw 40 '.type == "snapshot.taken" and .changed'
@@ -115,9 +115,10 @@ Y
 }
 credentials() {
   reconcile_mark
-  change 1 hidden
   credential wrong
   reconcile_saw 20 '.type == "source.unreadable" or .type == "app.unknown"'
+  change 1 hidden
+  sleep 3
   is "$(tenant 1)" reloaded 'with a password that is wrong all stays as it is'
   reconcile_mark
   credential "$HTTP_PASSWORD"
@@ -174,8 +175,9 @@ curl -fsS -X POST "http://127.0.0.1:$PORT/api/v1/applications/tenant-1/refresh" 
 sleep 2
 ends_in 10 'a Git host that does not answer'
 kill -CONT "$(pid_of lighttpd)"
+reconcile_mark
 reconcile_start --log-format json "$(root)"
-reconcile_settled 60 "$(commit)"
+reconcile_saw 60 '.type == "turn.finished"'
 API=$(<"$CLUSTER/kube-apiserver.pid")
 kill -STOP "$API"
 sleep 1
