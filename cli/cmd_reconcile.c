@@ -276,12 +276,12 @@ static bool keep(struct cli *c, struct session *s, const char *root, struct serv
                                 .deadline_ms = c->deadline_ms,
                                 .fleet = &fleet,
                                 .events = &c->events};
-    struct controller *k CLEANUP(controller_freep) = controller_new(c->loop, s->kube, &o);
-    v->controller = k;
-    loop_set_deadline(c->loop, 0); // from here on it sees to it: what is done is recorded
     const struct event_sink text = {print_line, c};
     const struct event_sink json = {print_json, c};
     struct reloading *reloading CLEANUP(reloading_freep) = reloading_new(c, s, v, &text, &json);
+    struct controller *k CLEANUP(controller_freep) = controller_new(c->loop, s->kube, &o);
+    v->controller = k;
+    loop_set_deadline(c->loop, 0); // from here on it sees to it: what is done is recorded
     struct snapshotting *snapshots CLEANUP(snapshotting_freep) = NULL;
     if (c->o.reconcile.snapshot_to)
         v->snapshots = snapshots = snapshotting_new(c, k, root, &c->events);
@@ -298,6 +298,7 @@ int cmd_reconcile(struct cli *c, struct err *err)
     struct session *s CLEANUP(session_closep) = NULL;
     struct source_opts sources;
     struct serving v = {.own = c->events};
+    reloading_hold();
     if (c->o.timeout_ms && !c->o.reconcile.once) {
         err_set(err, ERR_USAGE,
                 "--timeout is for --once: a controller goes on until it is stopped");

@@ -313,6 +313,17 @@ static void on_hup(void *ctx, uint32_t events)
     reload(r, true, has_creds);
 }
 
+// Held back from the beginning, so that one that comes early ends nothing; children begin without
+// it. At a terminal it says that this one is gone.
+void reloading_hold(void)
+{
+    sigset_t hup;
+    sigemptyset(&hup);
+    sigaddset(&hup, SIGHUP);
+    if (!isatty(STDIN_FILENO))
+        sigprocmask(SIG_BLOCK, &hup, NULL);
+}
+
 struct reloading *reloading_new(struct cli *c, struct session *s, struct serving *v,
                                 const struct event_sink *as_text, const struct event_sink *as_json)
 {
@@ -321,8 +332,7 @@ struct reloading *reloading_new(struct cli *c, struct session *s, struct serving
     sigset_t hup;
     sigemptyset(&hup);
     sigaddset(&hup, SIGHUP);
-    sigprocmask(SIG_BLOCK, &hup, NULL); // children begin without it
-    r->signal_fd = signalfd(-1, &hup, SFD_CLOEXEC | SFD_NONBLOCK);
+    r->signal_fd = isatty(STDIN_FILENO) ? -1 : signalfd(-1, &hup, SFD_CLOEXEC | SFD_NONBLOCK);
     if (r->signal_fd >= 0)
         loop_fd_set(c->loop, r->signal_fd, EPOLLIN, on_hup, r);
     (void)has_new_config(r);

@@ -4,11 +4,14 @@
 // changed. What may change while it runs does, what may not is named, and what is wrong changes
 // nothing.
 //
-// Life: reloading_new beside a controller, reloading_free before it.
+// Life: reloading_hold at the very beginning, reloading_new before the controller (v->controller is
+// there when the loop runs), reloading_free after it: it lends what sources are read with.
 #ifndef CLI_RELOADING_H
 #define CLI_RELOADING_H
 
 #include "cli/serving.h"
+
+void reloading_hold(void); // SIGHUP no longer ends the process
 
 struct reloading;
 // All is lent for its life. v->own is where events go when the log's format changes.

@@ -312,8 +312,11 @@ bool snapshotting_finish(struct snapshotting *s, struct err *err)
 {
     if (!s->child && is_wanted(s))
         begin(s);
-    while (s->child && !loop_stopping(s->c->loop))
+    int64_t end = s->c->deadline_ms ? s->c->deadline_ms : INT64_MAX;
+    while (s->child && !loop_stopping(s->c->loop) && clock_mono_ms() < end)
         loop_run_once(s->c->loop, 1000);
+    if (s->child && !loop_stopping(s->c->loop))
+        return err_set(err, ERR_TIMEOUT, "timed out taking a snapshot");
     if (s->child)
         return loop_stopped(s->c->loop, err, "taking a snapshot");
     return !s->problem || err_set(err, ERR_PARTIAL, "no good snapshot: %s", s->problem);

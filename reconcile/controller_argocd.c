@@ -67,6 +67,19 @@ void argocd_take(struct controller *c, enum kube_event ev, const json_t *doc)
     changed(c);
 }
 
+static void forget_list(struct controller *c, const char *kind)
+{
+    const char *key;
+    json_t *v;
+    void *next;
+    size_t n = strlen(kind);
+    json_object_foreach_safe(c->argocd_listed, next, key, v)
+    {
+        if (!strncmp(key, kind, n) && key[n] == '/')
+            json_object_del(c->argocd_listed, key);
+    }
+}
+
 // What the list did not name is gone.
 static void sweep(struct controller *c, const char *kind)
 {
@@ -81,11 +94,7 @@ static void sweep(struct controller *c, const char *kind)
         json_object_del(c->argocd_docs, key);
         changed(c);
     }
-    json_object_foreach_safe(c->argocd_listed, next, key, v)
-    {
-        if (!strncmp(key, kind, n) && key[n] == '/')
-            json_object_del(c->argocd_listed, key);
-    }
+    forget_list(c, kind);
 }
 
 static void on_secret(void *ctx, enum kube_event ev, json_t *doc)
@@ -95,6 +104,8 @@ static void on_secret(void *ctx, enum kube_event ev, json_t *doc)
         c->argocd_watches[0] = NULL;
     else if (ev == KUBE_SYNCED)
         sweep(c, "Secret");
+    else if (ev == KUBE_RESTARTED)
+        forget_list(c, "Secret");
     else if (doc)
         argocd_take(c, ev, doc);
     c->argocd_synced[0] |= ev == KUBE_SYNCED;
@@ -107,6 +118,8 @@ static void on_map(void *ctx, enum kube_event ev, json_t *doc)
         c->argocd_watches[1] = NULL;
     else if (ev == KUBE_SYNCED)
         sweep(c, "ConfigMap");
+    else if (ev == KUBE_RESTARTED)
+        forget_list(c, "ConfigMap");
     else if (doc)
         argocd_take(c, ev, doc);
     c->argocd_synced[1] |= ev == KUBE_SYNCED;
@@ -127,8 +140,25 @@ static void on_no_maps(void *ctx, const struct kube_reply *reply)
     c->argocd_watches[1] = NULL;
 }
 
+// What the sources were made with is no news.
+static void take_first(struct controller *c)
+{
+    size_t i;
+    json_t *doc;
+    json_array_foreach((json_t *)c->o.sources->argocd, i, doc)
+    {
+        CLEANUP(str_freep)
+        char *key =
+            str_printf("%s/%s", json_dot_text(doc, "kind"), json_dot_text(doc, "metadata.name"));
+        json_object_set_new(c->argocd_docs, key, essence(doc));
+    }
+}
+
 void argocd_watch(struct controller *c)
 {
+    if (!c->argocd_has_first)
+        take_first(c);
+    c->argocd_has_first = true;
     const struct kind_info *kinds[2] = {kinds_find(c->o.kinds, "", "v1", "Secret"),
                                         kinds_find(c->o.kinds, "", "v1", "ConfigMap")};
     struct kube_watch_opts o[2] = {

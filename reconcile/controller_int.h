@@ -143,7 +143,7 @@ struct controller {
     struct loop_timer *waiting;
     bool must_renew_source;               // its options are others now
     struct kube_watch *argocd_watches[2]; // Secrets, ConfigMaps
-    bool argocd_synced[2], argocd_is_news;
+    bool argocd_synced[2], argocd_is_news, argocd_has_first;
     json_t *argocd_docs, *argocd_listed; // "kind/name" -> document; those of the list
     json_t *argocd_list, *argocd_before; // as the last loads had them
     struct loop_timer *argocd_settle;

@@ -7,6 +7,7 @@
 #include "reconcile/controller_int.h"
 
 #define FIRST_MS 5000
+#define LOOK_MS 2000
 #define RARELY_MS 600000
 #define MAX_TOLD 20 // applications at a time
 
@@ -68,7 +69,7 @@ static void on_timer(void *ctx)
     if (!c->is_executing)
         return;
     look(c);
-    loop_timer_set(c->waiting, FIRST_MS / 5);
+    loop_timer_set(c->waiting, LOOK_MS);
 }
 
 void waiting_begin(struct controller *c)
