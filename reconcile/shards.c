@@ -16,7 +16,7 @@
 #define STALE_MS 60000   // after so long the Lease of what is no more is deleted
 #define WATCH_MS 5000    // before it is watched again
 #define FAREWELL_MS 5000 // for everything that is given back at the end
-#define CLOCKS_MS 1000   // that loops and clocks may differ by
+#define FRESH_MS 1000    // what was written so lately a list may not have yet
 
 struct seat {
     struct shards *shards;
@@ -135,8 +135,7 @@ static bool is_ours(const struct seat *x)
 
 static bool is_held(const struct seat *x, int64_t now_ms)
 {
-    return x->is_there && !str_is_empty(x->holder) &&
-           now_ms - x->seen_ms <= x->duration_ms + CLOCKS_MS;
+    return x->is_there && !str_is_empty(x->holder) && now_ms - x->seen_ms <= x->duration_ms;
 }
 
 static void set_state(struct seat *x, enum shard_state state)
@@ -364,7 +363,7 @@ static void on_lease(void *ctx, enum kube_event ev, json_t *doc)
     case KUBE_SYNCED:
         for (size_t i = 0; i < s->seats.len; i++) {
             struct seat *x = s->seats.v[i];
-            if (!x->is_listed && !x->in_flight && clock_mono_ms() - x->seen_ms > CLOCKS_MS)
+            if (!x->is_listed && !x->in_flight && clock_mono_ms() - x->seen_ms > FRESH_MS)
                 unseen(x);
             x->is_listed = false;
         }

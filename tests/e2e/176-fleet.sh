@@ -145,10 +145,10 @@ keeps_it() { [[ $(fleet b "[.clusters[] | select(.leader and .state == \"ok\" an
 wait_for 40 'the other to have its share' has_share
 took=$((($(date +%s%N) - began) / 1000000))
 echo "# the share of the one that was killed was the other's after $took ms"
-check 'the other has it within the 15 s of the Lease, and two for clocks and polls' test "$took" -le 17000
+check 'the other has it within the 15 s of the Lease, and five for what a busy machine takes' test "$took" -le 20000
 wait_for 40 'the sessions to begin' keeps_it
 kubectl patch cm -n "ns-$victim" settings --type=merge -p '{"data":{"x":"hand"}}' >/dev/null
-wait_for 10 'a drift there to be healed' bash -c "[[ \$(kubectl get cm -n ns-$victim settings -o 'jsonpath={.data.x}') == 2 ]]"
+wait_for 40 'a drift there to be healed' bash -c "[[ \$(kubectl get cm -n ns-$victim settings -o 'jsonpath={.data.x}') == 2 ]]"
 ok 'and heals what is changed there'
 echo "# one replica with 51 clusters: $(awk '/VmRSS|Threads/ {printf "%s %s ", $1, $2}' "/proc/$(<b.pid)/status") $(ls "/proc/$(<b.pid)/fd" | wc -l) descriptors"
 
