@@ -20,9 +20,7 @@ static const char *plain_version(const struct kube *k)
 static bool connect_cluster(struct loop *l, const struct session_opts *o, struct session *s,
                             struct err *err)
 {
-    struct kube_opts ko = {.user_agent = "regrow/" REGROW_VERSION " (linux)",
-                           .field_manager = o->manager,
-                           .events = o->events};
+    struct kube_opts ko = {.user_agent = "regrow/" REGROW_VERSION " (linux)", .events = o->events};
     struct kubeconfig_opts which = o->kube;
     which.loop = l;
     if (!kubeconfig_load(&which, &s->config, err))

@@ -12,14 +12,10 @@
 #include "reconcile/reconcile.h"
 #include "source/source.h"
 
-enum hand_over { THEN_REGROW, THEN_ARGOCD, THEN_FLUX, THEN_NONE };
-
 struct session_opts {
     struct kubeconfig_opts kube;
     bool use_cluster;        // false: plan and render without any cluster
     int64_t wait_cluster_ms; // how long an unreachable API server is waited for
-    enum hand_over then;
-    const char *manager; // field manager; NULL: "regrow"
     const struct event_sink *events;
 };
 
@@ -28,6 +24,8 @@ struct session {
     struct kube *kube;         // NULL without a cluster
     char *root;                // as it is remembered and shown; NULL until it is known
     char *remembered;          // what the last run on this cluster was given; after session_recall
+    enum hand_over then;       // who reconciles it, as the last run said or as this one does
+    bool has_then;             // somebody has said so
     struct source *source;
     struct desired *desired;
     struct kinds *kinds;            // what the cluster serves; NULL without one
@@ -41,7 +39,7 @@ struct session {
 
 MUST_CHECK bool session_open(struct loop *l, const struct session_opts *o, struct session **out,
                              struct err *err);
-// Reads s->remembered; it stays NULL when there was no run.
+// Reads s->remembered, which stays NULL when there was no run, and s->then.
 MUST_CHECK bool session_recall(struct session *s, struct err *err);
 // Is the root that was loaded another place than the remembered one? Another ref of it is not.
 bool session_is_new_root(const struct session *s);
@@ -56,6 +54,11 @@ MUST_CHECK bool session_load(struct session *s, const char *root, const struct s
 // seconds; nothing but that is read of it. False only when the loop is to stop.
 MUST_CHECK bool session_load_clusters(struct session *s, struct source_clusters *out,
                                       struct err *err);
+// After session_load: gives what is desired the marks of s->then. Argo CD's settings are those of
+// Git, else those of the cluster.
+MUST_CHECK bool session_hand_over(struct session *s, struct err *err);
+// What the root has to be called at the successor, or NULL (handover.h). Owned.
+char *session_hand_over_root(const struct session *s);
 void session_close(struct session *s);
 CLEANUP_FN(struct session, session_close, session_closep);
 

@@ -58,6 +58,12 @@ bool session_recall(struct session *s, struct err *err)
         return err_wrap(err, "read what this cluster is grown from");
     free(s->remembered);
     s->remembered = inventory_root(doc);
+    CLEANUP(str_freep) char *then = inventory_then(doc);
+    s->has_then = hand_over_parse(then, &s->then);
+    if (then && !s->has_then)
+        return err_set(err, ERR_CONFLICT,
+                       "this cluster is reconciled by \"%.40s\", which this regrow does not know",
+                       then);
     return true;
 }
 

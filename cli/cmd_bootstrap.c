@@ -33,6 +33,7 @@ int cmd_bootstrap(struct cli *c, struct err *err)
         return 0;
     }
     outcome_of(&x, c, run);
+    x.s = s;
     if (wants_doc(c)) {
         CLEANUP(json_freep) json_t *doc = doc_new("bootstrap", s);
         outcome_add(&x, doc);

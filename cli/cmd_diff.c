@@ -27,7 +27,10 @@ static json_t *masked(const struct differences *d, const char *path, const json_
 static bool is_server_made(const char *path)
 {
     static const char *const paths[] = {"/metadata/resourceVersion", "/metadata/generation",
-                                        "/metadata/uid", "/metadata/creationTimestamp", "/status"};
+                                        "/metadata/uid", "/metadata/creationTimestamp", "/status",
+                                        // What says that it differs is what it remembers.
+                                        "/metadata/annotations/kubectl.kubernetes.io~1last-applied-"
+                                        "configuration"};
     for (size_t i = 0; i < ARRAY_LEN(paths); i++)
         if (!strcmp(path, paths[i]))
             return true;

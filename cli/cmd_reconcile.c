@@ -293,6 +293,16 @@ static bool keep(struct cli *c, struct session *s, const char *root, struct serv
     return ok;
 }
 
+// Two that put back what the other has changed would never end.
+static bool refuse_handed(const struct session *s, struct err *err)
+{
+    if (!hand_over_is_away(s->then))
+        return true;
+    err_set(err, ERR_CONFLICT, "this cluster was handed over to %s, which reconciles it",
+            hand_over_title(s->then));
+    return err_hint(err, "When that is stopped, regrow bootstrap --then=regrow takes it back.");
+}
+
 int cmd_reconcile(struct cli *c, struct err *err)
 {
     struct session *s CLEANUP(session_closep) = NULL;
@@ -314,7 +324,7 @@ int cmd_reconcile(struct cli *c, struct err *err)
     v.own = c->o.output == OUT_TEXT ? (struct event_sink){print_line, c}
                                     : (struct event_sink){print_json, c};
     c->events = (struct event_sink){fan_out, &v};
-    if (!cli_cluster(c, &s, err))
+    if (!cli_cluster(c, &s, err) || !refuse_handed(s, err))
         return 0;
     CLEANUP(str_freep) char *root = cli_root(c, 0, s, err);
     if (!root || !cli_source_opts(c, root, &sources, err))

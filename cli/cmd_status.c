@@ -147,6 +147,8 @@ static void print_head(const struct status *st)
         buf_printf(&b, " @ %s", d->root_revision);
     if (d->root_ref)
         buf_printf(&b, " (%s)", d->root_ref);
+    if (hand_over_is_away(st->s->then))
+        buf_printf(&b, ", handed over to %s", hand_over_title(st->s->then));
     if (!all)
         buf_str(&b, "   (exit" NBSP "10)");
     printf("%s ", state_symbol(st->c, all ? NODE_READY : NODE_FAILED));
@@ -268,9 +270,10 @@ static void print_problems(const struct status *st)
     CLEANUP(str_freep) char *why = first ? str_printf("regrow why %s", first) : NULL;
     const struct {
         const char *command, *what;
-    } next[] = {{why, "shows what it waits for"},
-                {differs ? "regrow diff" : NULL, "shows what differs"},
-                {differs ? "regrow bootstrap" : NULL, "applies it"}};
+    } next[] = {
+        {why, "shows what it waits for"},
+        {differs ? "regrow diff" : NULL, "shows what differs"},
+        {differs && !hand_over_is_away(st->s->then) ? "regrow bootstrap" : NULL, "applies it"}};
     int width = is_narrow() ? 0 : why ? display_width(why) : 16; // of the longest command
     bool any = false;
     for (size_t i = 0; i < ARRAY_LEN(next); i++) {
@@ -289,6 +292,7 @@ static void print_status_doc(const struct status *st)
     CLEANUP(json_freep) json_t *out = doc_new("status", st->s);
     json_t *list = json_array();
     json_object_set_new(out, "good", json_boolean(is_all_good(st)));
+    json_object_set_new(out, "then", json_string(hand_over_name(st->s->then)));
     json_object_set_new(out, "applications", list);
     json_object_set_new(out, "left", left_doc(st->r));
     json_object_set_new(out, "leaving", json_integer((json_int_t)st->n_leaving));

@@ -362,6 +362,8 @@ bool cli_run_opts(struct cli *c, const struct session *s, struct run_opts *out, 
         .force_conflicts = c->o.force_conflicts,
         // Of a hub it is not this cluster that is grown from it.
         .root = c->o.restore.clusters.len ? NULL : s->root,
+        .then = s->has_then ? hand_over_name(s->then) : NULL,
+        .manager = hand_over_manager(s->then),
         .events = &c->events,
         .ready = c->ready,
         .n_ready = c->o.ready.len,
@@ -371,12 +373,22 @@ bool cli_run_opts(struct cli *c, const struct session *s, struct run_opts *out, 
     return true;
 }
 
+// Who goes on afterwards: as this command says, or as the cluster remembers.
+static bool choose_successor(struct cli *c, struct session *s, struct err *err)
+{
+    if (c->o.then && !hand_over_parse(c->o.then, &s->then))
+        return err_set(err, ERR_USAGE, "--then \"%.40s\": regrow, argocd, flux or none is wanted",
+                       c->o.then);
+    s->has_then |= c->o.then != NULL;
+    return session_hand_over(s, err);
+}
+
 bool cli_run_first(struct cli *c, struct session *s, bool read_only,
                    bool (*first)(void *ctx, struct err *err), void *ctx, struct run **out,
                    struct err *err)
 {
     struct run_opts o;
-    if (!cli_run_opts(c, s, &o, err))
+    if (!choose_successor(c, s, err) || !cli_run_opts(c, s, &o, err))
         return false;
     o.read_only = read_only;
     o.first = first;

@@ -106,6 +106,26 @@ static void print_warnings(const struct outcome *x)
     strv_clear(&w);
 }
 
+// Only where somebody has said it: else it is regrow, whenever it is run.
+static void print_successor(const struct outcome *x)
+{
+    if (!x->s || !x->s->has_then || x->s->then == THEN_REGROW)
+        return;
+    const char *title = hand_over_title(x->s->then);
+    CLEANUP(str_freep) char *root = session_hand_over_root(x->s);
+    CLEANUP(str_freep)
+    char *text =
+        x->s->then == THEN_NONE
+            ? str_dup("nobody reconciles this cluster from here on: what changes in Git comes when "
+                      "the same command is run again")
+        : root ? str_printf("handed over to %s; it finds everything as it is when it has, for the "
+                            "root, %s",
+                            title, root)
+               : str_printf("handed over to %s, which finds everything as it is", title);
+    printf("  ");
+    print_wrapped(stdout, text, 2, 4);
+}
+
 // ---- what is wrong, and what to do ----
 static bool has_problem(const struct run *r, unsigned app, const struct app_view *v)
 {
@@ -283,6 +303,8 @@ void outcome_add(const struct outcome *x, json_t *out)
         json_array_append_new(warnings, json_string(w.v[i]));
     strv_clear(&w);
     json_object_set_new(out, "exitCode", json_integer(x->code));
+    if (x->s)
+        json_object_set_new(out, "then", json_string(hand_over_name(x->s->then)));
     json_object_set_new(out, "ms", json_integer(s->ms));
     json_object_set_new(out, "timedOut", json_boolean(s->is_timed_out));
     json_object_set_new(
@@ -350,6 +372,7 @@ void outcome_print(struct outcome *x)
     print_verdict(x);
     if (x->below)
         x->below(x->below_ctx);
+    print_successor(x);
     print_warnings(x);
     print_left(x->c, x->r, true);
     if (x->code)

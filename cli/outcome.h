@@ -13,6 +13,7 @@ struct outcome {
     int code;
     void (*below)(const void *ctx); // prints what stands right below the verdict, or NULL
     const void *below_ctx;
+    const struct session *s; // who goes on afterwards is said of it; NULL: it is not
     bool is_alone; // Git cannot be counted on: commands that read the root are not recommended
     // Private to outcome.c:
     int name_width;      // of the applications that are listed
@@ -24,7 +25,7 @@ struct outcome {
 void outcome_of(struct outcome *x, struct cli *c, const struct run *r);
 // Verdict, warnings, and the critical path or what is wrong.
 void outcome_print(struct outcome *x);
-// exitCode, ms, timedOut, applications, objects, criticalPath, problems, warnings.
+// exitCode, ms, timedOut, then, applications, objects, criticalPath, problems, warnings.
 void outcome_add(const struct outcome *x, json_t *out);
 // A run that was interrupted, or ended as a whole: how far it came, and that nothing is lost.
 void outcome_explain(const struct run *r, struct err *err);

@@ -16,6 +16,7 @@
 #include "gitops/fields.h"
 #include "gitops/glob.h"
 #include "gitops/graph.h"
+#include "gitops/handover.h"
 #include "gitops/ignored.h"
 #include "gitops/jqfilter.h"
 #include "gitops/json.h"

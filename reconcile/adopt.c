@@ -4,7 +4,8 @@
 // before there were managed fields. To them a field that is taken out of Git would belong for
 // ever, and one that is changed would be a conflict. Before our first apply their entry in the
 // managed fields becomes ours (spec kubernetes-api section 3.3), in one JSON patch that the
-// resourceVersion guards.
+// resourceVersion guards. The same becomes of what was applied under another manager of ours: who
+// goes on afterwards has changed (docs/hand-over.md).
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,25 @@ static bool is_declaring(const json_t *entry)
     for (size_t i = 0; i < ARRAY_LEN(declaring); i++)
         if (str_eq(manager, declaring[i]))
             return true;
+    return false;
+}
+
+static bool is_former(const json_t *entry, const char *manager)
+{
+    return str_eq(json_dot_str(entry, "operation"), "Apply") &&
+           str_is_empty(json_dot_str(entry, "subresource")) &&
+           hand_over_was(json_dot_str(entry, "manager"), manager);
+}
+
+bool is_handed(const json_t *live, const char *manager)
+{
+    size_t i;
+    json_t *m;
+    json_array_foreach(json_dot(live, "metadata.managedFields"), i, m)
+    {
+        if (is_former(m, manager))
+            return true;
+    }
     return false;
 }
 
@@ -81,19 +101,25 @@ static json_t *own_entry(json_t *entries, const char *manager)
     return NULL;
 }
 
-json_t *adopted_fields(const json_t *live, const char *manager)
+// An entry that is to become ours.
+static bool is_taken(const json_t *entry, const char *manager, bool handed)
+{
+    return is_declaring(entry) || (handed && is_former(entry, manager));
+}
+
+json_t *adopted_fields(const json_t *live, const char *manager, bool handed)
 {
     json_t *out = json_array();
     size_t i;
     json_t *m;
     json_array_foreach(json_dot(live, "metadata.managedFields"), i, m)
     {
-        if (!is_declaring(m))
+        if (!is_taken(m, manager, handed))
             json_array_append_new(out, json_deep_copy(m));
     }
     json_array_foreach(json_dot(live, "metadata.managedFields"), i, m)
     {
-        if (!is_declaring(m))
+        if (!is_taken(m, manager, handed))
             continue;
         json_t *own = own_entry(out, manager);
         if (!own) {
@@ -105,7 +131,8 @@ json_t *adopted_fields(const json_t *live, const char *manager)
             unite(json_object_get(own, "fieldsV1"), json_object_get(m, "fieldsV1"));
         }
         // Paths of another version mean nothing in ours; those fields are given up.
-        drop_last_applied(json_object_get(own, "fieldsV1"));
+        if (!handed) // else it is ours, to be kept up or taken out
+            drop_last_applied(json_object_get(own, "fieldsV1"));
     }
     return out;
 }
@@ -138,6 +165,14 @@ static void on_patched(void *ctx, const struct kube_reply *reply)
     call_end(c);
 }
 
+// Only what is known to be ours, and when somebody has said who goes on: else the manager of Argo
+// CD or Flux is Argo CD or Flux.
+static bool takes_handed(const struct run *r, unsigned node)
+{
+    const struct plan_item *it = &r->plan->items.v[r->nodes[node].item];
+    return r->opts.then && it->record >= 0;
+}
+
 static void on_read(void *ctx, const struct kube_reply *reply)
 {
     struct call_ctx *c = ctx;
@@ -146,7 +181,9 @@ static void on_read(void *ctx, const struct kube_reply *reply)
     CLEANUP(json_freep) json_t *live = reply->cls == KUBE_OK ? reply_doc(reply) : NULL;
     CLEANUP(str_freep) char *path = send_path(r, &r->desired->objects.v[node]);
     const char *version = json_dot_str(live, "metadata.resourceVersion");
-    if (!path || !version || !is_client_side(live)) {
+    bool handed = takes_handed(r, node);
+    if (!path || !version ||
+        (!is_client_side(live) && !(handed && is_handed(live, run_manager(r))))) {
         struct kube_reply done = *reply;
         if (live)
             done.cls = KUBE_ABSENT; // somebody else has done it
@@ -156,8 +193,8 @@ static void on_read(void *ctx, const struct kube_reply *reply)
     CLEANUP(json_freep)
     json_t *patch =
         json_pack("[{s:s, s:s, s:o}, {s:s, s:s, s:s}]", "op", "replace", "path",
-                  "/metadata/managedFields", "value", adopted_fields(live, run_manager(r)), "op",
-                  "replace", "path", "/metadata/resourceVersion", "value", version);
+                  "/metadata/managedFields", "value", adopted_fields(live, run_manager(r), handed),
+                  "op", "replace", "path", "/metadata/resourceVersion", "value", version);
     struct buf body CLEANUP(buf_clear) = {0};
     canon_write(patch, &body);
     CLEANUP(str_freep) char *url = str_printf("%s?fieldManager=%s", path, run_manager(r));
@@ -176,8 +213,11 @@ bool adopt_first(struct run *r, unsigned node, const char *path)
     const struct plan_item *it = &r->plan->items.v[r->nodes[node].item];
     const struct live_fact *f = it->live < 0 ? NULL : &r->facts.v[it->live];
     const struct object *o = &r->desired->objects.v[node];
-    if (!f || !f->is_client_side || r->desired->apps.v[o->app]->no_migration ||
-        r->nodes[node].is_adopted || (it->action != ACTION_CHECK && it->action != ACTION_CHANGE))
+    if (!f || r->nodes[node].is_adopted)
+        return false;
+    bool migrates = f->is_client_side && !r->desired->apps.v[o->app]->no_migration;
+    if ((!migrates && !(f->is_handed && takes_handed(r, node))) ||
+        (it->action != ACTION_CHECK && it->action != ACTION_CHANGE))
         return false;
     struct call_ctx *c = call_new(r, node);
     call_begin(c);

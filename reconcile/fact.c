@@ -42,6 +42,7 @@ void fact_read(struct live_fact *f, const json_t *doc, const char *manager)
     f->hook_run = str_dup_or_null(json_annotation(doc, HOOK_RUN_ANNOTATION));
     f->has_projection = projection_of(doc, manager, &f->projection);
     f->is_client_side = is_client_side(doc);
+    f->is_handed = is_handed(doc, manager);
     f->marks = object_deletion_marks(doc);
     f->generation = json_dot_int(doc, "metadata.generation", 0);
 }

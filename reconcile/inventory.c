@@ -481,8 +481,11 @@ static void write_root(struct run *r)
 {
     if (!r->opts.root || is_held_back(r))
         return;
-    CLEANUP(str_freep) char *text = str_printf(HEADER "\t%s\n", r->opts.root);
-    apply_map(r, REGROW_ROOT_MAP, "root", text);
+    struct buf text CLEANUP(buf_clear) = {0};
+    buf_printf(&text, HEADER "\t%s\n", r->opts.root);
+    if (r->opts.then)
+        buf_printf(&text, INVENTORY_THEN "\t%s\n", r->opts.then);
+    apply_map(r, REGROW_ROOT_MAP, "root", text.p);
 }
 
 void inventory_write_rest(struct run *r)

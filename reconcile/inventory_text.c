@@ -69,6 +69,17 @@ char *inventory_root(const json_t *cm)
     return n ? str_ndup(text, n) : NULL;
 }
 
+char *inventory_then(const json_t *cm)
+{
+    static const char line[] = "\n" INVENTORY_THEN "\t";
+    const char *text = json_dot_str(cm, "data.records");
+    const char *at = text && str_starts(text, HEADER "\t") ? strstr(text, line) : NULL;
+    if (!at)
+        return NULL;
+    at += strlen(line);
+    return str_ndup(at, strcspn(at, "\t\n"));
+}
+
 char *inventory_map_name(const char *app, unsigned part)
 {
     struct sha256 h = sha256_of(app, strlen(app));

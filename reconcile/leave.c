@@ -44,8 +44,10 @@ static void find_ignored(struct run *r, unsigned node, const json_t *status, str
     {
         const char *field = json_dot_str(cause, "field");
         CLEANUP(str_freep) char *manager = manager_of(cause);
+        // What another client remembers of its own is its own.
+        bool is_memory = field && str_ends(field, "." LAST_APPLIED_ANNOTATION);
         if (str_eq(json_dot_str(cause, "reason"), "FieldManagerConflict") && field &&
-            (ignored_covers(marks, doc, field) ||
+            (is_memory || ignored_covers(marks, doc, field) ||
              ignored_manager(a->ignore_differences, &o->id, manager)))
             note(out, field, strlen(field));
     }
@@ -120,6 +122,10 @@ bool may_force(const struct run *r, unsigned node)
 void left_out_body(const struct run *r, unsigned node, json_t *doc)
 {
     const struct strv *left = r->nodes[node].left_out;
-    for (size_t i = 0; left && i < left->len; i++)
-        field_remove(doc, left->v[i]);
+    for (size_t i = 0; left && i < left->len; i++) {
+        if (str_ends(left->v[i], "." LAST_APPLIED_ANNOTATION))
+            json_object_del(json_dot(doc, "metadata.annotations"), LAST_APPLIED_ANNOTATION);
+        else
+            field_remove(doc, left->v[i]);
+    }
 }

@@ -38,6 +38,7 @@ struct live_fact {
     unsigned marks; // DELETION_*, of the live object
     // For the executor; the plan does not look at them.
     bool is_client_side; // declared by a client that does not apply on the server's side
+    bool is_handed;      // applied under the manager of whoever was to go on here before
     struct health_result health;
     bool is_ready; // health_is_ready of the document
     long long generation;

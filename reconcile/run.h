@@ -35,6 +35,7 @@ struct run_opts {
     const char *holder;  // who we are in the Lease: "host/pid"
     const char *records; // the namespace of Lease and inventory; NULL: REGROW_NAMESPACE
     const char *root;    // what is reconciled, kept in the inventory: the root's URL
+    const char *then;    // and who goes on afterwards, as it was said; NULL: nobody has said it
     const struct event_sink *events;
     // Called once by a run that writes, when the Lease is held and before anything is listed: what
     // must be there before all else. NULL: nothing.
@@ -100,6 +101,7 @@ MUST_CHECK bool run_execute(struct run *r, struct err *err);
 #define REGROW_NAMESPACE "regrow-system"
 #define REGROW_ROOT_MAP "root"
 char *inventory_root(const json_t *config_map);
+char *inventory_then(const json_t *config_map); // run_opts.then
 
 // Is there an object that waits to be sent, or to be deleted? And how many of an application's (by
 // its tracking name; NULL: of all) should be deleted and are not?

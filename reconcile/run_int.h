@@ -197,6 +197,7 @@ struct record record_dup(const struct record *r);
 // ---- inventory_text.c ----
 #define INVENTORY_HEADER "#regrow-inventory/1"
 #define INVENTORY_NOTE "#note"
+#define INVENTORY_THEN "#then"
 #define INVENTORY_LABEL "regrow.dev/inventory"
 struct inventory_reader {
     void (*record)(void *ctx, const struct record *r); // lent
@@ -331,8 +332,10 @@ char *deletion_text(const json_t *doc);
 // ---- adopt.c ----
 // Is there an entry of a client that declares, but does not apply on the server's side?
 bool is_client_side(const json_t *live);
+// Is there one of whoever was to go on here before, as `manager` is now?
+bool is_handed(const json_t *live, const char *manager);
 // The managed fields after such entries have become the manager's own. Owned.
-json_t *adopted_fields(const json_t *live, const char *manager);
+json_t *adopted_fields(const json_t *live, const char *manager, bool handed);
 // True: the object must be taken over first, which is under way.
 bool adopt_first(struct run *r, unsigned node, const char *path);
 

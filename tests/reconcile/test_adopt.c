@@ -15,7 +15,7 @@ static void becomes(const char *text, const char *want)
 {
     CLEANUP(json_freep) json_t *live = doc_of(text);
     CLEANUP(json_freep) json_t *expected = doc_of(want);
-    CLEANUP(json_freep) json_t *got = adopted_fields(live, "regrow");
+    CLEANUP(json_freep) json_t *got = adopted_fields(live, "regrow", false);
     CLEANUP(str_freep) char *a = canon_of(got);
     CLEANUP(str_freep) char *b = canon_of(expected);
     assert_string_equal(a, b);
@@ -75,9 +75,31 @@ static void united(void **s)
             "[" ENTRY("regrow", "Apply", "apps/v1", "{'f:a': {}}") "]");
 }
 
+// What was applied for another successor becomes ours whole, its memory with it: the next apply
+// says what stays. Others' declarations do not.
+static void handed(void **s)
+{
+    (void)s;
+    CLEANUP(json_freep)
+    json_t *live =
+        doc_of(OBJECT(ENTRY("argocd-controller", "Apply", "v1",
+                            "{'f:metadata': {'f:annotations': {" LAST
+                            "}}}") "," ENTRY("kubectl", "Apply", "v1", "{'f:data': {}}")));
+    CLEANUP(json_freep) json_t *got = adopted_fields(live, "kustomize-controller", true);
+    CLEANUP(json_freep)
+    json_t *want = doc_of("[" ENTRY("kubectl", "Apply", "v1", "{'f:data': {}}") "," ENTRY(
+        "kustomize-controller", "Apply", "v1",
+        "{'f:metadata': {'f:annotations': {" LAST "}}}") "]");
+    CLEANUP(str_freep) char *a = canon_of(got);
+    CLEANUP(str_freep) char *b = canon_of(want);
+    assert_string_equal(a, b);
+    assert_true(is_handed(live, "kustomize-controller"));
+    assert_false(is_handed(live, "argocd-controller"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(found), cmocka_unit_test(renamed),
-                                       cmocka_unit_test(united)};
+                                       cmocka_unit_test(united), cmocka_unit_test(handed)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
