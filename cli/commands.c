@@ -24,7 +24,7 @@ static const struct command commands[] = {
      "that is up it applies what changed in Git and deletes what Git no longer has.",
      "  regrow bootstrap https://git.example.com/platform.git//apps?ref=main\n"
      "  regrow bootstrap --timeout 10m --expect-cluster UID apps/\n"
-     "  regrow bootstrap --then=argocd https://git.example.com/platform.git//apps\n"
+     "  regrow bootstrap --then=argocd https://git.example.com/platform.git\n"
      "  regrow bootstrap -o ndjson apps/ >events.ndjson\n",
      BOOT, 1, TREES | 1U << OUT_NDJSON, cmd_bootstrap},
     {"reconcile", "[ROOT]", "keep the cluster as ROOT says, until stopped",
