@@ -30,11 +30,11 @@ struct told {
 struct entry {
     struct app_writer *w;
     char *ns, *name, *uid, *version;
-    json_t *live;     // the status as the cluster has it
+    json_t *live;     // the status as the cluster has it; NULL while nothing is to be written
     json_t *want;     // NULL: nothing is waiting
     json_t *taken;    // merge patch of the rest, or NULL
     json_t *unkept;   // what of the last patch the definition did not keep
-    json_t *observed; // the status that events were told of last
+    json_t *observed; // of the status that events were told of last: what they are about
     json_t *sending, *sending_taken;
     // With a subresource: what is to be taken out, now that the status that answers it is written.
     // It goes before any newer status, or a busy application would never get to it.
@@ -525,12 +525,20 @@ static void send_entry(struct entry *e)
     send_patch(e, body, has_own_way ? "/status" : "");
 }
 
+// With a thousand applications these are most of what a controller at rest would hold.
+static void rest(struct entry *e)
+{
+    set_json(&e->live, NULL);
+}
+
 static void pump(struct app_writer *w)
 {
     int64_t now = clock_mono_ms();
     int64_t next = INT64_MAX;
     for (size_t i = 0; i < w->entries.len && w->in_flight < MAX_IN_FLIGHT; i++) {
         struct entry *e = w->entries.v[i];
+        if (!e->request && !has_work(e))
+            rest(e);
         if (e->request || !has_work(e))
             continue;
         if (e->not_before_ms > now)
@@ -552,6 +560,17 @@ static struct entry *find_entry(const struct app_writer *w, const char *ns, cons
             !strcmp(w->entries.v[i]->ns, ns))
             return w->entries.v[i];
     return NULL;
+}
+
+// What app_status_events looks at; owned.
+static json_t *observed_of(const json_t *status)
+{
+    static const char *const parts[] = {"sync", "health", "operationState"};
+    json_t *part = json_object();
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+        if (json_object_get(status, parts[i]))
+            json_object_set(part, parts[i], json_object_get(status, parts[i]));
+    return part;
 }
 
 void app_writer_set(struct app_writer *w, const json_t *live, json_t *status, const json_t *taken)
@@ -579,7 +598,7 @@ void app_writer_set(struct app_writer *w, const json_t *live, json_t *status, co
     CLEANUP(json_freep)
     json_t *events = app_status_events(e->observed ? e->observed : is, status);
     json_array_foreach(events, i, event) tell(e, event);
-    set_json(&e->observed, json_incref(status));
+    set_json(&e->observed, observed_of(status));
     if (!e->taken && !e->request) {
         CLEANUP(json_freep) json_t *patch = status_patch(e);
         if (!patch)

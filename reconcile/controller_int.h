@@ -134,7 +134,7 @@ struct controller {
     struct app_writer *writer; // of Application objects; NULL: they are not served
     struct kube_watch *app_watch;
     struct loop_timer *report;
-    json_t *app_docs;             // "namespace/name" -> Application
+    json_t *app_docs;             // "namespace/name" -> text of an Application's status
     struct kube_watch *map_watch; // of the ConfigMap that is asked through
     json_t *answering;            // applications that were asked for there -> true
     bool has_answers;

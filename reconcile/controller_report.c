@@ -276,6 +276,34 @@ static const char *tracked_name(const struct controller *c, const char *ns, cons
     return NULL;
 }
 
+// As text, of what a report is made from: a tree takes ten times as much.
+static void keep_app(struct controller *c, const char *key, const json_t *doc)
+{
+    static const char *const texts[] = {"namespace", "name", "uid", "resourceVersion"};
+    CLEANUP(json_freep) json_t *part = json_object();
+    json_t *meta = json_object();
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        json_object_set_new(meta, texts[i],
+                            json_string(json_dot_text(json_object_get(doc, "metadata"), texts[i])));
+    json_object_set_new(part, "metadata", meta);
+    if (json_object_get(doc, "status"))
+        json_object_set(part, "status", json_object_get(doc, "status"));
+    struct buf text CLEANUP(buf_clear) = {0};
+    canon_write(part, &text);
+    json_object_set_new(c->app_docs, key, json_stringn(text.p, text.len));
+}
+
+// Owned; NULL: the cluster has none.
+static json_t *kept_app(const struct controller *c, const char *key)
+{
+    const json_t *text = json_object_get(c->app_docs, key);
+    struct err err = {0};
+    json_t *doc = NULL;
+    if (text && !canon_read(json_string_value(text), json_string_length(text), &doc, &err))
+        err_clear(&err); // what was written here can be read
+    return doc;
+}
+
 static json_t *app_doc(struct controller *c, unsigned app);
 
 // Where people look: its Application object, or whoever feeds this controller. `live` NULL: it has
@@ -302,7 +330,7 @@ static void note_application(struct controller *c, const char *ns, const char *n
         return;
     }
     bool is_new = !json_object_get(c->app_docs, key);
-    json_object_set(c->app_docs, key, doc);
+    keep_app(c, key, doc);
     const char *app = controller_leads(c) ? tracked_name(c, ns, name) : NULL;
     if (!app && controller_leads(c)) { // one that is going may wait for an approval
         CLEANUP(str_freep)
@@ -367,7 +395,7 @@ static void report_app(struct controller *c, unsigned app)
     const struct application *a = c->desired->apps.v[app];
     CLEANUP(str_freep)
     char *key = str_printf("%s/%s", a->namespace ? a->namespace : "argocd", a->name);
-    const json_t *live = a->doc ? json_object_get(c->app_docs, key) : NULL;
+    CLEANUP(json_freep) json_t *live = a->doc ? kept_app(c, key) : NULL;
     if (!live && !c->o.feed && !json_object_get(c->answering, a->tracking_name))
         return;
     CLEANUP(json_freep) json_t *status = status_of(c, app, json_object_get(live, "status"));
