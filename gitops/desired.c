@@ -22,6 +22,8 @@ static void free_part(struct desired *d)
     vec_clear(&d->projects);
     strv_clear(&d->warnings);
     free(d->index);
+    free(d->app_first);
+    free(d->app_objects);
     free(d->taken);
     free(d->origin);
     free(d);
@@ -48,6 +50,8 @@ void desired_free(struct desired *d)
     strv_clear(&d->warnings);
     json_decref(d->ignore);
     free(d->index);
+    free(d->app_first);
+    free(d->app_objects);
     free(d->root_name);
     free(d->root_revision);
     free(d->root_commit);
@@ -219,8 +223,25 @@ static bool settle_shared(struct desired *d, const struct entry *e, bool *any, s
     return ok;
 }
 
+// A counting sort: app_first[a + 1] runs from the beginning of a's range to its end.
+static void index_apps(struct desired *d)
+{
+    free(d->app_first);
+    free(d->app_objects);
+    d->n_by_app = d->apps.len;
+    d->app_first = mem_alloc((d->n_by_app + 2) * sizeof(*d->app_first));
+    d->app_objects = mem_alloc((d->objects.len + 1) * sizeof(*d->app_objects));
+    for (size_t i = 0; i < d->objects.len; i++)
+        d->app_first[d->objects.v[i].app + 2]++;
+    for (size_t i = 2; i <= d->n_by_app; i++)
+        d->app_first[i] += d->app_first[i - 1];
+    for (unsigned i = 0; i < d->objects.len; i++)
+        d->app_objects[d->app_first[d->objects.v[i].app + 1]++] = i;
+}
+
 static void index_take(struct desired *d, struct entry *e)
 {
+    index_apps(d);
     free(d->index);
     d->index_len = d->objects.len;
     d->index = mem_realloc(NULL, d->index_len + 1, sizeof(*d->index));
@@ -263,6 +284,30 @@ void desired_changed(struct desired *d, unsigned object)
     reindex(d->whole);
 }
 
+static int cmp_place(const void *a, const void *b)
+{
+    const unsigned *x = a;
+    const unsigned *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+// In their order; a part that is small is made without going through the whole.
+static void take_objects(struct desired *d, const bool *take)
+{
+    VEC(unsigned) origin = {0};
+    for (unsigned i = 0; i < d->whole->apps.len; i++) {
+        const unsigned *of = NULL;
+        size_t n = take[i] ? desired_objects_of(d->whole, i, &of) : 0;
+        for (size_t k = 0; k < n; k++)
+            *vec_push(&origin) = of[k];
+    }
+    if (origin.len)
+        qsort(origin.v, origin.len, sizeof(*origin.v), cmp_place);
+    for (size_t i = 0; i < origin.len; i++)
+        *vec_push(&d->objects) = d->whole->objects.v[origin.v[i]];
+    d->origin = origin.v;
+}
+
 struct desired *desired_part(struct desired *whole, const bool *take, bool is_with_gone)
 {
     struct desired *d = mem_alloc(sizeof(*d));
@@ -282,14 +327,7 @@ struct desired *desired_part(struct desired *whole, const bool *take, bool is_wi
         *vec_push(&d->apps) = whole->apps.v[i];
     for (size_t i = 0; i < whole->projects.len; i++)
         *vec_push(&d->projects) = whole->projects.v[i];
-    VEC(unsigned) origin = {0};
-    for (unsigned i = 0; i < whole->objects.len; i++) {
-        if (!take[whole->objects.v[i].app])
-            continue;
-        *vec_push(&d->objects) = whole->objects.v[i];
-        *vec_push(&origin) = i;
-    }
-    d->origin = origin.v;
+    take_objects(d, take);
     reindex(d);
     return d;
 }
@@ -407,6 +445,14 @@ size_t desired_app_objects(const struct desired *d, unsigned app)
     for (size_t i = 0; i < d->objects.len; i++)
         n += d->objects.v[i].app == app;
     return n;
+}
+
+size_t desired_objects_of(const struct desired *d, unsigned app, const unsigned **objects)
+{
+    if (app >= d->n_by_app)
+        return 0;
+    *objects = d->app_objects + d->app_first[app];
+    return d->app_first[app + 1] - d->app_first[app];
 }
 
 bool desired_has_namespace(const struct desired *d, const char *name)

@@ -26,6 +26,8 @@ struct desired {
     unsigned state, last_state;
     size_t index_len; // private: sorted index over objects
     unsigned *index;
+    size_t n_by_app; // private: objects by application, of so many applications
+    unsigned *app_first, *app_objects;
     // Of a part of another one (desired_part), else NULL: that one, which of its applications this
     // is about, and where its objects are there.
     struct desired *whole;
@@ -82,5 +84,8 @@ int desired_tracked_app(const struct desired *d, const char *tracking_name);
 bool desired_has_namespace(const struct desired *d, const char *name);
 // "root / cert-manager" style path is not needed: names are unique. Children of an application:
 size_t desired_app_objects(const struct desired *d, unsigned app); // how many objects it owns
+// Which these are, as indices in ascending order, and how many; borrowed. After desired_finish, of
+// applications that were there then.
+size_t desired_objects_of(const struct desired *d, unsigned app, const unsigned **objects);
 
 #endif

@@ -22,14 +22,16 @@ static const struct {
 
 struct kinds {
     VEC(struct kind_info *) all;
-    json_t *index; // "group/Kind" -> [positions]
+    // A hash table by group and kind: the first one's place in `all`, from 1, and who follows each.
+    // It is asked several times of every object, whatever has changed.
+    unsigned *slots;
+    size_t n_slots; // a power of two
+    VEC(unsigned) next;
 };
 
 struct kinds *kinds_new(void)
 {
-    struct kinds *k = mem_alloc(sizeof(*k));
-    k->index = json_object();
-    return k;
+    return mem_alloc(sizeof(struct kinds));
 }
 
 static void info_free(struct kind_info *i)
@@ -48,28 +50,77 @@ void kinds_free(struct kinds *k)
     for (size_t i = 0; i < k->all.len; i++)
         info_free(k->all.v[i]);
     vec_clear(&k->all);
-    json_decref(k->index);
+    vec_clear(&k->next);
+    free(k->slots);
     free(k);
 }
 
-static const json_t *positions(const struct kinds *k, const char *group, const char *kind)
+static size_t slot_of(const struct kinds *k, const char *group, const char *kind)
 {
-    char key[512];
-    int n = snprintf(key, sizeof(key), "%s/%s", group, kind);
-    return n < (int)sizeof(key) ? json_object_get(k->index, key) : NULL;
+    size_t h = 14695981039346656037U; // FNV-1a
+    for (; *group; group++)
+        h = (h ^ (unsigned char)*group) * 1099511628211U;
+    h = (h ^ '/') * 1099511628211U;
+    for (; *kind; kind++)
+        h = (h ^ (unsigned char)*kind) * 1099511628211U;
+    return (h ^ h >> 32) & (k->n_slots - 1);
+}
+
+// Where it is, or where it would go.
+static unsigned *find_slot(const struct kinds *k, const char *group, const char *kind)
+{
+    size_t i = slot_of(k, group, kind);
+    while (k->slots[i]) {
+        const struct kind_info *x = k->all.v[k->slots[i] - 1];
+        if (!strcmp(x->kind, kind) && !strcmp(x->group, group))
+            break;
+        i = (i + 1) & (k->n_slots - 1);
+    }
+    return &k->slots[i];
+}
+
+// The place of the first in `all`, from 1; 0: there is none.
+static unsigned first_of(const struct kinds *k, const char *group, const char *kind)
+{
+    return k->n_slots && group && kind ? *find_slot(k, group, kind) : 0;
+}
+
+static unsigned after(const struct kinds *k, unsigned at)
+{
+    return k->next.v[at - 1];
+}
+
+static void grow(struct kinds *k)
+{
+    k->n_slots = k->n_slots ? 2 * k->n_slots : 256;
+    free(k->slots);
+    k->slots = mem_alloc(k->n_slots * sizeof(*k->slots));
+    for (unsigned i = 0; i < k->all.len; i++) {
+        unsigned *slot = find_slot(k, k->all.v[i]->group, k->all.v[i]->kind);
+        if (!*slot)
+            *slot = i + 1;
+    }
+}
+
+// Behind those of its group and kind; it is the last of `all`.
+static void enlist(struct kinds *k, const struct kind_info *x)
+{
+    unsigned *at = NULL;
+    *vec_push(&k->next) = 0;
+    if (2 * k->all.len > k->n_slots)
+        grow(k);
+    at = find_slot(k, x->group, x->kind);
+    while (*at && *at != k->all.len)
+        at = &k->next.v[*at - 1];
+    *at = (unsigned)k->all.len;
 }
 
 static struct kind_info *find_exact(const struct kinds *k, const char *group, const char *version,
                                     const char *kind)
 {
-    size_t i;
-    json_t *at;
-    json_array_foreach(positions(k, group, kind), i, at)
-    {
-        struct kind_info *x = k->all.v[json_integer_value(at)];
-        if (!strcmp(x->version, version))
-            return x;
-    }
+    for (unsigned at = first_of(k, group, kind); at; at = after(k, at))
+        if (!strcmp(k->all.v[at - 1]->version, version))
+            return k->all.v[at - 1];
     return NULL;
 }
 
@@ -81,13 +132,6 @@ static struct kind_info *add(struct kinds *k, const char *group, const char *ver
         str_set(&x->plural, plural);
         return x;
     }
-    CLEANUP(str_freep) char *key = str_printf("%s/%s", group, kind);
-    json_t *list = json_object_get(k->index, key);
-    if (!list) {
-        list = json_array();
-        json_object_set_new(k->index, key, list);
-    }
-    json_array_append_new(list, json_integer((json_int_t)k->all.len));
     x = mem_alloc(sizeof(*x));
     x->group = str_dup(group);
     x->version = str_dup(version);
@@ -95,6 +139,7 @@ static struct kind_info *add(struct kinds *k, const char *group, const char *ver
     x->plural = str_dup(plural);
     x->can_patch = x->can_list = true;
     *vec_push(&k->all) = x;
+    enlist(k, x);
     return x;
 }
 
@@ -169,14 +214,8 @@ void kinds_add_crd(struct kinds *k, const json_t *crd)
 
 void kinds_set_served(struct kinds *k, const char *group, const char *kind, bool is_served)
 {
-    if (!group || !kind)
-        return;
-    size_t i;
-    json_t *at;
-    json_array_foreach(positions(k, group, kind), i, at)
-    {
-        k->all.v[json_integer_value(at)]->is_served = is_served;
-    }
+    for (unsigned at = first_of(k, group, kind); at; at = after(k, at))
+        k->all.v[at - 1]->is_served = is_served;
 }
 
 // v2 before v1 before v1beta2 before v1beta1 before v1alpha1.
@@ -208,12 +247,8 @@ const struct kind_info *kinds_find(const struct kinds *k, const char *group, con
     if (version)
         return find_exact(k, group, version, kind);
     const struct kind_info *best = NULL;
-    size_t i;
-    json_t *at;
-    json_array_foreach(positions(k, group, kind), i, at)
-    {
-        best = better(best, k->all.v[json_integer_value(at)]);
-    }
+    for (unsigned at = first_of(k, group, kind); at; at = after(k, at))
+        best = better(best, k->all.v[at - 1]);
     return best;
 }
 

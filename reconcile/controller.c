@@ -4,6 +4,7 @@
 // about.
 #include "reconcile/controller.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@
 #define POLL_MS 180000
 #define RELOAD_MS 5000 // after a load that failed, at the latest
 #define SETTLE_MS 10   // what comes together is mended together
+#define TIDY_MS 10000  // after a load, which needs twice as much as what it leaves
 
 static int64_t poll_ms(const struct controller *c)
 {
@@ -78,6 +80,13 @@ void controller_pushed(struct controller *c, const struct strv *repos)
     strv_clear(&uses);
 }
 
+// The heap keeps what was freed; of a large fleet that is more than what is used.
+static void on_tidy(void *ctx)
+{
+    (void)ctx;
+    malloc_trim(0);
+}
+
 static void on_wake(void *ctx)
 {
     (void)ctx; // the loop comes round, that is all
@@ -119,6 +128,7 @@ struct controller *controller_new(struct loop *l, struct kube *k, const struct c
     c->run_opts.informers = c->informers;
     c->poll = loop_timer_new(l, on_poll, c);
     c->wake = loop_timer_new(l, on_wake, c);
+    c->tidy = loop_timer_new(l, on_tidy, c);
     c->fleet = o->fleet && !o->once && !o->feed ? fleet_new(c, o->fleet) : NULL;
     return c;
 }
@@ -141,6 +151,7 @@ void controller_free(struct controller *c)
     loop_timer_free(c->poll);
     loop_timer_free(c->wake);
     loop_timer_free(c->waiting);
+    loop_timer_free(c->tidy);
     json_decref(c->app_docs);
     json_decref(c->answering);
     json_decref(c->awaited);
@@ -327,7 +338,6 @@ static bool load(struct controller *c, struct err *err)
     if (c->must_renew_source)
         renew_source(c);
     argocd_watch(c);
-    struct source_changes changes = {0};
     struct desired *next = NULL;
     struct strv hard = {0};
     for (size_t i = 0; c->is_hard && i < c->apps.len; i++)
@@ -348,10 +358,11 @@ static bool load(struct controller *c, struct err *err)
         loop_timer_set(c->poll, with_jitter(poll_ms(c)));
     c->is_loading = true;
     int64_t began = clock_mono_ms();
-    bool ok = source_load_again(c->source, c->o.root, c->desired, &now, &next, &changes, err);
+    bool ok = source_load_again(c->source, c->o.root, c->desired, &now, &next, NULL, err);
     c->is_loading = false;
+    if (!loop_timer_is_set(c->tidy))
+        loop_timer_set(c->tidy, TIDY_MS);
     prom_observe(&c->sum.load_s, (double)(clock_mono_ms() - began) / 1000);
-    source_changes_clear(&changes); // tracked_update finds them by itself
     strv_clear(&hard);
     vec_clear(&pins);
     if (ok) {

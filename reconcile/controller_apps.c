@@ -118,29 +118,37 @@ void tracked_release(struct controller *c)
 
 // ---- after a load ----
 
-// What is applied of it: its objects, whether it could be read, and what its own document says.
-static void digest_all(const struct desired *d, struct sha256 *out)
+static bool same_object(const struct object *x, const struct object *y)
 {
-    struct sha256_ctx **sums = mem_alloc((d->apps.len + 1) * sizeof(struct sha256_ctx *));
-    for (size_t i = 0; i < d->apps.len; i++) {
-        const struct application *a = d->apps.v[i];
-        sums[i] = sha256_begin();
-        sha256_add(sums[i], &a->state, sizeof(a->state));
-        struct buf doc CLEANUP(buf_clear) = {0};
-        if (a->doc)
-            canon_write(a->doc, &doc);
-        sha256_add(sums[i], doc.p ? doc.p : "", doc.len);
-    }
-    for (size_t i = 0; i < d->objects.len; i++) {
-        const struct object *o = &d->objects.v[i];
-        CLEANUP(str_freep) char *key = object_key(&o->id);
-        sha256_add_str(sums[o->app], key);
-        sha256_add(sums[o->app], o->hash.b, sizeof(o->hash.b));
-        sha256_add(sums[o->app], &o->is_virtual, sizeof(o->is_virtual));
-    }
-    for (size_t i = 0; i < d->apps.len; i++)
-        out[i] = sha256_end(sums[i]);
-    free(sums);
+    // Loads share the texts of what did not change.
+    bool same = (x->body && x->body == y->body) ||
+                (sha256_eq(&x->hash, &y->hash) && object_id_eq(&x->id, &y->id));
+    return same && x->is_virtual == y->is_virtual;
+}
+
+// What is applied of it: its objects, whether it could be read, and what its own document says.
+static bool says_the_same(const struct desired *was, unsigned a, const struct desired *is,
+                          unsigned b)
+{
+    const struct application *x = was->apps.v[a];
+    const struct application *y = is->apps.v[b];
+    const unsigned *of_x = NULL;
+    const unsigned *of_y = NULL;
+    size_t n = desired_objects_of(was, a, &of_x);
+    bool same = x->state == y->state && n == desired_objects_of(is, b, &of_y) &&
+                (x->doc == y->doc || (x->doc && y->doc && json_equal(x->doc, y->doc)));
+    for (size_t i = 0; same && i < n; i++)
+        same = same_object(&was->objects.v[of_x[i]], &is->objects.v[of_y[i]]);
+    return same;
+}
+
+static bool says_as_before(const struct controller *c, const struct tracked *t,
+                           const struct desired *is, unsigned app)
+{
+    const struct desired *was = c->desired;
+    bool is_there =
+        was && t->at < was->apps.len && str_eq(was->apps.v[t->at]->tracking_name, t->name);
+    return is_there && says_the_same(was, t->at, is, app);
 }
 
 static int cmp_tracked(const void *a, const void *b)
@@ -148,9 +156,9 @@ static int cmp_tracked(const void *a, const void *b)
     return strcmp(((const struct tracked *)a)->name, ((const struct tracked *)b)->name);
 }
 
-static bool note_app(struct controller *c, const struct application *a, const struct sha256 *digest,
-                     size_t n_before)
+static bool note_app(struct controller *c, const struct desired *d, unsigned app, size_t n_before)
 {
+    const struct application *a = d->apps.v[app];
     struct tracked *t = NULL;
     if (n_before)
         t = bsearch(a->tracking_name, c->apps.v, n_before, sizeof(*c->apps.v), cmp_name);
@@ -159,11 +167,11 @@ static bool note_app(struct controller *c, const struct application *a, const st
         t = vec_push(&c->apps);
         t->name = str_dup(a->tracking_name);
     }
-    bool is_other = is_new || !sha256_eq(&t->digest, digest);
+    bool is_other = is_new || !says_as_before(c, t, d, app);
     t->is_listed = true;
     t->is_known = a->state == APP_KNOWN;
     t->is_automated = is_automated(a);
-    t->digest = *digest;
+    t->at = app;
     t->is_news |= is_other;
     if (a->state == APP_UNKNOWN)
         t->is_synced = false;
@@ -178,14 +186,12 @@ static bool note_app(struct controller *c, const struct application *a, const st
 bool tracked_update(struct controller *c, const struct desired *d)
 {
     bool any = false;
-    struct sha256 *digests = mem_alloc((d->apps.len + 1) * sizeof(*digests));
     size_t n_before = c->apps.len;
-    digest_all(d, digests);
     for (size_t i = 0; i < n_before; i++)
         c->apps.v[i].is_listed = false;
-    for (size_t i = 0; i < d->apps.len; i++)
+    for (unsigned i = 0; i < d->apps.len; i++)
         if (d->apps.v[i]->state != APP_OTHER_CLUSTER && !d->apps.v[i]->is_passing)
-            any |= note_app(c, d->apps.v[i], &digests[i], n_before);
+            any |= note_app(c, d, i, n_before);
     c->has_gone |= c->gone_waits || !c->has_loaded;
     c->gone_due_ms = 0;
     c->gone_waits = false;
@@ -201,6 +207,5 @@ bool tracked_update(struct controller *c, const struct desired *d)
     c->apps.len = kept;
     if (kept)
         qsort(c->apps.v, kept, sizeof(*c->apps.v), cmp_tracked);
-    free(digests);
     return any;
 }

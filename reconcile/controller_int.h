@@ -43,9 +43,9 @@ struct operation_result {
 struct tracked {
     char *name; // tracking name
     unsigned triggers;
-    int64_t due_ms; // monotonic: not before
-    unsigned tries; // that failed in a row
-    struct sha256 digest;
+    int64_t due_ms;     // monotonic: not before
+    unsigned tries;     // that failed in a row
+    unsigned at;        // its place in what is desired
     char *problem;      // of the last try; NULL: none
     char *zone_warning; // of its sync windows, or NULL
     char *held;         // why it may not be synced now, by a sync window; NULL: it may
@@ -102,7 +102,7 @@ struct controller {
     struct run *run;                 // of the turn that is on; NULL between turns
     VEC(struct tracked) apps;        // sorted by name
     VEC(struct drift_note *) drifts; // sorted by key
-    struct loop_timer *poll, *wake;
+    struct loop_timer *poll, *wake, *tidy;
     struct err load_problem; // of the last load; unset: it was read
     struct fleet *fleet;     // NULL: this cluster alone
     int64_t lead_due_ms;     // monotonic: in a fleet, when its Lease is tried for again

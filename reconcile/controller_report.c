@@ -84,9 +84,11 @@ static void look_all(struct look *l)
     const struct desired *d = l->c->desired;
     const struct tracked *t = tracked_find(l->c, d->apps.v[l->app]->tracking_name);
     bool is_synced = t->is_synced && !t->pins.len;
-    for (size_t i = 0; i < d->objects.len; i++)
-        if (d->objects.v[i].app == l->app && !d->objects.v[i].is_virtual)
-            look_at(l, &d->objects.v[i], is_synced);
+    const unsigned *of = NULL;
+    size_t n = desired_objects_of(d, l->app, &of);
+    for (size_t i = 0; i < n; i++)
+        if (!d->objects.v[of[i]].is_virtual)
+            look_at(l, &d->objects.v[of[i]], is_synced);
 }
 
 static void look_clear(struct look *l)
@@ -101,9 +103,11 @@ static void look_clear(struct look *l)
 bool report_is_as_recorded(const struct controller *c, unsigned app)
 {
     const struct desired *d = c->desired;
-    for (size_t i = 0; i < d->objects.len; i++) {
-        const struct object *o = &d->objects.v[i];
-        if (o->app == app && !o->is_virtual && !o->is_hook && !is_as_recorded(c, o))
+    const unsigned *of = NULL;
+    size_t n = desired_objects_of(d, app, &of);
+    for (size_t i = 0; i < n; i++) {
+        const struct object *o = &d->objects.v[of[i]];
+        if (!o->is_virtual && !o->is_hook && !is_as_recorded(c, o))
             return false;
     }
     return true;

@@ -64,10 +64,21 @@ static bool is_its_turn(const struct controller *c, const struct application *a,
     return (t->triggers != TRIGGER_DRIFT || heals_itself(a)) && is_permitted(c, a, t);
 }
 
+// Asked all the time: most of the time nothing is, whatever the number of applications.
+static bool any_is_due(const struct controller *c, int64_t now_ms)
+{
+    for (size_t i = 0; i < c->apps.len; i++)
+        if (tracked_is_due(&c->apps.v[i], now_ms))
+            return true;
+    return false;
+}
+
 bool controller_is_due(struct controller *c)
 {
     int64_t now = clock_mono_ms();
     bool may_prune_gone = c->has_gone && !c->gone_is_held && c->desired && c->gone_due_ms <= now;
+    if (!may_prune_gone && !any_is_due(c, now))
+        return false;
     for (size_t i = 0; c->desired && !may_prune_gone && i < c->desired->apps.len; i++)
         if (is_its_turn(c, c->desired->apps.v[i], now))
             return true;

@@ -449,7 +449,8 @@ bool source_load_again(struct source *s, const char *root, const struct desired 
     s->ctx.good = s->ctx.load;
     memo_sweep(s->memo, *out, s->ctx.load);
     charts_drop_indexes(&s->ctx);
-    source_compare(previous, *out, changes);
+    if (changes)
+        source_compare(previous, *out, changes);
     return true;
 }
 

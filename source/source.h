@@ -209,8 +209,8 @@ void source_changes_clear(struct source_changes *c);
 
 // What source_load would make of the same root now. `previous` (may be NULL) is only compared with,
 // and is good as long as its owner wants, whatever comes of this: objects that did not change share
-// their texts with it. False: nothing is known, *out is NULL and the next load begins where this
-// one did. Ends a poll that is open.
+// their texts with it. changes NULL: nobody asks what is another. False: nothing is known, *out is
+// NULL and the next load begins where this one did. Ends a poll that is open.
 MUST_CHECK bool source_load_again(struct source *s, const char *root,
                                   const struct desired *previous, const struct source_now *now,
                                   struct desired **out, struct source_changes *changes,

@@ -51,6 +51,14 @@ static void found_by_identity(void **s)
     assert_int_equal(desired_find_app(d, "none"), -1);
     assert_int_equal(desired_app_objects(d, root), 2);
     assert_int_equal(desired_app_objects(d, web), 2);
+    const unsigned *of = NULL;
+    for (unsigned app = 0; app < 2; app++) {
+        assert_int_equal(desired_objects_of(d, app, &of), 2);
+        assert_true(of[0] < of[1]);
+        assert_int_equal(d->objects.v[of[0]].app, app);
+        assert_int_equal(d->objects.v[of[1]].app, app);
+    }
+    assert_int_equal(desired_objects_of(d, 2, &of), 0);
 }
 
 static void owned_twice(void **s)

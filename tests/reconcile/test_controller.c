@@ -85,6 +85,12 @@ static void settle(struct controller *c)
     c->has_loaded = true;
 }
 
+static void load(struct controller *c, struct desired *next)
+{
+    tracked_update(c, next);
+    c->desired = next;
+}
+
 static void loads(void **state)
 {
     (void)state;
@@ -95,19 +101,19 @@ static void loads(void **state)
     struct desired *same CLEANUP(desired_freep) = state_of(ab, 2, NULL);
     struct desired *changed CLEANUP(desired_freep) = state_of(ab, 2, "a");
     struct desired *moved CLEANUP(desired_freep) = state_of(bc, 2, NULL);
-    tracked_update(&c, first);
+    load(&c, first);
     assert_int_equal(triggers_of(&c, "a"), TRIGGER_START);
     assert_int_equal(triggers_of(&c, "b"), TRIGGER_START);
     assert_true(c.has_gone); // whatever others have left before
     settle(&c);
-    tracked_update(&c, same);
+    load(&c, same);
     assert_int_equal(triggers_of(&c, "a") | triggers_of(&c, "b"), 0);
     assert_false(c.has_gone);
-    tracked_update(&c, changed);
+    load(&c, changed);
     assert_int_equal(triggers_of(&c, "a"), TRIGGER_COMMIT);
     assert_int_equal(triggers_of(&c, "b"), 0);
     settle(&c);
-    tracked_update(&c, moved);
+    load(&c, moved);
     assert_null(tracked_find(&c, "a"));
     assert_int_equal(triggers_of(&c, "b"), 0);
     assert_int_equal(triggers_of(&c, "c"), TRIGGER_COMMIT);
@@ -125,14 +131,14 @@ static void unknown(void **state)
     struct desired *unread CLEANUP(desired_freep) = state_of(ab, 2, NULL);
     struct desired *again CLEANUP(desired_freep) = state_of(ab, 2, NULL);
     unread->apps.v[0]->state = APP_UNKNOWN;
-    tracked_update(&c, first);
+    load(&c, first);
     settle(&c);
     tracked_find(&c, "a")->is_synced = true;
-    tracked_update(&c, unread);
+    load(&c, unread);
     assert_int_equal(triggers_of(&c, "a"), 0);
     assert_false(tracked_find(&c, "a")->is_known);
     assert_false(tracked_find(&c, "a")->is_synced);
-    tracked_update(&c, again);
+    load(&c, again);
     assert_int_equal(triggers_of(&c, "a"), TRIGGER_COMMIT);
     assert_int_equal(triggers_of(&c, "b"), 0);
     tracked_clear(&c);
