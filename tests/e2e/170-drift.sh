@@ -13,23 +13,10 @@ set -euo pipefail
 . "$LIB/reconcile.sh"
 
 export XDG_CACHE_HOME=$SCRATCH/cache
-fleet_kind=''
-REPO=$SCRATCH/repo
 DRIFTS=${DRIFTS:-200}
 
-publish() { COMMIT=$(git_publish "$REPO" fleet); }
-root() { echo "$HTTP_URL/git/fleet.git//root?ref=main"; }
-
-make_repo() {
-  mkdir -p "$REPO/root"
-  fleet_url=$HTTP_URL/git/fleet.git
-  for ((i = 1; i <= 8; i++)); do fleet_tenant "$REPO" "$i"; done
-  sed -i 's/automated: {prune: true}/automated: {prune: true, selfHeal: true}/' "$REPO"/root/*.yaml
-  publish
-}
-
 comes_up() {
-  reconcile_settled 60 "$COMMIT"
+  reconcile_settled 60 "$(tenants_commit)"
   is "$(reconcile_count '.type == "sync.done"')" 9 'a bare cluster comes up'
   is "$(audit_rejected)" 0 'without a rejected write'
   fleet_state >"$SCRATCH/want"
@@ -71,8 +58,8 @@ undeclared() {
 
 unhealed() {
   sed -i 's/, selfHeal: true//' "$REPO/root/tenant-2.yaml"
-  publish
-  reconcile_settled 30 "$COMMIT"
+  tenants_publish
+  reconcile_settled 30 "$(tenants_commit)"
   reconcile_mark
   kubectl patch cm -n tenant-2 settings --type=merge -p '{"data":{"tenant":"hand"}}' >/dev/null
   reconcile_saw 10 '.type == "object.drifted" and .namespace == "tenant-2" and .heals == false'
@@ -89,8 +76,10 @@ ends() {
 
 githttp_start
 cluster_up main
-make_repo
-reconcile_start --poll 2s "$(root)"
+tenants_make 8
+tenants_heal
+tenants_publish
+reconcile_start --poll 2s "$(tenants_root)"
 run_case 'up' comes_up
 run_case 'drift' drifts
 run_case 'undeclared' undeclared

@@ -15,11 +15,7 @@ set -euo pipefail
 . "$LIB/reconcile.sh"
 
 export XDG_CACHE_HOME=$SCRATCH/cache
-fleet_kind=''
-REPO=$SCRATCH/repo
 
-publish() { git_publish "$REPO" fleet >"$SCRATCH/commit"; }
-commit() { cat "$SCRATCH/commit"; }
 bare() { echo "$GIT_ROOT/fleet.git"; }
 
 chart() {
@@ -46,10 +42,9 @@ unread() {
 
 # mended NAME: the next commit is applied
 mended() {
-  sed -i "s/tenant: .*}/tenant: \"$1\"}/" "$REPO/tenants/tenant-1/all.yaml"
-  publish
-  reconcile_settled 30 "$(commit)"
-  is "$(kubectl get cm -n tenant-1 settings -o 'jsonpath={.data.tenant}')" "$1" "$1: it goes on when it is mended"
+  tenants_change 1 "$1"
+  reconcile_settled 30 "$(tenants_commit)"
+  is "$(tenants_value 1)" "$1" "$1: it goes on when it is mended"
   reconcile_mark
 }
 
@@ -64,8 +59,7 @@ answers() {
     mended "after-$code"
   done
   echo cut >"$SCRATCH/mood"
-  sed -i 's/tenant: .*}/tenant: "cut"}/' "$REPO/tenants/tenant-1/all.yaml"
-  publish
+  tenants_change 1 cut
   unread 'half a pack' "$FAILED"
   echo pass >"$SCRATCH/mood"
   mended after-cut
@@ -86,7 +80,7 @@ gone() {
 unrendered() {
   reconcile_mark
   echo '{{ fail "no" }}' >"$REPO/charts/web/templates/b.yaml"
-  publish
+  tenants_publish
   unread 'a chart that does not render' '.type == "app.unknown" and .app == "web"'
   rm "$REPO/charts/web/templates/b.yaml"
   mended after-chart
@@ -97,7 +91,7 @@ breaker() {
   reconcile_mark
   mkdir "$SCRATCH/aside"
   (cd "$REPO/root" && mv tenant-[2-9].yaml "$SCRATCH/aside/")
-  publish
+  tenants_publish
   unread 'the breaker' '.type == "breaker.tripped"'
   mv "$SCRATCH"/aside/*.yaml "$REPO/root/"
   mended after-breaker
@@ -108,13 +102,11 @@ breaker() {
 githttp_start
 slow_start front --mood "$SCRATCH/mood"
 cluster_up main
-mkdir -p "$REPO/root"
-fleet_url=http://127.0.0.1:$SLOW_PORT/git/fleet.git
-for ((i = 1; i <= 6; i++)); do fleet_tenant "$REPO" "$i"; done
+tenants_make 6 "http://127.0.0.1:$SLOW_PORT/git/fleet.git"
 chart
-publish
+tenants_publish
 reconcile_start --poll 500ms "$fleet_url//root?ref=main"
-reconcile_settled 60 "$(commit)"
+reconcile_settled 60 "$(tenants_commit)"
 ours >"$SCRATCH/want"
 is "$(wc -l <"$SCRATCH/want")" 37 'a bare cluster comes up'
 run_case 'answers' answers

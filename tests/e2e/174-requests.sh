@@ -15,35 +15,14 @@ set -euo pipefail
 . "$LIB/reconcile.sh"
 
 export XDG_CACHE_HOME=$SCRATCH/cache
-fleet_kind=''
-REPO=$SCRATCH/repo
 
-publish() { git_publish "$REPO" fleet >"$SCRATCH/commit"; }
-commit() { cat "$SCRATCH/commit"; }
-root() { echo "$HTTP_URL/git/fleet.git//root?ref=main"; }
-tenant() { kubectl get cm -n "tenant-$1" settings -o 'jsonpath={.data.tenant}'; }
 app() { kubectl get application -n argocd "$1" -o json | jq -c "$2"; }
 ask() { "$REGROW" "$1" --wait --timeout 30s "${@:2}"; }
-change() { # TENANT VALUE
-  sed -i "s/tenant: .*}/tenant: \"$2\"}/" "$REPO/tenants/tenant-$1/all.yaml"
-  publish
-}
-
-# tenant-2 is synced by hand.
-make_repo() {
-  mkdir -p "$REPO/root"
-  fleet_url=$HTTP_URL/git/fleet.git
-  for ((i = 1; i <= 3; i++)); do fleet_tenant "$REPO" "$i"; done
-  sed -i 's/automated: {prune: true}/automated: {prune: true, selfHeal: true}/' "$REPO"/root/*.yaml
-  sed -i 's/automated: {prune: true, selfHeal: true}, //' "$REPO/root/tenant-2.yaml"
-  publish
-}
-
 by_map() {
-  reconcile_settled 60 "$(commit)"
+  reconcile_settled 60 "$(tenants_commit)"
   refuse 'what is not automated is left alone' 1 kubectl get cm -n tenant-2 settings
   check 'until somebody asks' ask sync tenant-2
-  is "$(tenant 2)" 2 'then it is there'
+  is "$(tenants_value 2)" 2 'then it is there'
   is "$(kubectl get cm -n regrow-system control -o json | jq -c '.data | to_entries | map(.value | fromjson | .operation)')" \
     '[null]' 'and the request is taken out'
   refuse 'one that is none is refused' 10 ask sync nobody
@@ -52,7 +31,7 @@ by_map() {
   kubectl patch cm -n tenant-1 settings --type=merge -p '{"data":{"tenant":"hand"}}' >/dev/null
   reconcile_saw 10 '.type == "object.drifted" and .namespace == "tenant-1"'
   sleep 1
-  is "$(tenant 1)" hand 'nothing is put back'
+  is "$(tenants_value 1)" hand 'nothing is put back'
   check 'resumed' "$REGROW" resume tenant-1
   wait_for 10 'tenant-1 to be put back' bash -c "[[ \$(kubectl get cm -n tenant-1 settings -o 'jsonpath={.data.tenant}') == 1 ]]"
   ok 'it is put back'
@@ -61,26 +40,26 @@ by_map() {
 by_object() {
   cp "$ROOT/deploy/reconcile/application-crd.yaml" "$REPO/root/"
   printf 'apiVersion: v1\nkind: Namespace\nmetadata: {name: argocd}\n' >"$REPO/root/argocd.yaml"
-  publish
-  reconcile_settled 60 "$(commit)"
+  tenants_publish
+  reconcile_settled 60 "$(tenants_commit)"
   cluster_is 20 Synced get application -n argocd tenant-1 -o 'jsonpath={.status.sync.status}'
   ok 'Application objects have a status'
   like "$(kubectl get applications -n argocd)" 'tenant-1 +Synced +Healthy' "kubectl shows it in Argo CD's columns"
   is "$(app tenant-1 '[.status.resources[] | .kind] | unique | length')" 11 'with its objects'
-  change 2 second
+  tenants_change 2 second
   cluster_is 20 OutOfSync get application -n argocd tenant-2 -o 'jsonpath={.status.sync.status}'
   ok 'what waits for a person is OutOfSync'
   check 'a sync by its object' ask sync tenant-2
-  is "$(tenant 2) $(app tenant-2 '[.operation, .status.operationState.phase]')" 'second [null,"Succeeded"]' 'is done and told'
-  change 2 third
+  is "$(tenants_value 2) $(app tenant-2 '[.operation, .status.operationState.phase]')" 'second [null,"Succeeded"]' 'is done and told'
+  tenants_change 2 third
   check 'a refresh' ask refresh tenant-2
   check 'another sync' ask sync tenant-2
-  is "$(tenant 2)" third 'of the newest'
+  is "$(tenants_value 2)" third 'of the newest'
   is "$("$REGROW" history tenant-2 -o json | jq '.history | length')" 2 'the history grows'
   check 'a rollback' ask rollback tenant-2
-  is "$(tenant 2) $(app tenant-2 .status.sync.status)" 'second "OutOfSync"' 'brings back what was, and says so'
+  is "$(tenants_value 2) $(app tenant-2 .status.sync.status)" 'second "OutOfSync"' 'brings back what was, and says so'
   check 'a sync goes on' ask sync tenant-2
-  is "$(tenant 2)" third 'to what Git says'
+  is "$(tenants_value 2)" third 'to what Git says'
   refuse 'what is not in Git is refused' 10 ask sync tenant-2 --sync-option Nonsense=true
   like "$OUT" 'not known' 'by name'
 }
@@ -90,9 +69,9 @@ breaker() {
   mkdir "$SCRATCH/aside"
   (cd "$REPO/root" && mv tenant-[12].yaml "$SCRATCH/aside/")
   reconcile_mark
-  publish
+  tenants_publish
   reconcile_saw 20 '.type == "breaker.tripped"'
-  is "$(tenant 1)" 1 'a mass deletion is held back'
+  is "$(tenants_value 1)" 1 'a mass deletion is held back'
   check 'until a person says that it is meant' ask sync fleet --prune --timeout 90s
   wait_for 60 'tenant-1 to be deleted' bash -c "! kubectl get cm -n tenant-1 settings"
   ok 'then it is done'
@@ -114,9 +93,9 @@ serves() {
 }
 
 stands_by() {
-  spawn second "$REGROW" reconcile -o ndjson --poll 1s "$(root)"
+  spawn second "$REGROW" reconcile -o ndjson --poll 1s "$(tenants_root)"
   wait_for 20 'the second one to stand by' grep -q '"lease.waiting"' "$SCRATCH/second.log"
-  refuse 'nor does a bootstrap get between' 6 "$REGROW" bootstrap --timeout 20s "$(root)"
+  refuse 'nor does a bootstrap get between' 6 "$REGROW" bootstrap --timeout 20s "$(tenants_root)"
   kill -KILL "$RECONCILE_PID"
   wait_for 40 'the second one to lead' grep -q '"turn.started"' "$SCRATCH/second.log"
   kubectl patch cm -n tenant-3 settings --type=merge -p '{"data":{"tenant":"hand"}}' >/dev/null
@@ -127,9 +106,12 @@ stands_by() {
 
 githttp_start
 cluster_up main
-make_repo
+tenants_make 3
+tenants_heal
+sed -i 's/automated: {prune: true, selfHeal: true}, //' "$REPO/root/tenant-2.yaml" # that one is synced by hand
+tenants_publish
 PORT=$(free_port)
-reconcile_start --poll 1s --listen "127.0.0.1:$PORT" "$(root)"
+reconcile_start --poll 1s --listen "127.0.0.1:$PORT" "$(tenants_root)"
 run_case 'map' by_map
 run_case 'object' by_object
 run_case 'served' serves

@@ -11,94 +11,84 @@ set -euo pipefail
 . "$LIB/githttp.sh"
 . "$LIB/slowhttp.sh"
 . "$LIB/fleet.sh"
+. "$LIB/reconcile.sh"
 
 export XDG_CACHE_HOME=$SCRATCH/cache
-fleet_kind=''
-REPO=$SCRATCH/repo
 
-publish() { git_publish "$REPO" fleet >/dev/null; }
-boot() { "$REGROW" bootstrap --timeout 60s "$@" "$HTTP_URL/git/fleet.git//root?ref=main"; }
-root() { echo "$HTTP_URL/git/fleet.git//root?ref=main"; }
-
-make_repo() { # TENANTS
-  rm -rf "$REPO" "$GIT_ROOT/fleet.git"
-  mkdir -p "$REPO/root"
-  fleet_url=$HTTP_URL/git/fleet.git
-  for ((i = 1; i <= $1; i++)); do fleet_tenant "$REPO" "$i"; done
-  publish
-}
+boot() { "$REGROW" bootstrap --timeout 60s "$@" "$(tenants_root)"; }
 
 again() {
-  make_repo 4
+  tenants_make 4
+  tenants_publish
   check 'an empty cluster comes up' boot
   local before
   before=$(audit_writes)
   check 'a second run is fine' boot
   is "$(audit_writes)" "$before" 'and writes nothing'
   sed -i 's/tenant: "2"/tenant: two/' "$REPO/tenants/tenant-2/all.yaml"
-  publish
+  tenants_publish
   check 'a third run after a commit is fine' boot
-  is "$(kubectl get cm -n tenant-2 settings -o 'jsonpath={.data.tenant}')" two 'the commit is applied'
+  is "$(tenants_value 2)" two 'the commit is applied'
   is "$(audit_count 'patch core/configmaps tenant-2 settings')" 2 'its object is written'
   at_most "$(($(audit_writes) - before))" 2 'nothing else but the inventory is'
 }
 
 pruned() {
   sed -i '/^kind: Secret/,/^---/{/stringData/d;s/name: keys/name: other/}' "$REPO/tenants/tenant-3/all.yaml"
-  publish
+  tenants_publish
   check 'a run after a removal is fine' boot
   refuse 'the removed object is gone' 1 kubectl get secret -n tenant-3 keys
   check 'its neighbour is there' kubectl get secret -n tenant-4 keys
   rm -rf "$REPO/tenants/tenant-4" "$REPO/root/tenant-4.yaml"
-  publish
+  tenants_publish
   check 'a run after an application is removed is fine' boot
   refuse 'its objects are gone' 1 kubectl get deploy -n tenant-4 api
 }
 
 broken() {
   printf '\n  a: [1\n' >>"$REPO/tenants/tenant-1/all.yaml"
-  publish
+  tenants_publish
   refuse 'an application that cannot be read' 10 boot
   like "$OUT" 'tenant-1' 'is named'
   check 'and keeps its objects' kubectl get deploy -n tenant-1 api
   check 'while the others are fine' kubectl get deploy -n tenant-2 api
   sed -i '$d' "$REPO/tenants/tenant-1/all.yaml"
-  publish
+  tenants_publish
   check 'mended, it goes on' boot
 }
 
 drifted() {
   kubectl patch cm -n tenant-2 settings --type=merge -p '{"data":{"tenant":"hand"}}' >/dev/null
-  refuse 'diff sees a change by hand' 20 "$REGROW" diff "$(root)"
+  refuse 'diff sees a change by hand' 20 "$REGROW" diff "$(tenants_root)"
   like "$OUT" '/data/tenant' 'and names the field'
-  refuse 'status says that it differs' 10 "$REGROW" status "$(root)"
+  refuse 'status says that it differs' 10 "$REGROW" status "$(tenants_root)"
   like "$OUT" 'OutOfSync' 'in a word'
   refuse 'a field of another manager is a conflict' 10 boot
   like "$OUT" 'owned by' 'and names the owner'
   check 'it can be taken back' boot --force-conflicts
-  is "$(kubectl get cm -n tenant-2 settings -o 'jsonpath={.data.tenant}')" two 'as Git says'
-  check 'no differences are left' "$REGROW" diff "$(root)"
-  check 'status agrees' "$REGROW" status "$(root)"
-  check 'status speaks JSON' bash -c "'$REGROW' status -o json '$(root)' | jq -e '.applications|length==3'"
+  is "$(tenants_value 2)" two 'as Git says'
+  check 'no differences are left' "$REGROW" diff "$(tenants_root)"
+  check 'status agrees' "$REGROW" status "$(tenants_root)"
+  check 'status speaks JSON' bash -c "'$REGROW' status -o json '$(tenants_root)' | jq -e '.applications|length==3'"
 }
 
 told() {
-  check 'plan without a cluster' env -u KUBECONFIG "$REGROW" plan "$(root)"
-  like "$("$REGROW" plan -o json "$(root)" | jq -r '.applications[].name' | tr '\n' ' ')" 'tenant-1 tenant-2' 'plan lists applications'
-  like "$("$REGROW" plan -o dot "$(root)" | head -1)" digraph 'plan draws a graph'
-  check 'plan against the cluster' "$REGROW" plan --use-cluster "$(root)"
-  like "$("$REGROW" render "$(root)" tenant-1)" 'kind: Deployment' 'render prints manifests'
-  check 'what render prints kubectl accepts' bash -c "'$REGROW' render '$(root)' tenant-1 | kubectl apply --dry-run=server --server-side --force-conflicts -f -"
-  like "$("$REGROW" why tenant-1 "$(root)")" 'healthy' 'why of a healthy application'
+  check 'plan without a cluster' env -u KUBECONFIG "$REGROW" plan "$(tenants_root)"
+  like "$("$REGROW" plan -o json "$(tenants_root)" | jq -r '.applications[].name' | tr '\n' ' ')" 'tenant-1 tenant-2' 'plan lists applications'
+  like "$("$REGROW" plan -o dot "$(tenants_root)" | head -1)" digraph 'plan draws a graph'
+  check 'plan against the cluster' "$REGROW" plan --use-cluster "$(tenants_root)"
+  like "$("$REGROW" render "$(tenants_root)" tenant-1)" 'kind: Deployment' 'render prints manifests'
+  check 'what render prints kubectl accepts' bash -c "'$REGROW' render '$(tenants_root)' tenant-1 | kubectl apply --dry-run=server --server-side --force-conflicts -f -"
+  like "$("$REGROW" why tenant-1 "$(tenants_root)")" 'healthy' 'why of a healthy application'
   like "$(kubectl get deploy -n tenant-1 api -o yaml | "$REGROW" health -)" Healthy 'health of an object'
   refuse 'another cluster is refused' 6 boot --expect-cluster 00000000-0000-0000-0000-000000000000
   kubectl create deployment stuck -n tenant-1 --image=x --dry-run=client -o yaml >"$REPO/tenants/tenant-1/stuck.yaml"
   sed -i 's/^  template:/  progressDeadlineSeconds: 600\n  template:/; s/containers:/nodeSelector: {none: "x"}\n      containers:/' "$REPO/tenants/tenant-1/stuck.yaml"
-  publish
-  refuse 'what does not get ready in time' 8 "$REGROW" bootstrap --timeout 7s "$(root)"
-  like "$("$REGROW" why tenant-1 "$(root)" || true)" 'stuck' 'is named by why'
+  tenants_publish
+  refuse 'what does not get ready in time' 8 "$REGROW" bootstrap --timeout 7s "$(tenants_root)"
+  like "$("$REGROW" why tenant-1 "$(tenants_root)" || true)" 'stuck' 'is named by why'
   rm "$REPO/tenants/tenant-1/stuck.yaml"
-  publish
+  tenants_publish
   check 'without it all is well' boot
 }
 
@@ -111,7 +101,7 @@ silent() {
   slow_stop mute
   pid=$(cat "$CLUSTER/kube-apiserver.pid")
   kill -STOP "$pid"
-  refuse 'an API server that never answers' 8 "$REGROW" status --timeout 4s "$(root)"
+  refuse 'an API server that never answers' 8 "$REGROW" status --timeout 4s "$(tenants_root)"
   kill -CONT "$pid"
   like "$OUT" 'timed out while waiting for the API server' 'is named'
   at_most $((SECONDS - before)) 60 'each in its time, and not after minutes'

@@ -14,8 +14,6 @@
 #   commits_fresh             checks that a bare cluster becomes the same by a bootstrap; the controller
 #                             has ended
 
-REPO=$SCRATCH/repo
-
 commits_start() {
   mkdir -p "$SCRATCH/wanted"
   export CHAOS_URL=$HTTP_URL/git/world.git

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 #
-# A controller in the background, and what it says. After env.sh, cluster.sh and githttp.sh.
+# A controller in the background, and what it says; and a repository of tenants for it to follow.
+# After env.sh, cluster.sh and githttp.sh; for tenants fleet.sh too.
 #
 #   reconcile_start [OPTIONS] ROOT   regrow reconcile; its events go to $EVENTS. Not in a case: it
 #                                    would end with it
@@ -10,6 +11,13 @@
 #   reconcile_mark                   events from here on count
 #   reconcile_count JQ               how many do, since then
 #   reconcile_settled SECONDS COMMIT until that commit was read and nothing has been done for a second
+#
+#   tenants_make N [URL]   so many tenants, anew, in $REPO; not published yet. Their repository is said
+#                          to be at URL
+#   tenants_heal           their applications have selfHeal, from the next commit on
+#   tenants_publish        what is in $REPO, as the next commit; tenants_commit prints its id
+#   tenants_root           prints what to give to regrow
+#   tenants_change N TEXT  a value of a tenant's, published; tenants_value N prints the cluster's
 
 EVENTS=$SCRATCH/events
 RECONCILE_FROM=0
@@ -49,3 +57,30 @@ reconcile_is_settled() {
 }
 
 reconcile_settled() { wait_for "$1" "commit $2 to be applied" reconcile_is_settled "$2"; }
+
+# ---- a repository ----
+REPO=$SCRATCH/repo
+
+tenants_make() {
+  local i
+  fleet_kind='' fleet_url=${2:-$HTTP_URL/git/fleet.git}
+  rm -rf "$REPO" "$GIT_ROOT/fleet.git"
+  mkdir -p "$REPO/root"
+  for ((i = 1; i <= $1; i++)); do fleet_tenant "$REPO" "$i"; done
+}
+
+tenants_heal() { sed -i 's/automated: {prune: true}/automated: {prune: true, selfHeal: true}/' "$REPO"/root/*.yaml; }
+
+# In a file: it is asked for in other shells too.
+tenants_publish() { git_publish "$REPO" fleet >"$SCRATCH/commit"; }
+
+tenants_commit() { cat "$SCRATCH/commit"; }
+
+tenants_root() { echo "$HTTP_URL/git/fleet.git//root?ref=main"; }
+
+tenants_change() {
+  sed -i "s/tenant: .*}/tenant: \"$2\"}/" "$REPO/tenants/tenant-$1/all.yaml"
+  tenants_publish
+}
+
+tenants_value() { kubectl get cm -n "tenant-$1" settings -o 'jsonpath={.data.tenant}'; }
