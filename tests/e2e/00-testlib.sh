@@ -197,8 +197,8 @@ soaked() {
   local steady='{anon_kb: (8000 + 700 * (($n * 37) % 50) / 50 | floor), fds: (24 + $n % 50)}'
   made "$steady"
   is "$(judged)" '{"memory":true,"descriptors":true,"threads":true,"turns":true}' 'what goes up and down is flat'
-  made "$steady + {anon_kb: (8000 + 700 * (\$n % 50) / 50 + \$n | floor)}"
-  is "$(judged | jq .memory)" false 'a third of a kilobyte a turn is found'
+  made "$steady + {anon_kb: (8000 + 700 * (\$n % 50) / 50 + 2 * \$n | floor)}"
+  is "$(judged | jq .memory)" false 'two thirds of a kilobyte a turn are found'
   made "$steady + {fds: (24 + \$n % 50 + \$n / 36 | floor)}"
   is "$(judged | jq .descriptors)" false 'twenty descriptors an hour are found'
   made "$steady + {threads: (3 + \$n / 500 | floor)}"

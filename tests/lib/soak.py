@@ -5,8 +5,8 @@
 #
 #   soak.py sample PID METRICS-URL SECONDS   a line of JSON every so often, until the process is gone:
 #                                            t, anon_kb, rss_kb, fds, threads, cpu_s, turns, queue
-#   soak.py judge SAMPLES WARM               whether memory, descriptors and threads are flat, WARM
-#                                            seconds after the beginning: a JSON object
+#   soak.py judge SAMPLES WARM               whether memory, descriptors and threads are flat, so many
+#                                            seconds after the beginning, and WARM_TURNS: a JSON object
 #   soak.py page FACTS SAMPLES               docs/soak.md: FACTS is an object with what happened
 #
 # The rules, which the page tells: see RULES.
@@ -21,6 +21,7 @@ import urllib.request
 KB_PER_1000_TURNS = 100  # a hundred bytes a turn
 KB_SLACK = 512           # heaps come in pieces: so much more or less in all is no slope
 BURST_FDS = 4            # a few connections may be open at once by chance
+WARM_TURNS = 600         # the ring of events is full, caches and the heaps of all threads have their size
 LEAST_TURNS = 200        # packs of a source are kept open, and let go when there are fifty of them
 
 RULES = f"""\
@@ -30,7 +31,7 @@ RULES = f"""\
 - **Descriptors**: the most of the last quarter is not above the most of the second by more than {BURST_FDS}. They go up and
   down: packs of a source stay open until there are fifty, and are then let go.
 - **Threads**: the same, without any more.
-- **Turns** are done to the end: some in every quarter. Fewer than {LEAST_TURNS} after the warm-up are too few to judge."""
+- **Turns** are done to the end: some in every quarter. Fewer than {LEAST_TURNS} in that time are too few to judge."""
 
 
 # ---- sampling ----
@@ -90,16 +91,24 @@ def flat(quarter, key, burst):
                     f"{statistics.median(second):g} and {statistics.median(last):g}"}
 
 
+def warmed(samples, warm):
+    """What counts: after so many seconds and turns, but of a slow run the second half."""
+    half = samples[len(samples) // 2:]
+    late = [s for s in samples if s["t"] >= samples[0]["t"] + warm and s["turns"] >= WARM_TURNS] if samples else []
+    return late if len(late) > len(half) else half
+
+
 def judge(samples, warm):
-    late = [s for s in samples if s["t"] >= samples[0]["t"] + warm] if samples else []
+    late = warmed(samples, warm)
     turns = late[-1]["turns"] - late[0]["turns"] if late else 0
     if len(late) < 16 or turns < LEAST_TURNS:
         return {"turns": {"ok": None, "text": f"{turns} turns in {len(late)} samples are too few to judge"}}
     quarter = quarters(late)
     per_1000 = slope([(s["turns"], s["anon_kb"]) for s in late]) * 1000
     rise = per_1000 * turns / 1000
+    since = f"after {(late[0]['t'] - samples[0]['t']) / 60:.0f} minutes and {late[0]['turns']} turns"
     memory = {"ok": per_1000 < KB_PER_1000_TURNS or rise < KB_SLACK,
-              "text": f"{per_1000:+.0f} kB in 1,000 turns, {rise:+.0f} kB in {turns} turns"}
+              "text": f"{per_1000:+.0f} kB in 1,000 turns, {rise:+.0f} kB in {turns} turns, {since}"}
     done = [q[-1]["turns"] - q[0]["turns"] for q in quarter]
     return {"memory": memory, "descriptors": flat(quarter, "fds", BURST_FDS), "threads": flat(quarter, "threads", 0),
             "turns": {"ok": min(done) > 0, "text": "in the quarters: " + ", ".join(map(str, done))}}
@@ -147,7 +156,7 @@ bootstrap of the last commit, and every deletion in the API server's audit log w
 | drifts told; healed | {facts["drifted"]}; {facts["healed"]} |
 | API server killed and started; Git server; connections cut | {facts["api"]}; {facts["git"]}; {facts["cut"]} |
 | turns; objects pruned | {last["turns"]}; {facts["deletes"]} |
-| resident memory after the warm-up ({facts["warm"]} s); at the end; most | {facts["rss_warm"] / 1024:.1f} MB; {last["rss_kb"] / 1024:.1f} MB; {max(s["rss_kb"] for s in samples) / 1024:.1f} MB |
+| resident memory after {facts["warm"]} s; at the end; most | {facts["rss_warm"] / 1024:.1f} MB; {last["rss_kb"] / 1024:.1f} MB; {max(s["rss_kb"] for s in samples) / 1024:.1f} MB |
 | memory against turns | {verdicts.get("memory", {}).get("text", "not judged")} |
 | descriptors | {verdicts.get("descriptors", {}).get("text", "not judged")} |
 | threads | {verdicts.get("threads", {}).get("text", "not judged")} |
@@ -156,7 +165,8 @@ bootstrap of the last commit, and every deletion in the API server's audit log w
 | applications that waited for a turn, at most; at the end | {max(s["queue"] for s in samples)}; {last["queue"]} |
 | other work on the machine (load) at the beginning; at the end | {facts["load"]} |
 
-**What counts as flat**, after the warm-up:
+**What counts as flat**, {facts["warm"]} s and {WARM_TURNS} turns after the beginning (of a slow run in its second half): until then
+the ring of a megabyte of events fills, and caches and the heaps of all threads come to their size.
 
 {RULES}
 
