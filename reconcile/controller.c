@@ -80,10 +80,17 @@ void controller_pushed(struct controller *c, const struct strv *repos)
     strv_clear(&uses);
 }
 
-// The heap keeps what was freed; of a large fleet that is more than what is used.
+// The heap keeps what was freed; of a large fleet that is more than what is used. It is
+// everybody's: where another controller of this process has just seen to it, that was after this
+// load, too.
 static void on_tidy(void *ctx)
 {
+    static _Atomic int64_t last_ms;
+    int64_t now = clock_mono_ms();
     (void)ctx;
+    if (last_ms && now - last_ms < TIDY_MS)
+        return;
+    last_ms = now;
     malloc_trim(0);
 }
 
