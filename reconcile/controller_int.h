@@ -134,7 +134,7 @@ struct controller {
     struct app_writer *writer; // of Application objects; NULL: they are not served
     struct kube_watch *app_watch;
     struct loop_timer *report;
-    json_t *app_docs;             // "namespace/name" -> text of an Application's status
+    json_t *app_docs;             // "namespace/name" -> text of an Application
     struct kube_watch *map_watch; // of the ConfigMap that is asked through
     json_t *answering;            // applications that were asked for there -> true
     bool has_answers;
@@ -250,6 +250,8 @@ void report_later(struct controller *c);
 bool report_is_synced(const struct controller *c, unsigned app);
 // The status of an application as it is now; owned. NULL: it is not known.
 json_t *report_status(struct controller *c, const char *app, const json_t *before);
+// The Application object of that "namespace/name", as it was seen last; owned. NULL: there is none.
+json_t *report_kept(const struct controller *c, const char *key);
 // By what was sent last, is all of it as Git says?
 bool report_is_as_recorded(const struct controller *c, unsigned app);
 // Begins to watch what people ask through; before the first turn that is waited for.

@@ -280,25 +280,19 @@ static const char *tracked_name(const struct controller *c, const char *ns, cons
     return NULL;
 }
 
-// As text, of what a report is made from: a tree takes ten times as much.
+// As text, without who has which field: a tree takes ten times as much.
 static void keep_app(struct controller *c, const char *key, const json_t *doc)
 {
-    static const char *const texts[] = {"namespace", "name", "uid", "resourceVersion"};
-    CLEANUP(json_freep) json_t *part = json_object();
-    json_t *meta = json_object();
-    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
-        json_object_set_new(meta, texts[i],
-                            json_string(json_dot_text(json_object_get(doc, "metadata"), texts[i])));
-    json_object_set_new(part, "metadata", meta);
-    if (json_object_get(doc, "status"))
-        json_object_set(part, "status", json_object_get(doc, "status"));
+    CLEANUP(json_freep) json_t *part = json_copy((json_t *)doc);
+    CLEANUP(json_freep) json_t *meta = json_copy(json_object_get(doc, "metadata"));
+    json_object_del(meta, "managedFields");
+    json_object_set(part, "metadata", meta);
     struct buf text CLEANUP(buf_clear) = {0};
     canon_write(part, &text);
     json_object_set_new(c->app_docs, key, json_stringn(text.p, text.len));
 }
 
-// Owned; NULL: the cluster has none.
-static json_t *kept_app(const struct controller *c, const char *key)
+json_t *report_kept(const struct controller *c, const char *key)
 {
     const json_t *text = json_object_get(c->app_docs, key);
     struct err err = {0};
@@ -399,7 +393,7 @@ static void report_app(struct controller *c, unsigned app)
     const struct application *a = c->desired->apps.v[app];
     CLEANUP(str_freep)
     char *key = str_printf("%s/%s", a->namespace ? a->namespace : "argocd", a->name);
-    CLEANUP(json_freep) json_t *live = a->doc ? kept_app(c, key) : NULL;
+    CLEANUP(json_freep) json_t *live = a->doc ? report_kept(c, key) : NULL;
     if (!live && !c->o.feed && !json_object_get(c->answering, a->tracking_name))
         return;
     CLEANUP(json_freep) json_t *status = status_of(c, app, json_object_get(live, "status"));

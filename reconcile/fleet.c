@@ -69,7 +69,7 @@ static void on_report(struct member *m, const struct spoke_note *n)
     char *key =
         str_printf("%s/%s", json_dot_text(n->doc, "namespace"), json_dot_text(n->doc, "name"));
     json_t *status = json_object_get(n->doc, "status");
-    const json_t *live = json_object_get(c->app_docs, key);
+    CLEANUP(json_freep) json_t *live = report_kept(c, key);
     json_object_set(m->docs, json_dot_text(n->doc, "app"), json_object_get(n->doc, "doc"));
     if (status && live && c->writer)
         app_writer_set(c->writer, live, status, json_object_get(n->doc, "taken"));

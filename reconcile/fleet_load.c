@@ -67,7 +67,7 @@ static void note_apps(struct member *m)
         if (a->is_passing || a->state == APP_OTHER_CLUSTER)
             continue;
         json_object_set_new(m->apps, key, json_string(a->tracking_name));
-        const json_t *doc = json_object_get(m->fleet->c->app_docs, key);
+        CLEANUP(json_freep) json_t *doc = report_kept(m->fleet->c, key);
         if (doc)
             give_app(m, key, doc);
     }
