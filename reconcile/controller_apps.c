@@ -118,6 +118,28 @@ void tracked_release(struct controller *c)
 
 // ---- after a load ----
 
+// What is applied of it: its objects, whether it could be read, and what its own document says.
+static struct sha256 digest_of(const struct desired *d, unsigned app)
+{
+    const struct application *a = d->apps.v[app];
+    const unsigned *of = NULL;
+    size_t n = desired_objects_of(d, app, &of);
+    struct sha256_ctx *sum = sha256_begin();
+    struct buf doc CLEANUP(buf_clear) = {0};
+    if (a->doc)
+        canon_write(a->doc, &doc);
+    sha256_add(sum, &a->state, sizeof(a->state));
+    sha256_add(sum, doc.p ? doc.p : "", doc.len);
+    for (size_t i = 0; i < n; i++) {
+        const struct object *o = &d->objects.v[of[i]];
+        CLEANUP(str_freep) char *key = object_key(&o->id);
+        sha256_add_str(sum, key);
+        sha256_add(sum, o->hash.b, sizeof(o->hash.b));
+        sha256_add(sum, &o->is_virtual, sizeof(o->is_virtual));
+    }
+    return sha256_end(sum);
+}
+
 static bool same_object(const struct object *x, const struct object *y)
 {
     // Loads share the texts of what did not change.
@@ -126,7 +148,7 @@ static bool same_object(const struct object *x, const struct object *y)
     return same && x->is_virtual == y->is_virtual;
 }
 
-// What is applied of it: its objects, whether it could be read, and what its own document says.
+// The same, where nothing has to be hashed to find out that nothing is another.
 static bool says_the_same(const struct desired *was, unsigned a, const struct desired *is,
                           unsigned b)
 {
@@ -172,6 +194,8 @@ static bool note_app(struct controller *c, const struct desired *d, unsigned app
     t->is_known = a->state == APP_KNOWN;
     t->is_automated = is_automated(a);
     t->at = app;
+    if (is_other)
+        t->digest = digest_of(d, app);
     t->is_news |= is_other;
     if (a->state == APP_UNKNOWN)
         t->is_synced = false;

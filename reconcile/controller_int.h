@@ -43,14 +43,15 @@ struct operation_result {
 struct tracked {
     char *name; // tracking name
     unsigned triggers;
-    int64_t due_ms;     // monotonic: not before
-    unsigned tries;     // that failed in a row
-    unsigned at;        // its place in what is desired
-    char *problem;      // of the last try; NULL: none
-    char *zone_warning; // of its sync windows, or NULL
-    char *held;         // why it may not be synced now, by a sync window; NULL: it may
-    bool prune_is_held; // by the breaker
-    bool is_requested;  // a person asked for what is not done yet
+    int64_t due_ms;       // monotonic: not before
+    unsigned tries;       // that failed in a row
+    unsigned at;          // its place in what is desired
+    struct sha256 digest; // of what it says
+    char *problem;        // of the last try; NULL: none
+    char *zone_warning;   // of its sync windows, or NULL
+    char *held;           // why it may not be synced now, by a sync window; NULL: it may
+    bool prune_is_held;   // by the breaker
+    bool is_requested;    // a person asked for what is not done yet
     int64_t began_unix_s, ended_unix_s;   // of the last try; 0: it has not
     json_t *asked;                        // the operation that was asked for last, or NULL
     struct app_control op;                // as it was read; borrows from `asked`
