@@ -121,6 +121,25 @@ static void seed_unknown(struct loading *l, const struct desired *hub, unsigned 
         err_copy(&x->problem, &a->problem);
 }
 
+// Its cluster has a name that nobody registers, or no more: perhaps this very one had it.
+static bool is_for_nobody(const struct loading *l, const struct application *a)
+{
+    return a->state == APP_OTHER_CLUSTER && is_other_cluster(l, a) && !cluster_of(l, a).server;
+}
+
+static void seed_for_nobody(struct loading *l, const struct desired *hub, unsigned *at,
+                            unsigned app)
+{
+    const struct application *a = hub->apps.v[app];
+    seed_unknown(l, hub, at, app);
+    struct application *x = l->d->apps.v[at[app]];
+    x->is_passing = true;
+    l->turns.v[at[app]] = TURN_DONE;
+    if (!err_is_set(&x->problem))
+        err_set(&x->problem, ERR_INVALID, "no cluster is registered as %s",
+                a->dest_name ? a->dest_name : "its destination");
+}
+
 void load_seed(struct loading *l, const struct desired *hub)
 {
     struct desired *d = l->d;
@@ -136,7 +155,9 @@ void load_seed(struct loading *l, const struct desired *hub)
     *vec_push(&l->turns) = TURN_DONE; // the root was read
     for (unsigned i = 0; i < hub->apps.len; i++) {
         const struct application *a = hub->apps.v[i];
-        if (a->state == APP_OTHER_CLUSTER && !is_other_cluster(l, a))
+        if (l->s->memo && is_for_nobody(l, a))
+            seed_for_nobody(l, hub, at, i);
+        else if (a->state == APP_OTHER_CLUSTER && !is_other_cluster(l, a))
             seed_app(l, hub, at, i);
         else if (a->state == APP_UNKNOWN && l->s->memo) // who deletes what is gone must know of it
             seed_unknown(l, hub, at, i);
