@@ -252,6 +252,7 @@ static void loaded(struct controller *c, struct desired *next)
         if (c->apps.v[i].held)
             c->apps.v[i].due_ms = 0; // its project may say otherwise now
     c->has_loaded = true;
+    report_hear(c);
     fleet_loaded(c->fleet);
     report_later(c);
 }
@@ -403,6 +404,9 @@ static void begin_to_lead(struct controller *c)
     c->has_gone = true;
     c->is_leading = true;
     c->is_lead_told = false;
+    for (size_t i = 0; i < c->apps.len; i++)
+        c->apps.v[i].is_heard = false; // while another led nobody looked
+    report_hear(c);
 }
 
 // False with err set: there is no use in another try.

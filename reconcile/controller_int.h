@@ -65,6 +65,7 @@ struct tracked {
     bool is_pinned;     // the last load has read it so
     bool is_taking;     // what was asked for is being taken out
     char *refusal;      // why it was not done, or NULL
+    bool is_heard;      // what its Application object asks for was looked at
     bool is_refreshing; // that was asked for, and is being taken out
     bool is_automated;  // it asks for syncs of our own accord
     bool is_suspended;  // nothing of our own accord
@@ -253,6 +254,8 @@ bool report_is_synced(const struct controller *c, unsigned app);
 json_t *report_status(struct controller *c, const char *app, const json_t *before);
 // The Application object of that "namespace/name", as it was seen last; owned. NULL: there is none.
 json_t *report_kept(const struct controller *c, const char *key);
+// Looks at what is asked of applications that were not known, or not ours, when their objects came.
+void report_hear(struct controller *c);
 // By what was sent last, is all of it as Git says?
 bool report_is_as_recorded(const struct controller *c, unsigned app);
 // Begins to watch what people ask through; before the first turn that is waited for.

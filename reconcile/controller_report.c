@@ -320,6 +320,35 @@ static void publish(struct controller *c, unsigned app, const json_t *live, json
     f->report(f->ctx, a, live ? json_incref(status) : NULL, taken ? json_incref(taken) : NULL, doc);
 }
 
+static void hear(struct controller *c, const char *app, const json_t *doc)
+{
+    struct tracked *t = app ? tracked_find(c, app) : NULL;
+    CLEANUP(json_freep) json_t *taken = app ? control_take(c, app, doc) : NULL;
+    CLEANUP(json_freep)
+    json_t *status = taken ? report_status(c, app, json_object_get(doc, "status")) : NULL;
+    if (status) // with what is taken out goes the status that answers it
+        publish(c, (unsigned)desired_tracked_app(c->desired, app), doc, status, taken);
+    if (t)
+        t->is_heard = true;
+}
+
+void report_hear(struct controller *c)
+{
+    if (!c->desired || !controller_leads(c) || !c->app_is_read || !(c->o.feed || c->app_watch))
+        return; // what is kept may be long out of date
+    for (size_t i = 0; i < c->desired->apps.len; i++) {
+        const struct application *a = c->desired->apps.v[i];
+        struct tracked *t = a->doc ? tracked_find(c, a->tracking_name) : NULL;
+        if (!t || t->is_heard)
+            continue;
+        CLEANUP(str_freep)
+        char *key = str_printf("%s/%s", a->namespace ? a->namespace : "argocd", a->name);
+        CLEANUP(json_freep) json_t *doc = report_kept(c, key);
+        if (doc)
+            hear(c, a->tracking_name, doc);
+    }
+}
+
 static void note_application(struct controller *c, const char *ns, const char *name, json_t *doc)
 {
     CLEANUP(str_freep) char *key = str_printf("%s/%s", ns, name);
@@ -330,16 +359,12 @@ static void note_application(struct controller *c, const char *ns, const char *n
     bool is_new = !json_object_get(c->app_docs, key);
     keep_app(c, key, doc);
     const char *app = controller_leads(c) ? tracked_name(c, ns, name) : NULL;
+    hear(c, app, doc);
     if (!app && controller_leads(c)) { // one that is going may wait for an approval
         CLEANUP(str_freep)
         char *gone = !strcmp(ns, "argocd") ? str_dup(name) : str_printf("%s_%s", ns, name);
         approval_take(c, gone, doc);
     }
-    CLEANUP(json_freep) json_t *taken = app ? control_take(c, app, doc) : NULL;
-    CLEANUP(json_freep)
-    json_t *status = taken ? report_status(c, app, json_object_get(doc, "status")) : NULL;
-    if (status) // with what is taken out goes the status that answers it
-        publish(c, (unsigned)desired_tracked_app(c->desired, app), doc, status, taken);
     if (is_new && app)
         report_news(c, app);
 }
