@@ -16,7 +16,9 @@
 #define AT_ONCE 8
 #define SLOT_MS 2000 // for so long one that has said nothing counts as connecting
 #define FAREWELL_MS 30000
-#define MIN_FILES 8192
+#define MAX_FILES 65536
+#define OWN_FILES 128 // of the hub itself: what it serves, programs, sources
+#define SESSION_FILES 16
 
 // ---- members ----
 
@@ -141,12 +143,14 @@ static void drain(struct fleet *f)
 static void start(struct member *m)
 {
     struct fleet *f = m->fleet;
-    CLEANUP(str_freep) char *holder = str_printf("%s/%s", f->holder, m->secret_name);
+    CLEANUP(str_freep)
+    char *holder = str_printf("%s/%s/%u", f->holder, m->secret_name, ++f->serial);
     struct spoke_opts o = {.name = m->name,
                            .secret = m->secret,
                            .records = m->records,
                            .holder = holder,
                            .server = m->server,
+                           .hub_uid = kube_cluster_uid(f->c->kube),
                            .run = *f->c->o.run,
                            .out_fd = f->out_fd};
     m->spoke = spoke_start(&o);
@@ -187,6 +191,23 @@ static bool is_busy(const struct fleet *f, const char *key)
     return false;
 }
 
+// One whose Secret names another address now may be the same cluster still.
+static bool is_followed(const struct fleet *f, const char *secret_name)
+{
+    for (size_t i = 0; i < f->v.len; i++)
+        if (f->v.v[i]->spoke && str_eq(f->v.v[i]->secret_name, secret_name))
+            return true;
+    return false;
+}
+
+static size_t count_sessions(const struct fleet *f)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < f->v.len; i++)
+        n += f->v.v[i]->spoke != NULL;
+    return n;
+}
+
 static void step_member(struct fleet *f, struct member *m, size_t *connecting)
 {
     enum shard_state st = shards_state(f->shards, m->key);
@@ -202,7 +223,13 @@ static void step_member(struct fleet *f, struct member *m, size_t *connecting)
         return;
     if (st == SHARD_LEAVING && (!m->is_going || !fleet_has_key(f, m->key, m)))
         shards_let_go(f->shards, m->key);
-    if (may_run && *connecting < (f->o.max_at_once ? f->o.max_at_once : AT_ONCE)) {
+    if (!may_run || is_followed(f, m->secret_name))
+        return;
+    if (count_sessions(f) >= f->max_sessions) {
+        member_say(m, "refused", "too few open files are allowed: raise the limit (ulimit -n)");
+        return;
+    }
+    if (*connecting < (f->o.max_at_once ? f->o.max_at_once : AT_ONCE)) {
         start(m);
         ++*connecting;
     }
@@ -223,21 +250,42 @@ static void sweep(struct fleet *f)
     f->v.len = kept;
 }
 
-// A cluster under two names, or an application that names neither, would have two masters.
+static struct member *rival_of(const struct fleet *f, const struct member *m)
+{
+    for (size_t i = 0; i < f->v.len; i++)
+        if (f->v.v[i] != m && f->v.v[i]->is_in_fleet && str_eq(f->v.v[i]->server, m->server))
+            return f->v.v[i];
+    return NULL;
+}
+
+static void refuse(struct member *m)
+{
+    member_say(m, "refused", "another Secret registers the same server");
+}
+
+// A cluster under two names, or an application that names neither, would have two masters. Which
+// of two Secrets counts must not hang on which one a replica saw first.
 static void admit(struct fleet *f)
 {
     for (size_t i = 0; i < f->v.len; i++) {
         struct member *m = f->v.v[i];
-        bool is_twice = false;
-        for (size_t k = 0; k < f->v.len && !m->is_in_fleet; k++)
-            is_twice |= f->v.v[k]->is_in_fleet && str_eq(f->v.v[k]->server, m->server);
         if (m->is_in_fleet || m->is_going)
             continue;
-        m->is_in_fleet = !is_twice;
-        if (is_twice)
-            member_say(m, "refused", "another Secret registers the same server");
-        else
-            shards_add(f->shards, m->key, m->name, m->server);
+        struct member *rival = rival_of(f, m);
+        if (rival && strcmp(rival->secret_name, m->secret_name) <= 0) {
+            if (!m->spoke)
+                refuse(m);
+            continue;
+        }
+        if (rival) {
+            rival->is_in_fleet = false;
+            if (!str_eq(rival->key, m->key))
+                shards_drop(f->shards, rival->key);
+            refuse(rival);
+        }
+        m->is_in_fleet = true;
+        member_say(m, "waiting", NULL);
+        shards_add(f->shards, m->key, m->name, m->server);
     }
 }
 
@@ -275,7 +323,8 @@ static void step(struct fleet *f)
 static void on_changed(void *ctx)
 {
     struct fleet *f = ctx;
-    loop_timer_set(f->step, 0);
+    if (!f->is_ending)
+        loop_timer_set(f->step, 0);
 }
 
 static void begin(struct fleet *f)
@@ -316,13 +365,18 @@ static void on_said(void *ctx, uint32_t events)
 }
 
 // Each session has a dozen files open.
-static void allow_files(void)
+static size_t allow_files(void)
 {
     struct rlimit r;
-    if (getrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur >= MIN_FILES)
-        return;
-    r.rlim_cur = r.rlim_max < MIN_FILES ? r.rlim_max : MIN_FILES;
-    (void)setrlimit(RLIMIT_NOFILE, &r); // with fewer some sessions say that they cannot connect
+    if (getrlimit(RLIMIT_NOFILE, &r) != 0)
+        return SIZE_MAX;
+    if (r.rlim_cur < MAX_FILES) {
+        r.rlim_cur = r.rlim_max < MAX_FILES ? r.rlim_max : MAX_FILES;
+        (void)setrlimit(RLIMIT_NOFILE, &r);
+        if (getrlimit(RLIMIT_NOFILE, &r) != 0)
+            return SIZE_MAX;
+    }
+    return r.rlim_cur > OWN_FILES ? (r.rlim_cur - OWN_FILES) / SESSION_FILES : 0;
 }
 
 struct fleet *fleet_new(struct controller *c, const struct fleet_opts *o)
@@ -344,7 +398,7 @@ struct fleet *fleet_new(struct controller *c, const struct fleet_opts *o)
     loop_fd_set(c->loop, f->out_fd, EPOLLIN, on_said, f);
     f->step = loop_timer_new(c->loop, on_step, f);
     loop_timer_set(f->step, 0);
-    allow_files();
+    f->max_sessions = allow_files();
     return f;
 }
 
@@ -370,12 +424,16 @@ void fleet_free(struct fleet *f)
 {
     if (!f)
         return;
-    loop_timer_free(f->step);
+    f->is_ending = true;
+    loop_timer_stop(f->step);
+    if (f->shards)
+        shards_end(f->shards);
     if (f->watch)
         kube_watch_stop(f->watch);
     loop_fd_del(f->c->loop, f->out_fd);
     stop_all(f);
     shards_free(f->shards);
+    loop_timer_free(f->step);
     for (size_t i = 0; i < f->v.len; i++)
         member_free(f->v.v[i]);
     vec_clear(&f->v);

@@ -54,7 +54,9 @@ struct fleet {
     struct loop_timer *step;
     int64_t watch_due_ms;
     int out_fd;
-    bool is_synced, is_on, is_loading, has_news, is_told;
+    unsigned serial;     // of sessions: no two are the same holder
+    size_t max_sessions; // as many as there may be files for
+    bool is_synced, is_on, is_loading, has_news, is_told, is_ending;
     json_t *argocd, *argocd_old; // what the sources go by, and went by
 };
 

@@ -48,7 +48,7 @@ struct shards {
     struct kube_watch *watch;
     struct loop_timer *tick;
     int64_t watch_due_ms;
-    bool is_synced, is_ending;
+    bool is_synced, is_closing, is_ending;
     unsigned pending;
 };
 
@@ -499,7 +499,7 @@ static void on_tick(void *ctx)
     if (s->is_synced) {
         renew(s);
         // Others must be able to know of us before they could wonder where their share went.
-        if (find_lease(s, own)->is_there)
+        if (!s->is_closing && find_lease(s, own)->is_there)
             balance(s);
         sweep(s);
     }
@@ -604,6 +604,11 @@ static void give_back(struct shards *s)
             else if (x->state != SHARD_OTHERS)
                 write_seat(x, true);
         }
+}
+
+void shards_end(struct shards *s)
+{
+    s->is_closing = true;
 }
 
 void shards_free(struct shards *s)

@@ -30,6 +30,7 @@ struct shards_opts {
 struct shards;
 struct shards *shards_new(struct loop *l, struct kube *k, const struct shards_opts *o);
 // Waits a few seconds for what is given back to be taken note of.
+void shards_end(struct shards *s); // nothing more is taken; before shards_free
 void shards_free(struct shards *s);
 
 // key: what makes it this cluster; name and server are for people. Known ones are fine.

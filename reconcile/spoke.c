@@ -18,6 +18,7 @@
 #define AGAIN_MS 2000 // after the first failure; then twice as long, up to
 #define AGAIN_MAX_MS 120000
 #define COUNTS_MS 5000
+#define HUB_MAP "hub"  // the ConfigMap that says from which root a hub keeps it
 #define MAX_NOTES 5000 // an owner that reads no more gets no more events
 
 struct given_app {
@@ -28,7 +29,8 @@ struct given_app {
 struct spoke {
     // Of the thread alone, after it was started:
     struct spoke_opts o;
-    char *name, *secret, *records, *holder, *server;
+    char *name, *secret, *records, *holder, *server, *hub_uid;
+    const char *root, *old_root; // the hub's own, lent
     struct loop *loop;
     struct loop_timer *timer;
     struct kube *kube;
@@ -267,6 +269,124 @@ static bool connect_it(struct spoke *s, struct kubeconfig *config, struct err *e
     return ok;
 }
 
+// ---- whose it is ----
+
+static const char *records_of(const struct spoke *s)
+{
+    return s->records ? s->records : REGROW_NAMESPACE;
+}
+
+static bool is_root(const char *a, const char *b)
+{
+    const char *query = b ? strstr(b, "?ref=") : NULL;
+    size_t n = b ? query ? (size_t)(query - b) : strlen(b) : 0;
+    return b && strcspn(a, "?") >= n && !strncmp(a, b, n) && (!a[n] || str_starts(a + n, "?ref="));
+}
+
+// What a ConfigMap of the records names as the root; NULL in *out: there is none.
+static bool read_owner(struct spoke *s, const char *map, char **out, struct err *err)
+{
+    CLEANUP(str_freep)
+    char *path = str_printf("/api/v1/namespaces/%s/configmaps/%s", records_of(s), map);
+    struct kube_call get = {.method = "GET", .path = path, .patience_ms = CONNECT_MS};
+    struct kube_reply reply;
+    struct buf store CLEANUP(buf_clear) = {0};
+    CLEANUP(json_freep) json_t *doc = NULL;
+    kube_send_wait(s->kube, &get, &reply, &store);
+    if (reply.cls == KUBE_ABSENT || reply.cls == KUBE_NO_NAMESPACE)
+        return true;
+    if (reply.cls != KUBE_OK)
+        return kube_reply_err(&reply, err, "read whose this cluster is");
+    if (!canon_read(reply.body, reply.body_len, &doc, err))
+        return err_wrap(err, "read whose this cluster is");
+    *out = inventory_root(doc);
+    return *out || err_set(err, ERR_INVALID, "ConfigMap %s of %s says nothing that is known", map,
+                           records_of(s));
+}
+
+static bool send_owner(struct spoke *s, const char *method, const char *path, json_t *doc_take,
+                       enum kube_class *cls, struct err *err)
+{
+    CLEANUP(json_freep) json_t *doc = doc_take;
+    struct buf body CLEANUP(buf_clear) = {0};
+    struct buf store CLEANUP(buf_clear) = {0};
+    struct kube_reply reply;
+    canon_write(doc, &body);
+    struct kube_call call = {.method = method,
+                             .path = path,
+                             .body = body.p,
+                             .body_len = body.len,
+                             .content_type =
+                                 !strcmp(method, "PATCH") ? "application/apply-patch+yaml" : NULL};
+    kube_send_wait(s->kube, &call, &reply, &store);
+    *cls = reply.cls;
+    return reply.cls == KUBE_OK || reply.cls == KUBE_CONFLICT ||
+           kube_reply_err(&reply, err, "note whose this cluster is");
+}
+
+// Of two that find none the server takes one: it is made, never overwritten.
+static bool write_owner(struct spoke *s, bool is_new, enum kube_class *cls, struct err *err)
+{
+    const char *ns = records_of(s);
+    CLEANUP(str_freep)
+    char *home = str_printf("/api/v1/namespaces/%s?fieldManager=regrow", ns);
+    CLEANUP(str_freep)
+    char *maps = str_printf("/api/v1/namespaces/%s/configmaps%s?fieldManager=regrow", ns,
+                            is_new ? "" : "/" HUB_MAP);
+    CLEANUP(str_freep) char *text = str_printf("#regrow-inventory/1\t%s\n", s->root);
+    json_t *space =
+        json_pack("{s:s, s:s, s:{s:s, s:{s:s}}}", "apiVersion", "v1", "kind", "Namespace",
+                  "metadata", "name", ns, "labels", "app.kubernetes.io/managed-by", "regrow");
+    json_t *map =
+        json_pack("{s:s, s:s, s:{s:s, s:s, s:{s:s}}, s:{s:s}}", "apiVersion", "v1", "kind",
+                  "ConfigMap", "metadata", "name", HUB_MAP, "namespace", ns, "labels",
+                  "app.kubernetes.io/managed-by", "regrow", "data", "records", text);
+    if (is_new && !send_owner(s, "PATCH", home, space, cls, err)) {
+        json_decref(map);
+        return false;
+    }
+    if (!is_new)
+        json_decref(space);
+    return send_owner(s, is_new ? "POST" : "PUT", maps, map, cls, err);
+}
+
+static bool is_anothers(const struct spoke *s, const char *map, const char *owner, struct err *err)
+{
+    err_set(err, ERR_INVALID, "it is kept from another root, %s, as ConfigMap %s of %s there says",
+            owner, map, records_of(s));
+    return err_hint(err, "If this hub is to take it over, and to delete what it does not name, "
+                         "delete that ConfigMap. To share the cluster annotate its Secret with "
+                         "regrow.dev/records-namespace.");
+}
+
+// An inventory that another root has made would be taken for ours, and all of it for gone.
+static bool claim(struct spoke *s, struct err *err)
+{
+    const char *uid = kube_cluster_uid(s->kube);
+    enum kube_class cls = KUBE_OK;
+    CLEANUP(str_freep) char *alone = NULL;
+    if (uid && str_eq(uid, s->hub_uid) && !strcmp(records_of(s), REGROW_NAMESPACE))
+        return err_set(err, ERR_INVALID, "it is the cluster of the hub itself, by another address");
+    if (!read_owner(s, REGROW_ROOT_MAP, &alone, err))
+        return false;
+    if (alone)
+        return is_anothers(s, REGROW_ROOT_MAP, alone, err);
+    for (int i = 0; s->root && i < 3; i++) {
+        CLEANUP(str_freep) char *hub = NULL;
+        if (!read_owner(s, HUB_MAP, &hub, err))
+            return false;
+        if (hub && is_root(hub, s->root))
+            return true;
+        if (hub && !is_root(hub, s->old_root))
+            return is_anothers(s, HUB_MAP, hub, err);
+        if (!write_owner(s, !hub, &cls, err))
+            return false;
+        if (cls == KUBE_OK)
+            return true;
+    }
+    return !s->root || err_set(err, ERR_UNAVAILABLE, "whose it is changes all the time");
+}
+
 static bool keep(struct spoke *s, struct err *err)
 {
     struct controller_opts o = {
@@ -291,7 +411,7 @@ static bool try_once(struct spoke *s, bool *was_there, struct err *err)
     json_t *secret = json_loads(s->secret, 0, &e);
     if (!secret || !kubeconfig_of_argocd(secret, &config, err))
         return err_is_set(err) ? false : err_set(err, ERR_INVALID, "its Secret cannot be read");
-    bool ok = connect_it(s, config, err);
+    bool ok = connect_it(s, config, err) && claim(s, err);
     *was_there = ok;
     ok = ok && keep(s, err);
     kube_free(s->kube);
@@ -363,6 +483,7 @@ static void release(struct spoke *s)
     free(s->records);
     free(s->holder);
     free(s->server);
+    free(s->hub_uid);
     free(s);
 }
 
@@ -374,9 +495,13 @@ static void set_opts(struct spoke *s, const struct spoke_opts *o)
     s->records = str_dup_or_null(o->records);
     s->holder = str_dup(o->holder);
     s->server = str_dup(o->server);
+    s->hub_uid = str_dup_or_null(o->hub_uid);
+    s->root = o->run.root;
+    s->old_root = o->run.policy.replaced_root;
     s->o.run.records = s->records;
     s->o.run.holder = s->holder;
-    s->o.run.root = NULL; // it is the hub that is grown from it
+    s->o.run.root = NULL;           // it is the hub that is grown from it
+    s->o.run.expect_cluster = NULL; // the hub, too
     s->o.run.events = &s->events;
     s->o.run.policy.replaced_root = NULL;
     if (!s->o.run.manager)

@@ -20,6 +20,7 @@ struct spoke_opts {
     const char *records;    // namespace of Lease and inventory there; NULL: REGROW_NAMESPACE
     const char *holder;     // in the Lease there
     const char *server;     // display
+    const char *hub_uid;    // of the cluster of the hub; NULL: not known
     struct run_opts run;    // what it points at is lent for the spoke's life, and not written
     int64_t first_delay_ms; // before the first try
     int out_fd;
