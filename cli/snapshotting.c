@@ -310,8 +310,11 @@ void snapshotting_free(struct snapshotting *s)
 
 bool snapshotting_finish(struct snapshotting *s, struct err *err)
 {
-    if (!s->child && is_wanted(s))
-        begin(s);
+    if (!s->child) {
+        s->wanted = (struct sha256){0}; // stays so when it cannot be told what there is
+        if (is_wanted(s))
+            begin(s);
+    }
     int64_t end = s->c->deadline_ms ? s->c->deadline_ms : INT64_MAX;
     while (s->child && !loop_stopping(s->c->loop) && clock_mono_ms() < end)
         loop_run_once(s->c->loop, 1000);
@@ -319,7 +322,11 @@ bool snapshotting_finish(struct snapshotting *s, struct err *err)
         return err_set(err, ERR_TIMEOUT, "timed out taking a snapshot");
     if (s->child)
         return loop_stopped(s->c->loop, err, "taking a snapshot");
-    return !s->problem || err_set(err, ERR_PARTIAL, "no good snapshot: %s", s->problem);
+    if (s->problem)
+        return err_set(err, ERR_PARTIAL, "no good snapshot: %s", s->problem);
+    return (s->has_done && sha256_eq(&s->wanted, &s->done)) ||
+           err_set(err, ERR_PARTIAL,
+                   "not settled: no snapshot was taken, since not all is as Git says and healthy");
 }
 
 // ---- what is told of it ----
