@@ -13,6 +13,7 @@
 #define RETRY_FIRST_MS 10000
 #define RETRY_LONGEST_MS 1800000
 #define TAKES_MS 1800000         // one takes no longer, or it is cut
+#define FAREWELL_MS 5000         // for the end of one that is cut
 #define CUT_MS 30000             // after what it gives itself
 #define MAX_OUT_BYTES (8U << 20) // a document, with the names of all Secrets that were taken
 #define MAX_DATA_BYTES (4ULL << 30)
@@ -168,7 +169,7 @@ static void on_done(void *ctx, struct proc_result *r, struct err *err)
     struct snapshotting *s = ctx;
     struct snapshot_outcome o = {0};
     s->child = NULL;
-    if (err->kind == ERR_CANCELLED)
+    if (err->kind == ERR_CANCELLED || !s->timer)
         return; // we end, and it with us
     if (err_is_set(err)) {
         o.end = SNAPSHOT_FAILED;
@@ -291,9 +292,11 @@ struct snapshotting *snapshotting_new(struct cli *c, struct controller *k, const
 
 static void cut(struct snapshotting *s)
 {
+    int64_t end = clock_mono_ms() + FAREWELL_MS;
+    loop_timer_stop(s->timer); // no other one begins
     if (s->child)
         proc_cancel(s->child);
-    for (int i = 0; s->child && i < 100; i++)
+    while (s->child && clock_mono_ms() < end) // a round takes no time while there are events
         loop_run_once(s->c->loop, 50);
 }
 
@@ -303,6 +306,9 @@ void snapshotting_free(struct snapshotting *s)
         return;
     cut(s);
     loop_timer_free(s->timer);
+    s->timer = NULL;
+    if (s->child)
+        return; // its end, whenever it comes, is told to what is left of us
     free(s->problem);
     free(s->commit);
     free(s);
