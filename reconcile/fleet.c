@@ -388,6 +388,7 @@ struct fleet *fleet_new(struct controller *c, const struct fleet_opts *o)
     f->o = *o;
     f->holder = lease_own_name();
     f->argocd = json_array();
+    f->listed = json_object();
     json_array_foreach((json_t *)(c->o.sources ? c->o.sources->argocd : NULL), i, doc)
     {
         if (!fleet_is_cluster(doc))
@@ -440,6 +441,7 @@ void fleet_free(struct fleet *f)
     close(f->out_fd);
     json_decref(f->argocd);
     json_decref(f->argocd_old);
+    json_decref(f->listed);
     free(f->holder);
     free(f);
 }

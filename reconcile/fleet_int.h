@@ -58,6 +58,7 @@ struct fleet {
     size_t max_sessions; // as many as there may be files for
     bool is_synced, is_on, is_loading, has_news, is_told, is_ending;
     json_t *argocd, *argocd_old; // what the sources go by, and went by
+    json_t *listed;              // name -> true: clusters that the list has named so far
 };
 
 struct fleet *fleet_new(struct controller *c, const struct fleet_opts *o);

@@ -139,12 +139,15 @@ static void note_doc(struct fleet *f, const json_t *doc, bool is_gone)
             break;
     }
     bool is_known = i < json_array_size(f->argocd);
+    if (is_gone) { // credentials of repositories are controller_argocd.c's business
+        if (is_known && fleet_is_cluster(json_array_get(f->argocd, i)))
+            f->has_news |= json_array_remove(f->argocd, i) == 0;
+        return;
+    }
     json_t *copy = json_object_get(doc, "kind") ? json_deep_copy(doc) : NULL;
-    if (is_gone && is_known)
-        json_array_remove(f->argocd, i);
-    else if (!is_gone && is_known)
+    if (is_known)
         json_array_set(f->argocd, i, copy);
-    else if (!is_gone)
+    else
         json_array_append(f->argocd, copy);
     json_decref(copy);
 }
@@ -177,6 +180,17 @@ static void set_listed(struct fleet *f, bool listed)
         f->v.v[i]->is_listed = listed;
 }
 
+// Clusters that the list did not name: they were taken out while nobody watched.
+static void sweep_docs(struct fleet *f)
+{
+    for (size_t i = json_array_size(f->argocd); i > 0; i--) {
+        const json_t *x = json_array_get(f->argocd, i - 1);
+        if (fleet_is_cluster(x) && !json_object_get(f->listed, json_dot_text(x, "metadata.name")))
+            json_array_remove(f->argocd, i - 1);
+    }
+    json_object_clear(f->listed);
+}
+
 static void on_secret(void *ctx, enum kube_event ev, json_t *doc)
 {
     struct fleet *f = ctx;
@@ -184,16 +198,17 @@ static void on_secret(void *ctx, enum kube_event ev, json_t *doc)
     case KUBE_ITEM:
     case KUBE_ADDED:
     case KUBE_MODIFIED:
-        if (fleet_is_cluster(doc))
-            note_doc(f, doc, false);
+        if (ev == KUBE_ITEM && fleet_is_cluster(doc))
+            json_object_set_new(f->listed, json_dot_text(doc, "metadata.name"), json_true());
+        note_doc(f, doc, !fleet_is_cluster(doc)); // it may have been one before
         see_secret(f, doc);
         break;
     case KUBE_DELETED:
-        if (fleet_is_cluster(doc))
-            note_doc(f, doc, true);
+        note_doc(f, doc, true);
         forget_secret(f, doc);
         break;
     case KUBE_RESTARTED:
+        json_object_clear(f->listed);
         set_listed(f, false);
         return;
     case KUBE_SYNCED:
@@ -201,6 +216,7 @@ static void on_secret(void *ctx, enum kube_event ev, json_t *doc)
             if (!f->v.v[i]->is_listed && !f->v.v[i]->is_going)
                 leave(f->v.v[i]);
         set_listed(f, false);
+        sweep_docs(f);
         f->is_synced = f->has_news = true;
         break;
     case KUBE_GONE:
@@ -231,6 +247,7 @@ void fleet_watch(struct fleet *f)
     f->watch_due_ms = clock_mono_ms() + FLEET_WATCH_MS;
     if (!k)
         return;
+    json_object_clear(f->listed);
     struct kube_watch_opts o = {.kind = k,
                                 .namespace = ARGOCD_NAMESPACE,
                                 .event = on_secret,
