@@ -217,6 +217,7 @@ static void renew_source(struct controller *c)
     c->source = source_new(c->loop, c->o.sources);
     c->is_polling = c->must_renew_source = false;
     c->argocd_is_news = true; // what it was made with is of the beginning
+    fleet_forget_told(c->fleet);
 }
 
 // What was there stays as it is, in the cluster and here: unknown is not empty.

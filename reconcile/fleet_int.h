@@ -72,7 +72,8 @@ void fleet_let_hub_go(struct fleet *f);
 
 void fleet_renew(struct fleet *f, struct source_now *now); // before a load
 void fleet_loaded(struct fleet *f);                        // after it
-bool fleet_owes(const struct fleet *f);                    // is a session to be given its state?
+void fleet_forget_told(struct fleet *f); // the sources are new ones: the next load is told all
+bool fleet_owes(const struct fleet *f);  // is a session to be given its state?
 // Reads what goes to those clusters and hands it over. False when the loop is to stop.
 MUST_CHECK bool fleet_load(struct fleet *f, struct err *err);
 // An Application object; doc NULL: it is gone.

@@ -18,6 +18,14 @@ void fleet_renew(struct fleet *f, struct source_now *now)
     f->argocd_old = lent;
 }
 
+void fleet_forget_told(struct fleet *f)
+{
+    if (!f)
+        return;
+    json_decref(f->argocd_old);
+    f->argocd_old = NULL;
+}
+
 void fleet_loaded(struct fleet *f)
 {
     for (size_t i = 0; f && i < f->v.len; i++)
