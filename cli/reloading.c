@@ -155,16 +155,22 @@ static void take(const struct command *cmd, struct options *o, struct options *n
     now->owned = (struct strv){0};
 }
 
+static void free_ways(struct source_mirror *mirrors, size_t n_mirrors, struct source_cred *creds,
+                      size_t n_creds)
+{
+    for (size_t i = 0; i < n_mirrors; i++) {
+        free(mirrors[i].from);
+        free(mirrors[i].to);
+    }
+    free(mirrors);
+    for (size_t i = 0; i < n_creds; i++)
+        source_cred_clear(&creds[i]);
+    free(creds);
+}
+
 static void free_old(struct reloading *r)
 {
-    for (size_t i = 0; i < r->n_old_mirrors; i++) {
-        free(r->old_mirrors[i].from);
-        free(r->old_mirrors[i].to);
-    }
-    free(r->old_mirrors);
-    for (size_t i = 0; i < r->n_old_creds; i++)
-        source_cred_clear(&r->old_creds[i]);
-    free(r->old_creds);
+    free_ways(r->old_mirrors, r->n_old_mirrors, r->old_creds, r->n_old_creds);
     r->old_mirrors = NULL;
     r->old_creds = NULL;
     r->n_old_mirrors = r->n_old_creds = 0;
@@ -174,21 +180,15 @@ static bool renew_sources(struct reloading *r, struct options *now, struct err *
 {
     struct cli fresh = {.o = {.mirrors = now->mirrors, .credentials = now->credentials}};
     struct source_opts *o = &r->session->source_opts;
-    bool ok = cli_ways(&fresh, r->session->root, err);
-    if (ok) {
-        free_old(r);
-        r->old_mirrors = r->c->mirrors;
-        r->n_old_mirrors = r->c->n_mirrors;
-        r->old_creds = r->c->creds;
-        r->n_old_creds = r->c->n_creds;
-    } else {
-        r->old_mirrors = fresh.mirrors; // nobody has seen these
-        r->n_old_mirrors = fresh.n_mirrors;
-        r->old_creds = fresh.creds;
-        r->n_old_creds = fresh.n_creds;
-        free_old(r);
+    if (!cli_ways(&fresh, r->session->root, err)) {
+        free_ways(fresh.mirrors, fresh.n_mirrors, fresh.creds, fresh.n_creds); // nobody saw them
         return false;
     }
+    free_old(r);
+    r->old_mirrors = r->c->mirrors;
+    r->n_old_mirrors = r->c->n_mirrors;
+    r->old_creds = r->c->creds;
+    r->n_old_creds = r->c->n_creds;
     r->c->mirrors = fresh.mirrors;
     r->c->n_mirrors = fresh.n_mirrors;
     r->c->creds = fresh.creds;
