@@ -155,6 +155,9 @@ void controller_free(struct controller *c)
         loop_run_once(c->loop, 100);
     informers_free(c->informers);
     lease_keeper_free(c->lease);
+    loop_timer_stop(c->poll);
+    source_free(c->source); // it may turn the loop, and others there may wake us
+    c->source = NULL;
     loop_timer_free(c->poll);
     loop_timer_free(c->wake);
     loop_timer_free(c->waiting);
@@ -170,7 +173,6 @@ void controller_free(struct controller *c)
     jq_filters_free(c->jq);
     tracked_clear(c);
     desired_free(c->desired);
-    source_free(c->source);
     json_decref(c->argocd_list);
     json_decref(c->argocd_before);
     err_clear(&c->load_problem);
