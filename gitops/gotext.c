@@ -54,10 +54,7 @@ static const char *const functions[] = {"abbrev",
                                         "compact",
                                         "concat",
                                         "contains",
-                                        "date",
-                                        "dateInZone",
                                         "dateModify",
-                                        "date_in_zone",
                                         "date_modify",
                                         "decryptAES",
                                         "deepCopy",
@@ -70,7 +67,6 @@ static const char *const functions[] = {"abbrev",
                                         "div",
                                         "divf",
                                         "duration",
-                                        "durationRound",
                                         "empty",
                                         "eq",
                                         "ext",
@@ -90,8 +86,6 @@ static const char *const functions[] = {"abbrev",
                                         "hasSuffix",
                                         "hello",
                                         "html",
-                                        "htmlDate",
-                                        "htmlDateInZone",
                                         "indent",
                                         "index",
                                         "initial",
@@ -113,8 +107,6 @@ static const char *const functions[] = {"abbrev",
                                         "lt",
                                         "max",
                                         "maxf",
-                                        "merge",
-                                        "mergeOverwrite",
                                         "min",
                                         "minf",
                                         "mod",
@@ -130,8 +122,6 @@ static const char *const functions[] = {"abbrev",
                                         "mustHas",
                                         "mustInitial",
                                         "mustLast",
-                                        "mustMerge",
-                                        "mustMergeOverwrite",
                                         "mustPrepend",
                                         "mustRegexFind",
                                         "mustRegexFindAll",
@@ -184,7 +174,6 @@ static const char *const functions[] = {"abbrev",
                                         "semver",
                                         "semverCompare",
                                         "seq",
-                                        "set",
                                         "sha1sum",
                                         "sha256sum",
                                         "sha512sum",
@@ -222,7 +211,6 @@ static const char *const functions[] = {"abbrev",
                                         "typeOf",
                                         "uniq",
                                         "unixEpoch",
-                                        "unset",
                                         "until",
                                         "untilStep",
                                         "untitle",
@@ -230,13 +218,17 @@ static const char *const functions[] = {"abbrev",
                                         "urlJoin",
                                         "urlParse",
                                         "urlquery",
-                                        "values",
                                         "without",
                                         "wrap",
                                         "wrapWith"};
-// What they give changes from one time to the next: a plan would never be the same twice. Sorted.
+// What they give changes from one time to the next, or may: a plan would never be the same twice.
+// Dates are those of now for whatever is no time, and values have no order. Sorted.
 static const char *const fleeting[] = {"ago",
                                        "bcrypt",
+                                       "date",
+                                       "dateInZone",
+                                       "date_in_zone",
+                                       "durationRound",
                                        "encryptAES",
                                        "genCA",
                                        "genCAWithKey",
@@ -245,6 +237,8 @@ static const char *const fleeting[] = {"ago",
                                        "genSelfSignedCertWithKey",
                                        "genSignedCert",
                                        "genSignedCertWithKey",
+                                       "htmlDate",
+                                       "htmlDateInZone",
                                        "htpasswd",
                                        "now",
                                        "randAlpha",
@@ -254,7 +248,11 @@ static const char *const fleeting[] = {"ago",
                                        "randInt",
                                        "randNumeric",
                                        "shuffle",
-                                       "uuidv4"};
+                                       "uuidv4",
+                                       "values"};
+// They change maps, which may be the parameters: what is missing is told before. Sorted.
+static const char *const changing[] = {"merge", "mergeOverwrite", "mustMerge", "mustMergeOverwrite",
+                                       "set",   "unset"};
 
 static int by_name(const void *key, const void *element)
 {
@@ -273,6 +271,9 @@ static bool check_function(const char *name, struct err *err)
     if (is_among(name, fleeting, ARRAY_LEN(fleeting)))
         return err_set(err, ERR_INVALID,
                        "%s gives something else each time, which regrow does not support", name);
+    if (is_among(name, changing, ARRAY_LEN(changing)))
+        return err_set(err, ERR_INVALID,
+                       "%s changes what it is given, which regrow does not support", name);
     return err_set(err, ERR_INVALID, "function \"%.60s\" not defined", name);
 }
 
@@ -289,7 +290,7 @@ struct reader {
     struct block blocks[MAX_NESTING];
     size_t n_blocks, n_changed;
     // of the action that is read:
-    bool slugs[MAX_NESTING]; // a command, by depth of parentheses, that is a call of slugify
+    const char *tails[MAX_NESTING]; // by depth of parentheses: what its command goes on to, or NULL
     size_t depth;
     size_t operand_end; // where an operand ended that fields may be asked of
     int opens;          // 1: it begins a block in which "." is the same, 2: another; 0: none
@@ -398,7 +399,9 @@ static void rewrite(struct reader *r, const char *word, size_t len)
         add_edit(r, r->at, len, "mustFromJson");
     } else if (!strcmp(word, "slugify")) {
         add_edit(r, r->at, len, "list");
-        r->slugs[r->depth] = true;
+        r->tails[r->depth] = " | include \"" GO_SLUGIFY "\"";
+    } else if (!strcmp(word, "keys")) { // which have no order
+        r->tails[r->depth] = " | sortAlpha";
     }
 }
 
@@ -437,12 +440,13 @@ static void read_fields(struct reader *r, size_t from, bool is_root)
         strv_clear(&e.fields);
 }
 
-// A call of slugify ends here: what was made a list goes to the template that stands for it.
+// A call of slugify ends here: what was made a list goes to the template that stands for it. Or one
+// of keys, which are put in order.
 static void end_command(struct reader *r)
 {
-    if (r->slugs[r->depth])
-        add_edit(r, r->at, 0, " | include \"" GO_SLUGIFY "\"");
-    r->slugs[r->depth] = false;
+    if (r->tails[r->depth])
+        add_edit(r, r->at, 0, r->tails[r->depth]);
+    r->tails[r->depth] = NULL;
 }
 
 static bool read_parenthesis(struct reader *r)
@@ -451,7 +455,7 @@ static bool read_parenthesis(struct reader *r)
         if (r->depth + 1 >= MAX_NESTING)
             return err_set(r->err, ERR_INVALID, "more than %d parentheses in one another",
                            MAX_NESTING);
-        r->slugs[++r->depth] = false;
+        r->tails[++r->depth] = NULL;
     } else {
         end_command(r);
         r->depth -= r->depth > 0;
@@ -459,6 +463,16 @@ static bool read_parenthesis(struct reader *r)
     }
     r->at++;
     return true;
+}
+
+// The parameters are "$" from the beginning to the end.
+static bool check_root(struct reader *r, size_t at)
+{
+    while (is_blank(r->s[at]))
+        at++;
+    if (r->s[at] != ',' && r->s[at] != '=' && (r->s[at] != ':' || r->s[at + 1] != '='))
+        return true;
+    return err_set(r->err, ERR_INVALID, "\"$\" that is made another is not supported by regrow");
 }
 
 static bool read_token(struct reader *r)
@@ -481,6 +495,8 @@ static bool read_token(struct reader *r)
         return true;
     case '$':
         r->at += 1 + word_len(s + 1);
+        if (r->at == from + 1 && !check_root(r, r->at))
+            return false;
         read_fields(r, from, r->at == from + 1);
         return true;
     case '.':
@@ -529,7 +545,7 @@ static bool read_action(struct reader *r)
     if (skip_comment(r))
         return true;
     r->depth = 0;
-    r->slugs[0] = false;
+    r->tails[0] = NULL;
     r->opens = 0;
     r->is_else = false;
     r->operand_end = SIZE_MAX;
