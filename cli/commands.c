@@ -101,7 +101,8 @@ static const struct command commands[] = {
      "Asks through the Application object, as Argo CD's tools do (.operation), or where there is "
      "none through the ConfigMap control in regrow-system. On a terminal, or with --wait, it "
      "follows what comes of it. Sync windows of its project count. --dry-run tells what would "
-     "change and writes nothing. Exit code 10 when it failed.",
+     "change and writes nothing; neither it nor --resource goes with another --revision. Exit code "
+     "10 when it failed.",
      "  regrow sync shop\n"
      "  regrow sync shop --revision v1.2.3 --prune --wait --timeout 5m\n"
      "  regrow sync team-a/shop --resource apps:Deployment:web --dry-run\n"

@@ -43,7 +43,8 @@ static void begin_operation(struct controller *c, struct tracked *t, json_t *ope
         operation_settle(c, t, OPERATION_ERROR, t->refusal);
         return;
     }
-    operation_pin(c, t, &t->op.revisions);
+    if (!operation_is_partial(t)) // a part, or a trial, says nothing about where it is to stay
+        operation_pin(c, t, &t->op.revisions);
     tracked_trigger(t, TRIGGER_REQUEST, 0);
 }
 

@@ -58,6 +58,7 @@ struct tracked {
     json_t *next;                         // one that came during a turn about it, or NULL
     VEC(struct operation_result) results; // of the last operation
     enum operation_phase outcome;         // of it, where the rest does not tell
+    bool is_over;                         // nothing more is done about it, it is only told
     char *said;                           // its message, or NULL
     bool is_on;                           // a turn about it is under way
     bool is_ending;                       // the operation is to end before its time
@@ -174,7 +175,8 @@ bool controller_leads(const struct controller *c);
 bool controller_turn(struct controller *c, struct err *err);
 bool controller_is_due(struct controller *c); // is there anything for a turn?
 
-bool turn_makes_way(void *ctx); // run_opts.is_superseded
+bool turn_makes_way(void *ctx);                           // run_opts.is_superseded
+void turn_begin(struct controller *c, struct tracked *t); // it is about this one
 
 // ---- controller_drift.c ----
 void drift_changed(void *ctx, const struct object_id *id, const char *app,

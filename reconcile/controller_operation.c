@@ -24,6 +24,7 @@ void operation_clear(struct tracked *t)
     app_control_clear(&t->op);
     json_decref(t->asked);
     t->asked = NULL;
+    t->is_over = false;
     t->outcome = OPERATION_NONE;
     str_set(&t->refusal, NULL);
     str_set(&t->said, NULL);
@@ -31,14 +32,48 @@ void operation_clear(struct tracked *t)
 
 bool operation_is_partial(const struct tracked *t)
 {
-    return t->asked && (t->op.dry_run || t->op.resources);
+    return t->asked && !t->is_over && (t->op.dry_run || t->op.resources);
 }
 
 bool operation_is_alone(const struct tracked *t)
 {
     const struct app_control *k = &t->op;
-    return t->asked && (t->triggers & TRIGGER_REQUEST) &&
+    return t->asked && !t->is_over && (t->triggers & TRIGGER_REQUEST) &&
            (operation_is_partial(t) || k->options || k->prune || k->is_forced || k->is_apply_only);
+}
+
+// Are these the revisions at which it is read now?
+static bool are_its_own(const struct tracked *t, const struct application *a,
+                        const struct strv *revisions)
+{
+    bool same = a && revisions->len;
+    for (size_t i = 0; same && !t->pins.len && i < revisions->len; i++) {
+        const char *rev = revisions->v[i];
+        same = (i < a->sources.len && str_eq(rev, a->sources.v[i].target_revision)) ||
+               (i < a->revisions.len && str_eq(rev, a->revisions.v[i]));
+    }
+    for (size_t i = 0; same && t->pins.len && i < revisions->len; i++)
+        same = i < t->pins.len && str_eq(revisions->v[i], t->pins.v[i]);
+    return same;
+}
+
+// What an application is read at is what is applied of it, and of those that it has: for a moment
+// it cannot be another.
+static char *partial_refusal(const struct tracked *t, const struct application *a)
+{
+    const struct app_control *k = &t->op;
+    const char *what = k->dry_run ? "a dry run" : "a sync of some resources";
+    if (!operation_is_partial(t) || are_its_own(t, a, &k->revisions))
+        return NULL;
+    if (k->revisions.len)
+        return str_printf("%s of another revision is not supported: %s is not what the "
+                          "application is at",
+                          what, k->revisions.v[0]);
+    if (t->pins.len)
+        return str_printf("%s of another revision is not supported: the application is held at "
+                          "%s, until a sync of all of it that names no revision",
+                          what, t->pins.v[0]);
+    return NULL;
 }
 
 // What cannot be done is refused by name, never passed over. Owned; NULL: nothing.
@@ -61,7 +96,7 @@ char *operation_refusal(const struct controller *c, const struct tracked *t)
     else if (space && a && str_eq(space, "true") != a->create_namespace)
         why = str_dup("CreateNamespace is for the application to say, not for one operation");
     strv_clear(&faults);
-    return why;
+    return why ? why : partial_refusal(t, a);
 }
 
 // ---- what the turn is ----
@@ -277,13 +312,11 @@ void operation_settle(struct controller *c, struct tracked *t, enum operation_ph
                       const char *message)
 {
     t->outcome = phase;
+    t->is_over = true;
     str_set(&t->said, message);
     t->ended_unix_s = clock_unix_ms() / 1000;
     t->is_requested = t->is_ending = false;
     t->triggers &= ~(unsigned)(TRIGGER_REQUEST | TRIGGER_UNFINISHED | TRIGGER_RETRY);
-    // A part of it, or a trial, says nothing about where it is to stay.
-    if (operation_is_partial(t) && t->pins.len)
-        operation_pin(c, t, NULL);
     report_news(c, t->name);
 }
 

@@ -57,7 +57,7 @@ static bool is_its_turn(const struct controller *c, const struct application *a,
     if (t->pins.len && !t->is_pinned)
         return false;                  // not before it has been read so
     if (t->triggers & TRIGGER_REQUEST) // a trial writes nothing
-        return (t->asked && t->op.dry_run) || is_permitted(c, a, t);
+        return (t->asked && !t->is_over && t->op.dry_run) || is_permitted(c, a, t);
     if (t->is_suspended || !is_automated(a))
         return false;
     // A change by others alone is mended only where that is asked for.
@@ -497,10 +497,11 @@ static bool run_turn(struct controller *c, const bool *take, size_t n, bool with
     return true;
 }
 
-static void begin(struct controller *c, struct tracked *t)
+void turn_begin(struct controller *c, struct tracked *t)
 {
-    bool is_asked = t->asked && (t->triggers & TRIGGER_REQUEST);
-    bool goes_on = is_asked || (t->triggers & (TRIGGER_RETRY | TRIGGER_UNFINISHED));
+    bool is_asked = t->asked && !t->is_over && (t->triggers & TRIGGER_REQUEST);
+    bool is_unfinished = !t->is_over && (t->triggers & (TRIGGER_RETRY | TRIGGER_UNFINISHED));
+    bool goes_on = is_asked || is_unfinished;
     // What is done of our own accord was asked for by nobody.
     if (!goes_on) {
         operation_clear(t);
@@ -554,7 +555,7 @@ bool controller_turn(struct controller *c, struct err *err)
     c->turn_ms = began;
     for (size_t i = 0; i < c->desired->apps.len; i++)
         if (take[i])
-            begin(c, tracked_find(c, c->desired->apps.v[i]->tracking_name));
+            turn_begin(c, tracked_find(c, c->desired->apps.v[i]->tracking_name));
     bool ok = run_turn(c, take, n, with_gone, err);
     turn_ended(c, take);
     c->alone = -1;

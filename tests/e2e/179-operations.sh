@@ -143,8 +143,13 @@ by_object() {
   check 'all of it by its object' ask shop
   is "$(app shop '[.status.sync.status, (.status.history | length), .status.history[-1].initiatedBy.username != null]')" \
     '["Synced",1,true]' 'is a deployment, with who asked for it'
-  check 'a revision for a moment' ask shop --revision "$(git --git-dir="$GIT_ROOT/ops.git" rev-parse main~1)" --dry-run
-  is "$(app shop .status.sync.status)" '"Synced"' 'leaves it where it was'
+  local before
+  before=$(git --git-dir="$GIT_ROOT/ops.git" rev-parse main~1)
+  refuse 'a trial of another revision' 10 ask shop --revision "$before" --dry-run
+  like "$OUT" 'a dry run of another revision is not supported' 'is refused by name'
+  refuse 'a part of another revision' 10 ask shop --revision "$before" --resource :ConfigMap:shop/a
+  is "$(app shop .status.sync.status) $(kubectl get cm -n shop a -o 'jsonpath={.data.v}')" '"Synced" 2' 'and leaves it where it was'
+  check 'that of its own' ask shop --revision "$(git --git-dir="$GIT_ROOT/ops.git" rev-parse main)" --dry-run
 }
 
 ends_by_object() {

@@ -14,11 +14,11 @@ static struct controller *one_app(const char *policy)
     struct application *a = NULL;
     struct origin where = {0};
     CLEANUP(str_freep)
-    char *text =
-        str_printf("{apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {name: "
-                   "web, namespace: argocd}, spec: {project: default, destination: "
-                   "{namespace: web}, source: {repoURL: u, path: p}, syncPolicy: {%s}}}",
-                   policy);
+    char *text = str_printf(
+        "{apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {name: "
+        "web, namespace: argocd}, spec: {project: default, destination: "
+        "{namespace: web}, source: {repoURL: u, path: p, targetRevision: main}, syncPolicy: {%s}}}",
+        policy);
     CLEANUP(json_freep) json_t *doc = doc_of(text);
     assert_true(application_parse(doc, &where, &a, &err));
     a->state = APP_KNOWN;
@@ -76,19 +76,23 @@ static void kinds(void **s)
         {"{syncStrategy: {apply: {}}}", true, false, NULL},
         {"{syncStrategy: {hook: {force: true}}}", true, false, NULL},
         {"{syncStrategy: {hook: {}}}", false, false, NULL},
-        {"{source: {repoURL: u, path: p}}", false, false, NULL},
+        {"{source: {repoURL: u, path: p, targetRevision: main}}", false, false, NULL},
         {"{source: {repoURL: u, path: other}}", false, false, "not other sources"},
         {"{sources: [{repoURL: u, path: p}]}", false, false, "not other sources"},
         {"{syncOptions: [CreateNamespace=false]}", false, false, "CreateNamespace"},
         {"{syncOptions: [Prune=perhaps]}", false, false, "no such value"},
         {"{manifests: [x]}", false, false, "manifests"},
+        {"{dryRun: true, revision: abc}", false, true, "a dry run of another revision"},
+        {"{dryRun: true, revision: main}", true, true, NULL}, // where it is
+        {"{dryRun: true, revisions: [main, main]}", false, true, "a dry run of another revision"},
+        {"{resources: [{kind: A, name: b}], revision: abc}", false, true, "a sync of some"},
         {"{resources: what}", false, false, "resources"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct controller *c = one_app("syncOptions: [CreateNamespace=true]");
         struct tracked *t = asked(c, cases[i].sync);
         if (operation_is_alone(t) != cases[i].is_alone ||
-            operation_is_partial(t) != (cases[i].is_partial && !t->refusal))
+            (!t->refusal && operation_is_partial(t) != cases[i].is_partial))
             fail_msg("%s", cases[i].sync);
         if (cases[i].refused && (!t->refusal || !strstr(t->refusal, cases[i].refused)))
             fail_msg("%s: %s", cases[i].sync, t->refusal ? t->refusal : "is not refused");
@@ -111,13 +115,56 @@ static void what_is_owed(void **s)
     t = asked(c, "{source: {path: x}}");
     assert_int_equal(t->triggers, TRIGGER_COMMIT);
     assert_int_equal(t->outcome, OPERATION_ERROR);
-    t = asked(c, "{dryRun: true, revision: abc}");
+    t = asked(c, "{dryRun: true}");
     assert_int_equal(t->triggers, TRIGGER_COMMIT | TRIGGER_REQUEST);
-    assert_int_equal(t->pins.len, 1);
     operation_settle(c, t, OPERATION_SUCCEEDED, "done");
     assert_int_equal(t->triggers, TRIGGER_COMMIT);
-    assert_int_equal(t->pins.len, 0); // it was for a moment
-    assert_true(c->must_load);
+    assert_int_equal(t->pins.len, 0);
+    assert_false(c->must_load);
+    end(c);
+}
+
+// Where it is read stays as it is, whatever is tried.
+static void held_where_it_is(void **s)
+{
+    (void)s;
+    struct controller *c = one_app("");
+    struct tracked *t = asked(c, "{revision: abc}");
+    assert_int_equal(t->pins.len, 1);
+    static const char *const others[] = {"{dryRun: true}", "{dryRun: true, revision: main}",
+                                         "{resources: [{kind: A, name: b}]}"};
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        t = asked(c, others[i]);
+        assert_non_null(t->refusal);
+        assert_int_equal(t->pins.len, 1);
+    }
+    t = asked(c, "{dryRun: true, revision: abc}");
+    assert_null(t->refusal);
+    operation_settle(c, t, OPERATION_SUCCEEDED, "done");
+    assert_string_equal(t->pins.v[0], "abc");
+    t = asked(c, "{}");
+    assert_int_equal(t->pins.len, 0);
+    end(c);
+}
+
+// An approval after a trial that is over is none of the trial: the turn is about all of it.
+static void over(void **s)
+{
+    (void)s;
+    struct controller *c = one_app("automated: {prune: true}");
+    struct tracked *t = asked(c, "{dryRun: true}");
+    turn_begin(c, t);
+    t->is_on = false;
+    operation_settle(c, t, OPERATION_SUCCEEDED, "done");
+    assert_true(t->asked && !operation_is_partial(t)); // it is told still
+    CLEANUP(json_freep) json_t *doc = json_object();
+    json_set_annotation(doc, CONTROL_APPROVED, "2026-01-01T00:00:10Z");
+    json_object_set_new(c->awaited, "web",
+                        json_pack("{s:s, s:i}", "since", "2026-01-01T00:00:10Z", "objects", 1));
+    approval_take(c, "web", doc);
+    assert_int_equal(t->triggers, TRIGGER_UNFINISHED);
+    turn_begin(c, t);
+    assert_true(!t->asked && !t->is_over && t->is_on && !operation_is_partial(t));
     end(c);
 }
 
@@ -184,7 +231,8 @@ static void approved(void **s)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(kinds), cmocka_unit_test(what_is_owed),
-                                       cmocka_unit_test(ended), cmocka_unit_test(approved)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(kinds), cmocka_unit_test(what_is_owed), cmocka_unit_test(held_where_it_is),
+        cmocka_unit_test(over),  cmocka_unit_test(ended),        cmocka_unit_test(approved)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
