@@ -135,12 +135,33 @@ bool cascade_takes_along(const struct desired *d, const json_t *note, char **why
 
 const char *cascade_asks(const struct desired *d, const json_t *note)
 {
-    const char *name = json_dot_str(note, "parent.name");
-    int at = name ? desired_tracked_app(d, name) : -1;
-    unsigned bits = marks_of(note);
-    if (at < 0)
-        return NULL;
-    bool asks = (bits & DELETION_PRUNE_CONFIRM) ||
-                (d->apps.v[at]->prune_confirm && !(bits & DELETION_PRUNE_ASKED));
-    return asks && !set_is_there(d, note) ? name : NULL;
+    for (int i = 0; i < MAX_ANCESTORS; i++) {
+        const json_t *parent = json_object_get(note, "parent");
+        const char *name = json_dot_str(parent, "name");
+        int at = name ? desired_tracked_app(d, name) : -1;
+        unsigned bits = marks_of(note);
+        if (!name || set_is_there(d, note))
+            return NULL;
+        if (at >= 0)
+            return (bits & DELETION_PRUNE_CONFIRM) ||
+                           (d->apps.v[at]->prune_confirm && !(bits & DELETION_PRUNE_ASKED))
+                       ? name
+                       : NULL;
+        // It goes with its parent, which asks for itself.
+        if (json_object_get(parent, CASCADE_CONFIRM))
+            return name;
+        note = parent;
+    }
+    return NULL;
+}
+
+int cascade_ancestor(const struct desired *d, const json_t *note)
+{
+    int at = -1;
+    for (int i = 0; at < 0 && note && i < MAX_ANCESTORS; i++) {
+        note = json_object_get(note, "parent");
+        const char *name = json_dot_str(note, "name");
+        at = name ? desired_tracked_app(d, name) : -1;
+    }
+    return at;
 }

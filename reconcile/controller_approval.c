@@ -8,6 +8,8 @@
 #include "reconcile/controller_int.h"
 #include "reconcile/run_int.h"
 
+#define CLOCKS_DIFFER_S 60 // so far ahead of ours may the clock of somebody be
+
 static int64_t since_of(const json_t *awaited)
 {
     const char *since = json_dot_str(awaited, "since");
@@ -35,7 +37,8 @@ void approval_take(struct controller *c, const char *app, const json_t *doc)
     // A controller that has just begun goes by what the one before it has told.
     if (told && since_of(told) && !json_object_get(c->awaited, app))
         json_object_set_new(c->awaited, app, json_deep_copy(told));
-    if (k.approved_at_unix_s)
+    // Nobody approves today of what waits tomorrow.
+    if (k.approved_at_unix_s && k.approved_at_unix_s <= clock_unix_ms() / 1000 + CLOCKS_DIFFER_S)
         json_object_set_new(c->approvals, app, json_integer(k.approved_at_unix_s));
     else
         json_object_del(c->approvals, app);

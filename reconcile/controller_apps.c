@@ -207,12 +207,22 @@ static bool note_app(struct controller *c, const struct desired *d, unsigned app
     return true;
 }
 
+// What could not be read may have had it: unknown is not gone. What people have asked of it stays.
+static void keep_unread(struct tracked *t, bool *any)
+{
+    *any |= t->is_known;
+    t->is_known = t->is_synced = t->is_pinned = false;
+}
+
 bool tracked_update(struct controller *c, const struct desired *d)
 {
     bool any = false;
+    bool any_unknown = false;
     size_t n_before = c->apps.len;
     for (size_t i = 0; i < n_before; i++)
         c->apps.v[i].is_listed = false;
+    for (unsigned i = 0; i < d->apps.len; i++)
+        any_unknown |= d->apps.v[i]->state == APP_UNKNOWN;
     for (unsigned i = 0; i < d->apps.len; i++)
         if (d->apps.v[i]->state != APP_OTHER_CLUSTER && !d->apps.v[i]->is_passing)
             any |= note_app(c, d, i, n_before);
@@ -221,11 +231,15 @@ bool tracked_update(struct controller *c, const struct desired *d)
     c->gone_waits = false;
     size_t kept = 0;
     for (size_t i = 0; i < c->apps.len; i++) {
-        if (c->apps.v[i].is_listed) {
-            c->apps.v[kept++] = c->apps.v[i];
+        struct tracked *t = &c->apps.v[i];
+        bool is_unread = !t->is_listed && any_unknown && desired_tracked_app(d, t->name) < 0;
+        if (is_unread)
+            keep_unread(t, &any);
+        if (t->is_listed || is_unread) {
+            c->apps.v[kept++] = *t;
             continue;
         }
-        clear_one(&c->apps.v[i]);
+        clear_one(t);
         any = c->has_gone = true;
     }
     c->apps.len = kept;

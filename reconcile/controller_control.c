@@ -46,6 +46,8 @@ static void begin_operation(struct controller *c, struct tracked *t, json_t *ope
     if (!operation_is_partial(t)) // a part, or a trial, says nothing about where it is to stay
         operation_pin(c, t, &t->op.revisions);
     tracked_trigger(t, TRIGGER_REQUEST, 0);
+    if (c->gone_rests) // what it had that is gone goes with it
+        c->gone_due_ms = 0;
 }
 
 void control_begin_next(struct controller *c, struct tracked *t)
@@ -85,6 +87,8 @@ static json_t *take(struct controller *c, struct tracked *t, const json_t *doc)
     bool is_news = t->is_suspended != k.is_suspended || k.operation || t->is_refreshing;
     if (t->is_suspended && !k.is_suspended && t->triggers)
         t->due_ms = 0;
+    if (t->is_suspended && !k.is_suspended && c->gone_rests)
+        c->gone_due_ms = 0;
     if (t->is_suspended && !k.is_suspended && t->is_automated && t->pins.len)
         operation_pin(c, t, NULL);
     t->is_suspended = k.is_suspended;

@@ -124,6 +124,7 @@ struct controller {
     char *breaker;                 // why nothing is deleted; NULL: it is not tripped
     bool has_gone;                 // there may be records of applications that Git no longer has
     int64_t gone_due_ms;           // monotonic: not before
+    bool gone_rests;               // they stay until what had them may be synced again
     bool gone_waits;               // they stay until what is unknown is known
     bool gone_is_held;             // or by the breaker
     json_t *awaited;   // application -> {since, objects, first}: deletions that nobody approved of

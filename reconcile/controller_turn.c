@@ -49,6 +49,26 @@ static bool is_permitted(const struct controller *c, const struct application *a
     return ok;
 }
 
+// Nothing is done of its own accord now, so nothing of what it had is deleted either; but when a
+// person asks for it. plan_policy.is_resting
+static bool is_resting(const void *ctx, const char *app)
+{
+    const struct controller *c = ctx;
+    const struct tracked *t = tracked_find(c, app);
+    int at = desired_tracked_app(c->desired, app);
+    if (!t || at < 0 || (t->is_on && t->is_requested))
+        return false;
+    const json_t *project = project_of(c, c->desired->apps.v[at]);
+    bool may = !t->is_suspended;
+    if (may && json_array_size(json_dot(project, "spec.syncWindows"))) {
+        struct window_verdict v = {0};
+        windows_permit(project, c->desired->apps.v[at], clock_unix_ms() / 1000, false, false, &v);
+        may = v.is_permitted;
+        window_verdict_clear(&v);
+    }
+    return !may;
+}
+
 static bool is_its_turn(const struct controller *c, const struct application *a, int64_t now_ms)
 {
     struct tracked *t = tracked_find(c, a->tracking_name);
@@ -312,14 +332,23 @@ static bool is_definition(const struct object_id *id)
     return !strcmp(id->kind, "CustomResourceDefinition") || !strcmp(id->kind, "APIService");
 }
 
+static void gone_again(struct controller *c, int64_t due_ms)
+{
+    if (!c->has_gone || due_ms < c->gone_due_ms)
+        c->gone_due_ms = due_ms;
+    c->has_gone = true;
+}
+
 // Of an application that is gone: not deleted yet, or not until what is unknown is known.
 static void absorb_gone(struct controller *c, const struct run_summary *s,
                         const struct plan_item *it)
 {
-    if ((it->action == ACTION_PRUNE || it->is_leftover) && !c->has_gone) {
-        c->has_gone = true;
-        c->gone_due_ms = again_ms(s);
-    }
+    bool rests = it->row && !strcmp(it->row, "P17");
+    if (rests)
+        gone_again(c, clock_mono_ms() + WINDOW_MS);
+    else if (it->action == ACTION_PRUNE || it->is_leftover)
+        gone_again(c, again_ms(s));
+    c->gone_rests |= rests;
     c->gone_waits |= it->row && (!strcmp(it->row, "P2") || !strcmp(it->row, "P9"));
 }
 
@@ -397,6 +426,8 @@ static bool run_part_of(struct controller *c, const bool *take, bool with_gone, 
     o.policy.prune = prune && o.policy.prune;
     o.policy.is_approved = approval_is_given;
     o.policy.approved_ctx = c;
+    o.policy.is_resting = is_resting;
+    o.policy.resting_ctx = c;
     if (t)
         operation_shape(t, (unsigned)c->alone, part, &o, &variant);
     struct run *r CLEANUP(run_freep) = c->run = run_new(c->loop, c->kube, part, &o);
@@ -551,6 +582,7 @@ bool controller_turn(struct controller *c, struct err *err)
     json_t *names = taken_names(c->desired, take);
     event_emit(c->o.events, "turn.started", "{s:O}", "apps", names);
     c->has_gone &= !with_gone;
+    c->gone_rests &= !with_gone;
     c->gone_was_seen = false;
     c->turn_ms = began;
     for (size_t i = 0; i < c->desired->apps.len; i++)

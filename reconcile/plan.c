@@ -247,6 +247,14 @@ static void prune_or_keep(const struct planning *p, struct plan_item *it, const 
     }
 }
 
+// What deletes it is suspended, or a sync window keeps it: that deletion is of its syncs.
+static bool is_parent_resting(const struct planning *p, const json_t *note)
+{
+    int at = p->policy->is_resting ? cascade_ancestor(p->d, note) : -1;
+    return at >= 0 &&
+           p->policy->is_resting(p->policy->resting_ctx, p->d->apps.v[at]->tracking_name);
+}
+
 // One of an application that is no longer in Git.
 static void decide_orphan(const struct planning *p, const struct record *r,
                           const struct live_fact *f, struct plan_item *it)
@@ -269,6 +277,8 @@ static void decide_orphan(const struct planning *p, const struct record *r,
         leave(it, "P12", "definitions never go with an application");
     else if (is_asked_for(p->policy, r->app))
         prune_or_keep(p, it, NULL);
+    else if (is_parent_resting(p, note))
+        keep(it, "P17", "its application is gone, and what had that may not be synced now");
     else if ((f->marks & DELETION_DELETE_CONFIRM) || json_object_get(note, CASCADE_CONFIRM))
         prune_or_keep(p, it, r->app);
     else

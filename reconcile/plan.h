@@ -73,6 +73,9 @@ struct plan_policy {
     // NULL: nobody has.
     bool (*is_approved)(const void *ctx, const char *app);
     const void *approved_ctx;
+    // May this application (tracking name) not be synced now? Then what it had stays. NULL: it may.
+    bool (*is_resting)(const void *ctx, const char *app);
+    const void *resting_ctx;
     // An operation about some objects only: what else is no longer desired stays. NULL: all.
     bool (*is_selected)(const void *ctx, const struct object_id *id);
     const void *selected_ctx;
@@ -107,9 +110,11 @@ MUST_CHECK bool plan_make(const struct desired *d, const struct live_fact *facts
 // objects go then: if not, *why is the reason (owned). Without a note they stay.
 json_t *cascade_note(const struct desired *d, unsigned app);
 bool cascade_takes_along(const struct desired *d, const json_t *note, char **why);
-// Its parent, if that (or what it says of the application) asks for a confirmation first; borrowed
-// from the note. NULL: it does not.
+// Its parent, if that (or what it says of the application) asks for a confirmation first; of one
+// whose parent is gone as well that one, or whoever deletes it. Borrowed from the note. NULL: none.
 const char *cascade_asks(const struct desired *d, const json_t *note);
+// The nearest one above it that Git still has, which is what deletes it; -1: there is none.
+int cascade_ancestor(const struct desired *d, const json_t *note);
 // In the note of one that has Delete=confirm itself.
 #define CASCADE_CONFIRM "confirm"
 // The note has it when it has been told that they stayed: since when, in RFC 3339.

@@ -119,6 +119,37 @@ static void confirmed(void **s)
     }
 }
 
+// A whole branch leaves Git: what asks is what was deleted by somebody's hand, not what it had.
+static void confirmed_above(void **s)
+{
+    (void)s;
+    static const struct {
+        const char *top, *meta, *policy, *asks;
+    } cases[] = {{"", "Prune=true", "", NULL},
+                 {"", "Prune=confirm", "", "top"},
+                 {", syncOptions: [Prune=confirm]", "", "", "top"},
+                 {"", "", "syncOptions: [Delete=confirm]", "apps"}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct desired *before CLEANUP(desired_freep) = new_world();
+        struct desired *after CLEANUP(desired_freep) = new_world();
+        struct err err = {0};
+        CLEANUP(str_freep) char *policy = str_printf(PRUNES "%s", cases[i].top);
+        CLEANUP(str_freep)
+        char *meta = str_printf("name: apps, " FINALIZER
+                                ", annotations: {argocd.argoproj.io/sync-options: '%s'}",
+                                cases[i].meta);
+        unsigned top = add(before, 0, "name: top", PRUNES);
+        unsigned apps = add(before, (int)top, meta, cases[i].policy);
+        CLEANUP(json_freep)
+        json_t *note = cascade_note(before, add(before, (int)apps, "name: a, " FINALIZER, ""));
+        unsigned still = add(after, 0, "name: top", policy);
+        assert_true(desired_finish(after, &err));
+        is(after, note, NULL);
+        assert_true(str_eq(cascade_asks(after, note), cases[i].asks));
+        assert_int_equal(cascade_ancestor(after, note), (int)still);
+    }
+}
+
 static void old_inventories(void **s)
 {
     (void)s;
@@ -134,6 +165,8 @@ static void old_inventories(void **s)
     for (int i = 0; i < 1000; i++)
         deep = json_pack("{s:b, s:o}", "cascade", 1, "parent", deep);
     is(after, deep, "its inventory is none");
+    assert_int_equal(cascade_ancestor(after, deep), -1);
+    assert_null(cascade_asks(after, deep));
 }
 
 // The parent is there: what it says now counts.
@@ -237,12 +270,10 @@ static void sets(void **s)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(finalizers),
-                                       cmocka_unit_test(confirmed),
-                                       cmocka_unit_test(old_inventories),
-                                       cmocka_unit_test(parents),
-                                       cmocka_unit_test(ancestors),
-                                       cmocka_unit_test(another_root),
-                                       cmocka_unit_test(sets)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(finalizers),      cmocka_unit_test(confirmed),
+        cmocka_unit_test(confirmed_above), cmocka_unit_test(old_inventories),
+        cmocka_unit_test(parents),         cmocka_unit_test(ancestors),
+        cmocka_unit_test(another_root),    cmocka_unit_test(sets)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -144,6 +144,35 @@ static void unknown(void **state)
     tracked_clear(&c);
 }
 
+// A parent that cannot be read takes nothing along of what people have asked of its children.
+static void unread_parent(void **state)
+{
+    (void)state;
+    static const char *const ab[] = {"a", "b"};
+    struct controller c = {0};
+    struct desired *first CLEANUP(desired_freep) = state_of(ab, 2, NULL);
+    struct desired *unread CLEANUP(desired_freep) = state_of(ab, 1, NULL);
+    struct desired *again CLEANUP(desired_freep) = state_of(ab, 2, NULL);
+    struct desired *gone CLEANUP(desired_freep) = state_of(ab, 1, NULL);
+    unread->apps.v[0]->state = APP_UNKNOWN;
+    load(&c, first);
+    settle(&c);
+    tracked_find(&c, "b")->is_suspended = true;
+    strv_push(&tracked_find(&c, "b")->pins, "abc");
+    load(&c, unread);
+    assert_false(c.has_gone);
+    assert_false(tracked_find(&c, "b")->is_known);
+    assert_false(tracked_update(&c, unread)); // as before
+    load(&c, again);
+    assert_true(tracked_find(&c, "b")->is_known && tracked_find(&c, "b")->is_suspended);
+    assert_string_equal(tracked_find(&c, "b")->pins.v[0], "abc");
+    assert_int_equal(triggers_of(&c, "b"), TRIGGER_COMMIT);
+    load(&c, gone);
+    assert_null(tracked_find(&c, "b"));
+    assert_true(c.has_gone);
+    tracked_clear(&c);
+}
+
 static void due(void **state)
 {
     (void)state;
@@ -221,7 +250,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(retries), cmocka_unit_test(waiting), cmocka_unit_test(credentials),
-        cmocka_unit_test(loads),   cmocka_unit_test(unknown), cmocka_unit_test(due),
+        cmocka_unit_test(loads),   cmocka_unit_test(unknown), cmocka_unit_test(unread_parent),
+        cmocka_unit_test(due),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -209,6 +209,7 @@ static void approved(void **s)
         {"2026-01-01T00:00:10Z", "2026-01-01T00:00:10Z", true},
         {"2026-01-01T00:00:10Z", "2026-01-01T02:00:10+02:00", true},
         {"2026-01-01T00:00:10Z", "yes", false},
+        {"2026-01-01T00:00:10Z", "9999-01-01T00:00:00Z", false}, // and all that is to come
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct controller *c = one_app("");

@@ -142,6 +142,26 @@ static void awaited(struct world *w, const char *whose)
     assert_int_equal(p->items.v[0].action, whose ? ACTION_KEEP : ACTION_PRUNE);
 }
 
+// What a suspended application had and Git has no longer stays until it goes on.
+static void resting(void **s)
+{
+    (void)s;
+    struct world w = new_world(false);
+    w.policy.is_resting = approves;
+    w.policy.resting_ctx = "app";
+    row_is(&w, "P8"); // its own: whoever suspends it does not make a turn about it
+    str_set(&w.record.app, "gone");
+    str_set(&w.fact.tracking_app, "gone");
+    row_is(&w, "P17");
+    json_object_set_new(w.notes, "gone",
+                        doc_of("{cascade: true, parent: {name: between, cascade: true, "
+                               "parent: {name: app}}}"));
+    row_is(&w, "P17");
+    w.policy.resting_ctx = "other";
+    row_is(&w, "P8");
+    end(&w);
+}
+
 // Prune=confirm and Delete=confirm, of an object and of its application.
 static void confirmed(void **s)
 {
@@ -524,13 +544,14 @@ static void projections(void **s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(wanted),          cmocka_unit_test(unwanted),
-        cmocka_unit_test(confirmed),       cmocka_unit_test(left_to_others),
-        cmocka_unit_test(selected),        cmocka_unit_test(left_behind),
-        cmocka_unit_test(namesake),        cmocka_unit_test(handed_over),
-        cmocka_unit_test(replaced),        cmocka_unit_test(unknown),
-        cmocka_unit_test(hooks),           cmocka_unit_test(phases),
-        cmocka_unit_test(made_namespaces), cmocka_unit_test(breaker),
-        cmocka_unit_test(another_root),    cmocka_unit_test(projections)};
+        cmocka_unit_test(wanted),         cmocka_unit_test(unwanted),
+        cmocka_unit_test(confirmed),      cmocka_unit_test(resting),
+        cmocka_unit_test(left_to_others), cmocka_unit_test(selected),
+        cmocka_unit_test(left_behind),    cmocka_unit_test(namesake),
+        cmocka_unit_test(handed_over),    cmocka_unit_test(replaced),
+        cmocka_unit_test(unknown),        cmocka_unit_test(hooks),
+        cmocka_unit_test(phases),         cmocka_unit_test(made_namespaces),
+        cmocka_unit_test(breaker),        cmocka_unit_test(another_root),
+        cmocka_unit_test(projections)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
