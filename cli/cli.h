@@ -247,6 +247,8 @@ void screen_size(FILE *f, int *rows, int *cols); // cols 0: not a terminal
 bool is_narrow(void); // standard output is a terminal of fewer
 // Cleaned, and wrapped on a terminal: the first line begins in column `at`, others in `hang`.
 void print_wrapped(FILE *f, const char *text, int at, int hang);
+// A value of a Secret at this pointer, without what nobody may see. Owned.
+json_t *secret_masked(const char *path, const json_t *v);
 // A value as JSON, with its sign and colour: the text begins in column `at` and is cut to `width`.
 void print_value(const struct cli *c, const char *sign, const char *color, const json_t *v, int at,
                  int width);

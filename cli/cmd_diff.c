@@ -8,20 +8,38 @@
 #include "cli/cli.h"
 
 #define SHOWN_VALUE 400
+#define HIDDEN "(secret)"
 
 struct differences {
     json_t *list; // of the object at hand: {path, live, desired}
     bool is_secret;
 };
 
+// A difference may be a whole map: what is below it counts too. kubectl's annotation repeats the
+// whole object.
+json_t *secret_masked(const char *path, const json_t *v)
+{
+    if (str_starts(path, "/data") || str_starts(path, "/stringData") ||
+        strstr(path, "last-applied-configuration"))
+        return json_string(HIDDEN);
+    if (!json_is_object(v))
+        return json_deep_copy(v);
+    json_t *out = json_object();
+    const char *key;
+    json_t *x;
+    json_object_foreach((json_t *)v, key, x)
+    {
+        CLEANUP(str_freep) char *p = json_pointer_under(path, key);
+        json_object_set_new(out, key, secret_masked(p, x));
+    }
+    return out;
+}
+
 static json_t *masked(const struct differences *d, const char *path, const json_t *v)
 {
-    // kubectl's annotation repeats the whole object.
-    bool secret = d->is_secret && (str_starts(path, "/data") || str_starts(path, "/stringData") ||
-                                   strstr(path, "last-applied-configuration"));
     if (!v)
         return json_null();
-    return secret ? json_string("(secret)") : json_deep_copy((json_t *)v);
+    return d->is_secret ? secret_masked(path, v) : json_deep_copy(v);
 }
 
 static bool is_server_made(const char *path)

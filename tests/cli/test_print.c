@@ -105,10 +105,38 @@ static void ages(void **state)
     }
 }
 
+// Of a Secret nothing of what it holds is shown, nor the copy of it that kubectl keeps, also
+// where a whole map differs.
+static void secrets(void **state)
+{
+    static const struct {
+        const char *path, *value;
+    } cases[] = {
+        {"/metadata/annotations",
+         "{\"a\":\"x\",\"kubectl.kubernetes.io/last-applied-configuration\":\"hush\"}"},
+        {"/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration", "\"hush\""},
+        {"/metadata", "{\"annotations\":{\"kubectl.kubernetes.io/last-applied-configuration\":"
+                      "\"hush\"},\"name\":\"x\"}"},
+        {"/data", "{\"k\":\"hush\"}"},
+        {"/data/k", "\"hush\""},
+        {"", "{\"stringData\":{\"k\":\"hush\"},\"type\":\"x\"}"}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP(json_freep) json_t *v = json_loads(cases[i].value, JSON_DECODE_ANY, NULL);
+        CLEANUP(json_freep) json_t *shown = secret_masked(cases[i].path, v);
+        CLEANUP(str_freep) char *text = json_dumps(shown, JSON_ENCODE_ANY);
+        assert_non_null(v);
+        assert_null(strstr(text, "hush"));
+        assert_non_null(strstr(text, "(secret)"));
+        // What else there is, is told.
+        assert_int_equal(!strstr(cases[i].value, "\"x\""), !strstr(text, "\"x\""));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(widths), cmocka_unit_test(cleaned),
                                        cmocka_unit_test(fitted), cmocka_unit_test(wrapped),
-                                       cmocka_unit_test(ages)};
+                                       cmocka_unit_test(ages),   cmocka_unit_test(secrets)};
     return cmocka_run_group_tests(tests, use_utf8, NULL);
 }
