@@ -444,21 +444,51 @@ static json_t *child(const json_t *doc, const char *key)
     return json_object_get(doc, key);
 }
 
-// What stands in the live document for a child of ours: an item of a list by its name, if it has
-// one, as others may stand before it.
-static json_t *partner(const json_t *doc, const json_t *live, const char *key)
+static size_t count_named(const json_t *list, const char *name)
 {
-    const char *name = json_is_array(doc) ? json_dot_str(child(doc, key), "name") : NULL;
+    size_t i;
+    json_t *v;
+    size_t n = 0;
+    json_array_foreach(list, i, v) n += str_eq(json_dot_str(v, "name"), name);
+    return n;
+}
+
+// Is all the same that tells two items apart: what is no map or list, and not ignored?
+static bool is_alike(const json_t *a, const json_t *b, const json_t *marks)
+{
+    const char *key;
+    json_t *v;
+    json_object_foreach((json_t *)a, key, v)
+    {
+        bool tells = !json_is_object(v) && !json_is_array(v) && !json_is_true(below(marks, key));
+        if (tells && !json_equal(v, json_object_get(b, key)))
+            return false;
+    }
+    return true;
+}
+
+// What stands in the live document for a child of ours: an item of a list by its name, if it has
+// one, as others may stand before it. A name that is there twice (subjects, volumeMounts) needs the
+// other keys; NULL when they do not tell either.
+static json_t *partner(const json_t *doc, const json_t *live, const char *key, const json_t *marks)
+{
+    const json_t *ours = child(doc, key);
+    const char *name = json_is_array(doc) ? json_dot_str(ours, "name") : NULL;
+    json_t *found = NULL;
     size_t i;
     json_t *v;
     if (!name)
         return child(live, key);
+    bool is_one = count_named(doc, name) <= 1 && count_named(live, name) <= 1;
     json_array_foreach(live, i, v)
     {
-        if (str_eq(json_dot_str(v, "name"), name))
-            return v;
+        if (!str_eq(json_dot_str(v, "name"), name) || (!is_one && !is_alike(ours, v, marks)))
+            continue;
+        if (found)
+            return NULL;
+        found = v;
     }
-    return NULL;
+    return found;
 }
 
 static void take_live(json_t *doc, const json_t *live, const json_t *marks)
@@ -467,7 +497,9 @@ static void take_live(json_t *doc, const json_t *live, const json_t *marks)
     json_t *sub;
     json_object_foreach((json_t *)marks, key, sub)
     {
-        json_t *theirs = partner(doc, live, key);
+        json_t *theirs = partner(doc, live, key, sub);
+        if (!theirs && json_is_array(doc))
+            continue; // an item that is not known to be there stays as Git has it
         if (!json_is_true(sub))
             take_live(child(doc, key), theirs, sub);
         else if (theirs)

@@ -119,7 +119,12 @@ static void on_old(void *ctx, const struct kube_reply *reply)
     }
     call_answered(c, reply);
     call_begin(c);
-    CLEANUP(json_freep) json_t *doc = object_doc(o);
+    // A PUT leaves nothing to others: what is theirs is sent as it is there now.
+    if (r->nodes[node].respected)
+        respect_live(r, node, live);
+    const char *respected = r->nodes[node].respected;
+    CLEANUP(json_freep)
+    json_t *doc = respected ? json_loads(respected, JSON_DECODE_ANY, NULL) : object_doc(o);
     json_t *meta = json_object_get(doc, "metadata");
     json_object_set(meta, "resourceVersion", json_dot(live, "metadata.resourceVersion"));
     struct buf body CLEANUP(buf_clear) = {0};

@@ -8,7 +8,7 @@
 #include "reconcile/drift.h"
 #include "reconcile/run_int.h"
 
-static void respect(struct run *r, unsigned node, const json_t *live)
+void respect_live(struct run *r, unsigned node, const json_t *live)
 {
     const struct object *o = &r->desired->objects.v[node];
     struct drift_opts d = {.manager = run_manager(r),
@@ -32,7 +32,7 @@ static void on_live(void *ctx, const struct kube_reply *reply)
     CLEANUP(json_freep) json_t *live = reply->cls == KUBE_OK ? reply_doc(reply) : NULL;
     call_answered(c, reply);
     if (live)
-        respect(r, c->node, live);
+        respect_live(r, c->node, live);
     x->is_respected = live || reply->cls == KUBE_ABSENT || reply->cls == KUBE_NO_NAMESPACE;
     if (x->is_respected)
         queue_later(r, c->node, 0);

@@ -306,6 +306,7 @@ void left_out_body(const struct run *r, unsigned node, json_t *doc); // takes th
 // ---- respect.c ----
 // True: the live values of what is left to others are asked for first, which is under way.
 bool respect_first(struct run *r, unsigned node, const char *path);
+void respect_live(struct run *r, unsigned node, const json_t *live); // from what is there now
 
 // ---- settings.c ----
 // What argocd-cm says: health checks and ignoreDifferences. As it is desired, else `live` (NULL:

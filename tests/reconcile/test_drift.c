@@ -222,6 +222,46 @@ static void respected(void **s)
     }
 }
 
+// A name that a list has twice tells nothing: the other keys do, or Git's item stays.
+static void respected_twice(void **s)
+{
+    (void)s;
+    static const struct {
+        const char *rules, *live, *desired, *sent;
+    } cases[] = {
+        {"[{kind: X, jqPathExpressions: ['.subjects[] | select(.kind == \"ServiceAccount\")']}]",
+         "{subjects: [{kind: User, name: a}, {kind: ServiceAccount, name: a, namespace: x}, "
+         "{kind: ServiceAccount, name: a, namespace: y}]}",
+         "{subjects: [{kind: ServiceAccount, name: a, namespace: y}, {kind: User, name: a}]}",
+         "{subjects: [{kind: ServiceAccount, name: a, namespace: y}, {kind: User, name: a}]}"},
+        {"[{kind: X, jqPathExpressions: ['.mounts[].readOnly']}]",
+         "{mounts: [{name: v, mountPath: /b, readOnly: true}, {name: v, mountPath: /a, readOnly: "
+         "0}]}",
+         "{mounts: [{name: v, mountPath: /a, readOnly: 1}, {name: v, mountPath: /b, readOnly: 1}]}",
+         "{mounts: [{name: v, mountPath: /a, readOnly: 0}, {name: v, mountPath: /b, readOnly: "
+         "true}]}"},
+        // Not there, or there twice.
+        {"[{kind: X, jqPathExpressions: ['.mounts[].name']}]", "{mounts: [{name: v}, {name: v}]}",
+         "{mounts: [{name: v}, {name: w}]}", "{mounts: [{name: v}, {name: w}]}"},
+    };
+    static char kind[] = "X";
+    static char name[] = "x";
+    static char group[] = "";
+    const struct object_id id = {.group = group, .kind = kind, .name = name};
+    CLEANUP(jq_filters_freep) struct jq_filters *jq = jq_filters_new();
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP(json_freep) json_t *ignore = doc_of(cases[i].rules);
+        CLEANUP(json_freep) json_t *live = doc_of(cases[i].live);
+        CLEANUP(json_freep) json_t *desired = doc_of(cases[i].desired);
+        CLEANUP(json_freep) json_t *want = doc_of(cases[i].sent);
+        struct drift_opts o = {.manager = "regrow", .ignore = ignore, .jq = jq};
+        drift_respect(&id, desired, live, &o);
+        CLEANUP(str_freep) char *got = canon_of(desired);
+        CLEANUP(str_freep) char *expected = canon_of(want);
+        assert_string_equal(got, expected);
+    }
+}
+
 static void left_out(void **s)
 {
     (void)s;
@@ -246,6 +286,7 @@ int main(void)
         cmocka_unit_test(secrets_are_not_told),
         cmocka_unit_test(bounded),
         cmocka_unit_test(respected),
+        cmocka_unit_test(respected_twice),
         cmocka_unit_test(left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
