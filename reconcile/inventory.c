@@ -477,15 +477,21 @@ static void write_vanished(struct run *r)
 
 // What the cluster is grown from, so that status, why and diff need not be told. Written before
 // the first object: a run that is killed can still be asked about.
+static char *root_of(const struct run *r)
+{
+    struct buf text = {0};
+    buf_printf(&text, HEADER "\t%s\n", r->opts.root);
+    if (r->opts.then)
+        buf_printf(&text, INVENTORY_THEN "\t%s\n", r->opts.then);
+    return buf_take(&text);
+}
+
 static void write_root(struct run *r)
 {
     if (!r->opts.root || is_held_back(r))
         return;
-    struct buf text CLEANUP(buf_clear) = {0};
-    buf_printf(&text, HEADER "\t%s\n", r->opts.root);
-    if (r->opts.then)
-        buf_printf(&text, INVENTORY_THEN "\t%s\n", r->opts.then);
-    apply_map(r, REGROW_ROOT_MAP, "root", text.p);
+    CLEANUP(str_freep) char *text = root_of(r);
+    apply_map(r, REGROW_ROOT_MAP, "root", text);
 }
 
 void inventory_write_rest(struct run *r)
@@ -515,30 +521,38 @@ struct intent_wait {
     bool ok;
 };
 
-static void write_intent_part(void *ctx, unsigned part, const char *text)
+// Written when it returns.
+static bool store_map(struct run *r, const char *name, const char *what, const char *text,
+                      const char *purpose, struct err *err)
 {
-    struct intent_wait *w = ctx;
-    CLEANUP(str_freep) char *name = intent_name(NULL, part);
-    if (!w->ok || is_stored(w->r, name, text))
-        return;
-    CLEANUP(json_freep) json_t *doc = map_doc(w->r, name, "intent", text);
+    if (is_stored(r, name, text))
+        return true;
+    CLEANUP(json_freep) json_t *doc = map_doc(r, name, what, text);
     struct buf body CLEANUP(buf_clear) = {0};
     canon_write(doc, &body);
-    CLEANUP(str_freep) char *path = map_path(w->r, name);
+    CLEANUP(str_freep) char *path = map_path(r, name);
     CLEANUP(str_freep) char *url = str_printf("%s?fieldManager=regrow&force=true", path);
     struct kube_call c = {.method = "PATCH",
                           .path = url,
                           .body = body.p,
                           .body_len = body.len,
                           .content_type = "application/apply-patch+yaml",
-                          .patience_ms = run_patience(w->r),
+                          .patience_ms = run_patience(r),
                           .is_idempotent = true};
     struct kube_reply reply;
     struct buf store CLEANUP(buf_clear) = {0};
-    kube_send_wait(w->r->kube, &c, &reply, &store);
-    w->ok = reply.cls == KUBE_OK || kube_reply_err(&reply, w->err, "note what is to be created");
-    if (w->ok)
-        lent_map(w->r, name, &reply);
+    kube_send_wait(r->kube, &c, &reply, &store);
+    if (reply.cls != KUBE_OK)
+        return kube_reply_err(&reply, err, purpose);
+    lent_map(r, name, &reply);
+    return true;
+}
+
+static void write_intent_part(void *ctx, unsigned part, const char *text)
+{
+    struct intent_wait *w = ctx;
+    CLEANUP(str_freep) char *name = intent_name(NULL, part);
+    w->ok = w->ok && store_map(w->r, name, "intent", text, "note what is to be created", w->err);
 }
 
 // One that this run is going to create, or that an earlier one was and that is there.
@@ -580,6 +594,21 @@ static void write_notes(const struct run *r, const json_t *apps, struct buf *lin
     }
 }
 
+// Who goes on is remembered before the first field is given to them: a run that is killed in
+// between must leave behind that they are to be given back, and to whom.
+static bool write_root_first(struct run *r, struct err *err)
+{
+    if (!r->opts.root || !r->opts.then) {
+        write_root(r);
+        return true;
+    }
+    CLEANUP(str_freep) char *text = root_of(r);
+    if (!store_map(r, REGROW_ROOT_MAP, "root", text, "note who reconciles this cluster", err))
+        return false;
+    json_object_set_new(r->stored, REGROW_ROOT_MAP, json_string(text));
+    return true;
+}
+
 bool inventory_write_intent(struct run *r, struct err *err)
 {
     struct buf lines CLEANUP(buf_clear) = {0};
@@ -587,7 +616,8 @@ bool inventory_write_intent(struct run *r, struct err *err)
     bool any = false;
     if (r->opts.read_only)
         return true;
-    write_root(r);
+    if (!write_root_first(r, err))
+        return false;
     for (size_t i = 0; i < r->plan->items.len; i++) {
         const struct plan_item *it = &r->plan->items.v[i];
         const char *app = note_intent(r, it, &lines);
