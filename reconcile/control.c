@@ -9,6 +9,7 @@
 #define MAX_REVISIONS 100
 #define MAX_RESOURCES 5000
 #define ANSWER_RESULTS (16U << 10)
+#define BRIEF_TEXT 1000
 
 void app_control_clear(struct app_control *c)
 {
@@ -185,6 +186,33 @@ bool control_approves(const struct app_control *c, int64_t began_unix_s)
     return c->approved_at_unix_s && c->approved_at_unix_s >= began_unix_s;
 }
 
+static bool is_too_long(const json_t *answer)
+{
+    struct buf text CLEANUP(buf_clear) = {0};
+    canon_write(answer, &text);
+    return text.len > CONTROL_ANSWER_MAX;
+}
+
+// Whole sources, again and again, are what makes an answer long. The newest of the history stay as
+// long as they fit: a rollback goes to one of them.
+static void shorten(json_t *answer)
+{
+    json_t *state = json_object_get(answer, "operationState");
+    json_t *result = json_object_get(state, "syncResult");
+    json_t *history = json_object_get(answer, "history");
+    if (!is_too_long(answer))
+        return;
+    json_object_del(json_object_get(answer, "sync"), "comparedTo");
+    json_object_del(state, "operation");
+    json_object_del(result, "source");
+    json_object_del(result, "sources");
+    while (is_too_long(answer) && json_array_size(history)) {
+        size_t older = (json_array_size(history) + 1) / 2;
+        while (older--)
+            json_array_remove(history, 0);
+    }
+}
+
 json_t *control_answer(const json_t *status)
 {
     static const char *const parts[] = {"sync",       "health",       "operationState",
@@ -207,7 +235,46 @@ json_t *control_answer(const json_t *status)
         canon_write(json_object_get(result, "resources"), &size);
     if (!is_wanted || size.len > ANSWER_RESULTS)
         json_object_del(result, "resources");
+    shorten(v);
+    if (is_too_long(v)) {
+        json_decref(v);
+        return control_answer_brief(status);
+    }
     return v;
+}
+
+// ---- how much is answered ----
+json_t *control_answer_brief(const json_t *status)
+{
+    static const char *const parts[] = {"phase", "message", "startedAt", "finishedAt"};
+    json_t *state = json_object();
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        const char *text = json_dot_str(json_object_get(status, "operationState"), parts[i]);
+        if (text && strlen(text) <= BRIEF_TEXT)
+            json_object_set_new(state, parts[i], json_string(text));
+    }
+    return json_pack("{s:o}", "operationState", state);
+}
+
+json_t *control_answer_room(json_t *sizes, const char *app, size_t len)
+{
+    json_t *dropped = json_object();
+    const char *key;
+    json_t *v;
+    void *next;
+    size_t sum = len;
+    json_object_del(sizes, app); // goes behind the others
+    json_object_foreach(sizes, key, v) sum += (size_t)json_integer_value(v);
+    json_object_foreach_safe(sizes, next, key, v)
+    {
+        if (sum <= CONTROL_ANSWERS_MAX)
+            break;
+        sum -= (size_t)json_integer_value(v);
+        json_object_set_new(dropped, key, json_null());
+        json_object_del(sizes, key);
+    }
+    json_object_set_new(sizes, app, json_integer((json_int_t)len));
+    return dropped;
 }
 
 // ---- asking ----

@@ -19,7 +19,9 @@
 #define CONTROL_REFRESH "argocd.argoproj.io/refresh"
 #define CONTROL_SKIP "argocd.argoproj.io/skip-reconcile"
 #define CONTROL_APPROVED "argocd.argoproj.io/deletion-approved"
-#define CONTROL_MAX_BYTES (64U << 10) // of an entry
+#define CONTROL_MAX_BYTES (64U << 10)    // of an entry
+#define CONTROL_ANSWER_MAX (32U << 10)   // of an answer
+#define CONTROL_ANSWERS_MAX (700U << 10) // of all of them: a ConfigMap has at most 1 MiB
 
 enum control_refresh { REFRESH_NONE, REFRESH_NORMAL, REFRESH_HARD };
 
@@ -64,6 +66,10 @@ bool control_selects(const struct app_control *c, const struct object_id *id);
 bool control_approves(const struct app_control *c, int64_t began_unix_s);
 // What of a status (app_status.h) answers a request where there is no Application object; owned.
 json_t *control_answer(const json_t *status);
+json_t *control_answer_brief(const json_t *status); // only how the operation stands
+// Notes that an application's answer has `len` bytes; names (-> null) of those that are to go for
+// it, the longest unanswered first. Owned.
+json_t *control_answer_room(json_t *sizes, const char *app, size_t len);
 
 // ---- for those who ask ----
 // Merge patches of an Application or an entry. Owned.

@@ -117,6 +117,7 @@ struct controller *controller_new(struct loop *l, struct kube *k, const struct c
     c->run_opts.drops_finalizers = true;
     c->app_docs = json_object();
     c->answering = json_object();
+    c->answer_sizes = json_object();
     c->awaited = json_object();
     c->approvals = json_object();
     c->argocd_docs = json_object();
@@ -164,6 +165,7 @@ void controller_free(struct controller *c)
     loop_timer_free(c->tidy);
     json_decref(c->app_docs);
     json_decref(c->answering);
+    json_decref(c->answer_sizes);
     json_decref(c->awaited);
     json_decref(c->approvals);
     json_decref(c->told_pins);
@@ -397,6 +399,32 @@ static void rest(struct controller *c, int64_t ms)
 }
 
 // What another one has done meanwhile is looked at as if nothing were known.
+// Two that put back what the other has changed would never end: a replica that stood by while the
+// cluster was handed over does not lead. *unread: nobody knows.
+static bool is_still_ours(struct controller *c, bool *unread, struct err *err)
+{
+    struct kube_call get = {.method = "GET",
+                            .path = "/api/v1/namespaces/" REGROW_NAMESPACE
+                                    "/configmaps/" REGROW_ROOT_MAP,
+                            .patience_ms = KUBE_PATIENCE_MS};
+    struct kube_reply reply;
+    struct buf store CLEANUP(buf_clear) = {0};
+    CLEANUP(json_freep) json_t *doc = NULL;
+    enum hand_over then;
+    kube_send_wait(c->kube, &get, &reply, &store);
+    *unread = reply.cls != KUBE_OK && reply.cls != KUBE_ABSENT && reply.cls != KUBE_NO_NAMESPACE;
+    if (*unread)
+        return kube_reply_err(&reply, err, "read who reconciles this cluster");
+    if (reply.cls == KUBE_OK && !canon_read(reply.body, reply.body_len, &doc, err))
+        return false;
+    CLEANUP(str_freep) char *name = inventory_then(doc);
+    if (!name || (hand_over_parse(name, &then) && !hand_over_is_away(then)))
+        return true;
+    err_set(err, ERR_CONFLICT, "this cluster was handed over to %.40s, which reconciles it",
+            hand_over_parse(name, &then) ? hand_over_title(then) : name);
+    return err_hint(err, "When that is stopped, regrow bootstrap --then=regrow takes it back.");
+}
+
 static void begin_to_lead(struct controller *c)
 {
     for (size_t i = 0; i < c->apps.len; i++) {
@@ -415,12 +443,17 @@ static void begin_to_lead(struct controller *c)
 // False with err set: there is no use in another try.
 static bool try_to_lead(struct controller *c, struct err *err)
 {
+    bool may_wait;
     if (lease_keeper_take(c->lease, c->o.deadline_ms, err)) {
-        begin_to_lead(c);
-        return true;
+        if (is_still_ours(c, &may_wait, err)) {
+            begin_to_lead(c);
+            return true;
+        }
+        lease_keeper_give_up(c->lease);
+    } else {
+        may_wait =
+            err->kind == ERR_CONFLICT || err->kind == ERR_UNAVAILABLE || err->kind == ERR_TIMEOUT;
     }
-    bool may_wait =
-        err->kind == ERR_CONFLICT || err->kind == ERR_UNAVAILABLE || err->kind == ERR_TIMEOUT;
     if (!may_wait || c->o.once || loop_stopping(c->loop))
         return false;
     if (!c->is_lead_told)

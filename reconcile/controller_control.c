@@ -111,11 +111,12 @@ json_t *control_take(struct controller *c, const char *app, const json_t *doc)
 struct map_call {
     struct controller *c;
     char *app;
-    json_t *then; // what becomes of the request, once it is answered; NULL: nothing
+    json_t *then;  // what becomes of the request, once it is answered; NULL: nothing
+    json_t *brief; // what is answered instead when the answers have grown too large; NULL: nothing
 };
 
-static void patch_map(struct controller *c, const char *name, const char *app, json_t *value,
-                      json_t *then);
+static void patch_request(struct controller *c, const char *app, json_t *value_take);
+static void answer_afresh(struct map_call *m);
 
 static void on_patched(void *ctx, const struct kube_reply *reply)
 {
@@ -125,8 +126,11 @@ static void on_patched(void *ctx, const struct kube_reply *reply)
     if (reply->cls == KUBE_ABSENT)
         m->c->has_answers = false; // somebody deleted it: it is made anew for the next answer
     if (m->then && reply->cls == KUBE_OK)
-        patch_map(m->c, CONTROL_MAP, m->app, json_incref(m->then), NULL);
+        patch_request(m->c, m->app, json_incref(m->then));
+    if (m->brief && reply->cls == KUBE_INVALID)
+        answer_afresh(m);
     json_decref(m->then);
+    json_decref(m->brief);
     free(m->app);
     free(m);
 }
@@ -134,15 +138,13 @@ static void on_patched(void *ctx, const struct kube_reply *reply)
 static struct map_call *map_call(struct controller *c, const char *app, json_t *then)
 {
     struct map_call *m = mem_alloc(sizeof(*m));
-    *m = (struct map_call){c, str_dup_or_null(app), then};
+    *m = (struct map_call){c, str_dup_or_null(app), then, NULL};
     c->pending++;
     return m;
 }
 
-static void patch_map(struct controller *c, const char *name, const char *app, json_t *value,
-                      json_t *then)
+static void patch_map(struct controller *c, const char *name, const json_t *doc, struct map_call *m)
 {
-    CLEANUP(json_freep) json_t *doc = json_pack("{s:{s:o}}", "data", app, value);
     struct buf body CLEANUP(buf_clear) = {0};
     canon_write(doc, &body);
     CLEANUP(str_freep)
@@ -151,9 +153,28 @@ static void patch_map(struct controller *c, const char *name, const char *app, j
                              .path = path,
                              .body = body.p,
                              .body_len = body.len,
-                             .content_type = "application/merge-patch+json",
+                             .content_type = json_is_array(doc) ? "application/json-patch+json"
+                                                                : "application/merge-patch+json",
                              .is_idempotent = true};
-    kube_send(c->kube, &call, on_patched, map_call(c, app, then));
+    kube_send(c->kube, &call, on_patched, m);
+}
+
+static void patch_request(struct controller *c, const char *app, json_t *value_take)
+{
+    CLEANUP(json_freep) json_t *doc = json_pack("{s:{s:o}}", "data", app, value_take);
+    patch_map(c, CONTROL_MAP, doc, map_call(c, app, NULL));
+}
+
+// The answers of earlier processes, whose sizes nobody has counted, leave no room: this one alone.
+static void answer_afresh(struct map_call *m)
+{
+    CLEANUP(json_freep) json_t *text = TAKE(m->brief);
+    CLEANUP(json_freep)
+    json_t *doc =
+        json_pack("[{s:s, s:s, s:{s:O}}]", "op", "add", "path", "/data", "value", m->app, text);
+    json_object_clear(m->c->answer_sizes);
+    json_decref(control_answer_room(m->c->answer_sizes, m->app, json_string_length(text)));
+    patch_map(m->c, CONTROL_ANSWERS, doc, map_call(m->c, m->app, TAKE(m->then)));
 }
 
 static void make_answers(struct controller *c)
@@ -168,22 +189,37 @@ static void make_answers(struct controller *c)
                map_call(c, NULL, NULL));
 }
 
-static void tell(struct controller *c, const char *app, const json_t *status, json_t *then)
+static json_t *as_text(json_t *answer_take)
 {
-    CLEANUP(json_freep) json_t *answer = control_answer(status);
-    char *text = json_dumps(answer, JSON_COMPACT | JSON_SORT_KEYS);
-    if (text)
-        patch_map(c, CONTROL_ANSWERS, app, json_string(text), then);
-    else
-        json_decref(then);
+    char *text = json_dumps(answer_take, JSON_COMPACT | JSON_SORT_KEYS);
+    json_t *v = text ? json_string(text) : NULL;
     free(text);
+    json_decref(answer_take);
+    return v;
 }
 
-static void none_of_that_name(struct controller *c, const char *app)
+static void tell(struct controller *c, const char *app, const json_t *status, json_t *then)
+{
+    json_t *text = as_text(control_answer(status));
+    if (!text) {
+        json_decref(then);
+        return;
+    }
+    CLEANUP(json_freep)
+    json_t *data = control_answer_room(c->answer_sizes, app, json_string_length(text));
+    CLEANUP(json_freep) json_t *doc = json_pack("{s:O}", "data", data);
+    json_object_set_new(data, app, text);
+    struct map_call *m = map_call(c, app, then);
+    m->brief = as_text(control_answer_brief(status));
+    patch_map(c, CONTROL_ANSWERS, doc, m);
+}
+
+// Answered, and taken out: nothing can become of it.
+static void refuse_entry(struct controller *c, const char *app, const char *why)
 {
     CLEANUP(json_freep)
-    json_t *status = json_pack("{s:{s:s, s:s}}", "operationState", "phase", "Error", "message",
-                               "there is no application of that name");
+    json_t *status =
+        json_pack("{s:{s:s, s:s}}", "operationState", "phase", "Error", "message", why);
     make_answers(c);
     tell(c, app, status, json_null());
 }
@@ -194,10 +230,13 @@ static void take_entry(struct controller *c, const json_t *map, const char *app)
 {
     CLEANUP(json_freep) json_t *entry = NULL;
     struct err err = {0};
-    if (!control_entry(map, app, &entry, &err) || !entry) {
+    if (!control_entry(map, app, &entry, &err)) {
+        refuse_entry(c, app, err.msg);
         err_clear(&err);
         return;
     }
+    if (!entry)
+        return;
     CLEANUP(json_freep) json_t *patch = control_take(c, app, entry);
     if (json_object_get(entry, "status")) { // with which an operation is ended
         patch = patch ? patch : json_object();
@@ -205,7 +244,7 @@ static void take_entry(struct controller *c, const json_t *map, const char *app)
     }
     CLEANUP(json_freep) json_t *status = patch ? report_status(c, app, NULL) : NULL;
     if (c->desired && !tracked_find(c, app) && !json_object_get(c->awaited, app))
-        none_of_that_name(c, app);
+        refuse_entry(c, app, "there is no application of that name");
     if (!status)
         return;
     make_answers(c);

@@ -142,6 +142,7 @@ struct controller {
     struct kube_watch *map_watch; // of the ConfigMap that is asked through
     json_t *answering;            // applications that were asked for there -> true
     bool has_answers;
+    json_t *answer_sizes; // of those that this process has given, the oldest first
     struct controller_counts sum;
     bool is_executing; // the run is prepared, and can be asked
     struct loop_timer *waiting;

@@ -91,6 +91,56 @@ static void answers(void **s)
     }
 }
 
+// An answer stays small whatever was asked for, and the newest of the history goes last.
+static void short_answers(void **s)
+{
+    (void)s;
+    CLEANUP(str_freep) char *big = mem_alloc(6001);
+    memset(big, 'v', 6000);
+    big[6000] = '\0';
+    CLEANUP(json_freep)
+    json_t *status =
+        json_pack("{s:{s:s, s:{s:{s:s}}, s:{s:s}}, s:[]}", "operationState", "phase", "Failed",
+                  "operation", "sync", "values", big, "syncResult", "source", big, "history");
+    for (int i = 0; i < 20; i++)
+        json_array_append_new(json_object_get(status, "history"),
+                              json_pack("{s:i, s:s}", "id", i, "source", big));
+    CLEANUP(json_freep) json_t *answer = control_answer(status);
+    CLEANUP(str_freep) char *text = canon_of(answer);
+    assert_true(strlen(text) <= CONTROL_ANSWER_MAX);
+    const json_t *history = json_object_get(answer, "history");
+    size_t n = json_array_size(history);
+    assert_true(n >= 2);
+    assert_int_equal(json_dot_int(json_array_get(history, n - 1), "id", -1), 19);
+    for (int i = 0; i < 8; i++) {
+        CLEANUP(str_freep) char *key = str_printf("k%d", i);
+        json_object_set_new(json_object_get(status, "operationState"), "message", json_string("m"));
+        json_t *health = json_object_get(status, "health");
+        if (!health)
+            json_object_set_new(status, "health", health = json_object());
+        json_object_set_new(health, key, json_string(big));
+    }
+    CLEANUP(json_freep) json_t *brief = control_answer(status);
+    CLEANUP(str_freep) char *least = canon_of(brief);
+    assert_string_equal(least, "{\"operationState\":{\"message\":\"m\",\"phase\":\"Failed\"}}");
+}
+
+// All of them together stay small too: the oldest go.
+static void room(void **s)
+{
+    (void)s;
+    static const char *const names[] = {"a", "b", "a", "c"};
+    static const size_t lens[] = {300U << 10, 300U << 10, 320U << 10, 200U << 10};
+    CLEANUP(json_freep) json_t *sizes = json_object();
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        CLEANUP(json_freep) json_t *gone = control_answer_room(sizes, names[i], lens[i]);
+        // "a" was told anew: "b" is the oldest by then.
+        assert_int_equal(json_object_size(gone), i == 3);
+        assert_true(i < 3 || json_is_null(json_object_get(gone, "b")));
+    }
+    assert_int_equal(json_object_size(sizes), 2);
+}
+
 static void small_readings(void **s)
 {
     (void)s;
@@ -316,9 +366,12 @@ static void entries(void **s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads),      cmocka_unit_test(small_readings), cmocka_unit_test(malformed),
-        cmocka_unit_test(selections), cmocka_unit_test(rollbacks),      cmocka_unit_test(progress),
-        cmocka_unit_test(entries),    cmocka_unit_test(ended),          cmocka_unit_test(answers),
+        cmocka_unit_test(reads),     cmocka_unit_test(small_readings),
+        cmocka_unit_test(malformed), cmocka_unit_test(selections),
+        cmocka_unit_test(rollbacks), cmocka_unit_test(progress),
+        cmocka_unit_test(entries),   cmocka_unit_test(ended),
+        cmocka_unit_test(answers),   cmocka_unit_test(short_answers),
+        cmocka_unit_test(room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
