@@ -68,7 +68,7 @@ bool control_approves(const struct app_control *c, int64_t began_unix_s);
 json_t *control_answer(const json_t *status);
 json_t *control_answer_brief(const json_t *status); // only how the operation stands
 // Notes that an application's answer has `len` bytes; names (-> null) of those that are to go for
-// it, the longest unanswered first. Owned.
+// it, those told longest ago first. Owned.
 json_t *control_answer_room(json_t *sizes, const char *app, size_t len);
 
 // ---- for those who ask ----
