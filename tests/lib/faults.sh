@@ -80,9 +80,9 @@ faults_begin() {
     faults_root "$i"
     ((i == 4)) || faults_old create --key "$store.job" "root-$i" >/dev/null
   done
-  sleep 1.1 # clocks of stores count seconds
+  sleep 2.2 # clocks of stores count seconds, and may tell the one before
   faults_old forget --keep-last 2 --keep-within 1ms --min-good 1 --key "$store.pruner" >/dev/null
-  sleep 1.1
+  sleep 2.2
 }
 faults_end() {
   case $store in
