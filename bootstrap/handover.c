@@ -6,24 +6,18 @@
 // Who may not read them goes by Argo CD's defaults, and is told.
 static bool live_settings(struct session *s, json_t **out, struct err *err)
 {
-    struct kube_call get = {.method = "GET", .path = SETTINGS, .patience_ms = KUBE_PATIENCE_MS};
-    struct kube_reply reply;
-    struct buf store CLEANUP(buf_clear) = {0};
     CLEANUP(json_freep) json_t *doc = NULL;
-    kube_send_wait(s->kube, &get, &reply, &store);
-    if (reply.cls == KUBE_ABSENT || reply.cls == KUBE_NO_NAMESPACE)
-        return true;
-    if (reply.cls == KUBE_DENIED) {
+    enum kube_class cls;
+    bool ok = kube_read(s->kube, SETTINGS, KUBE_PATIENCE_MS, "read how Argo CD marks objects", &doc,
+                        &cls, err);
+    if (cls == KUBE_DENIED) {
+        err_clear(err);
         event_emit(s->events, "run.warning", "{s:s}", "message",
                    "argocd-cm may not be read: objects are marked by Argo CD's defaults");
         return true;
     }
-    if (reply.cls != KUBE_OK)
-        return kube_reply_err(&reply, err, "read how Argo CD marks objects");
-    if (!canon_read(reply.body, reply.body_len, &doc, err))
-        return err_wrap(err, "read how Argo CD marks objects");
     *out = json_incref(json_object_get(doc, "data"));
-    return true;
+    return ok;
 }
 
 bool session_hand_over(struct session *s, struct err *err)

@@ -42,20 +42,12 @@ char *root_text(const char *root, const char *revision)
 
 bool session_recall(struct session *s, struct err *err)
 {
-    struct kube_call get = {.method = "GET",
-                            .path = "/api/v1/namespaces/" REGROW_NAMESPACE
-                                    "/configmaps/" REGROW_ROOT_MAP,
-                            .patience_ms = KUBE_PATIENCE_MS};
-    struct kube_reply reply;
-    struct buf store CLEANUP(buf_clear) = {0};
     CLEANUP(json_freep) json_t *doc = NULL;
-    kube_send_wait(s->kube, &get, &reply, &store);
-    if (reply.cls == KUBE_ABSENT || reply.cls == KUBE_NO_NAMESPACE)
+    if (!kube_read(s->kube, REGROW_ROOT_PATH, KUBE_PATIENCE_MS,
+                   "read what this cluster is grown from", &doc, NULL, err))
+        return false;
+    if (!doc)
         return true;
-    if (reply.cls != KUBE_OK)
-        return kube_reply_err(&reply, err, "read what this cluster is grown from");
-    if (!canon_read(reply.body, reply.body_len, &doc, err))
-        return err_wrap(err, "read what this cluster is grown from");
     free(s->remembered);
     s->remembered = inventory_root(doc);
     CLEANUP(str_freep) char *then = inventory_then(doc);

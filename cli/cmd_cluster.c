@@ -40,15 +40,6 @@ static bool call(struct session *s, const char *method, const char *path, const 
     return ok;
 }
 
-static char *value_of(const json_t *secret, const char *key)
-{
-    const char *coded = json_string_value(json_object_get(json_object_get(secret, "data"), key));
-    struct buf b CLEANUP(buf_clear) = {0};
-    if (!coded || !base64_decode(coded, strlen(coded), &b) || (b.len && memchr(b.p, 0, b.len)))
-        return NULL;
-    return buf_take(&b);
-}
-
 static bool read_secrets(struct session *s, json_t **out, struct err *err)
 {
     return call(s, "GET", SECRETS "?labelSelector=argocd.argoproj.io%2Fsecret-type%3Dcluster", NULL,
@@ -62,8 +53,8 @@ static const json_t *find_secret(const json_t *list, const char *name, struct er
     json_t *x;
     json_array_foreach(json_object_get(list, "items"), i, x)
     {
-        CLEANUP(str_freep) char *have = value_of(x, "name");
-        CLEANUP(str_freep) char *server = value_of(x, "server");
+        CLEANUP(str_freep) char *have = source_cluster_text(x, "name");
+        CLEANUP(str_freep) char *server = source_cluster_text(x, "server");
         if (str_eq(str_is_empty(have) ? server : have, name))
             return x;
     }
@@ -213,8 +204,8 @@ static bool is_new(const json_t *list, const char *name, const char *server, str
     json_t *x;
     json_array_foreach(json_object_get(list, "items"), i, x)
     {
-        CLEANUP(str_freep) char *have = value_of(x, "name");
-        CLEANUP(str_freep) char *at = value_of(x, "server");
+        CLEANUP(str_freep) char *have = source_cluster_text(x, "name");
+        CLEANUP(str_freep) char *at = source_cluster_text(x, "server");
         if (str_eq(have, name) || str_eq(at, server)) {
             err_set(err, ERR_CONFLICT, "a cluster %s at %s is registered already", have, at);
             return err_hint(err, "Remove it first, or give this one another name.");
@@ -339,11 +330,8 @@ static json_t *cluster_docs(const json_t *secrets, const json_t *leases)
     json_array_append_new(out, cluster_doc("in-cluster", hub, lease_of(leases, hub)));
     json_array_foreach(json_object_get(secrets, "items"), i, x)
     {
-        CLEANUP(str_freep) char *name = value_of(x, "name");
-        CLEANUP(str_freep) char *server = value_of(x, "server");
-        size_t n = server ? strlen(server) : 0;
-        while (n > 1 && server[n - 1] == '/')
-            server[--n] = 0;
+        CLEANUP(str_freep) char *name = source_cluster_text(x, "name");
+        CLEANUP(str_freep) char *server = source_cluster_server(x);
         if (!server || !strcmp(server, hub))
             continue;
         json_array_append_new(
@@ -428,7 +416,7 @@ int cmd_cluster_remove(struct cli *c, struct err *err)
     const json_t *secret = find_secret(list, name, err);
     if (!secret || !is_meant(c, name, err))
         return 0;
-    CLEANUP(str_freep) char *server = value_of(secret, "server");
+    CLEANUP(str_freep) char *server = source_cluster_text(secret, "server");
     CLEANUP(str_freep)
     char *path = str_printf(SECRETS "/%s", json_dot_text(secret, "metadata.name"));
     if (!call(s, "DELETE", path, NULL, "remove it", NULL, err))

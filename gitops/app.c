@@ -371,13 +371,18 @@ static void parse_depends_on(struct application *a, const json_t *doc)
     strv_clear(&parts);
 }
 
+char *application_tracking_name(const char *ns, const char *name)
+{
+    return !ns || !strcmp(ns, CONTROL_PLANE_NAMESPACE) ? str_dup(name)
+                                                       : str_printf("%s_%s", ns, name);
+}
+
 static struct application *new_named(const char *name, const char *ns)
 {
     struct application *a = mem_alloc(sizeof(*a));
     a->name = str_dup(name);
     a->namespace = str_dup(ns);
-    a->tracking_name =
-        !strcmp(ns, CONTROL_PLANE_NAMESPACE) ? str_dup(name) : str_printf("%s_%s", ns, name);
+    a->tracking_name = application_tracking_name(ns, name);
     a->parent = -1;
     return a;
 }

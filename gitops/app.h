@@ -73,6 +73,9 @@ MUST_CHECK bool application_parse(json_t *doc, const struct origin *where, struc
                                   struct err *err);
 // Reads the tool blocks of a source; what is not built is refused by name (INVALID).
 MUST_CHECK bool app_source_blocks(struct app_source *s, const json_t *src, struct err *err);
+// How an Application of that name and namespace (NULL: Argo CD's) is called in marks and records;
+// owned.
+char *application_tracking_name(const char *ns, const char *name);
 // A sentence for each field of a source and its blocks that is not known.
 void app_source_unknown(const json_t *src, struct strv *out);
 // An application with a name and nothing else, for the root.

@@ -223,7 +223,7 @@ static bool combine(struct set_reader *r, const json_t *a, const json_t *b, json
 {
     json_t *set = r->is_go ? json_deep_copy((json_t *)b) : json_object();
     if (r->is_go) {
-        go_merge(set, a);
+        json_merge(set, a);
         return sets_push(r, sets, set, err);
     }
     const json_t *const both[] = {a, b};
@@ -339,7 +339,7 @@ static bool merge_one(struct set_reader *r, const json_t *keys, const json_t *ki
         if (is_base)
             json_object_set(base, key, set);
         else if (known && r->is_go)
-            go_merge(known, set);
+            json_merge(known, set);
         else if (known)
             json_object_update(known, set);
     }

@@ -324,20 +324,6 @@ bool go_second(const struct set_reader *r, const json_t *g, const json_t *first,
     return true;
 }
 
-void go_merge(json_t *base, const json_t *over)
-{
-    const char *key;
-    json_t *v;
-    json_object_foreach((json_t *)over, key, v)
-    {
-        json_t *have = json_object_get(base, key);
-        if (json_is_object(v) && json_is_object(have))
-            go_merge(have, v);
-        else
-            json_object_set_new(base, key, json_deep_copy(v));
-    }
-}
-
 // ---- goTemplateOptions ----
 bool go_options(struct set_reader *r, const json_t *spec, struct err *err)
 {

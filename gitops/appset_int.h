@@ -71,7 +71,5 @@ MUST_CHECK bool go_values(const struct set_reader *r, const char *kind, const js
 // A matrix's second generator with each set of the first: as many generators.
 MUST_CHECK bool go_second(const struct set_reader *r, const json_t *g, const json_t *first,
                           json_t *out, struct err *err);
-// Maps go into one another; everything else of `over` wins, what is empty too.
-void go_merge(json_t *base, const json_t *over);
 
 #endif

@@ -79,6 +79,20 @@ void json_set_annotation(json_t *obj, const char *key, const char *value)
     json_object_set_new(map, key, json_string(value));
 }
 
+void json_merge(json_t *base, const json_t *over)
+{
+    const char *key;
+    json_t *v;
+    json_object_foreach((json_t *)over, key, v)
+    {
+        json_t *have = json_object_get(base, key);
+        if (json_is_object(v) && json_is_object(have))
+            json_merge(have, v);
+        else
+            json_object_set_new(base, key, json_deep_copy(v));
+    }
+}
+
 void json_merge_patch(json_t *into, const json_t *patch)
 {
     const char *key;

@@ -35,6 +35,9 @@ void json_set_annotation(json_t *obj, const char *key, const char *value);
 // RFC 7386: what the patch has takes the place of what is there, maps are merged, null deletes.
 // Both are maps.
 void json_merge_patch(json_t *into, const json_t *patch);
+// Maps are merged at every depth, all else of `over` takes the place of what is there, null too.
+// Nothing is shared afterwards.
+void json_merge(json_t *base, const json_t *over);
 // Appends "/KEY" to a JSON pointer, as RFC 6901 writes a key; and base with that behind it, owned.
 void json_pointer_add(struct buf *pointer, const char *key);
 char *json_pointer_under(const char *base, const char *key);

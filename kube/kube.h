@@ -134,6 +134,11 @@ void kube_cancel_owned(struct kube *k, const void *owner);
 void kube_send_wait(struct kube *k, const struct kube_call *c, struct kube_reply *reply,
                     struct buf *store);
 
+// The object at a path, owned, or NULL in *out where there is none, nor its namespace. `what` is
+// being done. cls, where it is not NULL, tells how it ended.
+MUST_CHECK bool kube_read(struct kube *k, const char *path, int64_t patience_ms, const char *what,
+                          json_t **out, enum kube_class *cls, struct err *err);
+
 // Server-side apply of a body at an object path (kind_path).
 struct kube_apply_opts {
     bool dry_run, force;

@@ -501,6 +501,23 @@ void kube_send_wait(struct kube *k, const struct kube_call *c, struct kube_reply
     }
 }
 
+bool kube_read(struct kube *k, const char *path, int64_t patience_ms, const char *what,
+               json_t **out, enum kube_class *cls, struct err *err)
+{
+    struct kube_call get = {.method = "GET", .path = path, .patience_ms = patience_ms};
+    struct buf store CLEANUP(buf_clear) = {0};
+    struct kube_reply reply;
+    *out = NULL;
+    kube_send_wait(k, &get, &reply, &store);
+    if (cls)
+        *cls = reply.cls;
+    if (reply.cls == KUBE_ABSENT || reply.cls == KUBE_NO_NAMESPACE)
+        return true;
+    if (reply.cls != KUBE_OK)
+        return kube_reply_err(&reply, err, what);
+    return canon_read(reply.body, reply.body_len, out, err) || err_wrap(err, "%s", what);
+}
+
 struct kube_request *kube_apply(struct kube *k, const char *path, const char *body, size_t len,
                                 const struct kube_apply_opts *o, kube_done_fn done, void *ctx)
 {

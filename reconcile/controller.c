@@ -398,24 +398,17 @@ static void rest(struct controller *c, int64_t ms)
         loop_run_once(c->loop, end - clock_mono_ms());
 }
 
-// What another one has done meanwhile is looked at as if nothing were known.
 // Two that put back what the other has changed would never end: a replica that stood by while the
 // cluster was handed over does not lead. *unread: nobody knows.
 static bool is_still_ours(struct controller *c, bool *unread, struct err *err)
 {
-    struct kube_call get = {.method = "GET",
-                            .path = "/api/v1/namespaces/" REGROW_NAMESPACE
-                                    "/configmaps/" REGROW_ROOT_MAP,
-                            .patience_ms = KUBE_PATIENCE_MS};
-    struct kube_reply reply;
-    struct buf store CLEANUP(buf_clear) = {0};
     CLEANUP(json_freep) json_t *doc = NULL;
     enum hand_over then;
-    kube_send_wait(c->kube, &get, &reply, &store);
-    *unread = reply.cls != KUBE_OK && reply.cls != KUBE_ABSENT && reply.cls != KUBE_NO_NAMESPACE;
-    if (*unread)
-        return kube_reply_err(&reply, err, "read who reconciles this cluster");
-    if (reply.cls == KUBE_OK && !canon_read(reply.body, reply.body_len, &doc, err))
+    enum kube_class cls;
+    bool ok = kube_read(c->kube, REGROW_ROOT_PATH, KUBE_PATIENCE_MS,
+                        "read who reconciles this cluster", &doc, &cls, err);
+    *unread = !ok && cls != KUBE_OK;
+    if (!ok)
         return false;
     CLEANUP(str_freep) char *name = inventory_then(doc);
     if (!name || (hand_over_parse(name, &then) && !hand_over_is_away(then)))
@@ -425,6 +418,7 @@ static bool is_still_ours(struct controller *c, bool *unread, struct err *err)
     return err_hint(err, "When that is stopped, regrow bootstrap --then=regrow takes it back.");
 }
 
+// What another one has done meanwhile is looked at as if nothing were known.
 static void begin_to_lead(struct controller *c)
 {
     for (size_t i = 0; i < c->apps.len; i++) {

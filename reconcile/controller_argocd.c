@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "reconcile/controller_int.h"
+#include "reconcile/fleet_int.h"
 
 #define SETTLE_MS 300 // what is changed together is read once
 #define MARKED "argocd.argoproj.io%2Fsecret-type%20in%20%28repository%2Crepo-creds%2Ccluster%29"
@@ -97,47 +98,27 @@ static void sweep(struct controller *c, const char *kind)
     forget_list(c, kind);
 }
 
-static void on_secret(void *ctx, enum kube_event ev, json_t *doc)
+static void on_event(void *ctx, enum kube_event ev, json_t *doc)
 {
-    struct controller *c = ctx;
+    struct argocd_kind *k = ctx;
+    struct controller *c = k->c;
     if (ev == KUBE_GONE)
-        c->argocd_watches[0] = NULL;
+        k->watch = NULL;
     else if (ev == KUBE_SYNCED)
-        sweep(c, "Secret");
+        sweep(c, k->kind);
     else if (ev == KUBE_RESTARTED)
-        forget_list(c, "Secret");
+        forget_list(c, k->kind);
     else if (doc)
         argocd_take(c, ev, doc);
-    c->argocd_synced[0] |= ev == KUBE_SYNCED;
-}
-
-static void on_map(void *ctx, enum kube_event ev, json_t *doc)
-{
-    struct controller *c = ctx;
-    if (ev == KUBE_GONE)
-        c->argocd_watches[1] = NULL;
-    else if (ev == KUBE_SYNCED)
-        sweep(c, "ConfigMap");
-    else if (ev == KUBE_RESTARTED)
-        forget_list(c, "ConfigMap");
-    else if (doc)
-        argocd_take(c, ev, doc);
-    c->argocd_synced[1] |= ev == KUBE_SYNCED;
+    k->is_synced |= ev == KUBE_SYNCED;
 }
 
 // Begun again with the next load: rights may come.
-static void on_no_secrets(void *ctx, const struct kube_reply *reply)
+static void on_none(void *ctx, const struct kube_reply *reply)
 {
-    struct controller *c = ctx;
+    struct argocd_kind *k = ctx;
     (void)reply;
-    c->argocd_watches[0] = NULL;
-}
-
-static void on_no_maps(void *ctx, const struct kube_reply *reply)
-{
-    struct controller *c = ctx;
-    (void)reply;
-    c->argocd_watches[1] = NULL;
+    k->watch = NULL;
 }
 
 // What the sources were made with is no news.
@@ -159,25 +140,20 @@ void argocd_watch(struct controller *c)
     if (!c->argocd_has_first)
         take_first(c);
     c->argocd_has_first = true;
-    const struct kind_info *kinds[2] = {kinds_find(c->o.kinds, "", "v1", "Secret"),
-                                        kinds_find(c->o.kinds, "", "v1", "ConfigMap")};
-    struct kube_watch_opts o[2] = {
-        {.namespace = ARGOCD_NAMESPACE,
-         .labels = MARKED,
-         .event = on_secret,
-         .failed = on_no_secrets,
-         .ctx = c},
-        {.namespace = ARGOCD_NAMESPACE, .event = on_map, .failed = on_no_maps, .ctx = c}};
-    for (int i = 0; i < 2; i++) {
-        o[i].kind = kinds[i];
-        if (kinds[i] && !c->argocd_watches[i])
-            c->argocd_watches[i] = kube_watch(c->kube, &o[i]);
+    static const char *const names[] = {"Secret", "ConfigMap"};
+    static const char *const labels[] = {MARKED, NULL};
+    for (size_t i = 0; i < ARRAY_LEN(c->argocd_kinds); i++) {
+        struct argocd_kind *k = &c->argocd_kinds[i];
+        *k = (struct argocd_kind){c, names[i], k->watch, k->is_synced};
+        struct kube_watch_opts o = {.kind = kinds_find(c->o.kinds, "", "v1", k->kind),
+                                    .namespace = ARGOCD_NAMESPACE,
+                                    .labels = labels[i],
+                                    .event = on_event,
+                                    .failed = on_none,
+                                    .ctx = k};
+        if (o.kind && !k->watch)
+            k->watch = kube_watch(c->kube, &o);
     }
-}
-
-static bool is_cluster(const json_t *doc)
-{
-    return str_eq(json_label(doc, ARGOCD_SECRET_TYPE), "cluster");
 }
 
 // For the next load, when it is another than the last had. Lent until the next.
@@ -186,7 +162,8 @@ const json_t *argocd_now(struct controller *c, const json_t *of_fleet)
     const char *key;
     json_t *v;
     size_t i;
-    if (!(c->argocd_is_news || of_fleet) || !c->argocd_synced[0] || !c->argocd_synced[1])
+    if (!(c->argocd_is_news || of_fleet) || !c->argocd_kinds[0].is_synced ||
+        !c->argocd_kinds[1].is_synced)
         return of_fleet;
     c->argocd_is_news = false;
     json_decref(c->argocd_before);
@@ -194,12 +171,12 @@ const json_t *argocd_now(struct controller *c, const json_t *of_fleet)
     c->argocd_list = json_array();
     json_object_foreach(c->argocd_docs, key, v)
     {
-        if (!of_fleet || !is_cluster(v))
+        if (!of_fleet || !fleet_is_cluster(v))
             json_array_append(c->argocd_list, v);
     }
     json_array_foreach((json_t *)of_fleet, i, v)
     {
-        if (is_cluster(v))
+        if (fleet_is_cluster(v))
             json_array_append(c->argocd_list, v);
     }
     return c->argocd_list;
@@ -207,10 +184,11 @@ const json_t *argocd_now(struct controller *c, const json_t *of_fleet)
 
 void argocd_end(struct controller *c)
 {
-    for (int i = 0; i < 2; i++)
-        if (c->argocd_watches[i])
-            kube_watch_stop(c->argocd_watches[i]);
-    c->argocd_watches[0] = c->argocd_watches[1] = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(c->argocd_kinds); i++) {
+        if (c->argocd_kinds[i].watch)
+            kube_watch_stop(c->argocd_kinds[i].watch);
+        c->argocd_kinds[i].watch = NULL;
+    }
     loop_timer_free(c->argocd_settle);
     c->argocd_settle = NULL;
 }

@@ -93,6 +93,14 @@ struct drift_note {
     int64_t found_ms, healed_ms;
 };
 
+// A kind of which controller_argocd.c watches some.
+struct argocd_kind {
+    struct controller *c;
+    const char *kind;
+    struct kube_watch *watch; // NULL: none is open
+    bool is_synced;
+};
+
 struct controller {
     struct loop *loop;
     struct kube *kube;
@@ -146,9 +154,9 @@ struct controller {
     struct controller_counts sum;
     bool is_executing; // the run is prepared, and can be asked
     struct loop_timer *waiting;
-    bool must_renew_source;               // its options are others now
-    struct kube_watch *argocd_watches[2]; // Secrets, ConfigMaps
-    bool argocd_synced[2], argocd_is_news, argocd_has_first;
+    bool must_renew_source;             // its options are others now
+    struct argocd_kind argocd_kinds[2]; // Secrets, ConfigMaps
+    bool argocd_is_news, argocd_has_first;
     json_t *argocd_docs, *argocd_listed; // "kind/name" -> document; those of the list
     json_t *argocd_list, *argocd_before; // as the last loads had them
     struct loop_timer *argocd_settle;
@@ -257,6 +265,8 @@ bool report_is_synced(const struct controller *c, unsigned app);
 // The status of an application as it is now; owned. NULL: it is not known.
 json_t *report_status(struct controller *c, const char *app, const json_t *before);
 // The Application object of that "namespace/name", as it was seen last; owned. NULL: there is none.
+// "namespace/name", as Application objects are kept under; owned.
+char *report_key(const struct application *a);
 json_t *report_kept(const struct controller *c, const char *key);
 // Looks at what is asked of applications that were not known, or not ours, when their objects came.
 void report_hear(struct controller *c);

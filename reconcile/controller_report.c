@@ -292,6 +292,11 @@ static void keep_app(struct controller *c, const char *key, const json_t *doc)
     json_object_set_new(c->app_docs, key, json_stringn(text.p, text.len));
 }
 
+char *report_key(const struct application *a)
+{
+    return str_printf("%s/%s", a->namespace ? a->namespace : "argocd", a->name);
+}
+
 json_t *report_kept(const struct controller *c, const char *key)
 {
     const json_t *text = json_object_get(c->app_docs, key);
@@ -341,8 +346,7 @@ void report_hear(struct controller *c)
         struct tracked *t = a->doc ? tracked_find(c, a->tracking_name) : NULL;
         if (!t || t->is_heard)
             continue;
-        CLEANUP(str_freep)
-        char *key = str_printf("%s/%s", a->namespace ? a->namespace : "argocd", a->name);
+        CLEANUP(str_freep) char *key = report_key(a);
         CLEANUP(json_freep) json_t *doc = report_kept(c, key);
         if (doc)
             hear(c, a->tracking_name, doc);
@@ -361,8 +365,7 @@ static void note_application(struct controller *c, const char *ns, const char *n
     const char *app = controller_leads(c) ? tracked_name(c, ns, name) : NULL;
     hear(c, app, doc);
     if (!app && controller_leads(c)) { // one that is going may wait for an approval
-        CLEANUP(str_freep)
-        char *gone = !strcmp(ns, "argocd") ? str_dup(name) : str_printf("%s_%s", ns, name);
+        CLEANUP(str_freep) char *gone = application_tracking_name(ns, name);
         approval_take(c, gone, doc);
     }
     if (is_new && app)
@@ -416,8 +419,7 @@ static void watch_applications(struct controller *c)
 static void report_app(struct controller *c, unsigned app)
 {
     const struct application *a = c->desired->apps.v[app];
-    CLEANUP(str_freep)
-    char *key = str_printf("%s/%s", a->namespace ? a->namespace : "argocd", a->name);
+    CLEANUP(str_freep) char *key = report_key(a);
     CLEANUP(json_freep) json_t *live = a->doc ? report_kept(c, key) : NULL;
     if (!live && !c->o.feed && !json_object_get(c->answering, a->tracking_name))
         return;

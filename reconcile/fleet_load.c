@@ -49,11 +49,6 @@ bool fleet_owes(const struct fleet *f)
     return false;
 }
 
-static char *app_key(const struct application *a)
-{
-    return str_printf("%s/%s", a->namespace ? a->namespace : "argocd", a->name);
-}
-
 static void give_app(struct member *m, const char *key, const json_t *doc)
 {
     const char *version = json_dot_text(doc, "metadata.resourceVersion");
@@ -71,7 +66,7 @@ static void note_apps(struct member *m)
     json_object_clear(m->apps);
     for (size_t i = 0; d && i < d->apps.len; i++) {
         const struct application *a = d->apps.v[i];
-        CLEANUP(str_freep) char *key = app_key(a);
+        CLEANUP(str_freep) char *key = report_key(a);
         if (a->is_passing || a->state == APP_OTHER_CLUSTER)
             continue;
         json_object_set_new(m->apps, key, json_string(a->tracking_name));

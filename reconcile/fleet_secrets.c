@@ -7,7 +7,6 @@
 #include <string.h>
 
 #define MAX_MEMBERS 1000 // each is a thread and a dozen descriptors
-#define MAX_SECRET_BYTES (1U << 20)
 
 static struct member *find_secret(const struct fleet *f, const char *secret_name)
 {
@@ -15,25 +14,6 @@ static struct member *find_secret(const struct fleet *f, const char *secret_name
         if (!f->v.v[i]->is_going && str_eq(f->v.v[i]->secret_name, secret_name))
             return f->v.v[i];
     return NULL;
-}
-
-static char *value_of(const json_t *doc, const char *key)
-{
-    const char *coded = json_string_value(json_object_get(json_object_get(doc, "data"), key));
-    struct buf b CLEANUP(buf_clear) = {0};
-    if (!coded || strlen(coded) > MAX_SECRET_BYTES || !base64_decode(coded, strlen(coded), &b) ||
-        !b.len || memchr(b.p, 0, b.len))
-        return NULL;
-    return buf_take(&b);
-}
-
-static char *server_of(const json_t *doc)
-{
-    char *server = value_of(doc, "server");
-    size_t n = server ? strlen(server) : 0;
-    while (n > 1 && server[n - 1] == '/')
-        server[--n] = 0;
-    return server;
 }
 
 bool fleet_is_cluster(const json_t *doc)
@@ -68,8 +48,8 @@ static void leave(struct member *m)
 
 static void join(struct fleet *f, const json_t *doc, const char *secret_name, char *text)
 {
-    CLEANUP(str_freep) char *server = server_of(doc);
-    CLEANUP(str_freep) char *name = value_of(doc, "name");
+    CLEANUP(str_freep) char *server = source_cluster_server(doc);
+    CLEANUP(str_freep) char *name = source_cluster_text(doc, "name");
     if (f->v.len >= MAX_MEMBERS) {
         event_emit(f->c->o.events, "run.warning", "{s:s}", "message",
                    "there are more clusters than one controller keeps: the others are left alone");
@@ -111,8 +91,8 @@ static void see_secret(struct fleet *f, const json_t *doc)
 {
     const char *secret_name = json_dot_text(doc, "metadata.name");
     struct member *m = find_secret(f, secret_name);
-    CLEANUP(str_freep) char *server = fleet_is_cluster(doc) ? server_of(doc) : NULL;
-    char *text = server && strcmp(server, FLEET_HUB) != 0 ? text_of(doc) : NULL;
+    CLEANUP(str_freep) char *server = fleet_is_cluster(doc) ? source_cluster_server(doc) : NULL;
+    char *text = !str_is_empty(server) && strcmp(server, FLEET_HUB) != 0 ? text_of(doc) : NULL;
     struct sha256 hash = sha256_of(text ? text : "", text ? strlen(text) : 0);
     f->has_news |= fleet_is_cluster(doc);
     if (m)

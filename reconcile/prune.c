@@ -106,14 +106,6 @@ static bool is_absent(const struct kube_reply *reply)
            reply->cls == KUBE_NO_NAMESPACE;
 }
 
-// The tracking name of an Application object, as records have it; owned.
-static char *own_name(const struct object_id *id)
-{
-    return !id->namespace || !strcmp(id->namespace, "argocd")
-               ? str_dup(id->name)
-               : str_printf("%s_%s", id->namespace, id->name);
-}
-
 // Argo CD keeps an Application until what it had is gone; where it is not there, we are the one
 // that lets it go. Owned; NULL: it is not held by that, or not yet to go.
 static char *release_of(const struct victim *v, const json_t *doc)
@@ -123,7 +115,7 @@ static char *release_of(const struct victim *v, const json_t *doc)
     if (!r->opts.drops_finalizers || strcmp(id->kind, "Application") != 0 ||
         strcmp(id->group, "argoproj.io") != 0)
         return NULL;
-    CLEANUP(str_freep) char *app = own_name(id);
+    CLEANUP(str_freep) char *app = application_tracking_name(id->namespace, id->name);
     CLEANUP(json_freep) json_t *left = json_array();
     const json_t *all = json_dot(doc, "metadata.finalizers");
     size_t i;

@@ -100,6 +100,7 @@ MUST_CHECK bool run_execute(struct run *r, struct err *err);
 // NULL when it is not that).
 #define REGROW_NAMESPACE "regrow-system"
 #define REGROW_ROOT_MAP "root"
+#define REGROW_ROOT_PATH "/api/v1/namespaces/" REGROW_NAMESPACE "/configmaps/" REGROW_ROOT_MAP
 char *inventory_root(const json_t *config_map);
 char *inventory_then(const json_t *config_map); // run_opts.then
 

@@ -288,17 +288,11 @@ static bool read_owner(struct spoke *s, const char *map, char **out, struct err 
 {
     CLEANUP(str_freep)
     char *path = str_printf("/api/v1/namespaces/%s/configmaps/%s", records_of(s), map);
-    struct kube_call get = {.method = "GET", .path = path, .patience_ms = CONNECT_MS};
-    struct kube_reply reply;
-    struct buf store CLEANUP(buf_clear) = {0};
     CLEANUP(json_freep) json_t *doc = NULL;
-    kube_send_wait(s->kube, &get, &reply, &store);
-    if (reply.cls == KUBE_ABSENT || reply.cls == KUBE_NO_NAMESPACE)
+    if (!kube_read(s->kube, path, CONNECT_MS, "read whose this cluster is", &doc, NULL, err))
+        return false;
+    if (!doc)
         return true;
-    if (reply.cls != KUBE_OK)
-        return kube_reply_err(&reply, err, "read whose this cluster is");
-    if (!canon_read(reply.body, reply.body_len, &doc, err))
-        return err_wrap(err, "read whose this cluster is");
     *out = inventory_root(doc);
     return *out || err_set(err, ERR_INVALID, "ConfigMap %s of %s says nothing that is known", map,
                            records_of(s));

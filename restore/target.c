@@ -148,18 +148,11 @@ static bool list_all(struct kube *k, struct loop *loop, const struct kinds *serv
 // ---- the note ----
 static bool read_note(struct kube *k, struct target *out, struct err *err)
 {
-    struct kube_call get = {.method = "GET", .path = NOTE_PATH, .patience_ms = KUBE_PATIENCE_MS};
-    struct kube_reply reply;
-    struct buf store CLEANUP(buf_clear) = {0};
     CLEANUP(json_freep) json_t *doc = NULL;
     long long seq = 0, head = 0;
-    kube_send_wait(k, &get, &reply, &store);
-    if (reply.cls == KUBE_ABSENT || reply.cls == KUBE_NO_NAMESPACE)
-        return true;
-    if (reply.cls != KUBE_OK)
-        return kube_reply_err(&reply, err, "read what this cluster was restored from");
-    if (!canon_read(reply.body, reply.body_len, &doc, err))
-        return err_wrap(err, "read what this cluster was restored from");
+    if (!kube_read(k, NOTE_PATH, KUBE_PATIENCE_MS, "read what this cluster was restored from", &doc,
+                   NULL, err))
+        return false;
     const char *chain = json_dot_str(doc, "data.chain");
     const char *text = json_dot_str(doc, "data.snapshot");
     if (chain && text && str_to_int(text, 1, ENTRY_MAX_SEQ, &seq)) {

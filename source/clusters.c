@@ -6,19 +6,29 @@
 #include "source/source.h"
 
 #define MAX_CLUSTERS 10000
+#define MAX_SECRET_BYTES (1U << 20) // as the API server has it
 #define LAST_APPLIED "kubectl.kubernetes.io/last-applied-configuration"
 
-// A value of the Secret as text, or NULL.
-static char *value_of(const json_t *doc, const char *key)
+char *source_cluster_text(const json_t *doc, const char *key)
 {
     const char *plain = json_string_value(json_object_get(json_object_get(doc, "stringData"), key));
     const char *coded = json_string_value(json_object_get(json_object_get(doc, "data"), key));
     struct buf b CLEANUP(buf_clear) = {0};
     if (plain)
         return str_dup(plain);
-    if (!coded || !base64_decode(coded, strlen(coded), &b) || (b.len && memchr(b.p, 0, b.len)))
+    if (!coded || strlen(coded) > MAX_SECRET_BYTES || !base64_decode(coded, strlen(coded), &b) ||
+        (b.len && memchr(b.p, 0, b.len)))
         return NULL;
     return buf_take(&b);
+}
+
+char *source_cluster_server(const json_t *doc)
+{
+    char *server = source_cluster_text(doc, "server");
+    size_t n = server ? strlen(server) : 0;
+    while (n > 1 && server[n - 1] == '/')
+        server[--n] = 0;
+    return server;
 }
 
 // Texts alone; the copy that kubectl keeps of the whole Secret is none of a cluster's properties.
@@ -43,13 +53,11 @@ static json_t *cluster_of_secret(const json_t *doc)
         !str_eq(json_dot_str(meta, "namespace"), ARGOCD_NAMESPACE) ||
         !str_eq(json_string_value(json_object_get(labels, ARGOCD_SECRET_TYPE)), "cluster"))
         return NULL;
-    CLEANUP(str_freep) char *name = value_of(doc, "name");
-    CLEANUP(str_freep) char *server = value_of(doc, "server");
-    CLEANUP(str_freep) char *project = value_of(doc, "project");
+    CLEANUP(str_freep) char *name = source_cluster_text(doc, "name");
+    CLEANUP(str_freep) char *server = source_cluster_server(doc);
+    CLEANUP(str_freep) char *project = source_cluster_text(doc, "project");
     if (str_is_empty(server))
         return NULL;
-    while (strlen(server) > 1 && str_ends(server, "/"))
-        server[strlen(server) - 1] = 0;
     return json_pack("{s:s, s:s, s:s, s:o, s:o}", "name", name ? name : "", "server", server,
                      "project", project ? project : "", "labels", texts(labels), "annotations",
                      texts(json_object_get(meta, "annotations")));

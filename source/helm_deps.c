@@ -306,7 +306,7 @@ bool helm_chart_folder(struct values *v, char **dir, struct err *err)
     strv_push(&j->parts, j->path);
     if (!read_chart(v, &c, err))
         return false;
-    values_merge(v->merged, given);
+    json_merge(v->merged, given);
     missing_dependencies(&c, v->merged, wanted, kept, &absent);
     j->asks.any |= json_array_size(wanted) > 0;
     if (!absent) {

@@ -23,7 +23,6 @@ void values_clear(struct values *v);
 MUST_CHECK bool values_add_all(struct values *v, const json_t *helm, struct err *err);
 // A text's values over those that are there.
 void values_merge_text(struct values *v, const char *text, size_t len);
-void values_merge(json_t *base, const json_t *over);
 
 // The folder of a chart in a tree with all its dependencies; RENDER_IN_TREE when it has them,
 // RENDER_OWN_CHART when it is without those that are switched off.

@@ -16,20 +16,6 @@ void values_clear(struct values *v)
     strv_clear(&v->explicit);
 }
 
-void values_merge(json_t *base, const json_t *over)
-{
-    const char *k;
-    json_t *v;
-    json_object_foreach((json_t *)over, k, v)
-    {
-        json_t *have = json_object_get(base, k);
-        if (json_is_object(have) && json_is_object(v))
-            values_merge(have, v);
-        else
-            json_object_set_new(base, k, json_deep_copy(v));
-    }
-}
-
 void values_merge_text(struct values *v, const char *text, size_t len)
 {
     struct yaml_docs docs = {0};
@@ -37,7 +23,7 @@ void values_merge_text(struct values *v, const char *text, size_t len)
     struct err err = {0};
     // What is wrong with it helm itself will say.
     if (yaml_read(text, len, &o, &docs, &err) && docs.docs.len)
-        values_merge(v->merged, docs.docs.v[0].value);
+        json_merge(v->merged, docs.docs.v[0].value);
     err_clear(&err);
     yaml_docs_clear(&docs);
 }

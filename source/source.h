@@ -127,6 +127,10 @@ struct source_clusters {
 void source_clusters_clear(struct source_clusters *c);
 void source_clusters_of(struct source *s, const struct desired *hub, struct source_clusters *out);
 void source_cluster_clear(struct source_cluster *c);
+// Of Argo CD's Secret of a cluster: a value as text, and its server without slashes at the end.
+// Owned; NULL: it has none.
+char *source_cluster_text(const json_t *secret, const char *key);
+char *source_cluster_server(const json_t *secret);
 // Reads what of the hub's applications goes there, and renders it for that cluster; with `keeps`
 // what the hub knows nothing of is unknown there too (application.is_passing). What c->desired was
 // is freed, also when it cannot be read. False only when the loop is to stop; what is wrong with it

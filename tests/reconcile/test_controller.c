@@ -225,7 +225,7 @@ static void credentials(void **state)
     struct controller c = {.loop = loop_new(NULL),
                            .argocd_docs = json_object(),
                            .argocd_listed = json_object(),
-                           .argocd_synced = {true, true}};
+                           .argocd_kinds = {{.is_synced = true}, {.is_synced = true}}};
     assert_null(argocd_now(&c, NULL));
     for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
         CLEANUP(json_freep)
