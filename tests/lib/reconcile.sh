@@ -21,9 +21,11 @@
 
 EVENTS=$SCRATCH/events
 RECONCILE_FROM=0
+RECONCILE_BEGAN=0 # where the events of the one that runs begin
 : >"$EVENTS"
 
 reconcile_start() {
+  RECONCILE_BEGAN=$(wc -l <"$EVENTS")
   "$REGROW" reconcile -o ndjson "$@" >>"$EVENTS" 2>"$SCRATCH/reconcile.err" &
   RECONCILE_PID=$!
   at_exit reconcile_end
@@ -39,8 +41,9 @@ reconcile_stop() {
 
 reconcile_mark() { RECONCILE_FROM=$(wc -l <"$EVENTS"); }
 
-# The last line may be half written.
-reconcile_events() { tail -n "+$((RECONCILE_FROM + 1))" "$EVENTS" | jq -c -R 'fromjson? // empty'; }
+# events_after LINES: the last line may be half written.
+events_after() { tail -n "+$(($1 + 1))" "$EVENTS" | jq -c -R 'fromjson? // empty'; }
+reconcile_events() { events_after "$RECONCILE_FROM"; }
 
 reconcile_count() { reconcile_events | jq -s "[.[] | select($1)] | length"; }
 
@@ -48,12 +51,13 @@ reconcile_has() { (($(reconcile_count "$1") > 0)); }
 
 reconcile_saw() { wait_for "$1" "an event with $2" reconcile_has "$2"; }
 
-# The commit was read, all turns that began have ended, and none began for a second.
+# The one that runs has read the commit, all its turns that began have ended, and none began for a
+# second.
 reconcile_is_settled() {
-  jq -c -R 'fromjson? // empty' "$EVENTS" | jq -e -s --arg commit "$1" --argjson now "$(date +%s)" '
+  events_after "$RECONCILE_BEGAN" | jq -e -s --arg commit "$1" --argjson now "$(date +%s)" '
     ([.[] | select(.type == "source.changed") | .commit] | last) == $commit
     and ([.[] | select(.type == "turn.started")] | length) == ([.[] | select(.type == "turn.finished")] | length)
-    and (([.[] | select(.type | startswith("turn.")) | .at] | last) | .[:19] + "Z" | fromdate) < $now - 1' >/dev/null
+    and (([.[] | select(.type == "source.changed" or (.type | startswith("turn."))) | .at] | last) | .[:19] + "Z" | fromdate) < $now - 1' >/dev/null
 }
 
 reconcile_settled() { wait_for "$1" "commit $2 to be applied" reconcile_is_settled "$2"; }
