@@ -42,6 +42,7 @@ keeper_up() { # APPS
   keeper_publish
   cluster_wipe >/dev/null
   kubectl apply --server-side -f deploy/reconcile/application-crd.yaml >/dev/null
+  kubectl create namespace argocd >/dev/null # of the Application objects; it went with the wipe
   LISTEN=127.0.0.1:$(free_port)
   : >"$EVENTS"
   reconcile_start --listen "$LISTEN" --webhook-secret "$KEEPER/hook" "$KEEPER_URL//root?ref=main"
