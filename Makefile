@@ -7,16 +7,18 @@
 # make fuzz         fuzz targets with libFuzzer                  T=yaml FUZZ_SECONDS=60
 # make demo         a cluster grows before your eyes
 # make bench        the figures of docs/performance.md
+# make coverage     which lines the tests run, by room
 # make torture      crashes, at length
 # make soak         an hour of one controller                    SOAK_SECONDS=3600
 # make install      DESTDIR= PREFIX=/usr/local
 # make format       clang-format in place
 # make clean
 #
-# With any of them: SAN=1 (ASan and UBSan), BUILD=folder, CC=clang, WERROR=1.
+# With any of them: SAN=1 (ASan and UBSan), COV=1 (counts lines), BUILD=folder, CC=clang, WERROR=1.
 
 SAN ?=
-BUILD ?= build$(if $(SAN),-san)
+COV ?=
+BUILD ?= build$(if $(SAN),-san)$(if $(COV),-cov)
 PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_SECONDS ?= 60
@@ -37,6 +39,8 @@ WARN := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wformat=2 -Wun
 CFLAGS ?= -O2 -g
 ifdef SAN
 MODE := -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
+else ifdef COV
+MODE := -O1 --coverage -fprofile-update=atomic
 else
 MODE := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 MODE_LD := -pie -Wl,-z,relro,-z,now
@@ -71,7 +75,7 @@ REPLAYS := $(FUZZ_SRC:%.c=$(BUILD)/%)
 FUZZ := $(FUZZ_SRC:tests/fuzz/%.c=build-fuzz/%)
 CHECKS := $(filter-out scripts/checklib.py,$(wildcard scripts/check-*))
 
-.PHONY: all unit unit-programs check check-fast demo bench torture soak fuzz fuzz-build install \
+.PHONY: all unit unit-programs check check-fast demo bench coverage torture soak fuzz fuzz-build install \
 	format clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -127,7 +131,7 @@ check-fast: all unit-programs
 check:
 	@MAKEFLAGS= SAN=$(SAN) FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/check
 
-demo bench torture soak:
+demo bench coverage torture soak:
 	@MAKEFLAGS= scripts/$@
 
 # ---- fuzzing: clang, objects of its own ----
@@ -160,6 +164,6 @@ format:
 	clang-format -i $(wildcard $(foreach r,$(ROOMS),$(r)/*.[ch]) tests/*.[ch] tests/*/*.[ch])
 
 clean:
-	rm -rf build build-san build-fuzz
+	rm -rf build build-san build-cov build-fuzz
 
 -include $(shell find $(BUILD) build-fuzz -name '*.d' 2>/dev/null)
