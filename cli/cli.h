@@ -15,6 +15,7 @@
 //   snapshot_metrics.c  what monitoring is told
 //   print.c       colours, lines, documents
 //   table.c       tables and trees
+//   planfile.h    a plan as a file
 //   left.c        what is told of applications that left Git without their objects
 //   words.c       what nodes, chains and states are called, and what to do about them
 //   progress.c    what a bootstrap shows while it runs
@@ -103,6 +104,7 @@ struct options {
     const char *kubeconfig, *context, *namespace;
     const char *cache_dir, *ca_file, *known_hosts, *credentials, *kube_version, *expect_cluster;
     const char *root_revision, *order, *then, *config, *customizations;
+    const char *plan_out, *plan_file; // plan --out, bootstrap --plan
     struct strv apps, mirrors, ready, prune_left, args;
     bool verbose, quiet, no_color, no_progress, offline, refresh, no_cluster, use_cluster;
     bool force_conflicts, break_declared, no_prune, allow_mass_prune, exit_code, help, force_all;
@@ -130,6 +132,7 @@ struct cli {
     struct source_cred *creds;
     size_t n_creds;
     struct ready_override *ready;
+    const struct source_revisions *fixed; // by a plan file; NULL: none is given
     bool color;
     const struct command *cmd; // and what it was called with; lent
     int argc;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/outcome.h"
+#include "cli/planfile.h"
 
 // Nothing at all is nearly always another folder than was meant, and no success.
 static bool check_any(const struct cli *c, const struct desired *d, struct err *err)
@@ -14,12 +15,15 @@ static bool check_any(const struct cli *c, const struct desired *d, struct err *
 
 int cmd_bootstrap(struct cli *c, struct err *err)
 {
+    struct planfile planned CLEANUP(planfile_clear) = {0};
     struct session *s CLEANUP(session_closep) = NULL;
     struct run *run CLEANUP(run_freep) = NULL;
     struct progress *p CLEANUP(progress_freep) = progress_new(c);
     struct outcome x;
-    bool ok = cli_session(c, 0, true, &s, err) && check_any(c, s->desired, err) &&
-              chain_look(c, s, err) && cli_run(c, s, false, &run, err);
+    bool ok = planfile_open(c, &planned, err) && cli_session(c, 0, true, &s, err) &&
+              check_any(c, s->desired, err) && chain_look(c, s, err) &&
+              planfile_check(c, s, &planned, err) && cli_run(c, s, false, &run, err) &&
+              planfile_check_run(c, s, &planned, run, err);
     bool began = ok;
     if (ok) {
         progress_attach(p, run, kubeconfig_context(s->config));

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/planning.h"
+#include "cli/planfile.h"
 
 #define SHOWN_WAITS 3
 #define SHOWN_WARNINGS 3
@@ -327,6 +327,16 @@ static void print_unknown(const struct planning *p)
     print_wrapped(stdout, next, 8, 8);
 }
 
+static void print_saved(const struct planning *p)
+{
+    const char *path = p->c->o.plan_out;
+    CLEANUP(str_freep) char *text = str_printf("Written to %s (%.19s…).", path, p->sum);
+    CLEANUP(str_freep) char *next = str_printf("regrow bootstrap --plan %s", path);
+    print_wrapped(stdout, text, 0, 2);
+    printf("  next: ");
+    print_wrapped(stdout, next, 8, 8);
+}
+
 static void print_text(const struct planning *p)
 {
     print_header(p);
@@ -343,6 +353,8 @@ static void print_text(const struct planning *p)
     print_chain(p);
     print_warnings(p);
     print_unknown(p);
+    if (p->sum)
+        print_saved(p);
 }
 
 static bool build(struct cli *c, struct session *s, struct run **run, struct graph **own,
@@ -373,6 +385,8 @@ int cmd_plan(struct cli *c, struct err *err)
     struct session *s CLEANUP(session_closep) = NULL;
     struct run *run CLEANUP(run_freep) = NULL;
     struct graph *own CLEANUP(graph_freep) = NULL;
+    CLEANUP(str_freep) char *sum = NULL;
+    c->o.use_cluster |= c->o.plan_out != NULL;
     if (!check_usage(c, err) || !cli_session(c, 0, c->o.use_cluster, &s, err) ||
         !build(c, s, &run, &own, err))
         return 0;
@@ -380,13 +394,19 @@ int cmd_plan(struct cli *c, struct err *err)
         .c = c, .s = s, .d = s->desired, .g = run ? run_graph(run) : own, .run = run};
     planning_fill(&p);
     size_t all = 0;
+    if (c->o.plan_out && !count_unknown(&p, &all) && !planfile_save(&p, &sum, err))
+        return 0;
+    p.sum = sum;
     if (wants_doc(c))
         print_plan_doc(&p);
     else if (c->o.output == OUT_DOT)
         print_plan_dot(&p);
     else
         print_text(&p);
-    if (count_unknown(&p, &all))
+    if (count_unknown(&p, &all)) {
+        if (c->o.plan_out)
+            (void)!planfile_save(&p, &sum, err); // says that it is not written
         return err_exit_code(ERR_PARTIAL);
+    }
     return c->o.exit_code && (!p.run || planning_has_changes(&p)) ? 20 : 0;
 }

@@ -16,6 +16,7 @@ static const struct command commands[] = {
      "  regrow plan apps/\n"
      "  regrow plan https://git.example.com/platform.git//apps?ref=main\n"
      "  regrow plan --use-cluster -v apps/\n"
+     "  regrow plan --out prod.plan https://git.example.com/platform.git\n"
      "  regrow plan -o dot apps/ | dot -Tsvg >order.svg\n",
      PLAN, 1, TREES | 1U << OUT_DOT, cmd_plan},
     {"bootstrap", "[ROOT]", "bring the cluster to what ROOT says, and wait until healthy",
@@ -25,6 +26,7 @@ static const struct command commands[] = {
      "  regrow bootstrap https://git.example.com/platform.git//apps?ref=main\n"
      "  regrow bootstrap --timeout 10m --expect-cluster UID apps/\n"
      "  regrow bootstrap --then=argocd https://git.example.com/platform.git\n"
+     "  regrow bootstrap --plan prod.plan --timeout 10m\n"
      "  regrow bootstrap -o ndjson apps/ >events.ndjson\n",
      BOOT, 1, TREES | 1U << OUT_NDJSON, cmd_bootstrap},
     {"reconcile", "[ROOT]", "keep the cluster as ROOT says, until stopped",

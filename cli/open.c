@@ -214,6 +214,7 @@ bool cli_source_opts(struct cli *c, const char *url, struct source_opts *out, st
         .refresh = c->o.refresh,
         .allow_duplicate_keys = c->o.allow_duplicate_keys,
         .jobs = (unsigned)c->o.jobs,
+        .fixed = c->fixed,
     };
     return true;
 }

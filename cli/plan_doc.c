@@ -80,6 +80,9 @@ void print_plan_doc(const struct planning *p)
         json_object_set_new(out, "summary", summary_doc(p));
     if (p->run)
         json_object_set_new(out, "left", left_doc(p->run));
+    if (p->sum)
+        json_object_set_new(out, "planFile",
+                            json_pack("{s:s, s:s}", "path", p->c->o.plan_out, "sum", p->sum));
     json_object_set_new(out, "longestChain", strings(&p->chain));
     json_object_set_new(out, "warnings", strings(&p->warnings));
     json_object_set_new(out, "applications", apps);

@@ -19,7 +19,8 @@ struct planning {
     struct strv *waits; // of each application: what something of it waits for elsewhere
     struct strv chain;  // the longest one, first to last
     struct strv warnings;
-    unsigned steps; // real nodes on the deepest chain
+    unsigned steps;  // real nodes on the deepest chain
+    const char *sum; // of the plan file that was written, or NULL
 };
 
 void planning_fill(struct planning *p);

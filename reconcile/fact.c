@@ -45,6 +45,9 @@ void fact_read(struct live_fact *f, const json_t *doc, const char *manager)
     f->is_handed = is_handed(doc, manager);
     f->marks = object_deletion_marks(doc);
     f->generation = json_dot_int(doc, "metadata.generation", 0);
+    bool is_secret = !*f->id.group && !strcmp(f->id.kind, "Secret");
+    if (is_secret || (!f->has_projection && !f->generation))
+        f->resource_version = str_dup_or_null(json_dot_str(doc, "metadata.resourceVersion"));
 }
 
 void fact_judge(struct live_fact *f, struct health_custom *checks, const json_t *doc, bool is_hook)
@@ -63,6 +66,7 @@ struct live_fact fact_dup(const struct live_fact *f)
     c.id = object_id_dup(&f->id);
     c.uid = str_dup_or_null(f->uid);
     c.tracking_app = str_dup_or_null(f->tracking_app);
+    c.resource_version = str_dup_or_null(f->resource_version);
     c.hook_run = str_dup_or_null(f->hook_run);
     c.health.message = str_dup(f->health.message ? f->health.message : "");
     return c;

@@ -228,6 +228,7 @@ static bool take_fact(struct informer_kind *k, struct mine *m, const json_t *doc
     char *app = now.tracking_app;
     now.tracking_app = (char *)inf_word(f, app);
     free(app);
+    str_freep(&now.resource_version); // a plan file's, which comes of no controller
     bool is_hook = now.hook_run || (m->map && m->record.is_hook);
     fact_judge(&now, f->checks, doc, is_hook);
     if (str_is_empty(now.health.message))

@@ -36,6 +36,7 @@ void live_fact_clear(struct live_fact *f)
     object_id_clear(&f->id);
     str_freep(&f->uid);
     str_freep(&f->tracking_app);
+    str_freep(&f->resource_version);
     str_freep(&f->hook_run);
     health_result_clear(&f->health);
 }

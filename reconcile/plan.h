@@ -32,6 +32,7 @@ struct live_fact {
     bool is_terminating;
     char *uid;
     char *tracking_app;       // application of its tracking-id when that id names this object
+    char *resource_version;   // only where there is nothing else to tell two states apart by
     char *hook_run;           // a hook's mark: which run of which content made it, or NULL
     struct sha256 projection; // of the live object on the fields our manager owns; zero: none
     bool has_projection;

@@ -24,6 +24,7 @@
 #include "reconcile/informers.h"
 #include "reconcile/lease.h"
 #include "reconcile/plan.h"
+#include "reconcile/plan_file.h"
 #include "reconcile/run.h"
 #include "reconcile/windows.h"
 

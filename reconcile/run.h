@@ -111,6 +111,14 @@ size_t run_unpruned(const struct run *r, const char *app);
 size_t run_awaiting(const struct run *r, const char *app); // that wait for an approval
 
 const struct plan *run_plan(const struct run *r);
+// planned.c: the plan as a plan file has it (plan_file.h), an array; owned.
+json_t *run_planned(const struct run *r);
+// A Secret among what this run is about whose values no revision of a source vouches for; NULL:
+// there is none.
+const struct object *run_planned_secret(const struct run *r);
+// The fields of an object that make the difference which plan_file_changes has told, as JSON
+// pointers; `fields` is what the plan says of it, or NULL. Asks the server. Owned.
+json_t *run_changed_fields(struct run *r, const json_t *change, const char *fields);
 // What an item of the plan is about, and whose it is or was; borrowed.
 const struct object_id *run_item_id(const struct run *r, size_t item, const char **app);
 const struct graph *run_graph(const struct run *r);

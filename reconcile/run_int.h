@@ -22,6 +22,7 @@
 //   adopt.c      objects that were made without server-side apply become ours
 //   gate.c       webhook gates and changed CRDs: dry runs until they pass
 //   cascade.c    whether an application that left Git takes its objects along (pure)
+//   planned.c    a plan as a plan file has it
 //   left.c       those whose objects stayed
 //   prune.c      deletion of what is no longer desired, the graph backwards
 //   view.c       what people and machines ask of a run: views, why, critical path

@@ -382,7 +382,8 @@ bool chart_fetch(struct source_ctx *s, const char *repo_url, const char *name, c
                  struct chart *out, struct err *err)
 {
     CLEANUP(str_freep) char *url = source_mirror_url(s->o, repo_url);
-    struct chart_need *n = need_of(s, repo_url, url, name, target);
+    const char *exact = fixed_chart(s, repo_url, name, target);
+    struct chart_need *n = need_of(s, repo_url, url, name, exact);
     n->used_in = s->load;
     *out = (struct chart){0};
     if (!wanted_wait(&n->need, &s->waits, err))

@@ -80,6 +80,9 @@ const struct buf *urls_at(const struct charts *c, size_t i, const char **written
 // The index of a Helm repository, one for each run and project.
 struct index *charts_index(struct source_ctx *c, const char *url, const char *project,
                            bool is_probe);
+// fixed.c: the version that a target is to stand for (source_opts.fixed), or the target. Borrowed.
+const char *fixed_chart(const struct source_ctx *c, const char *url, const char *name,
+                        const char *target);
 // The path of a URL that is no URL of a server, or NULL.
 const char *local_file(const char *url);
 

@@ -115,6 +115,7 @@ struct gitsrc *gitsrc_of(struct source_ctx *c, const char *url, const char *proj
     }
     struct gitsrc *g = gitsrc_new(c, url, scope);
     g->normal = TAKE(normal);
+    fixed_git(g);
     *vec_push(&c->repos) = g;
     return g;
 }

@@ -106,6 +106,9 @@ MUST_CHECK bool gitcommit_export(const struct gitcommit *c, const char *dir, str
 MUST_CHECK bool gitcommit_locate(const struct gitcommit *c, const char *path, char **out,
                                  struct err *err);
 
+// fixed.c: what its names are to stand for (source_opts.fixed).
+void fixed_git(struct gitsrc *g);
+
 // ---- private to these files ----
 void gitlist_start(struct wanted *n);
 // Could the server have a ref of that name which it has not listed?

@@ -8,6 +8,7 @@
 //   spokes.c   what goes to a hub's other clusters
 //   prepare.c  an application's sources, and what it waits for
 //   collect.c  rendered documents to objects; settle.c takes them into the desired state
+//   fixed.c    what names stood for, to be read so again
 //   renew.c    before another load; memo.c: what need not be read again; again.c: what has changed
 //   suggest.c  where to begin, when a root holds no Application
 #ifndef SOURCE_LOAD_H

@@ -59,6 +59,23 @@ void source_cred_clear(struct source_cred *c);
 #define ARGOCD_KNOWN_HOSTS "argocd-ssh-known-hosts-cm"
 #define ARGOCD_TLS_CERTS "argocd-tls-certs-cm"
 
+// What was asked for by a name that may come to mean something else, and what it stood for.
+struct source_revision {
+    const char *kind;   // "git", "helm", "oci", "folder" (which has no revision)
+    char *url;          // as written, without credentials
+    char *chart;        // NULL where there is none
+    char *target;       // what was asked for: "main", "^1.2", ""
+    char *prefix;       // of tags, of Git; may be NULL
+    char *revision;     // exact: commit, version; NULL: none was found
+    char *by;           // the ref it came by, or NULL
+    char *digest;       // "sha256:…" of a chart's archive, or NULL
+    struct err problem; // set: why none was found
+};
+struct source_revisions {
+    VEC(struct source_revision) v;
+};
+void source_revisions_clear(struct source_revisions *r);
+
 struct source_opts {
     const char *cache_dir;
     const char *root_revision; // overrides ?ref= of the root, or NULL
@@ -85,6 +102,9 @@ struct source_opts {
     bool refresh; // ignore the render cache
     bool allow_duplicate_keys;
     unsigned jobs; // child processes at once; 0: cores + 1
+    // Names stand for what is said here, whatever their servers say by now: exact revisions, all of
+    // them, of Git, Helm repositories and registries. NULL: nothing is.
+    const struct source_revisions *fixed;
     const struct event_sink *events;
 };
 
@@ -101,6 +121,10 @@ CLEANUP_FN(struct source, source_free, source_freep);
 // Applications are sorted so that parents come before children.
 MUST_CHECK bool source_load(struct source *s, const char *root, struct desired **out,
                             struct err *err);
+
+// Everything that the load has asked for by name, sorted: what the next one can be given as
+// `fixed`. A commit that is named by its id is not among them.
+void source_revisions_of(const struct source *s, struct source_revisions *out);
 
 // ---- a hub's other clusters; after source_load ----
 // One that destinations name and that is not the target.
