@@ -75,7 +75,7 @@ wrong_files() {
   refuse 'an option that it has otherwise' 2 apply --no-prune
   mkdir -p "$SCRATCH/folder"
   kubectl create secret generic s --from-literal=a=b --dry-run=client -o yaml >"$SCRATCH/folder/s.yaml"
-  refuse 'a Secret that no commit vouches for' 3 "$REGROW" plan --out "$SCRATCH/none.plan" "$SCRATCH/folder"
+  refuse 'a Secret that no commit vouches for' 3 "$REGROW" plan --no-prune --out "$SCRATCH/none.plan" "$SCRATCH/folder"
   printf '\n  a: [1\n' >>"$REPO/tenants/tenant-1/all.yaml"
   tenants_publish
   refuse 'an application that cannot be read' 10 "$REGROW" plan --out "$SCRATCH/none.plan" "$(tenants_root)"
@@ -95,7 +95,7 @@ killed() {
   tenants_make 3
   tenants_publish
   check 'a bare cluster is planned' plan
-  apply >"$SCRATCH/killed" 2>&1 &
+  "$REGROW" bootstrap --timeout 60s --plan "$PLAN" >"$SCRATCH/killed" 2>&1 &
   wait_for 20 'some writes' begun
   kill -KILL $!
   wait $! || true
