@@ -261,6 +261,7 @@ bool planfile_open(struct cli *c, struct planfile *out, struct err *err)
 void planfile_clear(struct planfile *f)
 {
     json_decref(f->doc);
+    json_decref(f->seen);
     source_revisions_clear(&f->fixed);
     *f = (struct planfile){0};
 }

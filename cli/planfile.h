@@ -12,7 +12,8 @@ MUST_CHECK bool planfile_save(const struct planning *p, char **sum, struct err *
 
 // A plan that is to be carried out.
 struct planfile {
-    json_t *doc; // NULL: none is given
+    json_t *doc;  // NULL: none is given
+    json_t *seen; // what would be done, as it was found before anything was written
     struct source_revisions fixed;
 };
 // Reads c->o.plan_file, if there is one: its root, cluster, options and revisions become those of
@@ -20,7 +21,7 @@ struct planfile {
 MUST_CHECK bool planfile_open(struct cli *c, struct planfile *out, struct err *err);
 // Is what would be done now what was planned? Before anything is written, by a run of its own.
 // CONFLICT, after what has changed was told.
-MUST_CHECK bool planfile_check(struct cli *c, struct session *s, const struct planfile *f,
+MUST_CHECK bool planfile_check(struct cli *c, struct session *s, struct planfile *f,
                                struct err *err);
 // The same of the run that will do it, which holds the Lease.
 MUST_CHECK bool planfile_check_run(struct cli *c, struct session *s, const struct planfile *f,

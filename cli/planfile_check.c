@@ -109,14 +109,9 @@ static bool refuse(struct cli *c, const struct session *s, json_t *changes, stru
                     c->o.plan_file);
 }
 
-bool planfile_check_run(struct cli *c, struct session *s, const struct planfile *f, struct run *r,
-                        struct err *err)
+static bool hold(struct cli *c, const struct session *s, const struct planfile *f, struct run *r,
+                 const json_t *now, struct err *err)
 {
-    if (!f->doc)
-        return true;
-    if (!run_resolve_checks(r, err))
-        return false;
-    CLEANUP(json_freep) json_t *now = planfile_doc(c, s, r);
     CLEANUP(json_freep) json_t *changes = plan_file_changes(f->doc, now);
     if (!json_array_size(changes))
         return true;
@@ -124,8 +119,20 @@ bool planfile_check_run(struct cli *c, struct session *s, const struct planfile 
     return refuse(c, s, changes, err);
 }
 
+// A run that writes asks about an object when its turn comes, not before: what a dry run has said
+// of it a moment ago counts.
+bool planfile_check_run(struct cli *c, struct session *s, const struct planfile *f, struct run *r,
+                        struct err *err)
+{
+    if (!f->doc)
+        return true;
+    CLEANUP(json_freep) json_t *now = planfile_doc(c, s, r);
+    plan_file_settle(now, f->seen);
+    return hold(c, s, f, r, now, err);
+}
+
 // What a run of its own would say of applications is said again by the one that does it.
-bool planfile_check(struct cli *c, struct session *s, const struct planfile *f, struct err *err)
+bool planfile_check(struct cli *c, struct session *s, struct planfile *f, struct err *err)
 {
     struct run *r CLEANUP(run_freep) = NULL;
     struct event_sink events = c->events;
@@ -140,7 +147,8 @@ bool planfile_check(struct cli *c, struct session *s, const struct planfile *f, 
             return err_hint(err, "Nothing was written.");
         }
     c->events.emit = NULL;
-    bool ok = cli_run(c, s, true, &r, err);
+    bool ok = cli_run(c, s, true, &r, err) && run_resolve_checks(r, err);
     c->events = events;
-    return ok && planfile_check_run(c, s, f, r, err);
+    f->seen = ok ? planfile_doc(c, s, r) : NULL;
+    return ok && hold(c, s, f, r, f->seen, err);
 }

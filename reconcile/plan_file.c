@@ -525,6 +525,20 @@ static json_t *by_key(const json_t *list)
     return map;
 }
 
+void plan_file_settle(json_t *now, const json_t *before)
+{
+    CLEANUP(json_freep) json_t *known = by_key(json_object_get(before, "objects"));
+    size_t i;
+    json_t *v;
+    json_array_foreach(json_object_get(now, "objects"), i, v)
+    {
+        CLEANUP(str_freep) char *key = key_of(v);
+        const json_t *old = json_object_get(known, key);
+        if (old && !strcmp(json_dot_text(v, "action"), "check") && same_live(old, v))
+            json_object_set(v, "action", json_object_get(old, "action"));
+    }
+}
+
 static void compare_objects(json_t *out, const json_t *planned, const json_t *now)
 {
     CLEANUP(json_freep) json_t *was = by_key(planned);

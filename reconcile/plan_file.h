@@ -33,6 +33,10 @@ char *plan_file_sum(const json_t *doc); // "sha256:…" of a document that was r
 //         "action": what would be done; "new", "gone": an object
 json_t *plan_file_changes(const json_t *planned, const json_t *now);
 
+// What is still to be compared by a dry run in `now`, and is as it was when `before` was made, is
+// what it was found to be then: in place.
+void plan_file_settle(json_t *now, const json_t *before);
+
 // The fields of a document as short hashes, to tell later which are other ones. Owned; NULL: too
 // many. And of a document those that are not among the hashes, as JSON pointers; owned.
 char *plan_file_fields(const json_t *doc);

@@ -164,6 +164,21 @@ static void made_already(void **s)
     assert_int_equal(json_array_size(changes), 0);
 }
 
+// What a dry run has said of it holds as long as it is what it was.
+static void settled(void **s)
+{
+    (void)s;
+    CLEANUP(json_freep) json_t *before = plan(object("unchanged", HASH_A, "sha256:1"));
+    CLEANUP(json_freep) json_t *same = plan(object("check", HASH_A, "sha256:1"));
+    CLEANUP(json_freep) json_t *other = plan(object("check", HASH_A, "sha256:2"));
+    plan_file_settle(same, before);
+    plan_file_settle(other, before);
+    CLEANUP(json_freep) json_t *none = plan_file_changes(before, same);
+    CLEANUP(json_freep) json_t *one = plan_file_changes(before, other);
+    assert_int_equal(json_array_size(none), 0);
+    assert_int_equal(json_array_size(one), 1);
+}
+
 static void come_and_gone(void **s)
 {
     (void)s;
@@ -217,7 +232,8 @@ int main(void)
         cmocka_unit_test(there_and_back), cmocka_unit_test(damaged),
         cmocka_unit_test(hostile),        cmocka_unit_test(verdicts),
         cmocka_unit_test(made_already),   cmocka_unit_test(come_and_gone),
-        cmocka_unit_test(archives),       cmocka_unit_test(fields),
+        cmocka_unit_test(settled),        cmocka_unit_test(archives),
+        cmocka_unit_test(fields),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
