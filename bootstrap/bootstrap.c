@@ -146,6 +146,20 @@ bool session_load(struct session *s, const char *root, const struct source_opts 
     return true;
 }
 
+bool session_load_again(struct session *s, const char *root, bool polled, struct err *err)
+{
+    const struct source_now now = {.ask_all = !polled};
+    struct desired *next = NULL;
+    if (!s->source)
+        s->source = source_new(s->loop, &s->source_opts);
+    if (!source_load_again(s->source, root, s->desired, &now, &next, NULL, err))
+        return false;
+    check_filters(next);
+    desired_free(s->desired);
+    s->desired = next;
+    return session_hand_over(s, err);
+}
+
 void session_close(struct session *s)
 {
     if (!s)

@@ -6,6 +6,7 @@
 //
 // Life: session_open (kubeconfig and connection, if wanted), perhaps session_recall (the root this
 // cluster is grown from), session_load (sources, desired state), then a run over it, session_close.
+// Who keeps looking: session_sources, then session_load_again, as often as it likes.
 #ifndef BOOTSTRAP_BOOTSTRAP_H
 #define BOOTSTRAP_BOOTSTRAP_H
 
@@ -49,6 +50,10 @@ void session_sources(struct session *s, const char *root, const struct source_op
 // Reads root into s->desired, and notes it in s->root. Facts of the cluster are added to `o`.
 MUST_CHECK bool session_load(struct session *s, const char *root, const struct source_opts *o,
                              struct err *err);
+// The same for who looks again and again, after session_sources; s->desired is replaced. False: all
+// is as it was. `polled`: what a poll of s->source has found is all that is asked for again.
+MUST_CHECK bool session_load_again(struct session *s, const char *root, bool polled,
+                                   struct err *err);
 // After session_load: a hub's other clusters, with what goes to each of them. A cluster is asked
 // what it serves with the credentials that Argo CD keeps for it, if there are any, for a few
 // seconds; nothing but that is read of it. False only when the loop is to stop.

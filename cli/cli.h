@@ -18,7 +18,8 @@
 //   planfile.h    a plan as a file
 //   left.c        what is told of applications that left Git without their objects
 //   words.c       what nodes, chains and states are called, and what to do about them
-//   progress.c    what a bootstrap shows while it runs
+//   progress.c    what a bootstrap shows while it runs; frame.h: lines that are drawn in place
+//   status.h      how applications are; watching.c: as it changes
 //   restore_*.c   what restore shows; a part of one
 //   outcome.c     how a bootstrap or a restore ended
 //   restore_view.c, restore_report.c  what a restore shows before and after
@@ -109,6 +110,7 @@ struct options {
     bool verbose, quiet, no_color, no_progress, offline, refresh, no_cluster, use_cluster;
     bool force_conflicts, break_declared, no_prune, allow_mass_prune, exit_code, help, force_all;
     bool allow_duplicate_keys, git_credentials;
+    bool watch; // status
     int64_t timeout_ms, wait_ms, source_timeout_ms;
     long long jobs;
     struct snapshot_options snap;

@@ -43,10 +43,14 @@ static const struct command commands[] = {
      RECONCILE, 1, 1U << OUT_TEXT | 1U << OUT_NDJSON, cmd_reconcile},
     {"status", "[ROOT]", "show which applications are healthy and in sync",
      "Compares the cluster with ROOT, an application a line. Nothing is written. Exit code 10 "
-     "when something is not healthy or differs.",
+     "when something is not healthy or differs. --watch goes on: objects are watched, sources "
+     "looked at now and then and whenever somebody has applied something; the exit code is that "
+     "of the last look.",
      "  regrow status\n"
+     "  regrow status --watch\n"
+     "  regrow status --watch -o ndjson --timeout 10m >changes.ndjson\n"
      "  regrow status -o json | jq '.applications[] | select(.good == false)'\n",
-     STATUS, 1, TREES, cmd_status},
+     STATUS, 1, TREES | 1U << OUT_NDJSON, cmd_status},
     {"why", "APP|KIND/[NAMESPACE/]NAME [ROOT]", "show what something waits for, down to its cause",
      "Follows what an application or an object waits for, link by link, to the one that fails or "
      "is under way, and says what to do. Nothing is written.",

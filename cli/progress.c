@@ -5,15 +5,12 @@
 // views of the run.
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "cli/cli.h"
+#include "cli/frame.h"
 
-#define REDRAW_MS 120
 #define BAR_MAX 30
 #define BAR_MIN 8
 #define NAME_MAX_WIDTH 28
-#define MAX_ROWS 300
 #define ETA_AFTER_MS 2000
 
 struct progress {
@@ -22,10 +19,8 @@ struct progress {
     char *title, *phase;
     bool is_live;
     struct loop_timer *timer;
-    int drawn, cols;      // lines on the screen that are ours, and its width when they were drawn
-    int widths[MAX_ROWS]; // of these lines
-    struct buf frame;     // written at once, so that nothing flickers
-    int64_t start_ms, drawn_ms;
+    struct frame frame;
+    int64_t start_ms;
     size_t rendered;
     uint64_t stored, reread; // bytes of a snapshot
     int64_t run_ms;          // when the run began
@@ -119,67 +114,15 @@ static void plain_line(struct progress *p, const char *type, const json_t *e)
 }
 
 // ---- the live view ----
-// Terminals break lines anew when they become narrower: more rows are ours than lines.
-static int rows_drawn(const struct progress *p, int cols)
-{
-    int rows = 0;
-    for (int i = 0; i < p->drawn; i++)
-        rows += cols < p->cols && p->widths[i] > cols ? (p->widths[i] + cols - 1) / cols : 1;
-    return rows;
-}
-
-static void erase(struct progress *p)
-{
-    int rows;
-    int cols;
-    screen_size(stdout, &rows, &cols);
-    if (p->drawn)
-        printf("\033[%dA\r\033[J", rows_drawn(p, cols));
-    p->drawn = 0;
-}
-
-static void frame_begin(struct progress *p, int cols)
-{
-    buf_reset(&p->frame);
-    if (p->drawn)
-        buf_printf(&p->frame, "\033[%dA\r", rows_drawn(p, cols));
-    p->drawn = 0;
-    p->cols = cols;
-}
-
-// head may hold colours and is `width` columns wide; text is cut to what is left.
-static void frame_line(struct progress *p, const char *head, int width, const char *text)
-{
-    CLEANUP(str_freep) char *shown = clean(text);
-    CLEANUP(str_freep) char *line = fit(shown, p->cols - 1 - width);
-    buf_printf(&p->frame, "%s%s\033[K\n", head, line);
-    if (p->drawn < MAX_ROWS)
-        p->widths[p->drawn++] = width + display_width(line);
-}
-
-static void frame_end(struct progress *p)
-{
-    buf_str(&p->frame, "\033[J");
-    fwrite(p->frame.p, 1, p->frame.len, stdout);
-    fflush(stdout);
-    p->drawn_ms = clock_mono_ms();
-}
-
-static const char *spinner(void)
-{
-    static const char *const steps[] = {"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"};
-    return steps[clock_mono_ms() / REDRAW_MS % (int64_t)ARRAY_LEN(steps)];
-}
-
 static void draw_phase(struct progress *p, int cols)
 {
     CLEANUP(str_freep) char *took = clock_duration_text(clock_mono_ms() - p->start_ms);
     CLEANUP(str_freep)
-    char *head = str_printf("%s%s%s ", paint(p->c, "cyan"), spinner(), paint(p->c, ""));
+    char *head = str_printf("%s%s%s ", paint(p->c, "cyan"), frame_spinner(), paint(p->c, ""));
     CLEANUP(str_freep) char *text = str_printf("%s   %s", p->phase, took);
-    frame_begin(p, cols);
-    frame_line(p, head, 2, text);
-    frame_end(p);
+    frame_begin(&p->frame, cols);
+    frame_line(&p->frame, head, 2, text);
+    frame_end(&p->frame);
 }
 
 struct totals {
@@ -224,14 +167,14 @@ static void draw_header(struct progress *p, const struct totals *t)
                             t->objects, digits(t->apps), t->healthy, t->apps, now);
     CLEANUP(str_freep) char *eta = str_printf("   about %s left", left ? left : "");
     // The longest an estimate usually is; its room stays kept while there is none.
-    int room = p->cols - 1 - display_width(title) - 4 - display_width(tail);
+    int room = p->frame.cols - 1 - display_width(title) - 4 - display_width(tail);
     bool has_eta = room - 20 >= BAR_MIN;
     int width = room - (has_eta ? 20 : 0);
     width = width > BAR_MAX ? BAR_MAX : width;
     CLEANUP(str_freep) char *bar = width >= BAR_MIN ? bar_of(t, width) : str_dup("");
     CLEANUP(str_freep)
     char *line = str_printf("%s  %s%s%s", title, bar, tail, has_eta && left ? eta : "");
-    frame_line(p, "", 0, line);
+    frame_line(&p->frame, "", 0, line);
 }
 
 // What an application waits for now: the last link of its chain, in a few words.
@@ -280,7 +223,7 @@ static void draw_app(struct progress *p, const struct totals *t, unsigned app,
                                                   : "";
     const char *symbol = v->state == NODE_READY    ? "✓"
                          : v->state == NODE_FAILED ? "✗"
-                         : v->started_ms           ? spinner()
+                         : v->started_ms           ? frame_spinner()
                                                    : "·";
     CLEANUP(str_freep)
     char *head = str_printf("  %s%s%s ", *color ? paint(p->c, color) : "", symbol,
@@ -292,7 +235,7 @@ static void draw_app(struct progress *p, const struct totals *t, unsigned app,
     CLEANUP(str_freep)
     char *text = str_printf("%s%*s  %*s  %s", name, t->name_width - display_width(name), "",
                             t->count_width, count, what);
-    frame_line(p, head, 4, text);
+    frame_line(&p->frame, head, 4, text);
 }
 
 struct shown {
@@ -344,7 +287,7 @@ static void draw_apps(struct progress *p, const struct totals *t, const struct a
     CLEANUP(str_freep)
     char *more = str_printf("and %zu more: %zu healthy, %zu at work, %zu waiting", n - kept,
                             left_out[3], left_out[0] + left_out[1], left_out[2]);
-    frame_line(p, "    ", 4, more);
+    frame_line(&p->frame, "    ", 4, more);
 }
 
 static void draw_run(struct progress *p, int rows, int cols)
@@ -377,10 +320,10 @@ static void draw_run(struct progress *p, int rows, int cols)
         };
     }
     t.name_width = t.name_width > NAME_MAX_WIDTH ? NAME_MAX_WIDTH : t.name_width;
-    frame_begin(p, cols);
+    frame_begin(&p->frame, cols);
     draw_header(p, &t);
     draw_apps(p, &t, views, list, n, rows);
-    frame_end(p);
+    frame_end(&p->frame);
     for (unsigned i = 0; i < d->apps.len; i++)
         app_view_clear(&views[i]);
     free(views);
@@ -395,7 +338,7 @@ static void draw(struct progress *p)
     if (!cols)
         return;
     if (p->run)
-        draw_run(p, rows < MAX_ROWS ? rows : MAX_ROWS, cols);
+        draw_run(p, rows < FRAME_MAX_ROWS ? rows : FRAME_MAX_ROWS, cols);
     else
         draw_phase(p, cols);
 }
@@ -457,14 +400,14 @@ static void note_phase(struct progress *p, const char *type, const json_t *e)
         return;
     }
     // The loop may be held up by a fetch: drawn now, or not at all.
-    if (clock_mono_ms() - p->drawn_ms > REDRAW_MS)
+    if (clock_mono_ms() - p->frame.drawn_ms > FRAME_MS)
         draw(p);
 }
 
 // What must not vanish with the view stays above it.
 static void keep_line(struct progress *p, const char *type, const json_t *e)
 {
-    erase(p);
+    frame_erase(&p->frame);
     plain_line(p, type, e);
     draw(p);
 }
@@ -493,7 +436,7 @@ static void on_timer(void *ctx)
 {
     struct progress *p = ctx;
     draw(p);
-    loop_timer_set(p->timer, REDRAW_MS);
+    loop_timer_set(p->timer, FRAME_MS);
 }
 
 struct progress *progress_new(struct cli *c)
@@ -502,14 +445,12 @@ struct progress *progress_new(struct cli *c)
     p->c = c;
     p->start_ms = clock_mono_ms();
     p->phase = str_dup("connecting to the cluster, reading the root");
-    const char *term = getenv("TERM");
-    p->is_live = c->o.output == OUT_TEXT && isatty(STDOUT_FILENO) && !c->o.no_progress &&
-                 !c->o.quiet && !(term && !strcmp(term, "dumb"));
+    p->is_live = frame_is_live(c);
     if (c->o.output == OUT_TEXT)
         c->events = (struct event_sink){on_event, p};
     if (p->is_live) {
         p->timer = loop_timer_new(c->loop, on_timer, p);
-        loop_timer_set(p->timer, REDRAW_MS);
+        loop_timer_set(p->timer, FRAME_MS);
     }
     return p;
 }
@@ -535,7 +476,7 @@ void progress_attach(struct progress *p, const struct run *r, const char *title)
 void progress_end(struct progress *p)
 {
     if (p->timer)
-        erase(p);
+        frame_erase(&p->frame);
     loop_timer_free(p->timer);
     p->timer = NULL;
     fflush(stdout);
@@ -548,7 +489,7 @@ void progress_free(struct progress *p)
     progress_end(p);
     if (p->c->o.output == OUT_TEXT)
         p->c->events = (struct event_sink){0};
-    buf_clear(&p->frame);
+    frame_clear(&p->frame);
     free(p->title);
     free(p->phase);
     free(p);

@@ -293,6 +293,13 @@ static void take(struct informer_kind *k, enum kube_event ev, json_t *doc, int64
     object_id_clear(&id);
 }
 
+static void moved(const struct informer_kind *k)
+{
+    const struct informers *f = k->owner;
+    if (f->opts.moved)
+        f->opts.moved(f->opts.ctx, k == &f->inventory);
+}
+
 static void on_event(void *ctx, enum kube_event ev, json_t *doc)
 {
     struct informer_kind *k = ctx;
@@ -303,9 +310,11 @@ static void on_event(void *ctx, enum kube_event ev, json_t *doc)
         return;
     case KUBE_SYNCED:
         synced(k);
+        moved(k);
         return;
     case KUBE_GONE:
         try_later(k);
+        moved(k);
         return;
     case KUBE_ITEM:
     case KUBE_ADDED:
@@ -318,6 +327,8 @@ static void on_event(void *ctx, enum kube_event ev, json_t *doc)
         maps_item(f, ev, doc, kube_watch_list_ms(k->watch));
     else
         take(k, ev, doc, kube_watch_list_ms(k->watch));
+    if (ev != KUBE_ITEM)
+        moved(k);
 }
 
 static void on_failed(void *ctx, const struct kube_reply *reply)
@@ -331,6 +342,7 @@ static void on_failed(void *ctx, const struct kube_reply *reply)
     if (!is_late)
         kube_reply_err(reply, &k->problem, what);
     try_later(k);
+    moved(k);
 }
 
 static void begin(struct informer_kind *k, bool is_expected)

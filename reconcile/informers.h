@@ -31,7 +31,11 @@ struct informers_opts {
     // lent for the call, in which no run may be begun. NULL: nobody asks.
     void (*changed)(void *ctx, const struct object_id *id, const char *app,
                     enum informer_change change);
-    void *ctx;
+    // What a run would see may be another than it was, or can be read at last: comes often, as it
+    // is not asked who wrote it. is_record: what a run has noted. No run may be begun in it. NULL:
+    // nobody asks.
+    void (*moved)(void *ctx, bool is_record);
+    void *ctx; // of both
 };
 
 struct informers;

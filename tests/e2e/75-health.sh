@@ -156,8 +156,32 @@ Y
   like "$(cat "$SCRATCH/out")" 'Ingress untied/web cannot become healthy yet; it needs Deployment untied/nginx' 'and that is said'
 }
 
+# status --watch tells what others do as it happens, follows Git when somebody has applied it, goes on
+# when the API server has been away, writes nothing, and ends with the code of its last look.
+told() { jq -c -R 'fromjson? // empty' "$SCRATCH/watched" | jq -e -s "[.[] | select($1)] | length > 0" >/dev/null; }
+watched() {
+  local repo=$SCRATCH/untied pid status=0
+  "$REGROW" status --watch -o ndjson "$repo/root" >>"$SCRATCH/watched" &
+  pid=$!
+  wait_for 10 'the first look' told '.type == "status.summary" and .good'
+  kubectl label ingressclass nginx a=b >/dev/null
+  kubectl patch deploy -n untied nginx --type=json \
+    -p '[{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "other"}]' >/dev/null
+  wait_for 10 'a drift' told '.app == "controller" and .sync == "OutOfSync" and .differing == 1'
+  sed -i 's/nginx:1/nginx:2/' "$repo/apps/controller/all.yaml"
+  check 'somebody applies another revision' "$REGROW" bootstrap --force-conflicts --timeout 20s "$repo/root"
+  : >"$SCRATCH/watched"
+  kubectl delete deploy -n untied nginx >/dev/null
+  wait_for 10 'by what Git says now' told '.app == "controller" and .missing == 1 and .differing == 0'
+  is "$(kubectl get deploy -n untied -o name)" '' 'nothing is put back'
+  kill -TERM "$pid"
+  wait "$pid" || status=$?
+  is "$status" 10 'it ends with the code of the last look'
+}
+
 cluster_up main
 run_case untied untied
+run_case watched watched
 run_case desired desired
 run_case ignored ignored
 run_case unreadable unreadable
