@@ -111,7 +111,7 @@ struct options {
     bool force_conflicts, break_declared, no_prune, allow_mass_prune, exit_code, help, force_all;
     bool allow_duplicate_keys, git_credentials;
     bool watch; // status
-    int64_t timeout_ms, wait_ms, source_timeout_ms;
+    int64_t timeout_ms, wait_ms, source_timeout_ms, render_timeout_ms;
     long long jobs;
     struct snapshot_options snap;
     struct restore_options restore;

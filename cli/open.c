@@ -207,6 +207,7 @@ bool cli_source_opts(struct cli *c, const char *url, struct source_opts *out, st
         .n_creds = c->n_creds,
         .git_helpers = c->o.git_credentials,
         .silence_ms = c->o.source_timeout_ms,
+        .render_ms = c->o.render_timeout_ms,
         .known_hosts = c->o.known_hosts,
         .ca_file = c->o.ca_file,
         .kube_version = c->o.kube_version ? c->o.kube_version : DEFAULT_KUBE_VERSION,

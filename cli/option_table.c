@@ -280,6 +280,8 @@ static const struct option options[] = {
      "ask git's credential helpers and ~/.netrc as a last resort"},
     {"source-timeout", GROUP_SOURCES, 0, OPT_TIME, AT(source_timeout_ms), SOURCED | RESTORE, "TIME",
      "how long a source's server may be silent (default 30s)"},
+    {"render-timeout", GROUP_SOURCES, 0, OPT_TIME, AT(render_timeout_ms), SOURCED | RESTORE, "TIME",
+     "how long helm or kustomize may take for one application (default 2m)"},
     {"known-hosts", GROUP_SOURCES, 0, OPT_TEXT, AT(known_hosts), SOURCED | RESTORE, "FILE",
      "host keys for ssh"},
     {"ca-file", GROUP_SOURCES, 0, OPT_TEXT, AT(ca_file), SOURCED | SNAPSHOTS, "FILE",

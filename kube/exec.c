@@ -164,6 +164,8 @@ static bool call_finish(struct plugin_call *p, const struct proc_result *r, stru
         if (err->kind == ERR_TIMEOUT) {
             err_clear(err);
             err_set(err, ERR_TIMEOUT, "it did not end within %d s", PLUGIN_TIMEOUT_MS / 1000);
+        } else if (err->kind == ERR_INVALID) {
+            err->kind = ERR_DENIED; // nothing of the user's input is wrong: there is no credential
         }
         err_wrap(err, "credential plugin %s", x->command);
         return hint ? err_hint(err, "%.300s", hint) : false;

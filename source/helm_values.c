@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/file.h"
 #include "source/helm_int.h"
@@ -305,6 +306,52 @@ static bool is_overridden(const json_t *list, size_t at)
     return false;
 }
 
+// May the value go to helm in a file? Arguments are for all users of a machine to see, and a
+// parameter may be a password. --set-file takes the text as it stands, where --set reads it: for
+// these values both come to the same. It also goes before --set, so that nothing else may be about
+// a part of what it sets; and a comma or an equals sign in a name would name another file.
+static bool fits_file(const json_t *list, size_t at, const char *value, bool is_text)
+{
+    static const char *const words[] = {"true", "false", "null"};
+    const char *name = json_dot_str(json_array_get(list, at), "name");
+    const char *digits = value + (*value == '-' || *value == '+');
+    if (!*value || *value == '{' || strchr(value, '\\') || strpbrk(name, ",=\\"))
+        return false;
+    for (size_t i = 0; !is_text && i < ARRAY_LEN(words); i++)
+        if (!strcasecmp(value, words[i]))
+            return false;
+    if (!is_text && !digits[strspn(digits, "0123456789")])
+        return false;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *x = json_dot_str(json_array_get(list, i), "name");
+        if (i != at && x && (str_starts(x, name) || str_starts(name, x)))
+            return false;
+    }
+    return true;
+}
+
+static bool add_parameter(struct values *v, const json_t *list, size_t at, const char *value,
+                          struct err *err)
+{
+    const json_t *p = json_array_get(list, at);
+    const char *name = json_dot_str(p, "name");
+    bool text = json_dot_bool(p, "forceString", false);
+    CLEANUP(str_freep) char *escaped = escape_commas(value);
+    CLEANUP(str_freep) char *pair = str_printf("%s=%s", name, escaped);
+    sha256_add_str(v->key, text ? "set-string" : "set");
+    sha256_add_str(v->key, pair);
+    note_condition(v, name, value);
+    if (!fits_file(list, at, value, text)) {
+        strv_push(&v->j->argv, text ? "--set-string" : "--set");
+        strv_push(&v->j->argv, pair);
+        return true;
+    }
+    CLEANUP(str_freep) char *to = str_printf("%s/set-%zu", v->j->work_dir, at);
+    strv_push(&v->j->argv, "--set-file");
+    strv_push_take(&v->j->argv, str_printf("%s=%s", name, to));
+    return file_put(to, value, strlen(value), 0600, err);
+}
+
 static bool add_parameters(struct values *v, const json_t *list, struct err *err)
 {
     struct render_job *j = v->j;
@@ -320,14 +367,8 @@ static bool add_parameters(struct values *v, const json_t *list, struct err *err
             return err_set(err, ERR_INVALID, "parameter %s: the value is not text", name);
         CLEANUP(str_freep)
         char *filled = build_env_fill(j, json_is_string(raw) ? json_string_value(raw) : "");
-        CLEANUP(str_freep) char *value = escape_commas(filled);
-        CLEANUP(str_freep) char *pair = str_printf("%s=%s", name, value);
-        bool text = json_dot_bool(p, "forceString", false);
-        strv_push(&j->argv, text ? "--set-string" : "--set");
-        strv_push(&j->argv, pair);
-        sha256_add_str(v->key, text ? "set-string" : "set");
-        sha256_add_str(v->key, pair);
-        note_condition(v, name, filled);
+        if (!add_parameter(v, list, i, filled, err))
+            return false;
     }
     return true;
 }

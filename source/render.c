@@ -10,6 +10,7 @@
 
 #define MAX_OUTPUT_BYTES (64U << 20)
 #define RENDER_TIMEOUT_MS 120000
+#define MAX_DATA_GIB 2       // Go maps what it uses in steps of 64 MiB; large fleets take 500 MiB
 #define MAX_ERROR_BYTES 1000 // a schema lists every violation; the first ones say enough
 
 void render_clear(struct render_job *j)
@@ -136,18 +137,21 @@ static bool parse_output(struct render_job *j, const struct buf *out, struct err
 // where those of the repository do. Returns the new length.
 static size_t hide_work_dirs(char *line)
 {
-    char *at;
-    while ((at = strstr(line, "/regrow-"))) {
-        char *from = at;
-        char *rest = at + 1 + strcspn(at + 1, "/ '\":");
-        while (from > line && !strchr(" '\":=(", from[-1]))
-            from--;
-        rest += *rest == '/';
-        if (str_starts(at, "/regrow-render") && str_starts(rest, RENDER_TREE "/"))
-            rest += strlen(RENDER_TREE "/");
-        if (*from != '/')
-            return strlen(line); // a path inside the repository
-        memmove(from, rest, strlen(rest) + 1);
+    static const char *const ours[] = {"/regrow-render.", "/regrow-artifact.", "/regrow-tree."};
+    for (size_t i = 0; i < ARRAY_LEN(ours); i++) {
+        char *at = line;
+        while ((at = strstr(at, ours[i]))) {
+            char *from = at;
+            char *rest = at + 1 + strcspn(at + 1, "/ '\":");
+            while (from > line && !strchr(" '\":=(", from[-1]))
+                from--;
+            rest += *rest == '/';
+            if (i == 0 && str_starts(rest, RENDER_TREE "/"))
+                rest += strlen(RENDER_TREE "/");
+            at = *from == '/' ? from : rest; // else it is a path inside the repository
+            if (at == from)
+                memmove(from, rest, strlen(rest) + 1);
+        }
     }
     return strlen(line);
 }
@@ -216,15 +220,43 @@ static void finish(struct render_job *j)
         cache_store(j, j->cache_key);
 }
 
+static int64_t limit_ms(const struct render_job *j)
+{
+    return j->ctx->o->render_ms ? j->ctx->o->render_ms : RENDER_TIMEOUT_MS;
+}
+
+// What a child that did not get the memory it wanted prints, Go's runtime, is no error of
+// anybody's.
+static bool is_out_of_memory(const char *said)
+{
+    return said && (strstr(said, "fatal error: runtime: cannot allocate memory") ||
+                    strstr(said, "fatal error: runtime: out of memory") ||
+                    strstr(said, "runtime: out of memory: cannot allocate"));
+}
+
+static void explain(struct render_job *j, struct err *err)
+{
+    err_move(&j->err, err);
+    if (j->err.kind == ERR_NOT_FOUND)
+        err_hint(&j->err, "Run scripts/setup, or put %s on the PATH.", j->tool);
+    if (j->err.kind != ERR_TIMEOUT)
+        return;
+    CLEANUP(str_freep) char *given = clock_duration_text(limit_ms(j));
+    err_clear(&j->err);
+    err_set(&j->err, ERR_TIMEOUT, "it did not end within %s", given);
+    err_hint(&j->err, "Look for a loop in its templates, or allow more with --render-timeout.");
+}
+
 static void on_child(void *ctx, struct proc_result *r, struct err *err)
 {
     struct render_job *j = ctx;
     j->child = NULL;
     j->ms = r->ms;
     if (err_is_set(err)) {
-        err_move(&j->err, err);
-        if (j->err.kind == ERR_NOT_FOUND)
-            err_hint(&j->err, "Run scripts/setup, or put %s on the PATH.", j->tool);
+        explain(j, err);
+    } else if (r->exit_code && is_out_of_memory(r->err_text.p)) {
+        err_set(&j->err, ERR_INVALID, "it wants more than %d GiB of memory", MAX_DATA_GIB);
+        err_hint(&j->err, "Look for what its templates multiply.");
     } else if (r->exit_code && j->remote) {
         CLEANUP(str_freep) char *shown = url_redacted(j->remote);
         err_set(&j->err, ERR_NOT_FOUND, "base %s is not in the cache, and --offline forbids to ask",
@@ -245,12 +277,22 @@ void render_env(const char *home, struct strv *out)
 {
     static const char *const homes[] = {"HOME", "HELM_CACHE_HOME", "HELM_CONFIG_HOME",
                                         "HELM_DATA_HOME"};
+    // A kustomization may give the helm that it inflates charts with other homes, in the
+    // repository: programs there, plugins and helpers of registries, would be run. These go before
+    // any home.
+    static const char *const fixed[] = {"HELM_PLUGINS", "HELM_REGISTRY_CONFIG",
+                                        "HELM_REPOSITORY_CONFIG", "HELM_REPOSITORY_CACHE"};
     const char *path = getenv("PATH");
     strv_push_take(out, str_printf("PATH=%s", path ? path : "/usr/bin:/bin"));
     for (size_t i = 0; i < ARRAY_LEN(homes); i++)
         strv_push_take(out, str_printf("%s=%s", homes[i], home));
+    for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
+        strv_push_take(out, str_printf("%s=%s/none", fixed[i], home));
     strv_push(out, "LC_ALL=C");
     strv_push(out, "GIT_TERMINAL_PROMPT=0");
+    strv_push(out, "GOMEMLIMIT=1792MiB"); // below the limit it collects rather than ends
+    // A remote base is never a repository of this machine.
+    strv_push(out, "GIT_ALLOW_PROTOCOL=http:https:ssh:git");
     *vec_push(out) = NULL;
 }
 
@@ -263,8 +305,8 @@ void render_spawn(struct render_job *j)
                           .env = (const char *const *)env.v,
                           .cwd = j->work_dir,
                           .max_out_bytes = MAX_OUTPUT_BYTES,
-                          .timeout_ms = RENDER_TIMEOUT_MS,
-                          .max_data_bytes = 4ULL << 30, // Go reserves far more than it uses
+                          .timeout_ms = limit_ms(j),
+                          .max_data_bytes = (uint64_t)MAX_DATA_GIB << 30,
                           .no_network = !j->network};
     j->child = proc_start(j->loop, &o, on_child, j);
     strv_clear(&env);
@@ -348,10 +390,29 @@ char *cache_path(const struct source_ctx *c, const char *key, const char *suffix
     return str_printf("%s/render/%s%s", c->o->cache_dir, key, suffix);
 }
 
+static bool has_secret(const json_t *doc)
+{
+    const json_t *items = json_object_get(doc, "items");
+    size_t i;
+    json_t *x;
+    json_array_foreach(items, i, x)
+    {
+        if (has_secret(x))
+            return true;
+    }
+    return str_eq(json_dot_str(doc, "kind"), "Secret") &&
+           (json_object_size(json_object_get(doc, "data")) ||
+            json_object_size(json_object_get(doc, "stringData")));
+}
+
+// What holds a Secret's values is in no file, so it is rendered again each time.
 void cache_store(const struct render_job *j, const char *key)
 {
     struct buf b CLEANUP(buf_clear) = {0};
     struct err err = {0};
+    for (size_t i = 0; i < j->docs.len; i++)
+        if (has_secret(j->docs.v[i].doc))
+            return;
     for (size_t i = 0; i < j->docs.len; i++) {
         buf_printf(&b, "%s\t%u\t", j->docs.v[i].file ? j->docs.v[i].file : "", j->docs.v[i].line);
         canon_write(j->docs.v[i].doc, &b);

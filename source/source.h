@@ -86,6 +86,7 @@ struct source_opts {
     const json_t *argocd;            // array: live repository Secrets and ConfigMaps, or NULL
     bool git_helpers;                // ask `git credential fill` and ~/.netrc as a last resort
     int64_t silence_ms;              // how long a server may say nothing; 0: 30 s
+    int64_t render_ms;               // how long helm or kustomize may take; 0: 2 min
     const char *known_hosts;         // file for ssh; NULL: the ssh program's own, and Argo CD's
     const char *ca_file;             // extra CA for https, or NULL
     const char *kube_version;        // "1.37.2"; what charts see

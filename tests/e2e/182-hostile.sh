@@ -1,0 +1,306 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 240
+#
+# Hostile charts, kustomizations and credential programs harm nothing: no file outside is read or
+# written, no program of theirs is run, time, memory and output have an end, nothing stays behind;
+# each is one clear error, and what is beside it is read.
+set -euo pipefail
+. "$(dirname "$0")/../lib/env.sh"
+. "$LIB/githttp.sh"
+
+export XDG_CACHE_HOME=$SCRATCH/cache TMPDIR=$SCRATCH/tmp
+CANARY=canary-7f3a91
+PWNED=$SCRATCH/pwned
+REPO=$SCRATCH/repo
+mkdir -p "$TMPDIR" "$SCRATCH/bin"
+printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s}\n' "$CANARY" >"$SCRATCH/outside.yaml"
+mkdir -p "$SCRATCH/outside"
+cp "$SCRATCH/outside.yaml" "$SCRATCH/outside/all.yaml"
+printf 'resources: [all.yaml]\n' >"$SCRATCH/outside/kustomization.yaml"
+
+application() { # NAME [SOURCE-FIELDS]
+  mkdir -p "$REPO/root" "$REPO/apps/$1"
+  cat >"$REPO/root/$1.yaml" <<Y
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: $1, namespace: argocd}
+spec:
+  project: default
+  source: {repoURL: https://h/repo, path: apps/$1${2:+, $2}}
+  destination: {server: https://kubernetes.default.svc, namespace: default}
+Y
+}
+
+chart() { # NAME [SOURCE-FIELDS]: standard input is its template
+  application "$1" "${2:-}"
+  mkdir -p "$REPO/apps/$1/templates"
+  printf 'apiVersion: v2\nname: %s\nversion: 1.0.0\n' "$1" >"$REPO/apps/$1/Chart.yaml"
+  cat >"$REPO/apps/$1/templates/all.yaml"
+}
+
+kustomization() { # NAME: standard input is it
+  application "$1"
+  cat >"$REPO/apps/$1/kustomization.yaml"
+}
+
+executable() { # FILE: standard input is it
+  mkdir -p "${1%/*}"
+  cat >"$1"
+  chmod +x "$1"
+}
+
+git_folder() {
+  rm -rf "$REPO"
+  mkdir -p "$REPO/.git"
+  printf '[remote "origin"]\n\turl = https://h/repo\n' >"$REPO/.git/config"
+}
+
+# says NAME REGEX: the application could not be read, for that reason; without a path of ours in it
+says() {
+  local got
+  got=$(jq -r --arg n "$1" '.applications[] | select(.name == $n) | "\(.state): \(.problem // "-")"' "$SCRATCH/plan.json")
+  like "$got" "^unknown: .*$2" "$1"
+  unlike "$got" "$TMPDIR|regrow-(render|tree|artifact)" "$1: without our own folders"
+  is "$(wc -l <<<"$got")" 1 "$1: in one line"
+}
+
+plan() { # [OPTIONS]
+  local status=0
+  "$REGROW" plan -o json -j 3 "$@" "$REPO/root" >"$SCRATCH/plan.json" 2>"$SCRATCH/err" || status=$?
+  is "$status" 10 'the plan ends, and says that part of it failed'
+  is "$(jq -r '.applications[] | select(.name == "good") | .state' "$SCRATCH/plan.json")" known 'what is beside them is read'
+  refuse 'nothing from outside is in it' 1 grep -q "$CANARY" "$SCRATCH/plan.json" "$SCRATCH/err"
+  check 'no program of theirs was run' test ! -e "$PWNED"
+  is "$(ls -A "$TMPDIR")" '' 'no file stays behind'
+  is "$(pgrep -f "$TMPDIR/" || true)" '' 'nor a process'
+}
+
+good() {
+  application good
+  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: good}\n' >"$REPO/apps/good/all.yaml"
+}
+
+# ---- paths that lead out ----
+escapes() {
+  git_folder
+  good
+  chart files 'helm: {valueFiles: [../../../outside.yaml]}' <<<'{{ .Files.Get "../../../outside.yaml" }}'
+  chart parameter 'helm: {fileParameters: [{name: "a=/etc/passwd,b", path: Chart.yaml}]}' <<<'{{ toYaml .Values }}'
+  kustomization base <<<'resources: [../../../outside]'
+  kustomization file <<<'resources: [../../../outside.yaml]'
+  kustomization generated <<<'configMapGenerator: [{name: g, files: [../../../outside.yaml]}]'
+  kustomization patched <<<'patches: [{path: ../../../outside.yaml}]'
+  plan
+  says files 'outside.yaml leaves the repository'
+  says parameter 'the name "a=/etc/passwd,b" is malformed'
+  says base 'names ../../../outside, which leaves the'
+  says file 'outside.yaml'
+  says generated 'outside.yaml'
+  says patched 'outside.yaml'
+}
+
+# A link that leads out spoils every tool's view of the repository, and says so.
+links() { # TARGET
+  git_folder
+  good
+  chart beside <<<'a: b'
+  chart link <<<''
+  ln -sf "$1" "$REPO/apps/link/templates/all.yaml"
+  plan
+  says link 'templates/all.yaml is a link that leaves the folder: it leads to'
+  says beside 'templates/all.yaml is a link that leaves the folder'
+}
+
+# ---- programs in the repository ----
+programs() {
+  git_folder
+  good
+  # A helm that finds a plugin for the scheme of a chart's repository runs it.
+  kustomization plugin <<<'generators: [more]'
+  mkdir -p "$REPO/apps/plugin/more"
+  printf 'resources: [chart.yaml]\n' >"$REPO/apps/plugin/more/kustomization.yaml"
+  cat >"$REPO/apps/plugin/more/chart.yaml" <<'Y'
+apiVersion: builtin
+kind: HelmChartInflationGenerator
+metadata: {name: x}
+name: x
+repo: evil://x
+releaseName: x
+configHome: CONFIG
+Y
+  sed -i "s|CONFIG|$REPO/apps/plugin/home|" "$REPO/apps/plugin/more/chart.yaml"
+  mkdir -p "$REPO/apps/plugin/home/.data/plugins/evil" "$REPO/apps/plugin/innocent/charts/a/templates"
+  printf 'name: evil\nversion: 1.0.0\ndownloaders: [{command: run.sh, protocols: [evil]}]\n' >"$REPO/apps/plugin/home/.data/plugins/evil/plugin.yaml"
+  executable "$REPO/apps/plugin/home/.data/plugins/evil/run.sh" <<<"#!/bin/sh
+touch $PWNED"
+  # An innocent chart beside it has kustomize told to inflate charts at all.
+  printf 'helmCharts: [{name: a, releaseName: a}]\nresources: []\n' >"$REPO/apps/plugin/innocent/kustomization.yaml"
+  printf 'apiVersion: v2\nname: a\nversion: 1.0.0\n' >"$REPO/apps/plugin/innocent/charts/a/Chart.yaml"
+  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n' >"$REPO/apps/plugin/innocent/charts/a/templates/a.yaml"
+  echo '{}' >"$REPO/apps/plugin/innocent/charts/a/values.yaml"
+  printf 'resources: [innocent]\n' >>"$REPO/apps/plugin/kustomization.yaml"
+  kustomization function <<<'generators: [gen.yaml]'
+  executable "$REPO/apps/function/run.sh" <<<"#!/bin/sh
+touch $PWNED"
+  cat >"$REPO/apps/function/gen.yaml" <<'Y'
+apiVersion: x.io/v1
+kind: Generator
+metadata: {name: g, annotations: {config.kubernetes.io/function: "exec: {path: ./run.sh}"}}
+Y
+  # A repository of this machine is no remote base.
+  git init -q "$SCRATCH/private"
+  cp -R "$SCRATCH/outside/." "$SCRATCH/private/"
+  git -C "$SCRATCH/private" add -A
+  git -C "$SCRATCH/private" -c user.name=x -c user.email=x@x commit -qm x
+  kustomization clone <<<"resources: ['file://$SCRATCH/private//.?ref=main']"
+  plan
+  says plugin '.'
+  says function '.'
+  says clone '(not allowed|file)'
+}
+
+# ---- time, memory, output ----
+bounds() {
+  git_folder
+  good
+  chart recursion <<<'{{- define "a" }}{{ include "a" . }}{{ end }}{{ include "a" . }}'
+  chart memory <<<'{{- $s := repeat 400000000 "xxxxxxxx" }}'
+  chart output <<<'# {{ repeat 70000000 "x" }}
+a: b'
+  kustomization aliases <<<'resources: [all.yaml]'
+  {
+    printf 'a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n'
+    for i in 1 2 3 4 5 6 7 8 9; do printf 'a%d: &a%d [*a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d]\n' $i $i $((i-1)) $((i-1)) $((i-1)) $((i-1)) $((i-1)) $((i-1)) $((i-1)) $((i-1)) $((i-1)) $((i-1)); done
+  } >"$REPO/apps/aliases/all.yaml"
+  plan
+  says recursion '(nested|recurs|depth|unable to execute)'
+  says memory 'it wants more than 2 GiB of memory'
+  says output 'its output is larger than 67108864 bytes'
+  says aliases '.'
+}
+
+endless() {
+  git_folder
+  good
+  chart endless <<<'{{- range until 100000 }}{{- range until 100000 }}{{- end }}{{- end }}'
+  plan --render-timeout 2s
+  says endless 'it did not end within 2.0 s'
+}
+
+# ---- what is killed, and with whom ----
+children() { # PID: all below it
+  local c
+  for c in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do
+    echo "$c"
+    children "$c"
+  done
+}
+all_gone() { local p; for p in "$@"; do [[ ! -d /proc/$p ]] || return 1; done; }
+
+killed() {
+  local signal pid below
+  git_folder
+  chart endless <<<'{{- range until 100000 }}{{- range until 100000 }}{{- end }}{{- end }}'
+  for signal in TERM KILL; do
+    "$REGROW" plan "$REPO/root" >/dev/null 2>&1 &
+    pid=$!
+    wait_for 10 'helm to run' bash -c "grep -qs . /proc/$pid/task/$pid/children"
+    below=$(children "$pid")
+    kill -$signal "$pid"
+    wait "$pid" || true
+    # shellcheck disable=SC2086 # several
+    check "with $signal what it started goes too" wait_for 5 'its end' all_gone $below
+  done
+}
+
+# What a renderer sees is what it needs.
+environment() {
+  local real
+  git_folder
+  chart good 'helm: {parameters: [{name: password, value: open-sesame}, {name: number, value: "7"}]}' <<'Y'
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: good}
+data: {password: {{ .Values.password | quote }}, kind: {{ kindOf .Values.number | quote }}}
+Y
+  real=$(command -v helm)
+  executable "$SCRATCH/bin/helm" <<<"#!/bin/bash
+printf '%s\n' \"\$@\" >>$SCRATCH/argv
+env >>$SCRATCH/environ
+exec $real \"\$@\""
+  check 'a chart is rendered' env PATH="$SCRATCH/bin:$PATH" REGROW_PASSPHRASE=open-sesame AWS_SECRET_ACCESS_KEY=open-sesame \
+    "$REGROW" render "$REPO/root" good
+  rm "$SCRATCH/bin/helm"
+  is "$(cut -d= -f1 "$SCRATCH/environ" | sort -u | tr '\n' ' ')" \
+    'GIT_ALLOW_PROTOCOL GIT_TERMINAL_PROMPT GOMEMLIMIT HELM_CACHE_HOME HELM_CONFIG_HOME HELM_DATA_HOME HELM_PLUGINS HELM_REGISTRY_CONFIG HELM_REPOSITORY_CACHE HELM_REPOSITORY_CONFIG HOME LC_ALL PATH PWD SHLVL _ ' \
+    'in an environment that is made for it'
+  unlike "$(cat "$SCRATCH/argv" "$SCRATCH/environ")" 'open-sesame' 'and no value of a parameter is an argument'
+  "$REGROW" render "$REPO/root" good >"$SCRATCH/out"
+  like "$(cat "$SCRATCH/out")" 'kind: (float64|int64)' 'numbers stay numbers'
+  like "$(cat "$SCRATCH/out")" 'password: open-sesame' 'and text is what it was'
+}
+
+# ---- credential programs ----
+kubeconfig() { # COMMAND [ARGUMENTS-JSON]
+  jq -n --arg command "$1" --argjson args "${2:-[]}" '{apiVersion: "v1", kind: "Config", "current-context": "c",
+    clusters: [{name: "c", cluster: {server: "http://127.0.0.1:1"}}], contexts: [{name: "c", context: {cluster: "c", user: "u"}}],
+    users: [{name: "u", user: {exec: {apiVersion: "client.authentication.k8s.io/v1", command: $command, args: $args, interactiveMode: "Never"}}}]}' >"$SCRATCH/kubeconfig"
+}
+
+# plugin NAME CODE REGEX [ARGUMENTS-JSON]: standard input is the program
+plugin() {
+  executable "$SCRATCH/bin/login" 
+  kubeconfig "$SCRATCH/bin/login" "${4:-[]}"
+  refuse "$1" "$2" env REGROW_PASSPHRASE=open-sesame REGROW_WAIT_CLUSTER=100ms "$REGROW" status --kubeconfig "$SCRATCH/kubeconfig" --timeout "${PLUGIN_TIME:-30s}" "$REPO/root"
+  like "$OUT" "$3" "$1: says so"
+  is "$(grep -c '^✗ ' <<<"$OUT" || true)" 1 "$1: once"
+  check "$1: nothing of it was run by a shell" test ! -e "$PWNED"
+}
+
+CREDENTIAL='{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": "t"}}'
+plugins() {
+  git_folder
+  good
+  plugin 'a credential program that writes without end' 5 'credential plugin .*/login: its output is larger than 1048576 bytes' <<<'#!/bin/sh
+exec yes'
+  PLUGIN_TIME=2s plugin 'one that does not end' 8 'credential plugin .*/login' <<<'#!/bin/sh
+exec sleep 1000'
+  plugin 'one that takes all memory' 5 'credential plugin .*/login failed' <<<'#!/usr/bin/python3
+a = []
+while True: a.append(bytearray(1 << 26))'
+  plugin 'one that leaves others behind' 7 '127.0.0.1:1' '["$(touch '"$PWNED"')", "; touch '"$PWNED"'"]' <<<"#!/bin/sh
+sleep 987 &
+echo \$! >$SCRATCH/left
+env >$SCRATCH/env
+echo '$CREDENTIAL'"
+  check 'which go with it' wait_for 5 'its end' all_gone "$(<"$SCRATCH/left")"
+  unlike "$(cat "$SCRATCH/env")" 'open-sesame|REGROW_' 'and nothing of ours is in its environment'
+}
+
+# A credential helper of Git's, the same.
+helpers() {
+  githttp_start
+  git_folder
+  good
+  git_publish "$REPO" private >/dev/null
+  executable "$SCRATCH/bin/flood" <<<"#!/bin/sh
+sleep 986 &
+echo \$! >$SCRATCH/left
+exec yes"
+  git config --global credential.helper "$SCRATCH/bin/flood"
+  refuse 'a credential helper that writes without end' 5 "$REGROW" plan --git-credentials "$HTTP_URL/auth/git/private.git//root"
+  like "$OUT" 'access denied' 'has no credential'
+  check 'and goes with what it left' wait_for 5 'its end' all_gone "$(<"$SCRATCH/left")"
+}
+
+run_case escapes escapes
+run_case 'a link out' links "$SCRATCH/outside.yaml"
+run_case 'a link up' links ../../../../outside.yaml
+run_case programs programs
+run_case bounds bounds
+run_case endless endless
+run_case killed killed
+run_case environment environment
+run_case plugins plugins
+run_case helpers helpers
