@@ -7,9 +7,12 @@
 #   chaos.py drift KUBECONFIG SEED COUNT      edits and deletes managed objects of tenants, waits
 #                                             until each is as it was; a line of JSON each: object,
 #                                             manager, pointer (or "gone"), ms (-1: not healed)
-#   chaos.py start DIR SEED APPS              a work tree with applications and objects
-#   chaos.py step DIR NUMBER                  changes it, as seeded by NUMBER and what start was given
-#                                             Both print the objects it wants, a line each, sorted
+#   chaos.py commits DIR REPOSITORY WANTED SEED APPS
+#                                             a work tree with applications and objects, committed to
+#                                             main of a bare repository; for each number on standard
+#                                             input a change of it, as seeded by SEED and the number,
+#                                             is the next commit. Prints the id of each; the objects
+#                                             that it wants are in WANTED/ID, a line each, sorted
 #   chaos.py meddle KUBECONFIG DIR            for each number on standard input edits or deletes one of
 #                                             them as another manager; a line of JSON each, with the
 #                                             answer (0: none)
@@ -236,10 +239,14 @@ def thing(rng, name):
     return doc
 
 
+def write_text(path, text):
+    with open(path, "w") as f:
+        f.write(text)
+
+
 def write(path, doc):
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w") as f:
-        json.dump(doc, f, indent=1)  # which is YAML as well
+    write_text(path, json.dumps(doc, indent=1))  # which is YAML as well
 
 
 def apps_of(root):
@@ -266,8 +273,7 @@ def add_object(root, rng, app):
 def start(root, seed, apps):
     rng = random.Random(seed)
     os.makedirs(root + "/root", exist_ok=True)
-    with open(root + "/.seed", "w") as f:
-        f.write(str(seed))
+    write_text(root + "/.seed", str(seed))
     for i in range(apps):
         add_app(root, rng, f"app-{i}", rng.randrange(2, 6))
 
@@ -327,27 +333,66 @@ def wanted(root):
     out = set()
     for path in files_of(root):
         doc = json.load(open(path))
-        out.add(f"{doc['kind']} world {doc['metadata']['name']}")
-    for line in sorted(out):
-        print(line)
+        out.add(f"{doc['kind']} world {doc['metadata']['name']}\n")
+    return "".join(sorted(out))
+
+
+class Repository:
+    """A bare repository whose main goes from commit to commit, by one git fast-import for all of them."""
+
+    def __init__(self, place):
+        subprocess.check_call(["git", "init", "-q", "--bare", place])
+        for key in ("allowFilter", "allowAnySHA1InWant"):
+            subprocess.check_call(["git", "--git-dir", place, "config", "uploadpack." + key, "true"])
+        self.git = subprocess.Popen(["git", "--git-dir", place, "fast-import", "--quiet"],
+                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.count = 0
+
+    def commit(self, root):
+        """The whole of a work tree; always of the same author and hour, so that its id is the same."""
+        stream = [b"commit refs/heads/main\nmark :1\ncommitter test <test@example.org> %d +0000\n"
+                  b"data 6\nChange\ndeleteall\n" % (1767225600 + 60 * self.count)]
+        for folder, _, files in sorted(os.walk(root)):
+            for path in sorted(os.path.join(folder, f) for f in files):
+                with open(path, "rb") as f:
+                    data = f.read()
+                stream.append(b"M 100644 inline %s\ndata %d\n%s\n"
+                              % (os.path.relpath(path, root).encode(), len(data), data))
+        # It answers when the checkpoint is behind it: objects are there, and main is this commit.
+        self.git.stdin.write(b"".join(stream) + b"\ncheckpoint\n\nget-mark :1\n")
+        self.git.stdin.flush()
+        self.count += 1
+        commit = self.git.stdout.readline().decode().strip()
+        if not commit:
+            raise SystemExit("git fast-import has ended")
+        return commit
+
+
+def commits(root, place, wants, seed, apps):
+    repository = Repository(place)
+    start(root, seed, apps)
+    while True:
+        commit = repository.commit(root)
+        write_text(f"{wants}/{commit}", wanted(root))
+        print(commit, flush=True)
+        line = sys.stdin.readline()
+        if not line:
+            return
+        step(root, int(line))
 
 
 def main():
     what, args = sys.argv[1], sys.argv[2:]
     if what == "drift":
         drift(args[0], int(args[1]), int(args[2]))
-    elif what == "start":
-        start(args[0], int(args[1]), int(args[2]))
-        wanted(args[0])
-    elif what == "step":
-        step(args[0], int(args[1]))
-        wanted(args[0])
+    elif what == "commits":
+        commits(args[0], args[1], args[2], int(args[3]), int(args[4]))
     elif what == "meddle":
         meddle(args[0], args[1])
     elif what == "until":
         until(args[0])
     else:
-        raise SystemExit("drift, start, step, meddle or until")
+        raise SystemExit("drift, commits, meddle or until")
 
 
 main()

@@ -4,7 +4,8 @@
 # A repository that goes through seeded commits (chaos.py), and what has become of them in the
 # namespace "world". After env.sh, cluster.sh, audit.sh, githttp.sh and reconcile.sh.
 #
-#   commits_start SEED APPS   makes and publishes it, in $REPO; sets COMMITS_ROOT (what to give to regrow)
+#   commits_start SEED APPS   makes and publishes it, in $REPO; sets COMMITS_ROOT (what to give to regrow).
+#                             Not in a case: it would end with it
 #   commits_next NUMBER       changes and publishes it; either sets COMMIT
 #   commits_all COMMIT        until it is applied; succeeds when the cluster has what it wants, and no more
 #   commits_state             the world, without what differs from run to run
@@ -14,22 +15,20 @@
 #   commits_fresh             checks that a bare cluster becomes the same by a bootstrap; the controller
 #                             has ended
 
+# One process for all commits: their number is what a run is for, not that of programs that start.
 commits_start() {
   mkdir -p "$SCRATCH/wanted"
   export CHAOS_URL=$HTTP_URL/git/world.git
   COMMITS_ROOT="$CHAOS_URL//root?ref=main"
-  python3 "$LIB/chaos.py" start "$REPO" "$1" "$2" >"$SCRATCH/wanted/next"
-  commits_publish
+  coproc CHAOS { exec python3 "$LIB/chaos.py" commits "$REPO" "$GIT_ROOT/world.git" "$SCRATCH/wanted" "$1" "$2"; }
+  at_exit commits_end
+  read -r COMMIT <&"${CHAOS[0]}"
 }
+commits_end() { [[ -z ${CHAOS_PID:-} ]] || { exec {CHAOS[1]}>&- && wait "$CHAOS_PID"; } || true; }
 
 commits_next() {
-  python3 "$LIB/chaos.py" step "$REPO" "$1" >"$SCRATCH/wanted/next"
-  commits_publish
-}
-
-commits_publish() { # and what this commit wants
-  COMMIT=$(git_publish "$REPO" world)
-  mv "$SCRATCH/wanted/next" "$SCRATCH/wanted/$COMMIT"
+  echo "$1" >&"${CHAOS[1]}"
+  read -r COMMIT <&"${CHAOS[0]}"
 }
 
 commits_state() {
