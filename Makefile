@@ -14,11 +14,13 @@
 # make format       clang-format in place
 # make clean
 #
-# With any of them: SAN=1 (ASan and UBSan), COV=1 (counts lines), BUILD=folder, CC=clang, WERROR=1.
+# With any of them: SAN=1 (ASan and UBSan), TSAN=1 (threads), COV=1 (counts lines), BUILD=folder,
+# CC=clang, WERROR=1.
 
 SAN ?=
+TSAN ?=
 COV ?=
-BUILD ?= build$(if $(SAN),-san)$(if $(COV),-cov)
+BUILD ?= build$(if $(SAN),-san)$(if $(TSAN),-tsan)$(if $(COV),-cov)
 PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_SECONDS ?= 60
@@ -39,6 +41,8 @@ WARN := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wformat=2 -Wun
 CFLAGS ?= -O2 -g
 ifdef SAN
 MODE := -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
+else ifdef TSAN
+MODE := -fsanitize=thread -fno-omit-frame-pointer
 else ifdef COV
 MODE := -O1 --coverage -fprofile-update=atomic
 else
@@ -164,6 +168,6 @@ format:
 	clang-format -i $(wildcard $(foreach r,$(ROOMS),$(r)/*.[ch]) tests/*.[ch] tests/*/*.[ch])
 
 clean:
-	rm -rf build build-san build-cov build-fuzz
+	rm -rf build build-san build-tsan build-cov build-fuzz
 
 -include $(shell find $(BUILD) build-fuzz -name '*.d' 2>/dev/null)
