@@ -36,7 +36,9 @@ audit_prelude='
   def what: "\(group)/\(.objectRef.resource | none)" +
     (if .objectRef.subresource then "/" + .objectRef.subresource else "" end);
   def is_probe: .requestURI | test("[?&]dryRun=All");
-  def code: .responseStatus.code // 0;
+  # The client has gone before there was an answer: nobody has read what is written here.
+  def is_lost: .responseStatus.code == 504 and (.responseStatus.message // "" | endswith("context canceled"));
+  def code: if is_lost then 0 else .responseStatus.code // 0 end;
   def ours: select(.stage == "ResponseComplete" or .stage == "Panic")
     | select(.userAgent // "" | startswith($agent))
     | select(.verb | IN("create", "update", "patch", "delete", "deletecollection"))
