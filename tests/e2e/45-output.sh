@@ -141,7 +141,7 @@ settings() {
   printf 'output: json\nquiet: true\n' >"$SCRATCH/config/regrow/config.yaml"
   is "$(XDG_CONFIG_HOME=$SCRATCH/config "$REGROW" status 2>&1 | jq .good)" true 'the configuration file'
   refuse 'a format the command does not have' 2 env REGROW_OUTPUT=dot "$REGROW" status
-  like "$OUT" 'REGROW_OUTPUT "dot": text\|json\|yaml of status is wanted' 'says where it came from'
+  like "$OUT" 'REGROW_OUTPUT "dot": text\|json\|ndjson\|yaml of status is wanted' 'says where it came from'
   unlike "$("$REGROW" bootstrap 2>&1; "$REGROW" status; "$REGROW" plan "$(url)")" $'\033' 'nothing but text in a pipe'
 }
 
