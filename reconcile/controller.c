@@ -119,6 +119,7 @@ struct controller *controller_new(struct loop *l, struct kube *k, const struct c
     c->answering = json_object();
     c->answer_sizes = json_object();
     c->awaited = json_object();
+    c->awaiting = json_object();
     c->approvals = json_object();
     c->argocd_docs = json_object();
     c->argocd_listed = json_object();
@@ -167,6 +168,7 @@ void controller_free(struct controller *c)
     json_decref(c->answering);
     json_decref(c->answer_sizes);
     json_decref(c->awaited);
+    json_decref(c->awaiting);
     json_decref(c->approvals);
     json_decref(c->told_pins);
     json_decref(c->argocd_docs);

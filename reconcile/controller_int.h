@@ -135,7 +135,9 @@ struct controller {
     bool gone_rests;               // they stay until what had them may be synced again
     bool gone_waits;               // they stay until what is unknown is known
     bool gone_is_held;             // or by the breaker
-    json_t *awaited;   // application -> {since, objects, first}: deletions that nobody approved of
+    json_t *awaited;   // application -> {since, objects, first, digest}: deletions that nobody
+                       // approved of, as it is told
+    json_t *awaiting;  // application -> {key of each such object: true}, as this process told it
     json_t *approvals; // application -> when somebody did, in Unix seconds
     int alone;         // the turn that is on is that of an operation on this application; -1: none
     bool was_alone;    // the one before was
@@ -252,7 +254,8 @@ bool operation_ended(struct controller *c, struct tracked *t); // was it to? The
 bool operation_ends(void *ctx);                                // run_opts.is_ended
 
 // ---- controller_approval.c ----
-bool approval_is_given(const void *ctx, const char *app); // plan_policy.is_approved
+// Of that which was told when it was given; plan_policy.is_approved
+bool approval_covers(const void *ctx, const char *app, const struct object_id *id);
 // What the Application or entry says; app: its tracking name, whether Git still has it or not.
 void approval_take(struct controller *c, const char *app, const json_t *doc);
 void approval_absorb(struct controller *c, const struct run *r, const bool *take); // after a turn

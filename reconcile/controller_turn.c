@@ -424,7 +424,7 @@ static bool run_part_of(struct controller *c, const bool *take, bool with_gone, 
     struct tracked *t = lone(c);
     struct run_opts o = c->run_opts;
     o.policy.prune = prune && o.policy.prune;
-    o.policy.is_approved = approval_is_given;
+    o.policy.is_approved = approval_covers;
     o.policy.approved_ctx = c;
     o.policy.is_resting = is_resting;
     o.policy.resting_ctx = c;

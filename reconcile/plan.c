@@ -238,7 +238,8 @@ static void prune_or_keep(const struct planning *p, struct plan_item *it, const 
     if (policy->is_selected &&
         !policy->is_selected(policy->selected_ctx, &p->records[it->record].id)) {
         keep(it, "P15", "it is not among what was asked for");
-    } else if (asks && !(policy->is_approved && policy->is_approved(policy->approved_ctx, asks))) {
+    } else if (asks && !(policy->is_approved && policy->is_approved(policy->approved_ctx, asks,
+                                                                    &p->records[it->record].id))) {
         keep(it, "P16", "it waits until somebody approves of its deletion");
         it->awaits = asks;
     } else if (!policy->prune) {

@@ -70,9 +70,9 @@ struct plan_policy {
     // Applications that left Git and whose objects stayed: they are to go now after all.
     const char *const *prune_left;
     size_t n_prune_left;
-    // Has somebody approved of what this application (tracking name) asks for a confirmation of?
-    // NULL: nobody has.
-    bool (*is_approved)(const void *ctx, const char *app);
+    // Has somebody approved of the deletion of this object, of which this application (tracking
+    // name) asks for a confirmation? NULL: nobody has.
+    bool (*is_approved)(const void *ctx, const char *app, const struct object_id *id);
     const void *approved_ctx;
     // May this application (tracking name) not be synced now? Then what it had stays. NULL: it may.
     bool (*is_resting)(const void *ctx, const char *app);

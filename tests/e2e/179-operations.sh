@@ -166,7 +166,7 @@ confirm() {
   reconcile_mark
   kubectl annotate application -n argocd kept argocd.argoproj.io/deletion-approved=2026-01-01T00:00:00Z >/dev/null
   rm "$REPO"/kept/{one,two,three}.yaml
-  map four >"$REPO/kept/four.yaml"
+  map four 'argocd.argoproj.io/sync-options: Prune=confirm' >"$REPO/kept/four.yaml"
   publish
   reconcile_saw 20 '.type == "prune.awaited" and .app == "kept" and .objects == 2'
   cluster_is 20 Running get application -n argocd kept -o 'jsonpath={.status.operationState.phase}'
@@ -174,8 +174,22 @@ confirm() {
     'what asks for it waits for a confirmation, later than the last one'
   like "$(app kept .status.operationState.message)" 'waiting for pruning confirmation of ConfigMap kept/one and 1 more' 'the status tells'
   like "$("$REGROW" status "$HTTP_URL/git/ops.git//root?ref=main" || true)" 'kept --approve' 'and regrow status, with the way out'
+  approve_only_told
   check 'it is approved of' ask kept --approve
-  is "$(there kept cm/one)$(there kept cm/two) $(app kept .status.operationState.phase)" ' "Succeeded"' 'then it goes'
+  is "$(there kept cm/one)$(there kept cm/two)$(there kept cm/four) $(app kept .status.operationState.phase)" ' "Succeeded"' 'then it goes'
+}
+
+# In one turn: somebody has approved, and something else has left Git that was not told to him.
+approve_only_told() {
+  reconcile_mark
+  rm "$REPO/kept/four.yaml"
+  map five >"$REPO/kept/five.yaml"
+  kubectl annotate --overwrite application -n argocd kept \
+    "argocd.argoproj.io/deletion-approved=$(jq -r .since <<<"$(app kept .status.regrow.awaitsApproval)")" >/dev/null &
+  publish
+  wait $!
+  reconcile_saw 20 '.type == "prune.awaited" and .app == "kept"'
+  is "$(there kept cm/four)" 'configmap/four' 'what joined since was not approved of'
 }
 
 ignored() {

@@ -132,6 +132,11 @@ static bool approves(const void *ctx, const char *app)
     return str_eq(ctx, app);
 }
 
+static bool approves_of(const void *ctx, const char *app, const struct object_id *id)
+{
+    return id->name && approves(ctx, app);
+}
+
 static void awaited(struct world *w, const char *whose)
 {
     struct plan *p CLEANUP(plan_freep) = NULL;
@@ -169,7 +174,7 @@ static void confirmed(void **s)
     struct world w = new_world(false);
     w.fact.marks = DELETION_PRUNE_CONFIRM;
     awaited(&w, "app");
-    w.policy.is_approved = approves;
+    w.policy.is_approved = approves_of;
     w.policy.approved_ctx = "other";
     awaited(&w, "app");
     w.policy.approved_ctx = "app";
