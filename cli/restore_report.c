@@ -443,6 +443,7 @@ static void print_below(const void *ctx)
 void restoring_print_end(const struct restoring *x, struct outcome *o, const json_t *report)
 {
     struct shown s = {x, report, is_all_well(o)};
+    o->s = x->s;
     o->below = print_below;
     o->below_ctx = &s;
     outcome_print(o);

@@ -2,17 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 300
 #
-# A cluster that regrow brings up for Argo CD or Flux: their own code (tests/handover) finds nothing
-# to change, and what a later commit takes out goes when they apply it.
+# A cluster that regrow brings up for Argo CD or Flux, or brings back for them: their own code
+# (tests/handover) finds nothing to change, and what a later commit takes out goes when they apply it.
 set -euo pipefail
 . "$(dirname "$0")/../lib/env.sh"
 . "$LIB/cluster.sh"
 . "$LIB/audit.sh"
+. "$LIB/handover.sh"
+. "$LIB/snapshots.sh"
 
 export XDG_CACHE_HOME=$SCRATCH/cache
 REPO=$SCRATCH/repo
-NOW=$SCRATCH/applied
-command -v handover >/dev/null || skip_all 'handover is not built: scripts/setup'
+handover_place() { echo "$1 $REPO/apps/$1"; }
 
 # manifests NAME: what an application has; later commits take things out of it
 manifests() {
@@ -119,20 +120,6 @@ versions() { kubectl get cm,secret,deploy,svc,role,netpol -n "$1" -o json |
   jq -r '.items[].metadata | select(.annotations | has("argocd.argoproj.io/tracking-id")?) | .name + " " + .resourceVersion'; }
 managers() { kubectl get cm settings -n "$1" -o json --show-managed-fields | jq -r '[.metadata.managedFields[].manager] | join(" ")'; }
 
-# Argo CD applies with kubectl's code, under its own manager, and prunes what it tracks.
-argocd_sync() { # NAME [--server-side]
-  local more=() extra
-  [[ ${2:-} ]] && more=(--server-side --force-conflicts)
-  handover argocd render --app "$1" --namespace "$1" "$REPO/apps/$1" |
-    kubectl apply --field-manager=argocd-controller "${more[@]}" -f - >"$NOW"
-  for extra in $(handover argocd diff --app "$1" --namespace "$1" "$REPO/apps/$1" 2>>"$SCRATCH/told" | sed -n 's/^extra //p'); do
-    kubectl delete -n "${extra%%/*}" "${extra#*/}" --wait=false >>"$NOW"
-  done
-}
-argocd_diff() { handover argocd diff --app "$1" --namespace "$1" "${@:2}" "$REPO/apps/$1" 2>>"$SCRATCH/told" | counted; }
-counted() { sed 's/ .*//' | sort | uniq -c | xargs; }
-flux() { handover flux "$1" --app "$2" --namespace flux-system "${@:3}" "$REPO/apps/$2"; }
-
 argocd_finds_nothing() {
   boot --then=argocd >"$SCRATCH/out"
   is "$(grep -c 'handed over to Argo CD' "$SCRATCH/out")" 1 'the outcome says who goes on'
@@ -184,14 +171,14 @@ switches() {
   is "$(managers client)" 'regrow' 'under our own manager'
   boot --then=flux >"$SCRATCH/out"
   is "$(managers client)" 'kustomize-controller' 'then given to Flux'
-  is "$(flux diff client | counted)" '7 same' 'which finds nothing to change'
-  is "$(flux diff server | counted)" '7 same' 'in either application'
+  is "$(flux_diff client)" '7 same' 'which finds nothing to change'
+  is "$(flux_diff server)" '7 same' 'in either application'
   is "$(writes_of boot --then=flux)" 0 'the same command writes nothing'
-  is "$(flux apply client --inventory "$SCRATCH/inventory" | counted)" '7 unchanged' 'nor does Flux'
+  is "$(flux_apply client)" '7 unchanged' 'nor does Flux'
   commit client
-  flux apply client --inventory "$SCRATCH/inventory" >"$SCRATCH/out"
+  flux_apply client >"$SCRATCH/out"
   is "$(left_of client)" 0 'what a commit takes out goes with it'
-  is "$(counted <"$SCRATCH/out")" '4 configured 1 deleted 2 unchanged' 'and nothing else is touched'
+  is "$(<"$SCRATCH/out")" '4 configured 1 deleted 2 unchanged' 'and nothing else is touched'
 }
 
 flux_from_the_start() {
@@ -199,10 +186,49 @@ flux_from_the_start() {
   fleet
   boot --then=flux >"$SCRATCH/out"
   is "$(managers server)" 'kustomize-controller' 'Flux is the manager from the first write on'
-  is "$(flux diff client | counted)" '7 same' 'and finds nothing to change'
-  is "$(flux apply server --inventory "$SCRATCH/inventory2" | counted)" '7 unchanged' 'nor has anything to write'
+  is "$(flux_diff client)" '7 same' 'and finds nothing to change'
+  is "$(flux_apply server)" '7 unchanged' 'nor has anything to write'
   commit server
-  flux apply server --inventory "$SCRATCH/inventory2" >"$SCRATCH/out"
+  flux_apply server >"$SCRATCH/out"
+  is "$(left_of server)" 0 'and takes out what leaves Git'
+}
+
+# ---- brought back for one of them ----
+saved() {
+  rm -rf "$REPO/.git"
+  git -C "$REPO" init -q -b main
+  git -C "$REPO" remote add origin https://h/repo
+  git -C "$REPO" add -A
+  git -C "$REPO" -c user.name=t -c user.email=t@example.com commit -qm fleet
+  make_repo "$SCRATCH/store" store
+  NAME=store
+  admin key add --role writer --chain prod --out store.job >/dev/null
+  snap create --key store.job "$REPO/root" >"$SCRATCH/out"
+}
+restore() { "$REGROW" restore -i ann.id --yes --timeout 60s "$@"; }
+
+restored_for_argocd() {
+  cluster_wipe
+  restore --then=argocd >"$SCRATCH/out"
+  is "$(grep -c 'handed over to Argo CD' "$SCRATCH/out")" 1 'the outcome says who goes on'
+  is "$(argocd_diff client), $(argocd_diff server --server-side)" '7 same, 7 same' 'which finds nothing to change'
+  is "$(writes_of restore --then=argocd)" 0 'the same command writes nothing'
+  is "$(boot -o json | jq -c '[.then, .objects.written]')" '["argocd",0]' 'nor does a bootstrap from Git: the cluster remembers'
+  commit client
+  argocd_sync client
+  is "$(left_of client)" 0 'and what leaves Git goes'
+}
+
+restored_for_flux() {
+  fleet
+  cluster_wipe
+  restore --then=flux >"$SCRATCH/out"
+  is "$(managers server)" 'kustomize-controller' 'Flux is the manager'
+  is "$(flux_diff client), $(flux_diff server)" '7 same, 7 same' 'and finds nothing to change'
+  rm -f "$SCRATCH/inventory-server"
+  is "$(flux_apply server)" '7 unchanged' 'nor has anything to write'
+  commit server
+  flux_apply server >"$SCRATCH/out"
   is "$(left_of server)" 0 'and takes out what leaves Git'
 }
 
@@ -214,3 +240,7 @@ run_case 'a sync of what is in sync' argocd_sync_writes_nothing
 run_case 'what leaves Git goes when Argo CD applies' argocd_takes_out
 run_case 'another successor' switches
 run_case 'Flux from the first write on' flux_from_the_start
+fleet
+saved
+run_case 'brought back for Argo CD' restored_for_argocd
+run_case 'brought back for Flux' restored_for_flux
