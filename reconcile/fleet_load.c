@@ -267,9 +267,10 @@ static json_t *member_doc(const struct fleet *f, const struct member *m)
     static const char *const counts[] = {"synced", "healthy", "writes", "requests", "rejected",
                                          "drifts", "heals",   "pruned", "queue",    "failedSyncs"};
     bool is_led = m->spoke != NULL;
-    json_t *doc = cluster_doc(f, m->key, m->name, m->server, m->said, is_led);
+    const char *key = m->is_in_fleet ? m->key : ""; // else what is told of it is another Secret's
+    json_t *doc = cluster_doc(f, key, m->name, m->server, m->said, is_led);
     const char *noted =
-        f->shards && !is_led ? json_dot_str(shards_noted(f->shards, m->key), "applications") : NULL;
+        f->shards && !is_led ? json_dot_str(shards_noted(f->shards, key), "applications") : NULL;
     json_int_t apps = is_led ? (json_int_t)json_object_size(m->apps) : noted ? atoll(noted) : 0;
     json_object_set_new(doc, "applications", json_integer(apps));
     for (size_t i = 0; is_led && i < ARRAY_LEN(counts); i++)
