@@ -87,7 +87,7 @@ CHECKS := $(filter-out scripts/checklib.py,$(wildcard scripts/check-*))
 all: $(if $(wildcard cli/main.c),$(BUILD)/regrow,$(BUILD)/libregrow.a)
 
 help:
-	@sed -n '/^# make/,/^# With/s/^# //p' Makefile
+	@sed -n '/^# make/,/^$$/s/^# //p' Makefile
 
 # What the compiler says is shown, and kept beside the object for scripts/check-warnings.
 $(BUILD)/%.o: %.c Makefile
