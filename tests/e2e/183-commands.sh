@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 180
+#
+# What is given wrongly to any command, without a cluster: one clear error each, the documented exit
+# code, what to do next; as JSON the same; and nothing written. The cases are data: cases/commands.txt.
+# SHOW=1 shows what each of them prints.
+set -euo pipefail
+. "$(dirname "$0")/../lib/env.sh"
+. "$LIB/snapshots.sh"
+
+CASES=$ROOT/tests/e2e/cases/commands.txt
+PASSPHRASE='never-shown-7'
+
+make_world() {
+  local key
+  make_chain prod
+  for key in job pruner judge admin; do cp "prod.$key" "$key.key"; done
+  snap key init --trust "$REGROW_TRUST" --role judge --out stranger.key >stranger.txt
+  mkdir -p root empty broken
+  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: default}\n' >root/a.yaml
+  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: [\n' >broken/a.yaml
+  printf 'apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]\ncontexts: [{name: c, context: {cluster: c, user: u}}]\nusers: [{name: u, user: {}}]\ncurrent-context: c\n' >dead.kubeconfig
+  head -c 4000 /dev/urandom >rubbish
+  echo taken >taken
+  printf '%s\n' "$PASSPHRASE" >pass
+  printf 'timeout: [\n' >broken.conf
+  printf 'frobnicate: 1\n' >unknown.conf
+  snap export 6 good.tar -i ann.id --no-secrets >/dev/null
+  head -c 20000 good.tar >cut.tar
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout a.pem -out cert.pem -subj /CN=x 2>/dev/null
+  openssl ecparam -name prime256v1 -genkey -noout -out other.pem
+  age-keygen -o stranger.id 2>/dev/null
+}
+
+# All files but those of the program's own cache, with their contents.
+world_now() { find . -path ./cache -prune -o -path ./run -prune -o -path ./home -prune -o -type f ! -name 'out.*' -print0 | sort -z | xargs -0 sha256sum; }
+
+# in_json OUTPUT CODE: its last line
+in_json() {
+  jq -e --argjson code "$2" '.type == "error" and .exitCode == $code and (.message | length) > 0 and (.hint | length) > 0' <<<"${1##*$'\n'}"
+}
+
+# One case: the variables what, env, run, exit, says
+one() {
+  local words=() env=() got=0 err
+  eval "words=($run)"
+  eval "env=(${env_line:-})"
+  OUT=$(env "${env[@]}" "$REGROW" "${words[@]}" 2>&1 </dev/null) || got=$?
+  [[ -z ${SHOW:-} ]] || printf '# --- %s (exit %s)\n%s\n' "$run" "$got" "$OUT"
+  is "$got" "$exit" "$what: exit code"
+  like "$(tr -s ' \n' ' ' <<<"${OUT//$'\u00a0'/ }")" "$says" "$what: says so"
+  is "$(grep -cE '^✗ ' <<<"$OUT" || true)" 1 "$what: one error"
+  like "$OUT" 'next: [^ ]' "$what: says what to do"
+  unlike "$OUT" "$PASSPHRASE|AGE-SECRET-KEY-1[0-9A-Z]|AddressSanitizer|assert|\(null\)|/regrow-(render|tree|artifact)" "$what: nothing that is not for people"
+  # Where there is another format already, or the last word takes the next one, it was text alone.
+  [[ " ${words[*]} " != *' -o '* && ${words[-1]} != --* ]] || return 0
+  got=0
+  err=$(env "${env[@]}" "$REGROW" "${words[@]}" -o json 2>&1 >/dev/null </dev/null) || got=$?
+  is "$got" "$exit" "$what: exit code with -o json"
+  check "$what: as JSON" in_json "$err" "$exit"
+}
+
+cases() {
+  local line before
+  before=$(world_now)
+  what='' env_line='' run='' exit='' says=''
+  while IFS= read -r line || [[ -n $line ]]; do
+    case $line in
+      '# '*) what=${line#\# } ;;
+      'env: '*) env_line=${line#env: } ;;
+      'run: '*) run=${line#run: } ;;
+      'exit: '*) exit=${line#exit: } ;;
+      'says: '*) says=${line#says: } ;;
+      '')
+        [[ -z $run ]] || { [[ -n ${ONLY:-} && ! $run =~ $ONLY ]] || one; }
+        env_line='' run='' exit='' says=''
+        ;;
+      *) fail "a line that is none: $line" ;;
+    esac
+  done < <(cat "$CASES"; echo)
+  is "$(world_now)" "$before" 'nothing was written, changed or deleted'
+}
+
+export XDG_CONFIG_HOME=$SCRATCH/none REGROW_WAIT_CLUSTER=100ms
+make_world
+run_case commands cases
