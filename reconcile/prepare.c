@@ -341,6 +341,25 @@ static bool send_check(struct run *r, unsigned item, unsigned *open)
     return true;
 }
 
+// A gate that was taken for open is not: what it judges waits for it. Whoever asks changes nothing,
+// so that nothing has gone through it meanwhile.
+static bool close_gate(struct run *r, unsigned object, const struct kube_reply *reply)
+{
+    const struct node *n = &r->graph->nodes.v[object];
+    for (unsigned i = 0; i < n->n_out; i++) {
+        unsigned to = r->graph->edges.v[n->first_out + i].to;
+        const struct node *gate = &r->graph->nodes.v[to];
+        struct node_rt *x = &r->nodes[to];
+        if (gate->kind != NODE_WEBHOOK || !str_eq(gate->hook_name, reply->webhook))
+            continue;
+        x->is_applied = x->is_ready = false;
+        x->state = NODE_WAITING;
+        state_message(r, to, reply->message);
+        return true;
+    }
+    return false;
+}
+
 // Asks the server about an object that is not there and that nothing holds up: what it refuses has
 // failed; a gate that is closed after all is what it waits for.
 static void try_create(struct run *r, unsigned object)
@@ -364,7 +383,7 @@ static void try_create(struct run *r, unsigned object)
                             .content_type = "application/apply-patch+yaml",
                             .is_idempotent = true};
     wait_reply(r, &put, &reply, &store);
-    if (reply.cls == KUBE_GATE) {
+    if (reply.cls == KUBE_GATE && !close_gate(r, object, &reply)) {
         CLEANUP(str_freep)
         char *msg =
             str_printf("webhook %s: %s", reply.webhook ? reply.webhook : "?", reply.message);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 #
-# denyhook.py PORT PEM: an admission webhook over TLS that refuses every object named "denied".
+# denyhook.py PORT PEM [ADDRESS]: an admission webhook over TLS that refuses every object named "denied".
 import http.server
 import json
 import ssl
@@ -29,7 +29,8 @@ class Hook(http.server.BaseHTTPRequestHandler):
 
 
 def main():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Hook)
+    address = sys.argv[3] if len(sys.argv) > 3 else "127.0.0.1"
+    server = http.server.ThreadingHTTPServer((address, int(sys.argv[1])), Hook)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(sys.argv[2])
     server.socket = context.wrap_socket(server.socket, server_side=True)
