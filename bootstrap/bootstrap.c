@@ -155,9 +155,15 @@ bool session_load_again(struct session *s, const char *root, bool polled, struct
     if (!source_load_again(s->source, root, s->desired, &now, &next, NULL, err))
         return false;
     check_filters(next);
-    desired_free(s->desired);
+    struct desired *before = s->desired;
     s->desired = next;
-    return session_hand_over(s, err);
+    if (!session_hand_over(s, err)) { // without its marks everything would seem to differ
+        s->desired = before;
+        desired_free(next);
+        return false;
+    }
+    desired_free(before);
+    return true;
 }
 
 void session_close(struct session *s)

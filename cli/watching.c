@@ -465,7 +465,8 @@ static bool may_go_on(struct watching *w, struct err *err)
         return false;
     bool is_news = !str_eq(w->problem, err->msg);
     str_set(&w->problem, err->msg);
-    event_emit(&w->to, "status.stale", "{s:s}", "message", err->msg);
+    if (is_news)
+        event_emit(&w->to, "status.stale", "{s:s}", "message", err->msg);
     if (is_news && !w->is_live)
         say(w, NODE_FAILED, err->msg);
     err_clear(err);
