@@ -8,6 +8,7 @@
 #include "base/vec.h"
 
 #define MAX_IN_FLIGHT 8
+#define MAX_WAITING 64 // documents are large: what there is no room for is made when there is
 #define BACKOFF_MS 1000
 #define MAX_BACKOFF_MS 60000
 #define MAX_EVENTS_WAITING 200
@@ -562,15 +563,34 @@ static struct entry *find_entry(const struct app_writer *w, const char *ns, cons
     return NULL;
 }
 
-// What app_status_events looks at; owned.
+static void copy_text(json_t *to, const json_t *from, const char *part, const char *key)
+{
+    json_t *value = json_object_get(json_object_get(from, part), key);
+    if (!value)
+        return;
+    if (!json_object_get(to, part))
+        json_object_set_new(to, part, json_object());
+    json_object_set(json_object_get(to, part), key, value);
+}
+
+// What app_status_events looks at of the status before, and no more: there is one for each
+// application, all the time. Owned.
 static json_t *observed_of(const json_t *status)
 {
-    static const char *const parts[] = {"sync", "health", "operationState"};
     json_t *part = json_object();
-    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
-        if (json_object_get(status, parts[i]))
-            json_object_set(part, parts[i], json_object_get(status, parts[i]));
+    copy_text(part, status, "sync", "status");
+    copy_text(part, status, "health", "status");
+    copy_text(part, status, "operationState", "phase");
+    copy_text(part, status, "operationState", "startedAt");
     return part;
+}
+
+size_t app_writer_room(const struct app_writer *w)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < w->entries.len && n < MAX_WAITING; i++)
+        n += has_work(w->entries.v[i]) || w->entries.v[i]->request;
+    return MAX_WAITING - n;
 }
 
 void app_writer_set(struct app_writer *w, const json_t *live, json_t *status, const json_t *taken)

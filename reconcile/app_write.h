@@ -33,6 +33,8 @@ CLEANUP_FN(struct app_writer, app_writer_free, app_writer_freep);
 // taken out ({"operation": null}; control_taken), or NULL; patches of several calls are merged.
 // Nothing is sent when nothing differs.
 void app_writer_set(struct app_writer *w, const json_t *live, json_t *status, const json_t *taken);
+// How many more it takes without holding much; more than that is taken all the same.
+size_t app_writer_room(const struct app_writer *w);
 // The object is gone: what waits for it is dropped.
 void app_writer_forget(struct app_writer *w, const char *ns, const char *name);
 // Nothing is waiting or under way.

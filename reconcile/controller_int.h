@@ -148,6 +148,7 @@ struct controller {
     struct app_writer *writer; // of Application objects; NULL: they are not served
     struct kube_watch *app_watch;
     struct loop_timer *report;
+    size_t next_report;           // where the next ones are looked for, when not all had room
     json_t *app_docs;             // "namespace/name" -> text of an Application
     struct kube_watch *map_watch; // of the ConfigMap that is asked through
     json_t *answering;            // applications that were asked for there -> true

@@ -430,20 +430,39 @@ static void report_app(struct controller *c, unsigned app)
         control_tell(c, a->tracking_name, status);
 }
 
-static void on_report(void *ctx)
+// Those of which there is something to tell, each in its turn, so many at most.
+static void report_some(struct controller *c, size_t most)
 {
-    struct controller *c = ctx;
+    size_t n = c->desired->apps.len;
+    for (size_t k = 0; k < n; k++) {
+        unsigned i = (unsigned)((c->next_report + k) % n);
+        struct tracked *t = tracked_find(c, c->desired->apps.v[i]->tracking_name);
+        if (!t || !t->is_news)
+            continue;
+        if (!most--) {
+            c->next_report = i;
+            report_later(c);
+            return;
+        }
+        report_app(c, i);
+        t->is_news = false;
+    }
+}
+
+static void report_all(struct controller *c, bool is_last)
+{
     if (!c->desired || !controller_leads(c))
         return;
     if (!c->o.feed)
         report_watch(c);
-    for (unsigned i = 0; i < c->desired->apps.len; i++) {
-        struct tracked *t = tracked_find(c, c->desired->apps.v[i]->tracking_name);
-        if (t && t->is_news)
-            report_app(c, i);
-        if (t)
-            t->is_news = false;
-    }
+    // With thousands of applications at once the statuses that wait would be most of the memory.
+    bool is_bounded = c->writer && !is_last && !c->o.feed;
+    report_some(c, is_bounded ? app_writer_room(c->writer) : SIZE_MAX);
+}
+
+static void on_report(void *ctx)
+{
+    report_all(ctx, false);
 }
 
 void report_later(struct controller *c)
@@ -484,7 +503,7 @@ void report_unwatch(struct controller *c)
 void report_end(struct controller *c)
 {
     if (!loop_stopping(c->loop))
-        on_report(c);
+        report_all(c, true);
     c->is_ending = true;
     report_unwatch(c);
     loop_timer_free(c->report);
