@@ -235,14 +235,22 @@ static void step_member(struct fleet *f, struct member *m, size_t *connecting)
     }
 }
 
+static bool is_done(const struct fleet *f, const struct member *m)
+{
+    bool is_held = f->shards && !fleet_has_key(f, m->key, m) &&
+                   shards_state(f->shards, m->key) == SHARD_LEAVING;
+    return m->is_going && !m->spoke && !is_held && !f->is_loading;
+}
+
+// All are asked before the first is freed: each looks at all others.
 static void sweep(struct fleet *f)
 {
     size_t kept = 0;
+    for (size_t i = 0; i < f->v.len; i++)
+        f->v.v[i]->is_done = is_done(f, f->v.v[i]);
     for (size_t i = 0; i < f->v.len; i++) {
         struct member *m = f->v.v[i];
-        bool is_held = f->shards && !fleet_has_key(f, m->key, m) &&
-                       shards_state(f->shards, m->key) == SHARD_LEAVING;
-        if (m->is_going && !m->spoke && !is_held && !f->is_loading)
+        if (m->is_done)
             member_free(m);
         else
             f->v.v[kept++] = m;

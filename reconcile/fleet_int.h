@@ -27,7 +27,7 @@ struct member {
     char *key, *name, *server, *records;
     char *secret; // as JSON
     struct sha256 hash;
-    bool is_listed, is_going, is_in_fleet;
+    bool is_listed, is_going, is_in_fleet, is_done;
     struct spoke *spoke;
     bool is_stopping, is_over, must_restart, has_said, is_fed;
     int64_t started_ms;
