@@ -16,6 +16,7 @@
 //   print.c       colours, lines, documents
 //   table.c       tables and trees
 //   planfile.h    a plan as a file
+//   doctoring.h   what doctor looks at
 //   left.c        what is told of applications that left Git without their objects
 //   words.c       what nodes, chains and states are called, and what to do about them
 //   progress.c    what a bootstrap shows while it runs; frame.h: lines that are drawn in place
@@ -221,6 +222,8 @@ MUST_CHECK bool cli_run_first(struct cli *c, struct session *s, bool read_only,
 // The root that is meant: the argument `at`, REGROW_ROOT, or what the cluster was grown from last
 // (then it is told). Owned; NULL: there is none, and err says so.
 char *cli_root(struct cli *c, size_t at, struct session *s, struct err *err);
+// The connection alone, or nothing: no root is read, nothing recalled.
+MUST_CHECK bool cli_open(struct cli *c, bool use_cluster, struct session **out, struct err *err);
 // The cluster alone, and what it remembers; no root is read.
 MUST_CHECK bool cli_cluster(struct cli *c, struct session **out, struct err *err);
 char *awaited_words(const json_t *event); // of kube.awaited; owned
@@ -325,6 +328,7 @@ int cmd_health(struct cli *c, struct err *err);
 int cmd_restore(struct cli *c, struct err *err);
 int cmd_drill(struct cli *c, struct err *err);
 int cmd_reconcile(struct cli *c, struct err *err);
+int cmd_doctor(struct cli *c, struct err *err);
 int cmd_version(struct cli *c, struct err *err);
 int cmd_sync(struct cli *c, struct err *err);
 int cmd_refresh(struct cli *c, struct err *err);

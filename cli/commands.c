@@ -163,6 +163,17 @@ static const struct command commands[] = {
      "Deletes its Secret at the hub, and nothing else: what is on the cluster stays there, and is "
      "kept by nobody.",
      "  regrow cluster remove eu-1 --yes\n", CLUSTER_REMOVE, 1, TREES, cmd_cluster_remove},
+    {"doctor", "[ROOT]", "look whether all is there that the other commands need",
+     "Tools, cache, cluster and its clock, every source of ROOT with the credentials that are "
+     "given, whether the plan is permitted, and with --repo the repository of snapshots: its pin, "
+     "what opens it, the newest good one, and whether the store still keeps what it promised. "
+     "Nothing is written but probes to the store, which are taken away again. Exit code 10 when "
+     "something is in the way.",
+     "  regrow doctor\n"
+     "  regrow doctor https://git.example.com/platform.git//apps?ref=main\n"
+     "  regrow doctor --repo s3://backup/prod --trust PIN -i alice.key apps/\n"
+     "  regrow doctor -o json | jq -r '.checks[] | select(.state == \"fail\")'\n",
+     DOCTOR, 1, TREES, cmd_doctor},
     {"version", "", "print the version", "", "  regrow version -o json\n", VERSION, 0, TREES,
      cmd_version},
     {"snapshot", "COMMAND", "save desired state with all it needs, and keep it",

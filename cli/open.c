@@ -173,7 +173,7 @@ static void on_cluster_event(void *ctx, const json_t *e)
     }
 }
 
-static bool open_session(struct cli *c, bool use_cluster, struct session **out, struct err *err)
+bool cli_open(struct cli *c, bool use_cluster, struct session **out, struct err *err)
 {
     struct session_opts o = {
         .kube = {c->o.kubeconfig, c->o.context, c->o.namespace},
@@ -267,7 +267,7 @@ static void say_recalled(const struct cli *c, const char *root)
 char *cli_root(struct cli *c, size_t at, struct session *s, struct err *err)
 {
     const char *root = given_root(c, at);
-    if (!session_recall(s, err)) {
+    if (s->kube && !session_recall(s, err)) {
         if (!root || err->kind != ERR_DENIED)
             return NULL;
         err_clear(err); // who may not read it is told the root; a run would need more rights anyway
@@ -289,7 +289,7 @@ bool cli_session(struct cli *c, size_t at, bool use_cluster, struct session **ou
         struct session none = {0};
         return no_root(c, &none, err);
     }
-    if (!open_session(c, use_cluster, &s, err))
+    if (!cli_open(c, use_cluster, &s, err))
         return false;
     CLEANUP(str_freep)
     char *root = s->kube ? cli_root(c, at, s, err) : str_dup(given_root(c, at));
@@ -329,7 +329,7 @@ static bool parse_ready(struct cli *c, struct err *err)
 bool cli_cluster(struct cli *c, struct session **out, struct err *err)
 {
     struct session *s CLEANUP(session_closep) = NULL;
-    if (!open_session(c, true, &s, err) || !session_recall(s, err))
+    if (!cli_open(c, true, &s, err) || !session_recall(s, err))
         return false;
     *out = TAKE(s);
     return true;

@@ -44,6 +44,7 @@
 #define CLUSTER_LIST BIT(33)
 #define CLUSTER_CHECK BIT(34)
 #define CLUSTER_REMOVE BIT(35)
+#define DOCTOR BIT(37)
 #define CLUSTERS (CLUSTER_ADD | CLUSTER_LIST | CLUSTER_CHECK | CLUSTER_REMOVE)
 
 // What people ask of the controller.
@@ -58,8 +59,8 @@
 
 #define LIVE (BOOT | STATUS | WHY | DIFF | PLAN | RECONCILE)
 #define ROOTED (LIVE | RENDER)
-#define SOURCED (ROOTED | SNAP_CREATE) // read a root
-#define RENDERS SOURCED                // may ask a cluster what it serves
+#define SOURCED (ROOTED | SNAP_CREATE | DOCTOR) // read a root
+#define RENDERS SOURCED                         // may ask a cluster what it serves
 // Commands on a repository that is there.
 #define KEY_SIGN BIT(40)
 #define KEY_QUORUM BIT(41)
@@ -68,7 +69,7 @@
 #define SNAP_READS (SNAP_SHOW | SNAP_VERIFY | SNAP_DIFF | SNAP_COPY | SNAP_EXPORT)
 #define SNAP_SIGNS (SNAP_CREATE | SNAP_FORGET | SNAP_PRUNE | SNAP_COPY | KEYS)
 #define SNAP_ONE_CHAIN                                                                             \
-    (RESTORE | DRILL | SNAP_READS | SNAP_CREATE | SNAP_LIST | SNAP_FORGET | SNAP_PRUNE |           \
+    (DOCTOR | RESTORE | DRILL | SNAP_READS | SNAP_CREATE | SNAP_LIST | SNAP_FORGET | SNAP_PRUNE |  \
      SNAP_IMPORT | SNAP_JUDGE)
 #define SNAPSHOTS (SNAP_INIT | SNAP_ONE_CHAIN | KEYS)
 #define LOG_READS (SNAPSHOTS | BOOT)   // bootstrap: has another cluster taken this one's place?

@@ -25,6 +25,7 @@
 #include "reconcile/lease.h"
 #include "reconcile/plan.h"
 #include "reconcile/plan_file.h"
+#include "reconcile/rights.h"
 #include "reconcile/run.h"
 #include "reconcile/windows.h"
 

@@ -10,7 +10,6 @@
 //   mapping  other hosts, storage classes, registries, clusters (pure)
 //   sources  what manifests were rendered from, to render them again
 //   target   whose cluster is it? the note that it was restored
-//   rights   may we do what is planned?
 //   partial  of all that only some applications or namespaces
 //   zero     keys and credentials, before everything else
 //   timeline how long it took, and what that was spent on
@@ -43,7 +42,6 @@
 #include "restore/partial.h"
 #include "restore/plane.h"
 #include "restore/report.h"
-#include "restore/rights.h"
 #include "restore/simulated.h"
 #include "restore/sources.h"
 #include "restore/target.h"

@@ -2,14 +2,16 @@
 //
 // May we do what the plan needs? Asked of the API server (SelfSubjectAccessReview) before the first
 // write: one question when all is allowed, else one for each kind, and only then one for each verb.
-#ifndef RESTORE_RIGHTS_H
-#define RESTORE_RIGHTS_H
+#ifndef RECONCILE_RIGHTS_H
+#define RECONCILE_RIGHTS_H
 
 #include "gitops/gitops.h"
 #include "kube/kube.h"
+#include "reconcile/run.h"
 
 // *out: a line for each right that is missing, "create deployments.apps"; empty when all are there.
+// r: a run that was prepared, for what it would delete; NULL: nothing is.
 MUST_CHECK bool rights_check(struct kube *k, struct loop *l, const struct desired *d,
-                             struct strv *out, struct err *err);
+                             const struct run *r, struct strv *out, struct err *err);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "restore/rights.h"
+#include "reconcile/rights.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -101,6 +101,32 @@ static const struct kind_info *kind_of(const struct desired *d, const struct obj
     return o->is_virtual ? NULL : kinds_find(d->kinds, o->id.group, NULL, o->id.kind);
 }
 
+// What a plan deletes: an object of that kind and namespace; NULL: it does not.
+static const struct kind_info *deleted(const struct desired *d, const struct run *r, size_t item,
+                                       const struct object_id **id)
+{
+    const char *app;
+    enum action a = run_plan(r)->items.v[item].action;
+    *id = run_item_id(r, item, &app);
+    bool is = a == ACTION_PRUNE || a == ACTION_RECREATE;
+    return is ? kinds_find(d->kinds, (*id)->group, NULL, (*id)->kind) : NULL;
+}
+
+static void add_deleted(struct asking *a, const struct desired *d, const struct run *r,
+                        const struct asking *denied)
+{
+    const struct object_id *id;
+    for (size_t i = 0; r && i < run_plan(r)->items.len; i++) {
+        const struct kind_info *k = deleted(d, r, i, &id);
+        bool is_denied = !denied;
+        for (size_t n = 0; k && !is_denied && n < denied->v.len; n++)
+            is_denied = !denied->v.v[n].is_allowed && !strcmp(denied->v.v[n].group, k->group) &&
+                        !strcmp(denied->v.v[n].resource, k->plural);
+        if (k && is_denied)
+            add(a, k->group, k->plural, denied ? "delete" : "*", denied ? id->namespace : NULL);
+    }
+}
+
 static void add_kinds(struct asking *a, const struct desired *d)
 {
     add(a, "", "configmaps", "*", NULL); // the inventory
@@ -119,7 +145,12 @@ static void add_verbs(struct asking *a, const struct desired *d, const struct as
     static const char *const writes[] = {"create", "patch"};
     for (size_t i = 0; i < denied->v.len; i++) {
         const struct question *q = &denied->v.v[i];
-        for (size_t k = 0; !q->is_allowed && k < ARRAY_LEN(everywhere); k++)
+        bool is_lease = !strcmp(q->resource, "leases"); // read and written by its name
+        if (!q->is_allowed && (is_lease || (!*q->group && !strcmp(q->resource, "configmaps")))) {
+            add(a, q->group, q->resource, "create", REGROW_NAMESPACE);
+            add(a, q->group, q->resource, is_lease ? "update" : "patch", REGROW_NAMESPACE);
+        }
+        for (size_t k = 0; !q->is_allowed && !is_lease && k < ARRAY_LEN(everywhere); k++)
             add(a, q->group, q->resource, everywhere[k], NULL);
     }
     for (size_t i = 0; i < d->objects.len; i++) {
@@ -146,8 +177,8 @@ static void tell(const struct asking *a, struct strv *out)
     }
 }
 
-bool rights_check(struct kube *k, struct loop *l, const struct desired *d, struct strv *out,
-                  struct err *err)
+bool rights_check(struct kube *k, struct loop *l, const struct desired *d, const struct run *r,
+                  struct strv *out, struct err *err)
 {
     struct asking kinds = {.k = k, .l = l};
     struct asking verbs = {.k = k, .l = l};
@@ -155,9 +186,12 @@ bool rights_check(struct kube *k, struct loop *l, const struct desired *d, struc
     bool ok = may_all(&kinds, &all, err);
     if (ok && !all) {
         add_kinds(&kinds, d);
+        add_deleted(&kinds, d, r, NULL);
         ok = ask_all(&kinds, err);
-        if (ok)
+        if (ok) {
             add_verbs(&verbs, d, &kinds);
+            add_deleted(&verbs, d, r, &kinds);
+        }
         ok = ok && ask_all(&verbs, err);
         if (ok)
             tell(&verbs, out);
