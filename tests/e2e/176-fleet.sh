@@ -197,12 +197,13 @@ kubectl delete secret -n argocd cluster-a cluster-zz >/dev/null
 wait_for 30 'the first one to be the only one' twins_are 's002 ok'
 ok 'and so it is when the others go'
 
+other_hub
+replica c "file://$SCRATCH/other//root?ref=main"
+cluster_use main
+
 victim=$(fleet a '[.clusters[] | select(.leader and .state == "ok" and .name != "in-cluster" and .name != "added")][0].name')
 began=$(date +%s%N)
 kill -9 "$(<a.pid)"
-other_hub # while nobody has its share
-replica c "file://$SCRATCH/other//root?ref=main"
-cluster_use main
 has_share() { [[ $(fleet b '.holder as $own | [.clusters[] | select(.holder == $own)] | length') == $((CLUSTERS + 1)) ]]; }
 keeps_it() { [[ $(fleet b "[.clusters[] | select(.leader and .state == \"ok\" and .name == \"$victim\")] | length") == 1 ]]; }
 wait_for 40 'the other to have its share' has_share
