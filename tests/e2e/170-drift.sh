@@ -14,10 +14,11 @@ set -euo pipefail
 
 export XDG_CACHE_HOME=$SCRATCH/cache
 DRIFTS=${DRIFTS:-200}
+TENANTS=24 # what is changed again and again is put back ever more slowly, and that is not asked here
 
 comes_up() {
   reconcile_settled 60 "$(tenants_commit)"
-  is "$(reconcile_count '.type == "sync.done"')" 9 'a bare cluster comes up'
+  is "$(reconcile_count '.type == "sync.done"')" $((TENANTS + 1)) 'a bare cluster comes up'
   is "$(audit_rejected)" 0 'without a rejected write'
   fleet_state >"$SCRATCH/want"
 }
@@ -76,7 +77,7 @@ ends() {
 
 githttp_start
 cluster_up main
-tenants_make 8
+tenants_make "$TENANTS"
 tenants_heal
 tenants_publish
 reconcile_start --poll 2s "$(tenants_root)"
