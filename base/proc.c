@@ -381,7 +381,7 @@ static NORETURN void run_child(const struct child *c)
     limit(RLIMIT_DATA, c->data_bytes);
     limit(RLIMIT_CPU, c->cpu_s);
     limit(RLIMIT_FSIZE, MAX_FILE_BYTES);
-    limit(RLIMIT_CORE, 0);
+    limit(RLIMIT_CORE, 1); // as the program itself
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     // Where the kernel allows neither, the network stays: what the child is told must do.
     if (c->no_network && unshare(CLONE_NEWNET) != 0)

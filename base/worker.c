@@ -124,12 +124,13 @@ static void seal(void)
 static NORETURN void run_child(const struct worker *w, int fd, pid_t parent)
 {
     const struct rlimit none = {0, 0};
+    const struct rlimit one = {1, 1}; // no core, not even one that is piped to a program
     const struct rlimit data = {w->o.max_data_bytes, w->o.max_data_bytes};
     struct buf request = {0};
     struct buf reply = {0};
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    setrlimit(RLIMIT_CORE, &none);
+    setrlimit(RLIMIT_CORE, &one);
     setrlimit(RLIMIT_FSIZE, &none);
     for (int i = 1; i < 32; i++)
         signal(i, SIG_DFL);  // handlers are the parent's

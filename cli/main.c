@@ -30,11 +30,10 @@ static void set_signals(void)
     sigaction(SIGINT, &sa, NULL);
     sigaction(SIGTERM, &sa, NULL);
     signal(SIGPIPE, SIG_IGN);
-    // A core file would hold tokens. A limit of none does not stop a core that is piped to a
-    // program, and leaves memory and environment to every process of the user.
-    struct rlimit none = {0, 0};
-    setrlimit(RLIMIT_CORE, &none);
-    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    // A core would hold tokens. One byte is too few for a file, and stops one that is piped to a
+    // program, which none does not (core(5)). To be not dumpable would keep /proc/self/fd from ssh.
+    struct rlimit one = {1, 1};
+    setrlimit(RLIMIT_CORE, &one);
 }
 
 static int fail(const struct cli *c, const struct command *cmd, struct err *err)
