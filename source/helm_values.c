@@ -306,6 +306,13 @@ static bool is_overridden(const json_t *list, size_t at)
     return false;
 }
 
+// Is one of them the other, or about a part of it?
+static bool is_part(const char *name, const char *of)
+{
+    size_t n = strlen(of);
+    return str_starts(name, of) && (!name[n] || name[n] == '.' || name[n] == '[');
+}
+
 // May the value go to helm in a file? Arguments are for all users of a machine to see, and a
 // parameter may be a password. --set-file takes the text as it stands, where --set reads it: for
 // these values both come to the same. It also goes before --set, so that nothing else may be about
@@ -324,7 +331,7 @@ static bool fits_file(const json_t *list, size_t at, const char *value, bool is_
         return false;
     for (size_t i = 0; i < json_array_size(list); i++) {
         const char *x = json_dot_str(json_array_get(list, i), "name");
-        if (i != at && x && (str_starts(x, name) || str_starts(name, x)))
+        if (i != at && x && !is_overridden(list, i) && (is_part(x, name) || is_part(name, x)))
             return false;
     }
     return true;

@@ -30,6 +30,7 @@ struct walk {
     VEC(struct inflation) charts;
     bool helm;
     char *remote;   // the first that is on the network
+    char *unseen;   // generators of which it is not known what they are: a folder, or remote
     struct err err; // one names what is outside of the tree
 };
 
@@ -44,6 +45,7 @@ static void walk_clear(struct walk *w)
     }
     vec_clear(&w->charts);
     free(w->remote);
+    free(w->unseen);
     err_clear(&w->err);
     strv_clear(&w->todo);
     json_decref(w->seen);
@@ -56,7 +58,7 @@ static bool is_remote(const char *s)
            strstr(s, "?ref=") || strstr(s, ".git//");
 }
 
-static json_t *read_yaml(struct walk *w, const char *path, size_t index)
+static json_t *first_doc(struct walk *w, const char *path)
 {
     struct buf b CLEANUP(buf_clear) = {0};
     struct yaml_docs docs = {0};
@@ -64,8 +66,8 @@ static json_t *read_yaml(struct walk *w, const char *path, size_t index)
     struct err err = {0};
     json_t *v = NULL;
     if (tree_read(w->j->tree, path, MAX_FILE, &b, &err) && b.len &&
-        yaml_read(b.p, b.len, &o, &docs, &err) && index < docs.docs.len)
-        v = json_incref(docs.docs.v[index].value);
+        yaml_read(b.p, b.len, &o, &docs, &err) && docs.docs.len)
+        v = json_incref(docs.docs.v[0].value);
     err_clear(&err);
     yaml_docs_clear(&docs);
     return v;
@@ -107,6 +109,27 @@ static void note_generator(struct walk *w, const char *dir, const json_t *g)
         add_chart(w, dir, home, name, json_dot_str(g, "repo"), json_dot_str(g, "version"));
 }
 
+static void note_generators(struct walk *w, const char *dir, const char *text, size_t len)
+{
+    struct yaml_docs docs = {0};
+    struct yaml_opts o = {.name = "generator", .warn_only = true};
+    struct err err = {0};
+    bool ok = yaml_read(text, len, &o, &docs, &err);
+    for (size_t i = 0; ok && i < docs.docs.len; i++)
+        note_generator(w, dir, docs.docs.v[i].value);
+    err_clear(&err);
+    yaml_docs_clear(&docs);
+}
+
+static void read_generators(struct walk *w, const char *dir, const char *path)
+{
+    struct buf b CLEANUP(buf_clear) = {0};
+    struct err err = {0};
+    if (tree_read(w->j->tree, path, MAX_FILE, &b, &err) && b.len)
+        note_generators(w, dir, b.p, b.len);
+    err_clear(&err);
+}
+
 static void note_charts(struct walk *w, const char *dir, const json_t *k)
 {
     size_t i;
@@ -128,14 +151,11 @@ static void follow(struct walk *w, const char *dir, const char *what, bool is_pl
     CLEANUP(str_freep) char *joined = path_join(dir, what);
     CLEANUP(str_freep) char *path = NULL;
     if (strchr(what, '\n')) { // an object written out in place
-        struct yaml_docs docs = {0};
-        struct yaml_opts o = {.name = "generator", .warn_only = true};
-        struct err err = {0};
-        if (is_plugin && yaml_read(what, strlen(what), &o, &docs, &err) && docs.docs.len)
-            note_generator(w, dir, docs.docs.v[0].value);
-        err_clear(&err);
-        yaml_docs_clear(&docs);
+        if (is_plugin)
+            note_generators(w, dir, what, strlen(what));
     } else if (is_remote(what)) {
+        if (is_plugin && !w->unseen)
+            w->unseen = str_dup(what);
         if (!w->remote)
             w->remote = str_dup(what);
         witness_fleeting(w->j->ctx);
@@ -155,13 +175,14 @@ static void follow(struct walk *w, const char *dir, const char *what, bool is_pl
                               "there is none: git init in the folder that holds both, then run "
                               "it again.");
     } else if (tree_is_dir(w->j->tree, path)) {
+        if (is_plugin && !w->unseen)
+            w->unseen = str_dup(what);
         if (!json_object_get(w->seen, path) && json_object_size(w->seen) < MAX_KUSTOMIZATIONS) {
             json_object_set_new(w->seen, path, json_true());
             strv_push(&w->todo, path);
         }
     } else if (is_plugin) {
-        CLEANUP(json_freep) json_t *g = read_yaml(w, path, 0);
-        note_generator(w, dir, g);
+        read_generators(w, dir, path);
     }
 }
 
@@ -171,7 +192,7 @@ static void visit(struct walk *w, const char *dir)
                                         "crds",       "generators",    "transformers",
                                         "validators", "configurations"};
     CLEANUP(str_freep) char *file = find_file(w, dir);
-    CLEANUP(json_freep) json_t *k = file ? read_yaml(w, file, 0) : NULL;
+    CLEANUP(json_freep) json_t *k = file ? first_doc(w, file) : NULL;
     note_charts(w, dir, k);
     for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
         bool is_plugin = str_eq(lists[l], "generators");
@@ -385,6 +406,12 @@ bool kustomize_prepare(struct render_job *j, struct sha256_ctx *key, struct err 
     if (err_is_set(&w.err)) {
         err_copy(err, &w.err);
         return false;
+    }
+    // A chart that is not known of could be one from anywhere on this machine.
+    if (w.helm && w.unseen) {
+        err_set(err, ERR_INVALID, "the generators in %.200s could inflate charts nobody has seen",
+                w.unseen);
+        return err_hint(err, "Where charts are inflated, generators are files of this repository.");
     }
     note_parts(&w);
     sha256_add_str(key, id);

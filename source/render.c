@@ -6,9 +6,11 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "source/sealed.h"
 #include "source/witness.h"
 
 #define MAX_OUTPUT_BYTES (64U << 20)
+#define MAX_CACHED (256U << 20)
 #define RENDER_TIMEOUT_MS 120000
 #define MAX_DATA_GIB 2       // Go maps what it uses in steps of 64 MiB; large fleets take 500 MiB
 #define MAX_ERROR_BYTES 1000 // a schema lists every violation; the first ones say enough
@@ -338,7 +340,7 @@ static bool fill_folder(struct render_job *j, struct err *err)
 static bool begin_tool(struct render_job *j, struct err *err)
 {
     struct sha256_ctx *h = sha256_begin();
-    sha256_add_str(h, "regrow-render/2");
+    sha256_add_str(h, "regrow-render/3");
     sha256_add_str(h, j->tool);
     sha256_add_str(h, j->path);
     bool ok = dir_make_temp("regrow-render", &j->work_dir, err);
@@ -405,14 +407,16 @@ static bool has_secret(const json_t *doc)
             json_object_size(json_object_get(doc, "stringData")));
 }
 
-// What holds a Secret's values is in no file, so it is rendered again each time.
+// What holds a Secret's values lies there sealed. It is kept all the same: what a chart makes up
+// must stay what it was, from one process to the next.
 void cache_store(const struct render_job *j, const char *key)
 {
     struct buf b CLEANUP(buf_clear) = {0};
+    struct buf sealed CLEANUP(buf_clear) = {0};
     struct err err = {0};
+    bool is_secret = false;
     for (size_t i = 0; i < j->docs.len; i++)
-        if (has_secret(j->docs.v[i].doc))
-            return;
+        is_secret |= has_secret(j->docs.v[i].doc);
     for (size_t i = 0; i < j->docs.len; i++) {
         buf_printf(&b, "%s\t%u\t", j->docs.v[i].file ? j->docs.v[i].file : "", j->docs.v[i].line);
         canon_write(j->docs.v[i].doc, &b);
@@ -423,7 +427,10 @@ void cache_store(const struct render_job *j, const char *key)
     buf_str(&b, hex);
     CLEANUP(str_freep) char *dir = str_printf("%s/render", j->ctx->o->cache_dir);
     CLEANUP(str_freep) char *path = cache_path(j->ctx, key, "");
-    if (!dir_make(dir, 0700, &err) || !file_replace(path, b.p, b.len, 0600, &err))
+    if (is_secret && !sealed_write(b.p, b.len, &sealed))
+        return; // rendered again each time
+    const struct buf *kept = is_secret ? &sealed : &b;
+    if (!dir_make(dir, 0700, &err) || !file_replace(path, kept->p, kept->len, 0600, &err))
         err_clear(&err); // the next run renders again
 }
 
@@ -444,12 +451,23 @@ static bool load_line(struct render_job *j, char *line, size_t len)
     return true;
 }
 
+static bool read_cached(const char *path, struct buf *out, struct err *err)
+{
+    struct buf raw CLEANUP(buf_clear) = {0};
+    if (!file_read(path, MAX_CACHED, &raw, err))
+        return false;
+    if (sealed_is(raw.p, raw.len))
+        return sealed_read(raw.p, raw.len, out);
+    buf_append(out, raw.p, raw.len);
+    return true;
+}
+
 bool cache_load(struct render_job *j, const char *key)
 {
     struct buf b CLEANUP(buf_clear) = {0};
     struct err err = {0};
     CLEANUP(str_freep) char *path = cache_path(j->ctx, key, "");
-    if (!file_exists(path) || !file_read(path, 256U << 20, &b, &err) || b.len < 66) {
+    if (!file_exists(path) || !read_cached(path, &b, &err) || b.len < 66) {
         err_clear(&err);
         return false;
     }

@@ -69,6 +69,45 @@ helm_values() {
   like "$(rendered)" 'missing.yaml' 'a missing value file is an error'
 }
 
+# What a chart makes up stays what it was from one process to the next, and lies nowhere in the clear.
+made_up() {
+  local first value
+  chart "$REPO/charts/made"
+  cat >"$REPO/charts/made/templates/secret.yaml" <<'Y'
+apiVersion: v1
+kind: Secret
+metadata: {name: made}
+stringData: {password: "{{ randAlphaNum 24 }}"}
+Y
+  application made "  source: {repoURL: $HTTP_URL/git/repo.git, path: charts/made}"
+  first=$(rendered)
+  value=$(sed -n 's/^ *password: //p' <<<"$first")
+  like "$value" '^[A-Za-z0-9]{32}$' 'a chart makes up a password'
+  is "$(rendered)" "$first" 'the next process has the same one'
+  refuse 'it is in no file of the cache' 1 grep -rqaF -e "$value" -e "$(base64 -d <<<"$value")" "$XDG_CACHE_HOME"
+  is "$(stat -c %a "$HOME/.local/state/regrow/cache.key")" 600 'the key is for its owner alone'
+  rm "$HOME/.local/state/regrow/cache.key"
+  unlike "$(rendered)" "$value" 'and without it what was kept cannot be read'
+}
+
+# A folder of generators could inflate a chart from anywhere on the machine.
+unseen_generators() {
+  mkdir -p "$REPO/gen/more"
+  printf 'generators: [one.yaml, more]\n' >"$REPO/gen/kustomization.yaml"
+  printf 'apiVersion: builtin\nkind: HelmChartInflationGenerator\nmetadata: {name: a}\nname: web\nchartHome: ../charts\n' >"$REPO/gen/one.yaml"
+  printf 'resources: [two.yaml]\n' >"$REPO/gen/more/kustomization.yaml"
+  printf 'apiVersion: builtin\nkind: HelmChartInflationGenerator\nmetadata: {name: b}\nname: foreign\nchartHome: %s\n' \
+    "$SCRATCH/foreign" >"$REPO/gen/more/two.yaml"
+  chart "$SCRATCH/foreign/foreign"
+  application gen "  source: {repoURL: $HTTP_URL/git/repo.git, path: gen}"
+  like "$(rendered)" 'could inflate charts nobody has seen' 'generators in a folder, beside charts, are refused'
+  printf 'generators: [one.yaml]\n' >"$REPO/gen/kustomization.yaml"
+  printf -- '---\napiVersion: builtin\nkind: HelmChartInflationGenerator\nmetadata: {name: b}\nname: foreign\nchartHome: %s\n' \
+    "$SCRATCH/foreign" >>"$REPO/gen/one.yaml"
+  application gen "  source: {repoURL: $HTTP_URL/git/repo.git, path: gen}"
+  like "$(rendered)" 'chart foreign of gen cannot be placed' 'and the second document of a file is looked at'
+}
+
 helm_files() { # value files by pattern, by variable, by URL; what is no option; locks
   mkdir -p "$REPO/charts/web/env/deep"
   printf 'color: a\n' >"$REPO/charts/web/env/a.yaml"
@@ -286,6 +325,8 @@ large_folders() {
 }
 
 run_case helm helm_values
+run_case 'made up' made_up
+run_case 'unseen generators' unseen_generators
 run_case 'value files' helm_files
 run_case repositories repositories
 run_case locks locked
