@@ -585,11 +585,15 @@ static json_t *observed_of(const json_t *status)
     return part;
 }
 
+// What is put off keeps nobody out: it may be refused for hours.
 size_t app_writer_room(const struct app_writer *w)
 {
+    int64_t now = clock_mono_ms();
     size_t n = 0;
-    for (size_t i = 0; i < w->entries.len && n < MAX_WAITING; i++)
-        n += has_work(w->entries.v[i]) || w->entries.v[i]->request;
+    for (size_t i = 0; i < w->entries.len && n < MAX_WAITING; i++) {
+        const struct entry *e = w->entries.v[i];
+        n += e->request || (has_work(e) && e->not_before_ms <= now);
+    }
     return MAX_WAITING - n;
 }
 

@@ -125,7 +125,7 @@ static int64_t since_when(const struct controller *c, const char *app, const jso
     int64_t now = clock_unix_ms() / 1000;
     if (is_as_told)
         return since_of(before);
-    return before && approved >= now ? approved + 1 : now;
+    return approved >= now ? approved + 1 : now;
 }
 
 static void absorb_one(struct controller *c, const char *app, const json_t *x, bool is_whole)
@@ -155,6 +155,25 @@ static void absorb_one(struct controller *c, const char *app, const json_t *x, b
     json_decref(before);
 }
 
+// Approved of, and not deleted yet: the turn did not come to it, or was refused. The approval stays
+// good. What is on its way out waits for nobody.
+static bool is_owed(const struct controller *c, const struct run *r, const char *app)
+{
+    const json_t *told = json_object_get(c->awaiting, app);
+    const struct plan *p = run_plan(r);
+    for (size_t i = 0; told && is_given(c, app) && i < p->items.len; i++) {
+        const struct plan_item *it = &p->items.v[i];
+        if (it->object >= 0 || it->is_pruned || (it->action != ACTION_PRUNE && !it->is_leftover))
+            continue;
+        const struct object_id *id = &r->records.v[it->record].id;
+        const struct live_fact *fact = informers_fact(c->informers, id);
+        CLEANUP(str_freep) char *key = object_key(id);
+        if (json_object_get(told, key) && fact && !fact->is_terminating)
+            return true;
+    }
+    return false;
+}
+
 void approval_absorb(struct controller *c, const struct run *r, const bool *take)
 {
     CLEANUP(json_freep) json_t *now = found(r);
@@ -163,7 +182,7 @@ void approval_absorb(struct controller *c, const struct run *r, const bool *take
     void *next;
     json_object_foreach_safe(c->awaited, next, app, x)
     {
-        if (json_object_get(now, app) || !is_about(c, r, take, app))
+        if (json_object_get(now, app) || !is_about(c, r, take, app) || is_owed(c, r, app))
             continue;
         json_object_del(c->awaiting, app);
         json_object_del(c->awaited, app);
