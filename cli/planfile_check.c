@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define SHOWN_CHANGES 20
+#define MOST_ASKED 2000 // dry runs, of objects that are not as they were
 
 static const char *fields_of(const struct planfile *f, const json_t *change)
 {
@@ -109,10 +110,25 @@ static bool refuse(struct cli *c, const struct session *s, json_t *changes, stru
                     c->o.plan_file);
 }
 
+// What a run wrote that was killed before it recorded it is as it should be, and nobody's change.
+static void drop_carried_out(struct run *r, json_t *changes)
+{
+    size_t asked = 0;
+    for (size_t i = 0; i < json_array_size(changes) && asked < MOST_ASKED;) {
+        json_t *v = json_array_get(changes, i);
+        asked += !strcmp(json_dot_text(v, "what"), "live");
+        if (run_is_carried_out(r, v))
+            json_array_remove(changes, i);
+        else
+            i++;
+    }
+}
+
 static bool hold(struct cli *c, const struct session *s, const struct planfile *f, struct run *r,
                  const json_t *now, struct err *err)
 {
     CLEANUP(json_freep) json_t *changes = plan_file_changes(f->doc, now);
+    drop_carried_out(r, changes);
     if (!json_array_size(changes))
         return true;
     add_fields(c, f, r, changes);

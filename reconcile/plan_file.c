@@ -462,13 +462,17 @@ static enum verdict judge(const json_t *was, const json_t *now)
     const char *a = json_dot_text(was, "action");
     const char *b = json_dot_text(now, "action");
     bool is_ours = str_eq(json_dot_str(now, "live.application"), json_dot_text(now, "application"));
+    // A hook that was cut off, or has failed, runs again.
+    if (json_object_get(now, "phase") && is_ours && writes(a) && writes(b))
+        return SAME;
     if (!strcmp(a, b)) {
         bool counts = writes(a) || !strcmp(a, "prune");
         return !counts || same_live(was, now) ? SAME : LIVE_CHANGED;
     }
     if (writes(a) && is_done(b))
         return SAME; // it was carried out already
-    if (!strcmp(a, "create") && !strcmp(b, "check") && is_ours)
+    bool is_made = !strcmp(b, "check") || !strcmp(b, "replace");
+    if (!strcmp(a, "create") && is_made && is_ours)
         return SAME; // a run that was killed has made it
     if (!strcmp(a, "wait-for-deletion") && !strcmp(b, "create"))
         return SAME; // what was waited for

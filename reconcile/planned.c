@@ -72,8 +72,9 @@ json_t *run_planned(const struct run *r)
     for (size_t i = 0; i < r->plan->items.len; i++) {
         const struct plan_item *it = &r->plan->items.v[i];
         // What is nobody's any more is only remembered; what is not of this run is left alone.
-        bool is_out = it->object >= 0 && !r->nodes[it->object].is_selected;
-        if (it->action != ACTION_LEFT && !is_out)
+        bool is_out = it->object >= 0 ? !r->nodes[it->object].is_selected
+                                      : it->action == ACTION_LEFT || it->action == ACTION_NONE;
+        if (!is_out)
             json_array_append_new(out, item_doc(r, it));
     }
     return out;
@@ -102,20 +103,20 @@ const struct object *run_planned_secret(const struct run *r)
     return NULL;
 }
 
-// Those in which it differs now from what it should be.
+// Those in which it differs now from what it should be; NULL: that cannot be told.
 static json_t *drifted(struct run *r, unsigned object)
 {
     CLEANUP(json_freep) json_t *live = NULL;
     CLEANUP(json_freep) json_t *would_be = NULL;
     struct err err = {0};
     struct drift_opts o = {.manager = run_manager(r)};
-    json_t *out = json_array();
     size_t i;
     json_t *x;
     if (!run_preview(r, object, &live, &would_be, &err))
         err_clear(&err); // that it has changed is told all the same
     if (!live || !would_be)
-        return out;
+        return NULL;
+    json_t *out = json_array();
     CLEANUP(json_freep)
     json_t *all = drift_of(&r->desired->objects.v[object].id, live, would_be, &o, NULL);
     json_array_foreach(all, i, x)
@@ -124,6 +125,19 @@ static json_t *drifted(struct run *r, unsigned object)
             json_array_append_new(out, json_string(json_dot_text(x, "path")));
     }
     return out;
+}
+
+bool run_is_carried_out(struct run *r, const json_t *change)
+{
+    if (strcmp(json_dot_text(change, "what"), "live") != 0)
+        return false;
+    const struct object_id id = {
+        (char *)json_dot_text(change, "group"), (char *)json_dot_text(change, "kind"),
+        (char *)json_dot_str(change, "namespace"), (char *)json_dot_text(change, "name")};
+    const struct object *o = desired_find(r->desired, &id);
+    CLEANUP(json_freep)
+    json_t *paths = o ? drifted(r, (unsigned)(o - r->desired->objects.v)) : NULL;
+    return paths && !json_array_size(paths);
 }
 
 json_t *run_changed_fields(struct run *r, const json_t *change, const char *fields)
@@ -135,8 +149,10 @@ json_t *run_changed_fields(struct run *r, const json_t *change, const char *fiel
     const char *what = json_dot_text(change, "what");
     if (!o)
         return json_array();
-    if (strcmp(what, "content") != 0)
-        return drifted(r, (unsigned)(o - r->desired->objects.v));
+    if (strcmp(what, "content") != 0) {
+        json_t *paths = drifted(r, (unsigned)(o - r->desired->objects.v));
+        return paths ? paths : json_array();
+    }
     CLEANUP(json_freep) json_t *doc = object_doc(o);
     json_t *out = plan_file_other_fields(doc, fields);
     while (json_array_size(out) > MAX_TOLD)

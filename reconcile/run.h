@@ -116,6 +116,9 @@ json_t *run_planned(const struct run *r);
 // A Secret among what this run is about whose values no revision of a source vouches for; NULL:
 // there is none.
 const struct object *run_planned_secret(const struct run *r);
+// Is what plan_file_changes has told (that the live object is another) only that it is by now as it
+// should be? Asks the server; false where that cannot be told.
+bool run_is_carried_out(struct run *r, const json_t *change);
 // The fields of an object that make the difference which plan_file_changes has told, as JSON
 // pointers; `fields` is what the plan says of it, or NULL. Asks the server. Owned.
 json_t *run_changed_fields(struct run *r, const json_t *change, const char *fields);

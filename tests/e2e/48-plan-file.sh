@@ -103,6 +103,30 @@ killed() {
   like "$(kubectl get deploy -A -o name | wc -l)" '^[3-9]$' 'all is there'
 }
 
+# Written, and killed before it was recorded; as it is then, by the same manager.
+unrecorded() {
+  local name=tenant-2
+  tenants_change 2 late
+  check 'a change is planned' plan
+  "$REGROW" render -o json "$(tenants_root)" | jq '[.. | objects | select(.kind? == "ConfigMap" and .metadata?.name == "settings"
+    and .metadata.namespace == "'$name'")][0]' >"$SCRATCH/settings.json"
+  check 'it is written' kubectl apply --server-side --force-conflicts --field-manager=regrow -f "$SCRATCH/settings.json"
+  is "$(tenants_value 2)" late 'by others or by us'
+  check 'the same plan goes on' apply
+}
+
+# An application leaves, whose namespace was made for it.
+left() {
+  local before
+  rm -rf "$REPO"/tenants/tenant-3 "$REPO"/root/*tenant-3*.yaml
+  tenants_publish
+  check 'that one leaves is planned' plan
+  check 'and done' apply
+  before=$(writes)
+  check 'once more it is fine' apply
+  is "$(writes)" "$before" 'and writes nothing'
+}
+
 githttp_start
 cluster_up main
 run_case exact exact
@@ -110,3 +134,5 @@ run_case by-hand by_hand
 run_case wrong-files wrong_files
 run_case elsewhere elsewhere
 run_case killed killed
+run_case unrecorded unrecorded
+run_case left left
