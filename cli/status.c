@@ -9,7 +9,7 @@ static void count_gone(struct status *st, const struct run *r, size_t item, bool
 {
     const char *name;
     const struct object_id *id = run_item_id(r, item, &name);
-    int app = desired_find_app(run_desired(r), name);
+    int app = desired_tracked_app(run_desired(r), name);
     if (app >= 0 && is_awaiting)
         st->apps[app].awaiting++;
     else if (app >= 0)
@@ -61,6 +61,7 @@ static void judge(struct status *st, const struct run *r, unsigned i)
     run_app(r, i, &v);
     bool same = !x->missing && !x->differing && !x->not_comparable && !x->pruning && !x->awaiting;
     x->name = str_dup(a->name);
+    x->key = str_dup(a->tracking_name);
     x->total = v.total;
     x->ready = v.ready;
     x->is_healthy = v.health == HEALTH_HEALTHY || v.health == HEALTH_SUSPENDED;
@@ -107,6 +108,7 @@ void status_clear(struct status *st)
 {
     for (size_t i = 0; i < st->n; i++) {
         free(st->apps[i].name);
+        free(st->apps[i].key);
         free(st->apps[i].revision);
         free(st->apps[i].problem);
         free(st->apps[i].waits_for);

@@ -9,6 +9,7 @@
 
 struct app_status {
     char *name;
+    char *key; // its tracking name, which no other has
     size_t total, ready;
     size_t missing, differing, not_comparable, pruning, awaiting;
     bool is_shown; // the root, when it only holds applications, is not

@@ -9,8 +9,9 @@
 #include "cli/frame.h"
 #include "cli/status.h"
 
-#define SETTLE_MS 150   // what comes together is looked at together
-#define SHARE 8         // a look rests so many times what it took: no busy cluster keeps us busy
+#define SETTLE_MS 150 // what comes together is looked at together
+#define SHARE 8       // a look rests so many times what it took: no busy cluster keeps us busy
+#define REST_MAX_MS 5000
 #define AGAIN_MS 2000   // after a look that failed
 #define POLL_MS 180000  // between two looks at the sources
 #define APPLIED_MS 2000 // between two that somebody else's writes bring about
@@ -34,6 +35,7 @@ struct watching {
     char *problem; // why there is no newer look; NULL: there is
     bool has_now, is_due, is_live, is_down, must_load;
     bool poll_is_near; // somebody has applied something
+    bool is_loading;   // no poll is begun while sources are read
     bool is_unread;    // the last load failed
     int64_t began_ms, cost_ms, changed_ms, polled_ms;
 };
@@ -52,7 +54,7 @@ static void tell_row(const struct event_sink *events, const struct app_status *a
 {
     event_emit(events, "status.app",
                "{s:s, s:b, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s*, s:s*, s:s}", "app",
-               a->name, "good", (int)a->is_good, "health", a->health, "sync", a->sync, "objects",
+               a->key, "good", (int)a->is_good, "health", a->health, "sync", a->sync, "objects",
                (json_int_t)a->total, "ready", (json_int_t)a->ready, "missing",
                (json_int_t)a->missing, "differing", (json_int_t)a->differing, "notComparable",
                (json_int_t)a->not_comparable, "pruning", (json_int_t)a->pruning, "awaiting",
@@ -68,7 +70,7 @@ static void tell_gone(const struct event_sink *events, const struct status *st, 
     void *next;
     for (size_t i = 0; i < st->n; i++)
         if (st->apps[i].is_shown)
-            json_object_set_new(there, st->apps[i].name, json_true());
+            json_object_set_new(there, st->apps[i].key, json_true());
     json_object_foreach_safe(told, next, name, v)
     {
         if (!*name || json_object_get(there, name)) // "": the summary
@@ -82,7 +84,7 @@ void status_tell(const struct event_sink *events, const struct status *st, json_
 {
     for (size_t i = 0; i < st->n; i++) {
         CLEANUP(json_freep) json_t *row = status_row(&st->apps[i]);
-        if (st->apps[i].is_shown && is_new(told, st->apps[i].name, row))
+        if (st->apps[i].is_shown && is_new(told, st->apps[i].key, row))
             tell_row(events, &st->apps[i]);
     }
     tell_gone(events, st, told);
@@ -117,7 +119,7 @@ static void print_changes(struct watching *w)
     const struct status *st = &w->now;
     for (size_t i = 0; i < st->n && !w->c->o.quiet; i++) {
         CLEANUP(json_freep) json_t *row = status_row(&st->apps[i]);
-        if (!st->apps[i].is_shown || !is_new(w->told, st->apps[i].name, row))
+        if (!st->apps[i].is_shown || !is_new(w->told, st->apps[i].key, row))
             continue;
         CLEANUP(str_freep) char *text = row_words(&st->apps[i]);
         print_at(w, status_looks(&st->apps[i]), text);
@@ -264,7 +266,7 @@ void status_draw(const struct cli *c, struct frame *f, const struct status *st, 
     frame_begin(f, cols);
     // The answer, the foot, and the line where the cursor stands.
     int left = rows - (int)draw_answer(c, f, st, cols) - 2;
-    size_t room = left < 3 ? 3 : left > FRAME_MAX_ROWS - 10 ? FRAME_MAX_ROWS - 10 : (size_t)left;
+    size_t room = left < 1 ? 1 : left > FRAME_MAX_ROWS - 10 ? FRAME_MAX_ROWS - 10 : (size_t)left;
     size_t most = room / 3 < PROBLEMS_MAX ? room / 3 : PROBLEMS_MAX;
     size_t below = draw_problems(c, f, st, most, true);
     draw_rows(c, f, st, room - below, cols);
@@ -366,11 +368,16 @@ static void on_moved(void *ctx, bool is_record)
 {
     struct watching *w = ctx;
     int64_t rest = w->cost_ms * SHARE;
+    rest = rest > REST_MAX_MS ? REST_MAX_MS : rest;
     look_in(w, rest > SETTLE_MS ? rest : SETTLE_MS);
     // Somebody applies, so Git may say something else: it is not left to the next poll.
     int64_t soonest = w->polled_ms + APPLIED_MS - clock_mono_ms();
     if (!is_record || !w->has_now || w->poll_is_near)
         return;
+    if (w->is_loading) { // its end sees to it
+        w->poll_is_near = true;
+        return;
+    }
     w->poll_is_near = true;
     loop_timer_set(w->poll, soonest > 0 ? soonest : 0);
 }
@@ -448,8 +455,11 @@ static bool look(struct watching *w, struct err *err)
     status_clear(&w->now);
     w->now = st;
     w->has_now = true;
-    if (!w->is_unread)
+    if (!w->is_unread && w->problem) { // the summary once more: it holds again
         str_set(&w->problem, NULL);
+        json_object_del(w->told, "");
+        str_set(&w->told_head, NULL);
+    }
     w->cost_ms = clock_mono_ms() - began;
     show(w);
     return true;
@@ -479,8 +489,12 @@ static bool load(struct watching *w, struct err *err)
     bool polled = w->s->desired && !w->is_unread;
     w->must_load = false;
     w->polled_ms = clock_mono_ms();
+    loop_timer_stop(w->poll);
+    w->poll_is_near = false;
+    w->is_loading = true;
     w->is_unread = !session_load_again(w->s, w->root, polled, err);
-    loop_timer_set(w->poll, w->is_unread ? RELOAD_MS : poll_ms(w));
+    w->is_loading = false;
+    loop_timer_set(w->poll, w->is_unread ? RELOAD_MS : w->poll_is_near ? APPLIED_MS : poll_ms(w));
     w->is_due |= !w->is_unread;
     return !w->is_unread;
 }
@@ -488,7 +502,8 @@ static bool load(struct watching *w, struct err *err)
 static bool follow(struct watching *w, struct err *err)
 {
     w->must_load = true;
-    while (!loop_stopping(w->c->loop)) {
+    // Where nobody reads any more it ends; that it was not written whole is told then.
+    while (!loop_stopping(w->c->loop) && !ferror(stdout)) {
         if (w->must_load && !load(w, err) && !may_go_on(w, err))
             return false;
         if (!w->is_due || w->is_down) {
@@ -510,10 +525,10 @@ static void watching_clear(struct watching *w)
     loop_timer_free(w->draw);
     if (w->s && w->s->source)
         source_poll_cancel(w->s->source);
-    informers_free(w->informers);
-    session_close(w->s); // it may turn the loop once more
-    loop_timer_free(w->look);
     loop_timer_free(w->poll);
+    informers_free(w->informers);
+    loop_timer_free(w->look); // informers arm it
+    session_close(w->s);      // it may turn the loop once more
     status_clear(&w->now);
     frame_clear(&w->frame);
     json_decref(w->told);
@@ -560,8 +575,10 @@ int status_watch(struct cli *c, struct err *err)
     c->events = (struct event_sink){on_event, &w};
     bool ok = begin(&w, &sources, &root, err) && follow(&w, err);
     c->events = w.to;
-    if (w.is_live && !w.has_now)
+    if (w.is_live && !w.has_now) {
         frame_erase(&w.frame);
+        fflush(stdout); // before what goes to stderr
+    }
     if (!w.has_now)
         return !ok ? 0 : loop_stopped(c->loop, err, "reading the cluster");
     // To be told to stop is no failure of a watch.

@@ -20,6 +20,7 @@ static void add(struct status *st, const char *name, const char *health, const c
     st->apps = mem_realloc(st->apps, st->n + 1, sizeof(*st->apps));
     struct app_status *a = &st->apps[st->n++];
     *a = (struct app_status){.name = str_dup(name),
+                             .key = str_dup(name),
                              .health = health,
                              .sync = sync,
                              .ready = ready,
