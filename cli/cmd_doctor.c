@@ -211,7 +211,7 @@ static bool is_told(const struct doctor *d, const char *problem)
 static void tell_apps(struct doctor *d, size_t all, const struct strv *told, size_t more)
 {
     struct buf b CLEANUP(buf_clear) = {0};
-    if (!told->len && !more)
+    if (!told->len && !more && all)
         checks_add(&d->checks, "applications", CHECK_OK, NULL, "%zu, all of them can be rendered",
                    all);
     for (size_t i = 0; i < told->len && i < SHOWN_APPS; i++)
@@ -227,6 +227,10 @@ static void look_at_apps(struct doctor *d, const struct desired *x)
 {
     struct strv told = {0};
     size_t bad = 0;
+    if (!x->objects.len && x->apps.len <= 1) // bootstrap refuses it
+        checks_add(&d->checks, "applications", CHECK_FAIL,
+                   "Nothing at all is nearly always another folder than was meant.", "%s",
+                   x->warnings.len ? x->warnings.v[0] : "there is no object in ROOT");
     for (size_t i = 0; i < x->apps.len; i++) {
         const struct application *a = x->apps.v[i];
         if (a->state != APP_UNKNOWN)

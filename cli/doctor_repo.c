@@ -54,7 +54,7 @@ static void look_at_last(struct checks *x, struct snap *s)
                "snapshot %llu of %s, %s old", (unsigned long long)e->seq, s->chain, age);
 }
 
-// The same races as when it was made; they leave nothing.
+// The same races as when it was made. Whoever may not delete leaves what they wrote to the pruner.
 static void look_at_store(struct checks *x, struct cli *c, struct snap *s)
 {
     struct store_opts so = snap_store_opts(c, &c->o.snap);
@@ -67,9 +67,13 @@ static void look_at_store(struct checks *x, struct cli *c, struct snap *s)
         checks_fail(x, "store", &err);
         return;
     }
-    checks_add(x, "store", CHECK_OK, NULL, "%s",
-               s->repo.marker.atomic_create ? "one writer wins a name, and what is made is listed"
-                                            : "what is made is listed; names are never raced for");
+    if (s->repo.store->ops->traits.may_create_atomic)
+        checks_add(x, "store", CHECK_OK, NULL, "%s",
+                   s->repo.marker.atomic_create ? "it can be written to, and one writer wins a name"
+                                                : "it can be written to");
+    else
+        checks_add(x, "store", CHECK_SKIPPED, NULL,
+                   "whether it may be written to shows with the next snapshot");
     if (!store_now(s->repo.store, &now, &err)) {
         checks_fail(x, "store clock", &err);
         return;

@@ -122,6 +122,7 @@ static bool load(struct restoring *x, const struct frozen_sources *s, struct err
         .cluster_name = cluster,
         .cluster_server = server,
         .jobs = (unsigned)x->c->o.jobs,
+        .render_ms = x->c->o.render_timeout_ms,
     };
     x->s->desired = NULL;
     bool ok = session_load(x->s, s->root, &o, err);

@@ -94,7 +94,7 @@ spec:
       syncPolicy: {automated: {}, syncOptions: [CreateNamespace=true]}
 Y
   deployment slow "$NOWHERE" | application platform 1
-  ends 8 'what the set has made waits for the wave before it' --timeout 4s
+  ends 8 'what the set has made waits for the wave before it' --timeout 8s
   like "$(cat "$SCRATCH/out")" 'the sync-wave on its template orders nothing' 'the wave of its template is told'
   refuse 'nothing of it is there' 1 kubectl get cm -n one one
   why_says one 'one waits for Deployment platform/slow' \
@@ -134,7 +134,7 @@ own_resources() {
     operator cert-manager.io clusterissuers
     custom ClusterIssuer clusterissuers cert-manager.io Cluster
   } | application operator
-  ends 8 'without anybody behind the webhook it waits' --timeout 5s
+  ends 8 'without anybody behind the webhook it waits' --timeout 8s
   why_says ClusterIssuer/le 'waits for webhook judge.x.io, which does not answer yet.*refused.*kubectl get endpointslices -n operator' \
     '.chain[-1] | .node == "webhook judge.x.io" and (.message | test("refused")) and .why == "webhook"' 'nobody is behind the webhook'
   spawn addons controlplane addonsim "$CLUSTER" --delay 600ms
@@ -150,7 +150,7 @@ unreachable() {
   operator '' configmaps "$(base64 -w0 "$SCRATCH/tls/ca.crt")" | application operator
   config_map judged | application user
   config_map beside | sed 's/ConfigMap/ServiceAccount/' | application beside
-  ends 10 'a webhook that is not reached is waited for' --timeout 6s
+  ends 10 'a webhook that is not reached is waited for' --timeout 12s
   check 'though its pods are ready' kubectl wait -n operator --for=condition=Available --timeout=0 deploy/hook
   check 'what it does not judge is there' kubectl get sa -n beside beside
   why_says cm/user/judged 'webhook judge.x.io, which does not answer yet.*(connection refused|failed calling webhook).*kubectl get endpointslices -n operator' \
@@ -167,7 +167,7 @@ not_before() {
     application web
   { deployment nginx; printf -- '---\napiVersion: networking.k8s.io/v1\nkind: IngressClass\nmetadata: {name: nginx}\nspec: {controller: x.io/nginx}\n'; } |
     application controller 1
-  ends 8 'an Ingress without an address' --timeout 5s
+  ends 8 'an Ingress without an address' --timeout 8s
   check 'does not hold back the controller that gives it one' kubectl wait -n controller --for=condition=Available --timeout=0 deploy/nginx
   like "$(cat "$SCRATCH/out")" 'Ingress web/web cannot become healthy yet; it needs Deployment controller/nginx' 'which is said'
   why_says web 'web waits for Ingress web/web, which is not ready' \
@@ -180,7 +180,7 @@ not_before() {
 run_time() {
   deployment operator | application operator
   printf 'apiVersion: made.io/v1\nkind: Made\nmetadata: {name: m}\n' | application user
-  ends 8 'a kind that nobody has made is waited for' --timeout 5s
+  ends 8 'a kind that nobody has made is waited for' --timeout 8s
   why_says user 'waits for Made CRD, which does not exist.*nothing in the repository makes it' \
     '(.chain[-1].node | test("made.io")) and .chain[-1].why == "crd" and (.next | test("nothing in the repository"))' 'its definition'
   custom Made mades made.io Namespaced >"$SCRATCH/made.yaml"

@@ -37,6 +37,7 @@ PATH=$("$ROOT/scripts/setup" --print-path):$PATH:/usr/sbin:/sbin
 export PATH REGROW_SHARED
 
 unset KUBECONFIG HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY http_proxy https_proxy all_proxy no_proxy
+unset KUBERNETES_SERVICE_HOST KUBERNETES_SERVICE_PORT
 unset SSL_CERT_FILE SSL_CERT_DIR CURL_CA_BUNDLE GIT_SSL_CAINFO SSH_AUTH_SOCK
 unset "${!GIT_@}" "${!HELM_@}" "${!XDG_@}" 2>/dev/null || true
 
