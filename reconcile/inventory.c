@@ -92,6 +92,15 @@ static void write_record(struct buf *b, const struct record *rec, const char *ui
                "");
 }
 
+// What is no longer desired and still there. What was only intended has no uid yet: without one the
+// next run would take the object for somebody else's.
+static void write_kept(const struct run *r, const struct plan_item *it, struct buf *b)
+{
+    const struct record *rec = &r->records.v[it->record];
+    const char *live = it->live < 0 ? NULL : r->facts.v[it->live].uid;
+    write_record(b, rec, rec->uid ? rec->uid : live);
+}
+
 // What is to be remembered of a hook: the uid of what was made last, and the last phase that has
 // completed.
 static void write_hook(struct run *r, unsigned object, const struct record *rec, struct buf *b)
@@ -379,7 +388,7 @@ void inventory_write_app(struct run *r, unsigned app)
         if (it->object >= 0)
             write_desired(r, (unsigned)it->object, &lines);
         else if (stays_recorded(it))
-            write_record(&lines, &r->records.v[it->record], r->records.v[it->record].uid);
+            write_kept(r, it, &lines);
     }
     sort_lines(&lines);
     CLEANUP(json_freep) json_t *note = cascade_note(r->desired, app);
@@ -465,8 +474,7 @@ static void write_vanished(struct run *r)
             continue;
         struct remains *x = remains_of(&left, rec);
         x->has_left |= it->action == ACTION_LEFT;
-        // What was only intended has no uid yet.
-        write_record(&x->lines, rec, rec->uid ? rec->uid : r->facts.v[it->live].uid);
+        write_kept(r, it, &x->lines);
     }
     for (size_t i = 0; i < left.len; i++) {
         write_remains(r, &left.v[i]);

@@ -79,6 +79,32 @@ unheard() {
   stop proxy-slow
 }
 
+# Killed when it has made what it had not recorded yet; and the next one, which does not want it any
+# more, does not come to its deletions.
+meant() {
+  local pid status=0 extra=$SCRATCH/repo/tenants/tenant-1/extra.yaml
+  cluster_wipe
+  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: extra}\n' >"$extra"
+  git_publish "$SCRATCH/repo" fleet >/dev/null
+  proxy_up meant
+  proxy_rules meant '[{"method": "PATCH", "path": "/regrow-system/configmaps/app-", "delay": "60s", "action": "forward"}]'
+  KUBECONFIG=$PROXY_CONFIG "$REGROW" bootstrap --timeout 60s "$HTTP_URL/git/fleet.git//root?ref=main" >"$SCRATCH/meant" 2>&1 &
+  pid=$!
+  cluster_wait 40 get configmap -n tenant-1 extra >/dev/null
+  kill -9 "$pid"
+  wait "$pid" 2>/dev/null || true
+  stop proxy-meant
+  rm "$extra"
+  sed -i 's|\(registry.example.com/api:\)1"|\1other"|' "$SCRATCH/repo/tenants/tenant-1/all.yaml"
+  git_publish "$SCRATCH/repo" fleet >/dev/null
+  cluster_control ready-delay 60s
+  "$REGROW" bootstrap --timeout 6s "$HTTP_URL/git/fleet.git//root?ref=main" >"$SCRATCH/meant" 2>&1 || status=$?
+  cluster_control ready-delay 100ms
+  is "$status $(kubectl get configmap -n tenant-1 extra -o name)" '8 configmap/extra' 'a run that ends early deletes nothing'
+  check 'the next one ends well' boot
+  is "$(kubectl get configmap -n tenant-1 -o name | grep -c extra)" 0 'and what was made and not recorded goes'
+}
+
 # Killed when all is recorded and only hooks are still to be deleted.
 left_hooks() {
   local pid done=(kubectl get configmap -A --field-selector metadata.name=done -o name)
@@ -162,6 +188,7 @@ overtaken() {
 githttp_start
 cluster_up main
 make_repo
+run_case meant meant
 run_case unheard unheard
 run_case overtaken overtaken
 run_case killed killed
