@@ -320,6 +320,7 @@ static void look_at_rights(struct doctor *d, struct session *s)
     struct run *r CLEANUP(run_freep) = NULL;
     struct err err = {0};
     begin(d);
+    d->c->o.wait_ms = d->each_ms; // it is there, and may take a moment to answer
     // What is to be deleted only a plan tells.
     bool is_planned = cli_run(d->c, s, true, &r, &err);
     if (is_planned) {
