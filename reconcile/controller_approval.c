@@ -125,7 +125,8 @@ static int64_t since_when(const struct controller *c, const char *app, const jso
     int64_t now = clock_unix_ms() / 1000;
     if (is_as_told)
         return since_of(before);
-    return approved >= now ? approved + 1 : now;
+    int64_t since = approved >= now ? approved + 1 : now;
+    return since_of(before) >= since ? since_of(before) + 1 : since; // within the same second, too
 }
 
 static void absorb_one(struct controller *c, const char *app, const json_t *x, bool is_whole)

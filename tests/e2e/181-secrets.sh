@@ -323,7 +323,7 @@ core() { # PID
     cd "$SCRATCH"
     exec python3 - "$REGROW" "$ROOT_URL" <<'P'
 import os, signal, subprocess, sys, time
-for program in (["sleep", "100"], [sys.argv[1], "reconcile", "--no-progress", sys.argv[2]]):
+for program in (["sleep", "100"], [sys.argv[1], "reconcile", sys.argv[2]]):
     child = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(1)
     os.kill(child.pid, signal.SIGABRT)
