@@ -179,7 +179,7 @@ half 5 plugin gave half a key pair
 nothing 5 gave neither token nor certificate
 torn 5 client certificate cannot be used.*Check what credential plugin
 denied 5 does not accept the credentials
-flood 3 plugin: its output is larger
+flood 5 plugin: its output is larger
 T
   config plugin "$(jq '.exec.command = "no-such-plugin"' <<<"$(exec_user v1 token)")"
   says 'a plugin that is not there' 4 'no-such-plugin.*Ask the platform team' plugin
