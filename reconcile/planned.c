@@ -127,14 +127,20 @@ static json_t *drifted(struct run *r, unsigned object)
     return out;
 }
 
+// What a change is about; NULL: it is not desired.
+static const struct object *changed_object(const struct run *r, const json_t *change)
+{
+    const struct object_id id = {
+        (char *)json_dot_text(change, "group"), (char *)json_dot_text(change, "kind"),
+        (char *)json_dot_str(change, "namespace"), (char *)json_dot_text(change, "name")};
+    return desired_find(r->desired, &id);
+}
+
 bool run_is_carried_out(struct run *r, const json_t *change)
 {
     if (strcmp(json_dot_text(change, "what"), "live") != 0)
         return false;
-    const struct object_id id = {
-        (char *)json_dot_text(change, "group"), (char *)json_dot_text(change, "kind"),
-        (char *)json_dot_str(change, "namespace"), (char *)json_dot_text(change, "name")};
-    const struct object *o = desired_find(r->desired, &id);
+    const struct object *o = changed_object(r, change);
     CLEANUP(json_freep)
     json_t *paths = o ? drifted(r, (unsigned)(o - r->desired->objects.v)) : NULL;
     return paths && !json_array_size(paths);
@@ -142,10 +148,7 @@ bool run_is_carried_out(struct run *r, const json_t *change)
 
 json_t *run_changed_fields(struct run *r, const json_t *change, const char *fields)
 {
-    struct object_id id = {
-        (char *)json_dot_text(change, "group"), (char *)json_dot_text(change, "kind"),
-        (char *)json_dot_str(change, "namespace"), (char *)json_dot_text(change, "name")};
-    const struct object *o = desired_find(r->desired, &id);
+    const struct object *o = changed_object(r, change);
     const char *what = json_dot_text(change, "what");
     if (!o)
         return json_array();
