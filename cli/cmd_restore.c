@@ -347,7 +347,7 @@ bool restoring_plan(struct restoring *x, const struct age_identity *id, struct e
         !target_look(x->s->kube, x->c->loop, x->s->kinds, &x->target, err) ||
         !refuse_foreign(x, err))
         return false;
-    apis_settle(x->s->desired, x->s->kinds, &x->apis);
+    apis_settle(x->s->desired, x->s->kinds, kube_minor(x->s->kube), &x->apis);
     if (!settle_fields(x, err))
         return false;
     if (x->settle)

@@ -94,7 +94,7 @@ static void add_apis(const struct restoring *x, json_t *out)
     const struct desired *d = x->s->desired;
     for (size_t i = 0; i < x->apis.v.len; i++) {
         const struct api_change *c = &x->apis.v.v[i];
-        if (c->fate == API_MOVED)
+        if (c->fate == API_MOVED || c->fate == API_DEPRECATED)
             continue;
         const struct object *o = &d->objects.v[c->object];
         CLEANUP(str_freep) char *name = object_name(&o->id);

@@ -338,7 +338,7 @@ static json_t *plan_part(const struct restoring *x)
 
 static json_t *apis_part(const struct restoring *x)
 {
-    static const char *const fates[] = {"moved", "dropped", "awaited", "trimmed"};
+    static const char *const fates[] = {"moved", "dropped", "awaited", "trimmed", "deprecated"};
     json_t *out = json_array();
     for (size_t i = 0; i < x->apis.v.len; i++) {
         const struct api_change *c = &x->apis.v.v[i];

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "restore/deprecated.h"
+
 // Groups that Kubernetes itself serves: what is not served of them will not be, whoever comes up.
 // Others belong to definitions and aggregated servers.
 static const char *const own_groups[] = {
@@ -130,13 +132,29 @@ static void move(struct object *o, const char *version)
     str_set(&o->version, version);
 }
 
-static void settle(struct desired *d, const struct kinds *served, unsigned i,
+// A version that is served still: whoever keeps it in Git should know before it is gone.
+static void note_deprecated(const struct object *o, unsigned i, int minor, struct api_changes *out)
+{
+    const struct deprecated_api *a = deprecated_find(o->id.group, o->version, o->id.kind);
+    if (!a || minor < a->since)
+        return;
+    struct api_change *c = vec_push(&out->v);
+    *c = (struct api_change){.object = i,
+                             .fate = API_DEPRECATED,
+                             .from = str_dup(o->version),
+                             .to = str_dup(a->instead)};
+}
+
+static void settle(struct desired *d, const struct kinds *served, unsigned i, int minor,
                    struct api_changes *out)
 {
     struct object *o = &d->objects.v[i];
-    if (o->is_virtual || is_served(served, o->id.group, o->version, o->id.kind) ||
-        is_defined(d, o) || is_aggregated(d, o))
+    if (o->is_virtual || is_defined(d, o) || is_aggregated(d, o))
         return;
+    if (is_served(served, o->id.group, o->version, o->id.kind)) {
+        note_deprecated(o, i, minor, out);
+        return;
+    }
     char *to = means_the_same(o) ? successor(served, o) : NULL;
     struct api_change *c = vec_push(&out->v);
     *c = (struct api_change){.object = i, .from = str_dup(o->version), .to = to};
@@ -151,10 +169,10 @@ static void settle(struct desired *d, const struct kinds *served, unsigned i,
     }
 }
 
-void apis_settle(struct desired *d, const struct kinds *served, struct api_changes *out)
+void apis_settle(struct desired *d, const struct kinds *served, int minor, struct api_changes *out)
 {
     for (unsigned i = 0; i < d->objects.len; i++)
-        settle(d, served, i, out);
+        settle(d, served, i, minor, out);
 }
 
 void api_change_clear(struct api_change *c)
@@ -180,6 +198,26 @@ size_t api_changes_count(const struct api_changes *c, enum api_fate fate)
     return n;
 }
 
+// What is not sent may have a successor, with other fields.
+static char *dropped_text(const char *name, const char *api, const struct object *o,
+                          const char *from)
+{
+    const struct deprecated_api *a = deprecated_find(o->id.group, from, o->id.kind);
+    if (a)
+        return str_printf("%s: %s is not served; %s takes its place, but is not the same: left out",
+                          name, api, a->instead);
+    return str_printf("%s: %s is not served, and nothing takes its place: left out", name, api);
+}
+
+static char *deprecated_text(const char *name, const char *api, const struct object *o,
+                             const struct api_change *c)
+{
+    const struct deprecated_api *a = deprecated_find(o->id.group, c->from, o->id.kind);
+    CLEANUP(str_freep)
+    char *gone = a && a->gone ? str_printf(", and gone in Kubernetes 1.%d", a->gone) : str_dup("");
+    return str_printf("%s: %s is deprecated%s; %s takes its place", name, api, gone, c->to);
+}
+
 char *api_change_text(const struct desired *d, const struct api_change *c)
 {
     const struct object *o = &d->objects.v[c->object];
@@ -190,7 +228,9 @@ char *api_change_text(const struct desired *d, const struct api_change *c)
     case API_MOVED:
         return str_printf("%s: %s is not served; written as %s", name, api, c->to);
     case API_DROPPED:
-        return str_printf("%s: %s is not served, and nothing takes its place: left out", name, api);
+        return dropped_text(name, api, o, c->from);
+    case API_DEPRECATED:
+        return deprecated_text(name, api, o, c);
     case API_AWAITED:
         return str_printf("%s: no definition of %s is in the snapshot or the cluster; it waits "
                           "for one",

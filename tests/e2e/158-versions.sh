@@ -146,6 +146,11 @@ onto_newer() {
   cluster_use old
   grown old $OLD
   was=$(gold)
+  writes=$(audit_writes)
+  is "$(restore --dry-run -o json | jq -c '[.apis[] | "\(.kind) \(.version) \(.fate) \(.to // "")"] | sort')" \
+    '["ServiceCIDR v1beta1 deprecated v1","VolumeAttributesClass v1beta1 deprecated v1"]' 'what is served there, but not for long, is named'
+  like "$(restore --dry-run | tr -s '\n ' ' ')" "ServiceCIDR more: networking.k8s.io/v1beta1 is deprecated, and gone in Kubernetes ${NEW/./\\.}; v1 takes its place" 'with what it becomes'
+  is "$(audit_writes)" "$writes" 'and it is no write'
   cluster_use new
   writes=$(audit_writes)
   planned $NEW $OLD older '["ServiceCIDR v1beta1 moved v1","VolumeAttributesClass v1beta1 moved v1"]'

@@ -55,7 +55,7 @@ static void expect(const char *object, enum api_fate fate, const char *to)
     CLEANUP(kinds_freep) struct kinds *served = kinds_of(base, ARRAY_LEN(base));
     CLEANUP(desired_freep) struct desired *d = state(&object, 1);
     struct api_changes changes = {0};
-    apis_settle(d, served, &changes);
+    apis_settle(d, served, 36, &changes);
     assert_int_equal(changes.v.len, 1);
     assert_int_equal(changes.v.v[0].fate, fate);
     assert_int_equal(api_changes_count(&changes, fate), 1);
@@ -106,6 +106,68 @@ static void dropped(void **st)
            API_DROPPED, NULL);
 }
 
+// What takes its place is named, also where it has other fields.
+static void dropped_with_a_successor(void **st)
+{
+    (void)st;
+    const char *object = "{\"apiVersion\":\"networking.k8s.io/v1beta1\",\"kind\":\"Ingress\","
+                         "\"metadata\":{\"name\":\"a\",\"namespace\":\"b\"}}";
+    CLEANUP(kinds_freep) struct kinds *served = kinds_of(base, ARRAY_LEN(base));
+    CLEANUP(desired_freep) struct desired *d = state(&object, 1);
+    struct api_changes changes = {0};
+    apis_settle(d, served, 36, &changes);
+    assert_int_equal(changes.v.len, 1);
+    CLEANUP(str_freep) char *text = api_change_text(d, &changes.v.v[0]);
+    assert_string_equal(text, "Ingress b/a: networking.k8s.io/v1beta1 is not served; v1 takes its "
+                              "place, but is not the same: left out");
+    api_changes_clear(&changes);
+}
+
+// Served, and sent as it is; from the version on that calls it deprecated.
+static void deprecated(void **st)
+{
+    (void)st;
+    static const char *const objects[] = {
+        "{\"apiVersion\":\"networking.k8s.io/v1beta1\",\"kind\":\"ServiceCIDR\",\"metadata\":{"
+        "\"name\":\"a\"}}",
+        "{\"apiVersion\":\"networking.k8s.io/v1\",\"kind\":\"Ingress\",\"metadata\":{"
+        "\"name\":\"a\",\"namespace\":\"b\"}}",
+        "{\"apiVersion\":\"v1\",\"kind\":\"Endpoints\",\"metadata\":{\"name\":\"a\","
+        "\"namespace\":\"b\"}}",
+    };
+    static const struct served more[] = {
+        {"", "v1", "Endpoints", "endpoints"},
+        {"networking.k8s.io", "v1beta1", "ServiceCIDR", "servicecidrs"},
+        {"networking.k8s.io", "v1", "Ingress", "ingresses"},
+    };
+    static const struct {
+        int minor;
+        size_t n;
+        const char *first;
+    } cases[] = {
+        {0, 0, NULL}, // not known
+        {32, 0, NULL},
+        {33, 1,
+         "Endpoints b/a: v1 is deprecated; discovery.k8s.io/v1 EndpointSlice takes its place"},
+        {34, 2,
+         "ServiceCIDR a: networking.k8s.io/v1beta1 is deprecated, and gone in Kubernetes 1.37; v1 "
+         "takes its place"},
+    };
+    CLEANUP(kinds_freep) struct kinds *served = kinds_of(more, ARRAY_LEN(more));
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP(desired_freep) struct desired *d = state(objects, ARRAY_LEN(objects));
+        struct api_changes changes = {0};
+        apis_settle(d, served, cases[i].minor, &changes);
+        assert_int_equal(changes.v.len, cases[i].n);
+        assert_int_equal(api_changes_count(&changes, API_DEPRECATED), cases[i].n);
+        CLEANUP(str_freep) char *text = cases[i].n ? api_change_text(d, &changes.v.v[0]) : NULL;
+        assert_true(str_eq(text, cases[i].first));
+        for (size_t k = 0; k < d->objects.len; k++)
+            assert_false(d->objects.v[k].is_virtual);
+        api_changes_clear(&changes);
+    }
+}
+
 static void awaited(void **st)
 {
     (void)st;
@@ -136,7 +198,7 @@ static void untouched(void **st)
     CLEANUP(kinds_freep) struct kinds *served = kinds_of(more, ARRAY_LEN(more));
     CLEANUP(desired_freep) struct desired *d = state(objects, ARRAY_LEN(objects));
     struct api_changes changes = {0};
-    apis_settle(d, served, &changes);
+    apis_settle(d, served, 36, &changes);
     assert_int_equal(changes.v.len, 0);
     api_changes_clear(&changes);
 }
@@ -146,6 +208,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(moved),
         cmocka_unit_test(dropped),
+        cmocka_unit_test(dropped_with_a_successor),
+        cmocka_unit_test(deprecated),
         cmocka_unit_test(awaited),
         cmocka_unit_test(untouched),
     };
