@@ -526,6 +526,15 @@ static bool read_snapshot(struct walk *w, const struct chain_keys *keys, const s
     return ok && follow_id(w, hex, err);
 }
 
+// As verify does: its name is a hash, and what it holds is for people.
+static bool read_report(struct walk *w, const struct entry *e, struct err *err)
+{
+    struct buf b CLEANUP(buf_clear) = {0};
+    CLEANUP(str_freep) char *hex = hex_encode(e->verdict.report.b, sizeof(e->verdict.report.b));
+    CLEANUP(str_freep) char *name = chain_file(PROD, "packs", hex);
+    return repo_fetch(w->r, name, PACK_MAX_BYTES, &b, err);
+}
+
 static bool read_all(struct walk *w, const struct age_identity *identity, struct err *err)
 {
     struct log l CLEANUP(log_clear) = {.checkpoint = -1};
@@ -540,6 +549,8 @@ static bool read_all(struct walk *w, const struct age_identity *identity, struct
         sha256_add(w->sum, e->hash.b, sizeof(e->hash.b));
         if (e->kind == ENTRY_SNAPSHOT && log_standing(&l, e) != STANDING_DEAD &&
             !read_snapshot(w, &keys, &l, e, err))
+            return false;
+        if (e->kind == ENTRY_VERDICT && e->verdict.has_report && !read_report(w, e, err))
             return false;
     }
     return true;
