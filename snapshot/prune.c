@@ -346,7 +346,9 @@ bool repo_prune(struct repo *r, const char *chain, const struct prune_opts *o,
                 struct prune_result *out, struct err *err)
 {
     struct pruning_run p = {.r = r, .chain = chain, .o = o, .out = out};
+    const char *cache = r->index_cache;
     p.log.checkpoint = -1;
+    r->index_cache = NULL; // what the store lost is lost, whatever this machine remembers
     bool again = true;
     bool ok = may_prune(&p, err);
     for (int i = 0; ok && again; i++) {
@@ -360,6 +362,7 @@ bool repo_prune(struct repo *r, const char *chain, const struct prune_opts *o,
         log_clear(&p.log);
         ok = log_read(r, chain, &lo, &p.log, err) && sweep_run(&p, err);
     }
+    r->index_cache = cache;
     log_clear(&p.log);
     return ok;
 }

@@ -159,13 +159,36 @@ looked_at() {
   is "$(snap show latest -o json | jq .seq)" 5 'or reject one'
 }
 
+app() { # NAME PATH: an Application of the repository apps.git
+  printf 'apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: %s, namespace: argocd}\nspec:\n' "$1"
+  printf '  project: default\n  destination: {server: https://kubernetes.default.svc, namespace: default}\n'
+  printf '  source: {repoURL: "file://%s/apps", targetRevision: main, path: %s}\n' "$SCRATCH" "$2"
+}
+# An application that an application brings stands below it.
+tree() {
+  NAME=tree
+  make_repo "$SCRATCH/tree" tree
+  admin key add --role writer --chain prod --out tree.job >/dev/null
+  mkdir -p fleet apps/sub apps/leaf
+  app parent sub >fleet/parent.yaml
+  app child leaf >apps/sub/child.yaml
+  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: default}\n' >apps/leaf/c.yaml
+  git init -q -b main apps
+  git -C apps add -A
+  git -C apps -c user.name=t -c user.email=t@example.com commit -qm one
+  snap create --key tree.job fleet >/dev/null
+  like "$(snap show -i ann.id)" $'\n  fleet .*\n  └─ parent .*\n    └─ child +1  leaf @ main' 'show: a tree, the child below its parent'
+}
+
 damaged() {
+  mkdir -p "$XDG_CACHE_HOME/regrow/snapshot-index" # as after a create here: what it holds heals nothing
   make_chain damaged
   local pack index good=$REGROW_TRUST
   pack=$(snap show 4 -o json | jq -r '.files[]' | grep packs/ | tail -1)
   cp "damaged/$pack" kept
   printf x | dd of="damaged/$pack" bs=1 seek=100 conv=notrunc 2>/dev/null
-  like "$("$LIB/ptyrun.py" -- "$REGROW" snapshot verify -i ann.id || true)" 'verify   [0-9]+ files' 'progress, at a terminal'
+  like "$("$LIB/ptyrun.py" -- "$REGROW" snapshot verify -i ann.id || true)" 'verify   [0-9]+ files, [0-9]+ packs, [0-9.]+ [kM]?B   [0-9.]+ [kM]?B/s' \
+    'progress with its throughput, at a terminal'
   refuse 'a byte of a pack changed' 9 snap verify -o json
   is "$(snap verify -o json 2>/dev/null | jq -r '.problems[0]' | grep -c "${pack##*/}")" 1 'it is named'
   refuse 'and with a key' 9 snap verify -i ann.id
@@ -221,6 +244,33 @@ damaged() {
   snap init --out swapped.admin --recipient "$ANN" --recipient "$BEN" >/dev/null
   refuse 'a repository put in its place' 9 snap show -i ann.id
   REGROW_TRUST=$good refuse 'also to who holds a key' 9 snap list --key damaged.job
+}
+
+flip() { # FILE AT: one bit of that byte
+  printf "\\x$(printf %x $(($(od -An -tu1 -j "$2" -N 1 "$1") ^ 1)))" | dd of="$1" bs=1 seek="$2" conv=notrunc 2>/dev/null
+}
+# One bit of the first, the middle and the last byte of each file there is.
+flipped() {
+  local file size at code bad='' tried=0
+  NAME=flipped
+  make_repo "$SCRATCH/flipped" flipped
+  admin key add --role writer --chain prod --out flipped.job >/dev/null
+  for at in 1 2; do "$WRITE" "$REGROW_REPO" flipped.job 2 2 "$at" >/dev/null; done
+  for file in $(find flipped -type f | sort); do
+    size=$(stat -c %s "$file")
+    for at in 0 $((size / 2)) $((size - 1)); do
+      flip "$file" "$at"
+      code=0
+      snap verify -i ann.id >said 2>&1 || code=$?
+      [[ $code == 9 ]] || bad+="$file, $at of $size: $code: $(<said)"$'\n'
+      flip "$file" "$at"
+      tried=$((tried + 1))
+    done
+  done
+  is "$bad" '' "each of $tried changed bytes is found"
+  is "$(find flipped -type f | cut -d/ -f2-4 | sed 's#/[0-9a-f]*$##' | sort -u | tr '\n' ' ')" \
+    'chains/prod/index chains/prod/log chains/prod/packs keys regrow.json trust ' 'in files of all kinds'
+  check 'put back, it is whole' snap verify -i ann.id
 }
 
 forgotten() {
@@ -369,7 +419,9 @@ run_case denied denied
 run_case asked asked
 run_case keys keys
 run_case looked_at looked_at
+run_case tree tree
 run_case damaged damaged
+run_case flipped flipped
 run_case forgotten forgotten
 run_case killed killed
 run_case s3 s3

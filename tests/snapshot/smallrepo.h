@@ -17,8 +17,8 @@ struct store *small_repo(bool atomic_create);
 struct store *small_repo_zstd_rows(void);
 
 // Reads all that the pin, the chain's key and the identity open, as a restore would: trust, marker,
-// log, index files, packs, every id, every reference from every root, a drill's report. *sum is over all of it.
-// fast: pools are not named again, which takes 50 ms each.
+// log, index files, packs, every id, every reference from every root, a drill's report. *sum is
+// over all of it. fast: pools are not named again, which takes 50 ms each.
 MUST_CHECK bool small_repo_read(struct store *st_take, const struct sha256 *pin,
                                 const struct age_identity *identity, bool fast, struct sha256 *sum,
                                 struct err *err);
