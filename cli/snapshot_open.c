@@ -274,7 +274,7 @@ static bool unlock(struct snap *s, const struct snap_want *want, struct err *err
     if (!keys.identities && !keys.passphrase)
         return !must || !s->is_pinned || no_way_in("the repository", err);
     if (!repo_unlock(s->repo.store, &s->repo.trust, &keys, &s->unlocked, err))
-        return err->kind == ERR_DENIED && hint_ways(&keys, err);
+        return (err->kind == ERR_DENIED || err->kind == ERR_CORRUPT) && hint_ways(&keys, err);
     s->is_pinned |= s->unlocked.by_passphrase;
     return true;
 }

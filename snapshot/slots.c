@@ -106,6 +106,15 @@ static bool belongs(const struct trust_chain *c, const struct slot_content *s, s
     return true;
 }
 
+// Keeps the later reason, but for damage: the way that is damaged may be the one that was meant.
+static void explain(struct err *why, struct err *later)
+{
+    if (why->kind == ERR_CORRUPT && later->kind != ERR_CORRUPT)
+        return;
+    err_clear(why);
+    err_move(why, later);
+}
+
 // *opened false: it does not open with that, or is not there as it was; why says so.
 static bool try_slot(struct store *s, const struct trust_chain *c, const struct trust_slot *row,
                      const struct age_keys *keys, struct slot_content *out, bool *opened,
@@ -121,18 +130,17 @@ static bool try_slot(struct store *s, const struct trust_chain *c, const struct 
     struct sha256 hash = sha256_of(file.p, file.len);
     CLEANUP(str_freep) char *hex = hex_encode(hash.b, sizeof(hash.b));
     if (!found || !str_eq(hex, row->file)) {
-        err_clear(why);
-        err_set(why, ERR_DENIED, "%s is %s", name, found ? "damaged" : "missing");
+        struct err damage = {0};
+        err_set(&damage, ERR_CORRUPT, "%s is %s", name, found ? "damaged" : "missing");
+        explain(why, &damage);
         return true;
     }
     *opened = slot_open(keys, file.p, file.len, out, err);
     if (!*opened && err->kind == ERR_DENIED) {
         // Another one may open. A passphrase is wrong, or is too much work; that a key does not fit
         // is no news.
-        if (str_eq(row->kind, "passphrase")) {
-            err_clear(why);
-            err_move(why, err);
-        }
+        if (str_eq(row->kind, "passphrase"))
+            explain(why, err);
         err_clear(err);
         return true;
     }
@@ -155,8 +163,8 @@ static bool none_opens(size_t tried, const struct err *why, struct err *err)
         : tried == 1
             ? str_dup("the one way to open the repository does not fit what was given")
             : str_printf("none of the %zu ways to open the repository fits what was given", tried);
-    return err_set(err, ERR_DENIED, "%s%s%s", what, err_is_set(why) ? ": " : "",
-                   err_is_set(why) ? why->msg : "");
+    return err_set(err, why->kind == ERR_CORRUPT ? ERR_CORRUPT : ERR_DENIED, "%s%s%s", what,
+                   err_is_set(why) ? ": " : "", err_is_set(why) ? why->msg : "");
 }
 
 bool repo_unlock(struct store *s, const struct trust_chain *c, const struct age_keys *keys,

@@ -24,8 +24,8 @@ struct unlocked {
     VEC(struct slot_content) v;
     bool by_passphrase; // one of them was, so that the pin it holds can be believed
 };
-// Tries the slots of the newest trust with what was given. None opens: DENIED. One opens and is not
-// of this repository and pin: CORRUPT.
+// Tries the slots of the newest trust with what was given. None opens: DENIED, or CORRUPT where one
+// that might have is damaged or gone. One opens and is not of this repository and pin: CORRUPT.
 MUST_CHECK bool repo_unlock(struct store *s, const struct trust_chain *c,
                             const struct age_keys *keys, struct unlocked *out, struct err *err);
 const struct slot_content *unlocked_epoch(const struct unlocked *u, unsigned epoch); // or NULL
