@@ -476,10 +476,38 @@ bool application_cascades(const struct application *a)
     return a->has_finalizer && !a->is_preserved && !a->delete_never;
 }
 
-void application_free(struct application *a)
+struct application *application_share(struct application *a)
 {
-    if (!a)
-        return;
+    struct application *x = mem_alloc(sizeof(*x));
+    if (!a->sharers) {
+        a->sharers = mem_alloc(sizeof(*a->sharers));
+        *a->sharers = 1;
+    }
+    ++*a->sharers;
+    *x = *a;
+    json_incref(x->doc);
+    x->origin.revision = NULL;
+    origin_share_revision(&x->origin, &a->origin);
+    x->parent = -1;
+    x->state = APP_KNOWN;
+    x->is_passing = false;
+    x->problem = (struct err){0};
+    x->revision_text = NULL;
+    x->revisions = (struct strv){0};
+    x->warnings = (struct strv){0};
+    for (size_t i = 0; i < a->warnings.len; i++)
+        strv_push(&x->warnings, a->warnings.v[i]);
+    if (x->rules) { // of the state it was in
+        const json_t *own = json_dot(x->doc, "spec.ignoreDifferences");
+        x->ignore_differences = json_array_size(own) ? own : NULL;
+        x->rules = NULL;
+    }
+    return x;
+}
+
+// What all that share them have: freed by the last.
+static void free_texts(struct application *a)
+{
     for (size_t i = 0; i < a->sources.len; i++) {
         struct app_source *s = &a->sources.v[i];
         free(s->repo_url);
@@ -497,11 +525,22 @@ void application_free(struct application *a)
     free(a->dest_server);
     free(a->dest_name);
     free(a->dest_namespace);
-    json_decref(a->doc);
-    json_decref(a->rules);
-    origin_clear(&a->origin);
+    free(a->origin.repo);
+    free(a->origin.file);
     strv_clear(&a->depends_on);
     free(a->set_name);
+    free(a->sharers);
+}
+
+void application_free(struct application *a)
+{
+    if (!a)
+        return;
+    origin_set_revision(&a->origin, NULL);
+    if (!a->sharers || --*a->sharers == 0)
+        free_texts(a);
+    json_decref(a->doc);
+    json_decref(a->rules);
     err_clear(&a->problem);
     free(a->revision_text);
     strv_clear(&a->revisions);

@@ -66,6 +66,7 @@ struct application {
     char *revision_text;   // what people read: "3f9c2e1", "helm v1.21.2"
     struct strv revisions; // exact, one per source: commit id, chart version, digest
     struct strv warnings;
+    unsigned *sharers; // private: how many have its texts (application_share); NULL: it alone
 };
 
 // Parses an Application. The document is referenced, not copied. On failure *out stays NULL.
@@ -83,6 +84,10 @@ struct application *application_new_root(const char *name);
 // One that could not be parsed, under its name and namespace (NULL for what is missing).
 struct application *application_new_unknown(const char *name, const char *ns);
 void application_free(struct application *a);
+// The same application in another state, as it was parsed: its texts, which nobody writes to, are
+// not copied. What the loader fills in, its parent and its origin's revision are its own; warnings
+// are copied.
+struct application *application_share(struct application *a);
 // The same application for one operation: some more options, which go before its own of the same
 // name (an array, or NULL), and what it no longer has in Git is deleted. All else is borrowed from
 // `a`, which must outlive it.

@@ -74,6 +74,7 @@ void desired_add_object_take(struct desired *d, struct object *o)
 struct entry {
     const struct object_id *id;
     unsigned at;
+    bool is_known; // it had its place in the last state, where it was the only one of its identity
 };
 
 static int cmp_entry(const void *a, const void *b)
@@ -188,11 +189,13 @@ static struct entry *sorted(const struct desired *d)
     size_t n_news = 0;
     for (unsigned i = 0; i < n; i++) {
         unsigned rank = rank_of(d, &d->objects.v[i]);
-        struct entry x = {&d->objects.v[i].id, i};
-        if (rank && !known[rank - 1].id)
+        struct entry x = {&d->objects.v[i].id, i, false};
+        if (rank && !known[rank - 1].id) {
+            x.is_known = !d->objects.v[i].is_hook;
             known[rank - 1] = x;
-        else
+        } else {
             news[n_news++] = x;
+        }
     }
     for (size_t i = 0; i < places; i++)
         if (known[i].id)
@@ -210,7 +213,8 @@ static bool settle_shared(struct desired *d, const struct entry *e, bool *any, s
     size_t first = 0;
     bool ok = true;
     for (size_t i = 1; ok && i < d->objects.len; i++) {
-        if (!object_id_eq(e[first].id, e[i].id)) {
+        bool are_known = e[first].is_known && e[i].is_known;
+        if (are_known || !object_id_eq(e[first].id, e[i].id)) {
             first = i;
         } else if (are_phases(&d->objects.v[e[first].at], &d->objects.v[e[i].at])) {
             continue;
@@ -271,6 +275,8 @@ bool desired_finish(struct desired *d, struct err *err)
         drop_cleared(d);
         e = sorted(d);
     }
+    if (!ok)
+        d->state = 0; // it is no state that another could begin with
     index_take(d, e);
     return ok;
 }

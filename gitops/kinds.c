@@ -27,11 +27,38 @@ struct kinds {
     unsigned *slots;
     size_t n_slots; // a power of two
     VEC(unsigned) next;
+    uint64_t sum;
 };
 
 struct kinds *kinds_new(void)
 {
-    return mem_alloc(sizeof(struct kinds));
+    struct kinds *k = mem_alloc(sizeof(*k));
+    k->sum = 14695981039346656037U; // FNV-1a
+    return k;
+}
+
+static void sum_up(struct kinds *k, const char *word)
+{
+    if (!word)
+        word = "";
+    do
+        k->sum = (k->sum ^ (unsigned char)*word) * 1099511628211U;
+    while (*word++);
+}
+
+static void sum_up_all(struct kinds *k, const char *group, const char *version, const char *kind,
+                       char what, bool a, bool b)
+{
+    const char flags[] = {what, a ? 'y' : 'n', b ? 'y' : 'n', 0};
+    sum_up(k, group);
+    sum_up(k, version);
+    sum_up(k, kind);
+    sum_up(k, flags);
+}
+
+uint64_t kinds_sum(const struct kinds *k)
+{
+    return k->sum ? k->sum : 1;
 }
 
 static void info_free(struct kind_info *i)
@@ -155,6 +182,7 @@ struct kinds *kinds_dup(const struct kinds *k)
         y->can_patch = x->can_patch;
         y->can_list = x->can_list;
     }
+    out->sum = k ? k->sum : out->sum;
     return out;
 }
 
@@ -164,6 +192,7 @@ void kinds_add_builtin(struct kinds *k, int minor)
         minor = OLDEST_MINOR;
     if (minor > NEWEST_MINOR)
         minor = NEWEST_MINOR;
+    sum_up(k, (const char[]){'b', (char)minor, 0});
     for (size_t i = 0; i < ARRAY_LEN(builtin); i++) {
         if (minor < builtin[i].from || minor > builtin[i].to)
             continue;
@@ -180,6 +209,8 @@ void kinds_add(struct kinds *k, const char *group, const char *version, const ch
                const char *plural, bool is_namespaced, bool is_served)
 {
     struct kind_info *x = add(k, group, version, kind, plural);
+    sum_up_all(k, group, version, kind, 'k', is_namespaced, is_served);
+    sum_up(k, plural);
     x->is_namespaced = is_namespaced;
     x->is_served = x->is_served || is_served;
 }
@@ -190,6 +221,7 @@ void kinds_set_verbs(struct kinds *k, const char *group, const char *version, co
     struct kind_info *x = find_exact(k, group, version, kind);
     if (!x)
         return;
+    sum_up_all(k, group, version, kind, 'v', can_patch, can_list);
     x->can_patch = can_patch;
     x->can_list = can_list;
 }
@@ -214,6 +246,7 @@ void kinds_add_crd(struct kinds *k, const json_t *crd)
 
 void kinds_set_served(struct kinds *k, const char *group, const char *kind, bool is_served)
 {
+    sum_up_all(k, group, "", kind, 's', is_served, is_served);
     for (unsigned at = first_of(k, group, kind); at; at = after(k, at))
         k->all.v[at - 1]->is_served = is_served;
 }

@@ -9,6 +9,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/attr.h"
 
@@ -43,6 +44,8 @@ const struct kind_info *kinds_find(const struct kinds *k, const char *group, con
 // By what a person types: kind, plural or "plural.group", case-insensitive; NULL if none.
 const struct kind_info *kinds_find_name(const struct kinds *k, const char *name);
 size_t kinds_count(const struct kinds *k);
+// Of all that was added, in its order: two of the same sum say the same of every kind. Never 0.
+uint64_t kinds_sum(const struct kinds *k);
 const struct kind_info *kinds_get(const struct kinds *k, size_t i);
 // "/apis/apps/v1/namespaces/web/deployments/api"; ns or name NULL leave that part out. Names are
 // percent-encoded where needed. Owned.

@@ -161,16 +161,58 @@ char *origin_text(const struct origin *o)
     return buf_take(&b);
 }
 
+// ---- a revision: a text and how many have it ----
+struct counted {
+    unsigned n;
+    char text[];
+};
+
+static struct counted *counted_of(char *text)
+{
+    return (struct counted *)(text - offsetof(struct counted, text));
+}
+
+static void drop_revision(struct origin *o)
+{
+    struct counted *c = o->revision ? counted_of(o->revision) : NULL;
+    if (c && --c->n == 0)
+        free(c);
+    o->revision = NULL;
+}
+
+void origin_set_revision(struct origin *o, const char *revision)
+{
+    size_t size = revision ? strlen(revision) + 1 : 0;
+    struct counted *c = size ? mem_alloc(sizeof(*c) + size) : NULL;
+    if (c) {
+        c->n = 1;
+        memcpy(c->text, revision, size);
+    }
+    drop_revision(o);
+    o->revision = c ? c->text : NULL;
+}
+
+void origin_share_revision(struct origin *o, const struct origin *other)
+{
+    char *text = other->revision;
+    if (text)
+        counted_of(text)->n++;
+    drop_revision(o);
+    o->revision = text;
+}
+
 struct origin origin_dup(const struct origin *o)
 {
-    return (struct origin){str_dup_or_null(o->repo), str_dup_or_null(o->revision),
-                           str_dup_or_null(o->file), o->line, o->source};
+    struct origin copy = {str_dup_or_null(o->repo), NULL, str_dup_or_null(o->file), o->line,
+                          o->source};
+    origin_set_revision(&copy, o->revision);
+    return copy;
 }
 
 void origin_clear(struct origin *o)
 {
     str_freep(&o->repo);
-    str_freep(&o->revision);
+    drop_revision(o);
     str_freep(&o->file);
 }
 
@@ -182,7 +224,8 @@ struct object object_share(struct object *o)
     }
     o->shares->n++;
     struct object copy = *o;
-    copy.origin.revision = str_dup_or_null(o->origin.revision);
+    copy.origin.revision = NULL;
+    origin_share_revision(&copy.origin, &o->origin);
     return copy;
 }
 
@@ -243,7 +286,7 @@ json_t *object_outline(const struct object *o)
 void object_clear(struct object *o)
 {
     if (o->shares && --o->shares->n) {
-        str_freep(&o->origin.revision);
+        drop_revision(&o->origin);
         *o = (struct object){0};
         return;
     }

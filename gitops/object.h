@@ -22,7 +22,7 @@ struct object_id {
 // Where something was written. All strings owned by the origin.
 struct origin {
     char *repo;     // display form of repository or chart: "platform", "cert-manager v1.21.2"
-    char *revision; // short display revision, or NULL
+    char *revision; // short display revision, or NULL; counted: origin_set_revision
     char *file;     // path inside it, or chart template; NULL when unknown
     unsigned line;  // 1-based; 0 unknown
     // Which of its application's sources, from 1; 0: none of them, it was made for it.
@@ -85,10 +85,15 @@ char *object_key(const struct object_id *id);
 char *origin_text(const struct origin *o);
 struct origin origin_dup(const struct origin *o);
 void origin_clear(struct origin *o);
+// A revision of its own (copied, NULL allowed), or the very text another one has, which is not
+// copied: a commit is the revision of thousands. Nobody writes to that text.
+void origin_set_revision(struct origin *o, const char *revision);
+void origin_share_revision(struct origin *o, const struct origin *other);
 
 // ---- one object in two states (a load and the one before it) ----
-// Another of the same texts, which are not copied; only origin.revision is each one's own. Whoever
-// writes to the texts of an object that may be shared calls object_own first; object_set_body does.
+// Another of the same texts, which are not copied; only which origin.revision it has is each one's
+// own. Whoever writes to the texts of an object that may be shared calls object_own first;
+// object_set_body does.
 struct object object_share(struct object *o);
 void object_own(struct object *o);
 

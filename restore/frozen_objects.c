@@ -47,7 +47,9 @@ static struct origin origin_of(struct thaw *t, const struct application *a, cons
     }
     json_int_t i = json_integer_value(number);
     const json_t *source = json_array_get(json_object_get(list, "sources"), i < 0 ? 0 : (size_t)i);
-    thaw_source_words(t, source, &o.repo, &o.revision);
+    CLEANUP(str_freep) char *revision = NULL;
+    thaw_source_words(t, source, &o.repo, &revision);
+    origin_set_revision(&o, revision);
     o.file = str_dup_or_null(json_dot_str(at, "file"));
     long long line = json_dot_int(at, "line", 0);
     o.line = line > 0 && line < 1 << 30 ? (unsigned)line : 0;

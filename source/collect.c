@@ -44,7 +44,7 @@ static struct origin origin_of(const struct render_job *j, const struct rendered
         return o;
     }
     o.repo = str_dup_or_null(j->tree->repo);
-    o.revision = str_dup_or_null(j->tree->revision);
+    origin_set_revision(&o, j->tree->revision);
     o.file = str_dup(r->file ? r->file : j->path);
     o.line = r->file && !strcmp(j->tool, "directory") ? r->line : 0;
     return o;
@@ -129,6 +129,8 @@ static void warn_twice(struct yield *y, const char *name)
 static void add_object(struct yield *y, struct object *o)
 {
     CLEANUP(str_freep) char *key = object_key(&o->id);
+    if (!y->seen)
+        y->seen = json_object();
     json_t *known = json_object_get(y->seen, key);
     if (known && json_dot_int(known, "doc", 0) != y->doc) {
         // The last one wins, as in Argo CD.
@@ -397,6 +399,8 @@ static void warn_if_differs(struct yield *y, const json_t *doc, const struct ori
 // goes.
 static void begin_argo(struct yield *y, const char *name)
 {
+    if (!y->made)
+        y->made = json_object();
     const json_t *range = json_object_get(y->made, name);
     json_int_t end = json_integer_value(json_array_get(range, 1));
     for (json_int_t i = json_integer_value(json_array_get(range, 0)); range && i < end; i++) {
@@ -537,8 +541,10 @@ static bool read_docs(struct yield *y, struct err *err)
 static bool read_app(struct yield *y, struct app_jobs *j, struct err *err)
 {
     y->known = j->known;
-    if (j->known)
-        return memo_yield(j->known, y, err);
+    if (j->known) {
+        memo_yield(j->known, y);
+        return true;
+    }
     if (!read_docs(y, err))
         return false;
     memo_keep(y, j);
@@ -548,14 +554,12 @@ static bool read_app(struct yield *y, struct app_jobs *j, struct err *err)
 void collect_app(struct loading *l, struct app_jobs *j)
 {
     struct desired *d = l->d;
-    struct yield y = {.l = l,
-                      .app = j->app,
-                      .seen = json_object(),
-                      .made = json_object(),
-                      .jobs = j->jobs,
-                      .n_jobs = j->n};
+    struct yield y = {.l = l, .app = j->app, .jobs = j->jobs, .n_jobs = j->n};
     struct err err = {0};
     note_trees(&y);
+    while (l->known.len <= j->app)
+        vec_push(&l->known);
+    l->known.v[j->app] = j->known;
     bool ok = read_app(&y, j, &err) && yield_add_namespace(&y, &err);
     if (ok && !judge_objects(l, d->apps.v[j->app], y.objects.v, y.objects.len, &err)) {
         ok = err.kind == ERR_DENIED && !l->is_last_call;
@@ -571,21 +575,44 @@ void collect_app(struct loading *l, struct app_jobs *j)
     yield_clear(&y);
 }
 
+// True when anything of it is otherwise now.
+static bool finish_object(struct desired *d, struct object *o)
+{
+    const struct kind_info *k = kinds_find(d->kinds, o->id.group, NULL, o->id.kind);
+    bool was_guessed = o->is_scope_guessed;
+    o->is_scope_guessed &= k == NULL;
+    if (!k || k->is_namespaced == o->is_namespaced || o->is_virtual)
+        return was_guessed != o->is_scope_guessed;
+    const struct application *a = d->apps.v[o->app];
+    CLEANUP(json_freep) json_t *doc = object_doc(o);
+    settle_namespace(a, k, doc, o);
+    application_mark(a, doc, o);
+    object_set_body(o, doc);
+    return true;
+}
+
 // Kinds whose CRD came with a later application: their objects may have been taken for
-// cluster-scoped, or the reverse.
+// cluster-scoped, or the reverse. Where that was looked at for the same kinds, it is not again.
 void collect_finish(struct loading *l)
 {
     struct desired *d = l->d;
+    uint64_t sum = kinds_sum(d->kinds);
+    bool *is_settled = mem_alloc(d->apps.len + 1);
+    bool *is_other = mem_alloc(d->apps.len + 1);
+    size_t *n_seen = mem_alloc((d->apps.len + 1) * sizeof(*n_seen));
+    for (size_t i = 0; i < l->known.len; i++)
+        is_settled[i] = l->known.v[i] && memo_is_settled(l->known.v[i], sum);
     for (size_t i = 0; i < d->objects.len; i++) {
         struct object *o = &d->objects.v[i];
-        const struct kind_info *k = kinds_find(d->kinds, o->id.group, NULL, o->id.kind);
-        o->is_scope_guessed &= k == NULL;
-        if (!k || k->is_namespaced == o->is_namespaced || o->is_virtual)
+        if (is_settled[o->app])
             continue;
-        const struct application *a = d->apps.v[o->app];
-        CLEANUP(json_freep) json_t *doc = object_doc(o);
-        settle_namespace(a, k, doc, o);
-        application_mark(a, doc, o);
-        object_set_body(o, doc);
+        is_other[o->app] |= finish_object(d, o);
+        n_seen[o->app] += !o->is_made;
     }
+    for (size_t i = 0; i < l->known.len; i++)
+        if (l->known.v[i] && !is_settled[i] && !is_other[i])
+            memo_settled(l->known.v[i], sum, n_seen[i]);
+    free(n_seen);
+    free(is_settled);
+    free(is_other);
 }

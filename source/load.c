@@ -325,6 +325,7 @@ bool source_load_once(struct source *s, const struct desired *hub, struct desire
     json_decref(l.root_keys);
     json_decref(l.root_kinds);
     vec_clear(&l.turns);
+    vec_clear(&l.known);
     if (!hub)
         str_set(&s->global_projects, l.global_projects);
     free(l.global_projects);

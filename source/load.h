@@ -84,26 +84,28 @@ enum app_turn {
     TURN_DONE,
 };
 
+struct yielded;
+
 struct loading {
     struct source *s;
     struct desired *d;
     json_t *names;      // application names seen -> index
     json_t *namespaces; // names of the Namespaces collected so far -> true
     struct told_apis told;
-    struct kinds *kinds;      // the cluster's, the built-in ones, and CRDs of directories so far
-    bool has_new_kinds;       // api_versions lacks some of these
-    VEC(enum app_turn) turns; // per application
-    bool is_last_call;        // what is not permitted now never will be
-    char *global_projects;    // of argocd-cm, or NULL
+    struct kinds *kinds;         // the cluster's, the built-in ones, and CRDs of directories so far
+    bool has_new_kinds;          // api_versions lacks some of these
+    VEC(enum app_turn) turns;    // per application
+    VEC(struct yielded *) known; // per application: what it yields as before, or NULL
+    bool is_last_call;           // what is not permitted now never will be
+    char *global_projects;       // of argocd-cm, or NULL
     json_t *virtual_projects;
     json_t *root_keys;            // of the root's objects: their keys and places -> true
     json_t *root_kinds;           // their kinds -> true
+    unsigned root_letters;        // that these begin with: a bit each
     const struct tree *root_tree; // what the root was read from
     unsigned served;              // which of Argo CD's kinds the cluster has: a bit for each
     bool is_stopped;              // err is set, and all of it is over
 };
-
-struct yielded;
 
 // One application of the level that is being read.
 struct app_jobs {

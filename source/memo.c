@@ -4,15 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-// A child of it, or one that an ApplicationSet of it makes.
-struct kept_child {
-    json_t *doc;
-    struct origin origin;
-    char *set_name;
-    bool is_preserved;
-    unsigned marks;
-};
-
 struct yielded {
     unsigned used_in;    // the last load
     json_t *doc;         // of the Application; NULL for the root
@@ -26,9 +17,12 @@ struct yielded {
     json_t *clusters;   // that its ApplicationSets were told of; NULL: none asked
     json_t *crds;       // of its plain directories
     VEC(struct kind_seen) kinds;
+    bool has_definitions; // among these
+    uint64_t fits;        // the sum of kinds to which it did; 0: it was not asked
+    uint64_t settled;     // and that of all kinds for which nothing was to be changed
     VEC(struct object) objects;
-    struct object made; // the Namespace that it wants; no kind: none
-    VEC(struct kept_child) children;
+    struct object made;                 // the Namespace that it wants; no kind: none
+    VEC(struct application *) children; // as they were parsed
     VEC(json_t *) projects;
     struct strv warnings;
     char *global_projects;
@@ -61,11 +55,8 @@ static void yielded_free(struct yielded *y)
         object_clear(&y->objects.v[i]);
     vec_clear(&y->objects);
     object_clear(&y->made);
-    for (size_t i = 0; i < y->children.len; i++) {
-        json_decref(y->children.v[i].doc);
-        origin_clear(&y->children.v[i].origin);
-        free(y->children.v[i].set_name);
-    }
+    for (size_t i = 0; i < y->children.len; i++)
+        application_free(y->children.v[i]);
     vec_clear(&y->children);
     for (size_t i = 0; i < y->projects.len; i++)
         json_decref(y->projects.v[i]);
@@ -295,13 +286,19 @@ struct yielded *memo_find(struct loading *l, struct app_jobs *j, bool *has_tool)
     return y;
 }
 
-struct yielded *memo_told(struct loading *l, struct app_jobs *j)
+struct yielded *memo_told(struct loading *l, struct app_jobs *j, struct yielded *found)
 {
-    return search(l, j, true);
+    if (!same_told(l, found))
+        return search(l, j, true);
+    found->used_in = l->s->ctx.load;
+    return found;
 }
 
-bool memo_fits(struct loading *l, const struct yielded *y)
+bool memo_fits(struct loading *l, struct yielded *y)
 {
+    uint64_t sum = kinds_sum(l->d->kinds);
+    if (y->fits == sum && !y->has_definitions)
+        return true;
     for (size_t i = 0; i < y->kinds.len; i++) {
         const struct kind_seen *k = &y->kinds.v[i];
         if (k->crd) {
@@ -312,7 +309,19 @@ bool memo_fits(struct loading *l, const struct yielded *y)
         if (k->is_known != (now != NULL) || (now && now->is_namespaced != k->is_namespaced))
             return false;
     }
+    y->fits = sum;
     return true;
+}
+
+bool memo_is_settled(const struct yielded *y, uint64_t sum)
+{
+    return y->settled == sum;
+}
+
+void memo_settled(struct yielded *y, uint64_t sum, size_t n_seen)
+{
+    if (n_seen == y->objects.len) // else some have made way for others, which may go again
+        y->settled = sum;
 }
 
 void memo_note_crds(struct loading *l, const struct yielded *y)
@@ -346,39 +355,38 @@ static const char *revision_of(const struct yield *y, unsigned source)
     return NULL;
 }
 
-static bool take_child(const struct kept_child *k, struct yield *y, struct err *err)
+// What follows one that has the same revision shares its text.
+static void settle_revision(const struct yield *y, struct origin *o, const struct origin **last)
 {
-    struct application *child = NULL;
-    struct origin where = origin_dup(&k->origin);
-    str_set(&where.revision, revision_of(y, where.source));
-    bool ok = application_parse(k->doc, &where, &child, err);
-    origin_clear(&where);
-    if (!ok)
-        return false;
-    child->set_name = str_dup_or_null(k->set_name);
-    child->is_preserved = k->is_preserved;
-    child->marks = k->marks;
-    *vec_push(&y->children) = child;
-    return true;
+    const char *now = revision_of(y, o->source);
+    if (*last && str_eq((*last)->revision, now))
+        origin_share_revision(o, *last);
+    else if (!str_eq(o->revision, now))
+        origin_set_revision(o, now);
+    *last = o;
 }
 
-bool memo_yield(const struct yielded *known, struct yield *y, struct err *err)
+void memo_yield(const struct yielded *known, struct yield *y)
 {
+    const struct origin *last = NULL;
+    vec_reserve(&y->objects, known->objects.len + 1); // and a Namespace
+    vec_reserve(&y->children, known->children.len);
     for (size_t i = 0; i < known->objects.len; i++) {
         struct object *o = vec_push(&y->objects);
         *o = object_share(&known->objects.v[i]);
         o->app = y->app;
-        str_set(&o->origin.revision, revision_of(y, o->origin.source));
+        settle_revision(y, &o->origin, &last);
     }
-    for (size_t i = 0; i < known->children.len; i++)
-        if (!take_child(&known->children.v[i], y, err))
-            return false;
+    for (size_t i = 0; i < known->children.len; i++) {
+        struct application *child = application_share(known->children.v[i]);
+        settle_revision(y, &child->origin, &last);
+        *vec_push(&y->children) = child;
+    }
     for (size_t i = 0; i < known->projects.len; i++)
         *vec_push(&y->projects) = json_incref(known->projects.v[i]);
     for (size_t i = 0; i < known->warnings.len; i++)
         strv_push(&y->warnings, known->warnings.v[i]);
     str_set(&y->global_projects, known->global_projects);
-    return true;
 }
 
 // ---- kept ----
@@ -407,23 +415,13 @@ void kind_seen_clear(struct kind_seen *k)
     free(k->kind);
 }
 
-static void keep_child(struct yielded *k, const struct application *a)
-{
-    struct kept_child *c = vec_push(&k->children);
-    c->doc = json_incref(a->doc);
-    c->origin = origin_dup(&a->origin);
-    c->set_name = str_dup_or_null(a->set_name);
-    c->is_preserved = a->is_preserved;
-    c->marks = a->marks;
-}
-
 static void keep_result(struct yielded *k, struct yield *y)
 {
     for (size_t i = 0; i < y->objects.len; i++)
         *vec_push(&k->objects) = object_share(&y->objects.v[i]);
     for (size_t i = 0; i < y->children.len; i++)
         if (y->children.v[i])
-            keep_child(k, y->children.v[i]);
+            *vec_push(&k->children) = application_share(y->children.v[i]);
     for (size_t i = 0; i < y->projects.len; i++)
         *vec_push(&k->projects) = json_incref(y->projects.v[i]);
     for (size_t i = 0; i < y->warnings.len; i++)
@@ -438,6 +436,7 @@ static void keep_result(struct yielded *k, struct yield *y)
         json_t *crd = k->kinds.v[i].crd;
         if (!crd)
             continue;
+        k->has_definitions = true;
         k->kinds.v[i].crd = outline_of(crd);
         json_decref(crd);
     }
@@ -536,7 +535,7 @@ bool memo_made(const struct yielded *known, const struct origin *where, struct o
         !str_eq(o->file, where->file) || o->line != where->line)
         return false;
     *out = object_share((struct object *)&known->made);
-    str_set(&out->origin.revision, where->revision);
+    origin_share_revision(&out->origin, where);
     return true;
 }
 

@@ -27,14 +27,19 @@ void memo_begin(struct memo *m, const char *kube_version);
 // What the application yielded, its sources being those that are prepared. NULL: it is to be read,
 // or has to wait for what its ApplicationSets ask. *has_tool: it is rendered by a program.
 struct yielded *memo_find(struct loading *l, struct app_jobs *j, bool *has_tool);
-// The same, of those alone whose charts would be told the same now.
-struct yielded *memo_told(struct loading *l, struct app_jobs *j);
+// The same, of those alone whose charts would be told the same now: what was just found, or
+// another.
+struct yielded *memo_told(struct loading *l, struct app_jobs *j, struct yielded *found);
 // Are its objects of the scopes they were of? Its definitions are added to those that are known.
-bool memo_fits(struct loading *l, const struct yielded *y);
+bool memo_fits(struct loading *l, struct yielded *y);
+// Is that so, too, once all kinds are known (kinds_sum), and nothing has to be changed for it? It
+// was found out if all of its objects, so many, were looked at, and holds as long as that sum.
+bool memo_is_settled(const struct yielded *y, uint64_t sum);
+void memo_settled(struct yielded *y, uint64_t sum, size_t n_seen);
 void memo_note_crds(struct loading *l, const struct yielded *y); // of its plain directories
 void memo_tell(struct loading *l, const struct yielded *y);      // what its charts were told
 // Fills a yield of the application that has nothing yet.
-MUST_CHECK bool memo_yield(const struct yielded *known, struct yield *y, struct err *err);
+void memo_yield(const struct yielded *known, struct yield *y);
 // What was read and has not been settled yet.
 void memo_keep(struct yield *y, struct app_jobs *j);
 // The Namespace that was made for it, as its Application stands at `where`; false: none was.

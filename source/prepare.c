@@ -157,14 +157,14 @@ static bool find_known(struct loading *l, struct app_jobs *j)
 {
     bool tool = false;
     begin_witness(l, NULL);
-    bool any = memo_find(l, j, &tool) != NULL;
+    struct yielded *any = memo_find(l, j, &tool);
     if (is_waiting(l))
         return false;
     begin_witness(l, any ? NULL : j);
     if ((any ? tool : has_tool(j)) && must_defer(l, j))
         return true;
     if (any)
-        j->known = memo_told(l, j);
+        j->known = memo_told(l, j, any);
     return false;
 }
 

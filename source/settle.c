@@ -143,12 +143,18 @@ static char *place_key(const struct object *o)
                       o->origin.revision ? o->origin.revision : "", o->origin.file, o->origin.line);
 }
 
+static unsigned letter_of(const struct object *o)
+{
+    return 1U << ((unsigned char)*o->id.kind & 31);
+}
+
 static void note_root_object(struct loading *l, const struct object *o)
 {
     CLEANUP(str_freep) char *key = object_key(&o->id);
     CLEANUP(str_freep) char *place = place_key(o);
     json_object_set_new(l->root_keys, key, json_true());
     json_object_set_new(l->root_kinds, o->id.kind, json_true());
+    l->root_letters |= letter_of(o);
     if (place)
         json_object_set_new(l->root_keys, place, json_true());
 }
@@ -167,7 +173,8 @@ static bool is_same_thing(const struct object *a, const struct object *b)
 
 static void take_from_root(struct loading *l, const struct object *o)
 {
-    if (!json_object_get(l->root_kinds, o->id.kind)) // most are of kinds that it has none of
+    // Most are of kinds that it has none of.
+    if (!(l->root_letters & letter_of(o)) || !json_object_get(l->root_kinds, o->id.kind))
         return;
     CLEANUP(str_freep) char *key = object_key(&o->id);
     CLEANUP(str_freep) char *place = place_key(o);

@@ -257,6 +257,46 @@ static void hooks(void **s)
     cases_each("gitops/cases/marks", mark);
 }
 
+// Whoever goes first, the others have what was parsed, and not what became of it.
+static void shared(void **s)
+{
+    (void)s;
+    for (int round = 0; round < 2; round++) {
+        struct application *a = NULL;
+        struct err err = {0};
+        assert_true(parse("{source: {repoURL: u, path: p}, destination: {server: s, namespace: "
+                          "web}, ignoreDifferences: [{kind: X, jsonPointers: [/a]}]}",
+                          &a, &err));
+        origin_set_revision(&a->origin, "1111111");
+        struct application *b = application_share(a);
+        b->parent = 3;
+        b->state = APP_UNKNOWN;
+        err_set(&b->problem, ERR_INVALID, "no");
+        b->revision_text = str_dup("2222222");
+        strv_push(&b->revisions, "2");
+        strv_push(&b->warnings, "w");
+        origin_set_revision(&b->origin, "2222222");
+        b->rules = json_array();
+        b->ignore_differences = b->rules;
+        struct application *c = application_share(b);
+        application_free(round ? a : b);
+        assert_string_equal(c->sources.v[0].repo_url, "u");
+        assert_string_equal(c->dest_namespace, "web");
+        assert_string_equal(c->origin.revision, "2222222");
+        assert_string_equal(c->origin.file, "f.yaml");
+        assert_int_equal(c->parent, -1);
+        assert_int_equal(c->state, APP_KNOWN);
+        assert_false(err_is_set(&c->problem));
+        assert_null(c->revision_text);
+        assert_int_equal(c->revisions.len, 0);
+        assert_int_equal(json_array_size(c->ignore_differences), 1);
+        if (!round)
+            assert_string_equal(a->origin.revision, "1111111");
+        application_free(round ? b : a);
+        application_free(c);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -264,6 +304,6 @@ int main(void)
         cmocka_unit_test(maps_count), cmocka_unit_test(fields),
         cmocka_unit_test(options),    cmocka_unit_test(object_options),
         cmocka_unit_test(varied),     cmocka_unit_test(deletion_marks),
-        cmocka_unit_test(hooks)};
+        cmocka_unit_test(hooks),      cmocka_unit_test(shared)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

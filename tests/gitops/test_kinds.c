@@ -192,13 +192,40 @@ static void versions_for_helm(void **s)
     strv_clear(&v);
 }
 
+// Whatever may make another kind of it makes another sum; the same again makes the same.
+static void sums(void **s)
+{
+    (void)s;
+    enum { WAYS = 9 };
+    uint64_t sum[2][WAYS];
+    for (int round = 0; round < 2; round++) {
+        for (int way = 0; way < WAYS; way++) {
+            CLEANUP(kinds_freep) struct kinds *k = kinds_new();
+            kinds_add_builtin(k, way == 1 ? 34 : 37);
+            kinds_add(k, "a.example.com", way == 2 ? "v2" : "v1", way == 3 ? "Y" : "X",
+                      way == 4 ? "ys" : "xs", way != 5, way != 6);
+            if (way == 7)
+                kinds_set_served(k, "a.example.com", "X", false);
+            if (way == 8)
+                kinds_set_verbs(k, "a.example.com", "v1", "X", false, true);
+            CLEANUP(kinds_freep) struct kinds *copy = kinds_dup(k);
+            assert_true(kinds_sum(copy) == kinds_sum(k));
+            sum[round][way] = kinds_sum(k);
+            assert_true(sum[round][way] != 0);
+        }
+    }
+    for (int a = 0; a < WAYS; a++)
+        for (int b = 0; b < WAYS; b++)
+            assert_true((sum[0][a] == sum[1][b]) == (a == b));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(table_by_minor),        cmocka_unit_test(what_a_kind_is),
         cmocka_unit_test(newest_served_version), cmocka_unit_test(names_people_type),
         cmocka_unit_test(custom_resources),      cmocka_unit_test(paths),
-        cmocka_unit_test(versions_for_helm),
+        cmocka_unit_test(versions_for_helm),     cmocka_unit_test(sums),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -547,6 +547,35 @@ static void unknown_is_not_empty(void **state)
     assert_int_equal(app_of(w, "two")->state, APP_KNOWN);
 }
 
+// What two applications have, and do not agree about, is an error every time: a state that was
+// refused is none that the next could begin with.
+static void refused_again(void **state)
+{
+    struct world *w = *state;
+    small_world(w);
+    must_read(w, NULL);
+    put(w, "dirs/one/both.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: both}\ndata: {a: "
+        "\"1\"}\n");
+    put(w, "dirs/three/both.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: both}\ndata: {a: "
+        "\"2\"}\n");
+    put_app(w, "three", "  source: {repoURL: " URL ", path: dirs/three, targetRevision: main}\n",
+            NULL);
+    for (int i = 0; i < 3; i++) {
+        struct err err = {0};
+        commit(w);
+        assert_null(again(w, NULL, &err));
+        assert_non_null(strstr(err.msg, "owned twice"));
+        err_clear(&err);
+    }
+    take_away(w, "dirs/one/both.yaml");
+    commit(w);
+    must_read(w, NULL);
+    struct object_id id = {(char *)"", (char *)"ConfigMap", (char *)"both", (char *)"c"};
+    assert_non_null(strstr(desired_find(w->now, &id)->body, "\"2\""));
+}
+
 // Back to an earlier revision, and forth.
 static void pinned(void **state)
 {
@@ -630,6 +659,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(changes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(unknown_is_not_empty, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(refused_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(pinned, set_up, tear_down),
         cmocka_unit_test_setup_teardown(pushed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(cancelled, set_up, tear_down),
