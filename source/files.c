@@ -124,6 +124,42 @@ static size_t lower_bound(const struct git_files *f, const char *text)
     return low;
 }
 
+static size_t lower_bound_dir(const struct git_files *f, const char *text)
+{
+    size_t low = 0;
+    size_t high = f->dirs.len;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (strcmp(f->dirs.v[mid].path, text) < 0)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
+size_t files_take_below(struct git_files *f, const struct git_files *from, const char *dir,
+                        struct gitsrc *home)
+{
+    CLEANUP(str_freep) char *low = str_printf("%s/", dir);
+    CLEANUP(str_freep) char *high = str_printf("%s0", dir); // '0' follows '/'
+    size_t end = lower_bound(from, high);
+    size_t end_dirs = lower_bound_dir(from, high);
+    size_t before = f->v.len + f->dirs.len;
+    for (size_t i = lower_bound(from, low); i < end; i++) {
+        struct git_file *x = vec_push(&f->v);
+        *x = from->v.v[i];
+        x->path = str_dup(x->path);
+        x->home = home;
+    }
+    for (size_t i = lower_bound_dir(from, low); i < end_dirs; i++) {
+        struct git_dir *d = vec_push(&f->dirs);
+        *d = from->dirs.v[i];
+        d->path = str_dup(d->path);
+    }
+    return f->v.len + f->dirs.len - before;
+}
+
 void files_range(const struct git_files *f, const char *dir, size_t *first, size_t *end)
 {
     *first = 0;

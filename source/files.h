@@ -50,6 +50,10 @@ void files_clear(struct git_files *f);
 MUST_CHECK bool files_check_name(const char *dir, const char *name, size_t len, struct err *err);
 // Orders what was collected; refuses what is there twice.
 MUST_CHECK bool files_finish(struct git_files *f, struct err *err);
+// Adds what another has below a folder, whose content is the same in both; it has no submodules.
+// How many entries that were.
+size_t files_take_below(struct git_files *f, const struct git_files *from, const char *dir,
+                        struct gitsrc *home);
 // Puts the files of a submodule (copied, with `home`) below its mount.
 void files_mount(struct git_files *f, const char *at, const struct git_files *sub);
 

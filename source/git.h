@@ -30,6 +30,8 @@ struct gitcommit {
     struct strv have;
     int spool; // the pack as it comes
     struct gitcall *call;
+    struct gitcommit *like; // another that is there: what is the same in both is taken from it
+    unsigned n_lent;        // to how many it is that; meanwhile it is not let go
     bool is_here, is_damaged, was_retried;
     long long generation; // of the cache, when it was looked at
     int64_t started_ms;

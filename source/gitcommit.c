@@ -40,6 +40,33 @@ static void settle(struct gitcommit *c)
     wanted_settle(&c->need, &c->err);
 }
 
+// ---- another commit, to take from what did not change ----
+// Only while the pool walks. What is damaged is looked at in full.
+static void borrow(struct gitcommit *c)
+{
+    struct gitsrc *g = c->g;
+    for (size_t i = g->commits.len; i > 0 && !c->like && !c->is_damaged; i--) {
+        struct gitcommit *x = g->commits.v[i - 1];
+        if (x != c && x->need.is_settled && !err_is_set(&x->need.err) && x->is_here &&
+            !x->files.mounts.len)
+            c->like = x;
+    }
+    if (c->like)
+        c->like->n_lent++;
+}
+
+static void give_back(struct gitcommit *c)
+{
+    if (c->like)
+        c->like->n_lent--;
+    c->like = NULL;
+}
+
+static const struct git_files *files_like(const struct gitcommit *c)
+{
+    return c->like && !c->is_damaged ? &c->like->files : NULL;
+}
+
 // ---- look (pool) ----
 static void look(void *ctx)
 {
@@ -52,7 +79,7 @@ static void look(void *ctx)
     }
     bool ok = gitsrc_open_repo(g, &repo, &c->err);
     if (ok && gitrepo_has(repo, c->id) && !c->is_damaged) {
-        c->is_here = gitrepo_walk(repo, c->id, g, g->c->loop, &c->files, &c->err);
+        c->is_here = gitrepo_walk(repo, c->id, g, files_like(c), g->c->loop, &c->files, &c->err);
         // A hole in the cache: all of it is fetched again, once.
         if (!c->is_here && c->err.kind == ERR_CORRUPT && g->dir && !g->c->o->offline) {
             err_clear(&c->err);
@@ -71,6 +98,7 @@ static void looked(void *ctx, bool cancelled)
 {
     struct gitcommit *c = ctx;
     struct gitsrc *g = c->g;
+    give_back(c);
     if (cancelled)
         err_set(&c->err, ERR_CANCELLED, "interrupted");
     if (err_is_set(&c->err))
@@ -89,6 +117,7 @@ static void looked(void *ctx, bool cancelled)
 static void begin(void *ctx)
 {
     struct gitcommit *c = ctx;
+    borrow(c);
     pool_submit(c->g->c->pool, look, looked, c);
 }
 
@@ -121,6 +150,7 @@ static void on_fetched(void *ctx, struct err *err)
     struct gitcommit *c = ctx;
     c->call = NULL;
     if (!err_is_set(err)) {
+        borrow(c);
         pool_submit(c->g->c->pool, store, stored, c);
         return;
     }
@@ -166,7 +196,7 @@ static bool store_locked(struct gitcommit *c, struct err *err)
     if (ok && !gitrepo_has(repo, c->id))
         ok = err_set(err, c->is_damaged ? ERR_NOT_FOUND : ERR_CORRUPT,
                      "%s: commit %s is not in what the server sent", g->shown, c->id);
-    ok = ok && gitrepo_walk(repo, c->id, g, g->c->loop, &c->files, err);
+    ok = ok && gitrepo_walk(repo, c->id, g, files_like(c), g->c->loop, &c->files, err);
     if (ok)
         gitcache_note(g, repo, c->id);
     git_repository_free(repo);
@@ -184,6 +214,7 @@ static void stored(void *ctx, bool cancelled)
 {
     struct gitcommit *c = ctx;
     struct gitsrc *g = c->g;
+    give_back(c);
     if (cancelled)
         err_set(&c->err, ERR_CANCELLED, "interrupted");
     // Deltas against what is not there after all, or bytes lost on the way: all of it, once.

@@ -165,6 +165,7 @@ bool gitrepo_has(git_repository *r, const char *id)
 struct walk {
     git_repository *repo;
     struct gitsrc *home;
+    const struct git_files *like;
     const struct loop *stop;
     struct git_files *out;
     size_t seen;
@@ -181,6 +182,23 @@ static bool missing(int rc, struct err *err, const char *path)
 static bool walk_tree(struct walk *w, const git_oid *id, const char *dir, unsigned depth,
                       struct err *err);
 
+static bool too_many(struct err *err)
+{
+    return err_set(err, ERR_INVALID, "the repository holds more than %u files", FILES_MAX);
+}
+
+// What lies below a folder, which is the last one found.
+static bool walk_below(struct walk *w, const git_oid *id, unsigned depth, struct err *err)
+{
+    const struct git_dir *d = &w->out->dirs.v[w->out->dirs.len - 1];
+    const struct git_dir *known = w->like ? files_find_dir(w->like, d->path) : NULL;
+    if (!known || memcmp(known->id, d->id, sizeof(d->id)) != 0)
+        return walk_tree(w, id, d->path, depth, err);
+    CLEANUP(str_freep) char *path = str_dup(d->path); // the list of folders moves while it grows
+    w->seen += files_take_below(w->out, w->like, path, w->home);
+    return w->seen <= FILES_MAX || too_many(err);
+}
+
 static bool walk_entry(struct walk *w, const git_tree_entry *e, const char *dir, unsigned depth,
                        struct err *err)
 {
@@ -189,7 +207,7 @@ static bool walk_entry(struct walk *w, const git_tree_entry *e, const char *dir,
     if (!files_check_name(dir, name, strlen(name), err))
         return false;
     if (++w->seen > FILES_MAX)
-        return err_set(err, ERR_INVALID, "the repository holds more than %u files", FILES_MAX);
+        return too_many(err);
     CLEANUP(str_freep) char *path = path_join(dir, name);
     switch (git_tree_entry_filemode(e)) {
     case GIT_FILEMODE_TREE:
@@ -198,7 +216,7 @@ static bool walk_entry(struct walk *w, const git_tree_entry *e, const char *dir,
         memcpy(d->id, id->id, sizeof(d->id));
         d->path = TAKE(path);
         if (git_tree_entry_filemode(e) == GIT_FILEMODE_TREE)
-            return walk_tree(w, id, w->out->dirs.v[w->out->dirs.len - 1].path, depth + 1, err);
+            return walk_below(w, id, depth + 1, err);
         struct git_mount *m = vec_push(&w->out->mounts);
         m->path = str_dup(d->path);
         git_oid_tostr(m->commit, sizeof(m->commit), id);
@@ -240,11 +258,12 @@ static bool walk_tree(struct walk *w, const git_oid *id, const char *dir, unsign
 }
 
 bool gitrepo_walk(git_repository *r, const char *commit, struct gitsrc *home,
-                  const struct loop *stop, struct git_files *out, struct err *err)
+                  const struct git_files *like, const struct loop *stop, struct git_files *out,
+                  struct err *err)
 {
     git_oid oid;
     git_commit *c = NULL;
-    struct walk w = {.repo = r, .home = home, .stop = stop, .out = out};
+    struct walk w = {.repo = r, .home = home, .like = like, .stop = stop, .out = out};
     int rc = git_oid_fromstr(&oid, commit);
     if (rc == 0)
         rc = git_commit_lookup(&c, r, &oid);

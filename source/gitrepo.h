@@ -20,8 +20,11 @@ MUST_CHECK bool gitrepo_open_cache(const char *path, git_repository **out, struc
 MUST_CHECK bool gitrepo_refs(git_repository *r, struct git_refs *out, struct err *err);
 bool gitrepo_has(git_repository *r, const char *commit); // with its root tree
 // Walks a commit. Objects that are missing are CORRUPT: a commit that is there is there whole.
+// `like` (or NULL): another commit of it, walked before and without submodules; folders that are
+// the same in both are taken from it.
 MUST_CHECK bool gitrepo_walk(git_repository *r, const char *commit, struct gitsrc *home,
-                             const struct loop *stop, struct git_files *out, struct err *err);
+                             const struct git_files *like, const struct loop *stop,
+                             struct git_files *out, struct err *err);
 // Indexes the pack in fd, from its beginning. Stops when the loop does.
 MUST_CHECK bool gitrepo_store(git_repository *r, int fd, const struct loop *stop, struct err *err);
 MUST_CHECK bool gitrepo_read(git_repository *r, const struct git_file *f, size_t max_bytes,

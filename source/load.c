@@ -305,7 +305,6 @@ bool source_load_once(struct source *s, const struct desired *hub, struct desire
                         .names = json_object(),
                         .namespaces = json_object(),
                         .virtual_projects = json_object(),
-                        .root_keys = json_object(),
                         .root_kinds = json_object(),
                         .kinds = kinds_new()};
     source_add_known_kinds(s, l.kinds);

@@ -99,7 +99,7 @@ struct loading {
     bool is_last_call;           // what is not permitted now never will be
     char *global_projects;       // of argocd-cm, or NULL
     json_t *virtual_projects;
-    json_t *root_keys;            // of the root's objects: their keys and places -> true
+    json_t *root_keys;            // of the root's objects: their keys and places -> true; at need
     json_t *root_kinds;           // their kinds -> true
     unsigned root_letters;        // that these begin with: a bit each
     const struct tree *root_tree; // what the root was read from

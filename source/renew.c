@@ -28,7 +28,7 @@ static void drop_commits(struct gitsrc *g, bool all)
         struct gitcommit *c = g->commits.v[i];
         bool is_here = c->need.is_settled && !err_is_set(&c->need.err);
         bool used = c->used_in >= g->c->good;
-        if (!wanted_is_open(&c->need) && (all || !is_here || !used)) {
+        if (!wanted_is_open(&c->need) && !c->n_lent && (all || !is_here || !used)) {
             gitcommit_free(c);
             continue;
         }

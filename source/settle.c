@@ -150,13 +150,25 @@ static unsigned letter_of(const struct object *o)
 
 static void note_root_object(struct loading *l, const struct object *o)
 {
-    CLEANUP(str_freep) char *key = object_key(&o->id);
-    CLEANUP(str_freep) char *place = place_key(o);
-    json_object_set_new(l->root_keys, key, json_true());
-    json_object_set_new(l->root_kinds, o->id.kind, json_true());
     l->root_letters |= letter_of(o);
-    if (place)
-        json_object_set_new(l->root_keys, place, json_true());
+    if (!json_object_get(l->root_kinds, o->id.kind))
+        json_object_set_new(l->root_kinds, o->id.kind, json_true());
+}
+
+// Of what the root still has. Mostly nobody asks.
+static void note_root_keys(struct loading *l)
+{
+    l->root_keys = json_object();
+    for (size_t i = 0; i < l->d->objects.len; i++) {
+        const struct object *o = &l->d->objects.v[i];
+        if (o->app != 0)
+            continue;
+        CLEANUP(str_freep) char *key = object_key(&o->id);
+        CLEANUP(str_freep) char *place = place_key(o);
+        json_object_set_new(l->root_keys, key, json_true());
+        if (place)
+            json_object_set_new(l->root_keys, place, json_true());
+    }
 }
 
 static bool is_same_thing(const struct object *a, const struct object *b)
@@ -176,6 +188,8 @@ static void take_from_root(struct loading *l, const struct object *o)
     // Most are of kinds that it has none of.
     if (!(l->root_letters & letter_of(o)) || !json_object_get(l->root_kinds, o->id.kind))
         return;
+    if (!l->root_keys)
+        note_root_keys(l);
     CLEANUP(str_freep) char *key = object_key(&o->id);
     CLEANUP(str_freep) char *place = place_key(o);
     if (!json_object_get(l->root_keys, key) && !(place && json_object_get(l->root_keys, place)))

@@ -57,7 +57,8 @@ static git_oid tree_of(struct fixture *f, const char *mode, const char *name, co
     return write_object(f, &b, GIT_OBJECT_TREE);
 }
 
-static bool walk(struct fixture *f, const git_oid *tree, struct git_files *out, struct err *err)
+static bool walk_like(struct fixture *f, const git_oid *tree, const struct git_files *like,
+                      struct git_files *out, struct err *err)
 {
     struct buf b CLEANUP(buf_clear) = {0};
     struct loop *l CLEANUP(loop_freep) = loop_new(NULL);
@@ -66,7 +67,12 @@ static bool walk(struct fixture *f, const git_oid *tree, struct git_files *out, 
     buf_printf(&b, "tree %s\nauthor a <a> 0 +0000\ncommitter a <a> 0 +0000\n\nm\n", hex);
     git_oid commit = write_object(f, &b, GIT_OBJECT_COMMIT);
     git_oid_tostr(hex, sizeof(hex), &commit);
-    return gitrepo_walk(f->repo, hex, NULL, l, out, err);
+    return gitrepo_walk(f->repo, hex, NULL, like, l, out, err);
+}
+
+static bool walk(struct fixture *f, const git_oid *tree, struct git_files *out, struct err *err)
+{
+    return walk_like(f, tree, NULL, out, err);
 }
 
 static void refuses(struct fixture *f, const git_oid *tree, enum err_kind kind, const char *what)
@@ -165,6 +171,70 @@ static void large_files_are_not_unpacked(void **s)
     files_clear(&files);
 }
 
+// Folders whose names begin alike, in one tree. salt: what lies in the one that changes.
+static git_oid alike_tree(struct fixture *f, const char *salt)
+{
+    struct buf in CLEANUP(buf_clear) = {0};
+    struct buf b CLEANUP(buf_clear) = {0};
+    git_oid deep = tree_of(f, "100644", "z", &f->blob);
+    add_entry(&in, "100644", "f", &f->blob);
+    add_entry(&in, "40000", "sub", &deep);
+    add_entry(&in, "120000", "to", &f->blob);
+    git_oid same = write_object(f, &in, GIT_OBJECT_TREE);
+    git_oid other = tree_of(f, "100644", salt, &f->blob);
+    add_entry(&b, "40000", "a", &same);
+    add_entry(&b, "40000", "a-b", &other);
+    add_entry(&b, "100644", "a.yaml", &f->blob);
+    add_entry(&b, "40000", "a0", &same);
+    add_entry(&b, "40000", salt, &same);
+    return write_object(f, &b, GIT_OBJECT_TREE);
+}
+
+static char *files_text(const struct git_files *f)
+{
+    struct buf b = {0};
+    for (size_t i = 0; i < f->v.len; i++)
+        buf_printf(&b, "%s %o %02x\n", f->v.v[i].path, f->v.v[i].mode, f->v.v[i].id[0]);
+    for (size_t i = 0; i < f->dirs.len; i++)
+        buf_printf(&b, "%s %02x%02x\n", f->dirs.v[i].path, f->dirs.v[i].id[0], f->dirs.v[i].id[1]);
+    buf_printf(&b, "links %d", f->has_links);
+    return buf_take(&b);
+}
+
+// What is the same in another commit is taken from it, without a look; the rest is as ever.
+static void like_another(void **s)
+{
+    struct fixture *f = *s;
+    struct git_files first = {0};
+    struct git_files taken = {0};
+    struct git_files whole = {0};
+    struct err err = {0};
+    git_oid one = alike_tree(f, "x");
+    git_oid two = alike_tree(f, "y");
+    assert_true(walk(f, &one, &first, &err));
+    assert_true(walk(f, &two, &whole, &err));
+    assert_true(walk_like(f, &two, &first, &taken, &err));
+    CLEANUP(str_freep) char *want = files_text(&whole);
+    CLEANUP(str_freep) char *is = files_text(&taken);
+    assert_string_equal(is, want);
+    files_clear(&taken);
+    // A hole that is not looked at is not found: it is where it was.
+    git_oid none;
+    assert_int_equal(git_oid_fromstr(&none, "0123456789012345678901234567890123456789"), 0);
+    git_oid hole = tree_of(f, "40000", "a", &none);
+    assert_false(walk_like(f, &hole, &first, &taken, &err));
+    assert_int_equal(err.kind, ERR_CORRUPT);
+    err_clear(&err);
+    files_clear(&taken);
+    memcpy(first.dirs.v[0].id, none.id, sizeof(none.id));
+    assert_string_equal(first.dirs.v[0].path, "a");
+    assert_true(walk_like(f, &hole, &first, &taken, &err));
+    assert_int_equal(taken.v.len, 3);
+    files_clear(&first);
+    files_clear(&taken);
+    files_clear(&whole);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +243,7 @@ int main(void)
         cmocka_unit_test(trees_without_end),
         cmocka_unit_test(holes),
         cmocka_unit_test(large_files_are_not_unpacked),
+        cmocka_unit_test(like_another),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
