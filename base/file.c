@@ -247,32 +247,35 @@ const char *path_base(const char *path)
     return slash ? slash + 1 : path;
 }
 
+// Takes the last part off a path of n bytes; how many are left.
+static size_t without_last(const char *path, size_t n)
+{
+    while (n && path[n - 1] != '/')
+        n--;
+    return n ? n - 1 : 0;
+}
+
 bool path_clean(const char *path, char **out)
 {
-    if (*path == '/')
-        return false;
-    struct strv in = {0};
-    VEC(const char *) parts = {0};
-    strv_split(&in, path, '/');
-    bool ok = true;
-    for (size_t i = 0; ok && i < in.len; i++) {
-        const char *s = in.v[i];
-        if (!*s || !strcmp(s, "."))
-            continue;
-        if (strcmp(s, "..") != 0)
-            *vec_push(&parts) = s;
-        else if (parts.len)
-            parts.len--;
-        else
-            ok = false;
+    CLEANUP(str_freep) char *clean = mem_alloc(strlen(path) + 1); // it never grows
+    size_t n = 0;
+    bool ok = *path != '/';
+    while (ok && *path) {
+        size_t len = strcspn(path, "/");
+        bool is_up = len == 2 && !memcmp(path, "..", 2);
+        ok = !is_up || n;
+        if (is_up) {
+            n = without_last(clean, n);
+        } else if (len && !(len == 1 && *path == '.')) {
+            if (n)
+                clean[n++] = '/';
+            memcpy(clean + n, path, len);
+            n += len;
+        }
+        path += len + (path[len] == '/');
     }
-    struct buf b = {0};
-    for (size_t i = 0; ok && i < parts.len; i++)
-        buf_printf(&b, "%s%s", i ? "/" : "", parts.v[i]);
+    clean[n] = 0;
     if (ok)
-        *out = buf_take(&b);
-    buf_clear(&b);
-    vec_clear(&parts);
-    strv_clear(&in);
+        *out = TAKE(clean);
     return ok;
 }

@@ -242,8 +242,9 @@ bool tracked_update(struct controller *c, const struct desired *d)
         clear_one(t);
         any = c->has_gone = true;
     }
+    bool is_sorted = c->apps.len == n_before; // what was there is, and stays in its order
     c->apps.len = kept;
-    if (kept)
+    if (kept && !is_sorted)
         qsort(c->apps.v, kept, sizeof(*c->apps.v), cmp_tracked);
     return any;
 }

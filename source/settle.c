@@ -248,6 +248,25 @@ static void take_creds(struct loading *l, const struct yield *y)
     }
 }
 
+// They are moved as they lie.
+static void take_objects(struct yield *y)
+{
+    struct desired *d = y->l->d;
+    size_t n = y->objects.len;
+    for (size_t i = 0; i < n; i++) {
+        const struct object *o = &y->objects.v[i];
+        if (y->app == 0)
+            note_root_object(y->l, o);
+        if (is_namespace(o))
+            json_object_set_new(y->l->namespaces, o->id.name, json_true());
+    }
+    vec_reserve(&d->objects, d->objects.len + n);
+    if (n)
+        memcpy(&d->objects.v[d->objects.len], y->objects.v, n * sizeof(*y->objects.v));
+    d->objects.len += n;
+    y->objects.len = 0;
+}
+
 bool yield_settle(struct yield *y, struct err *err)
 {
     struct loading *l = y->l;
@@ -268,18 +287,8 @@ bool yield_settle(struct yield *y, struct err *err)
         take_own_document(y);
     }
     take_creds(l, y);
-    bool is_meant = is_for_target(l, d->apps.v[y->app]);
-    for (size_t i = 0; i < y->objects.len; i++) {
-        if (!is_meant) {
-            object_clear(&y->objects.v[i]);
-            continue;
-        }
-        if (y->app == 0)
-            note_root_object(l, &y->objects.v[i]);
-        if (is_namespace(&y->objects.v[i]))
-            json_object_set_new(l->namespaces, y->objects.v[i].id.name, json_true());
-        desired_add_object_take(d, &y->objects.v[i]);
-    }
+    if (is_for_target(l, d->apps.v[y->app]))
+        take_objects(y);
     for (size_t i = 0; i < y->warnings.len; i++)
         strv_push(&d->apps.v[y->app]->warnings, y->warnings.v[i]);
     rename_root(l);
