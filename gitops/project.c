@@ -288,15 +288,16 @@ bool project_permits_object(const json_t *project, const struct application *a,
 {
     if (is_open_default(project, a))
         return true;
+    bool is_kind = kind_permitted(project, o);
+    if (is_kind && (!o->is_namespaced || !o->id.namespace ||
+                    destination_permitted(project, cluster, o->id.namespace)))
+        return true;
     CLEANUP(str_freep) char *name = object_name(&o->id);
-    if (!kind_permitted(project, o))
+    if (!is_kind)
         return err_set(err, ERR_DENIED, "%s: resource %s:%s is not permitted in project %s", name,
                        o->id.group, o->id.kind, a->project);
-    if (o->is_namespaced && o->id.namespace &&
-        !destination_permitted(project, cluster, o->id.namespace))
-        return err_set(err, ERR_DENIED, "%s: namespace %s is not permitted in project '%s'", name,
-                       o->id.namespace, a->project);
-    return true;
+    return err_set(err, ERR_DENIED, "%s: namespace %s is not permitted in project '%s'", name,
+                   o->id.namespace, a->project);
 }
 
 // ---- global projects ----

@@ -141,18 +141,23 @@ static size_t lower_bound_dir(const struct git_files *f, const char *text)
 size_t files_take_below(struct git_files *f, const struct git_files *from, const char *dir,
                         struct gitsrc *home)
 {
-    CLEANUP(str_freep) char *low = str_printf("%s/", dir);
-    CLEANUP(str_freep) char *high = str_printf("%s0", dir); // '0' follows '/'
-    size_t end = lower_bound(from, high);
-    size_t end_dirs = lower_bound_dir(from, high);
+    size_t len = strlen(dir);
     size_t before = f->v.len + f->dirs.len;
-    for (size_t i = lower_bound(from, low); i < end; i++) {
+    CLEANUP(str_freep) char *bound = mem_alloc(len + 2);
+    memcpy(bound, dir, len);
+    bound[len] = '/';
+    size_t first = lower_bound(from, bound);
+    size_t first_dir = lower_bound_dir(from, bound);
+    bound[len] = '0'; // it follows '/'
+    size_t end = lower_bound(from, bound);
+    size_t end_dirs = lower_bound_dir(from, bound);
+    for (size_t i = first; i < end; i++) {
         struct git_file *x = vec_push(&f->v);
         *x = from->v.v[i];
         x->path = str_dup(x->path);
         x->home = home;
     }
-    for (size_t i = lower_bound_dir(from, low); i < end_dirs; i++) {
+    for (size_t i = first_dir; i < end_dirs; i++) {
         struct git_dir *d = vec_push(&f->dirs);
         *d = from->dirs.v[i];
         d->path = str_dup(d->path);
