@@ -58,6 +58,38 @@ static const char *revision_of(const struct shown *v, const json_t *asked)
     return "";
 }
 
+// A digest is known by its beginning, a version by all of it.
+static int shown_chars(const char *revision)
+{
+    size_t n = strlen(revision);
+    return n < SHA256_HEX ? (int)n : 19;
+}
+
+// Is that what the snapshot has of it? What is not known of a source is as good as the same.
+static bool is_healthy_at(const struct shown *v, const json_t *app, const char *revision)
+{
+    size_t i;
+    json_t *s;
+    json_array_foreach(json_object_get(app, "sources"), i, s)
+    {
+        size_t n = strcspn(revision, ",");
+        const char *is = revision_of(v, s);
+        if (n && (n != strlen(is) || strncmp(is, revision, n) != 0))
+            return false;
+        revision += n + (revision[n] == ',');
+    }
+    return true;
+}
+
+// "   last healthy at 3f9c2e1": of another revision than it has.
+static void add_last_healthy(const struct shown *v, const json_t *app, struct buf *b)
+{
+    const char *revision = text_of(app, "healthy");
+    bool is_commit = *revision && strspn(revision, "0123456789abcdef") == strlen(revision);
+    if (*revision && !is_healthy_at(v, app, revision))
+        buf_printf(b, "   last healthy at %.*s", is_commit ? 7 : 60, revision);
+}
+
 // "apps @ main (3f9c2e1) of https://…", "cert-manager @ v1.2 of https://…"
 static char *source_text(const struct shown *v, const json_t *app)
 {
@@ -78,6 +110,7 @@ static char *source_text(const struct shown *v, const json_t *app)
                    *text_of(s, "target") ? " @ " : "", text_of(s, "target"), exact,
                    *what ? " of " : "", *what ? text_of(s, "url") : "");
     }
+    add_last_healthy(v, app, &b);
     if (!is_true(app, "read"))
         buf_str(&b, b.len ? "   never read" : "never read");
     else if (is_true(app, "stale"))
@@ -184,13 +217,6 @@ static void print_repositories(const struct shown *v)
         printf("  %-10s ", i ? "" : "git");
         print_wrapped(stdout, text, 13, 13);
     }
-}
-
-// A digest is known by its beginning, a version by all of it.
-static int shown_chars(const char *revision)
-{
-    size_t n = strlen(revision);
-    return n < SHA256_HEX ? (int)n : 19;
 }
 
 static void print_sources(const struct shown *v)
@@ -344,6 +370,20 @@ static void print_head(const struct shown *v)
     printf("  %-10s %zu file%s, %s\n", "needs", v->needs.len, v->needs.len == 1 ? "" : "s", stored);
 }
 
+// The commit at which everything was settled, and whether it is this one.
+static void print_healthy(const struct shown *v)
+{
+    const json_t *h = json_object_get(v->contents, "healthy");
+    const char *commit = text_of(h, "commit");
+    CLEANUP(str_freep)
+    char *text = !*commit ? str_dup("unknown")
+                          : str_printf("all at %.7s%s%s", commit,
+                                       is_true(h, "current") ? "" : ", which is not what it has",
+                                       is_true(h, "stale") ? "   as it was before" : "");
+    printf("  %-10s ", "healthy");
+    print_wrapped(stdout, text, 13, 13);
+}
+
 static void print_text(const struct shown *v)
 {
     print_head(v);
@@ -357,6 +397,7 @@ static void print_text(const struct shown *v)
     print_sources(v);
     print_secrets(v);
     print_clusters(v);
+    print_healthy(v);
     printf("\n");
     print_tree(v);
 }

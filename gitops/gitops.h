@@ -17,6 +17,7 @@
 #include "gitops/glob.h"
 #include "gitops/graph.h"
 #include "gitops/handover.h"
+#include "gitops/healthy.h"
 #include "gitops/ignored.h"
 #include "gitops/jqfilter.h"
 #include "gitops/json.h"

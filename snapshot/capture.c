@@ -132,7 +132,7 @@ void capture_order(struct capture *c)
     err_clear(&again);
 }
 
-// ---- versions, healthy revisions ----
+// ---- versions ----
 static void add_program(const struct capture *c, json_t *versions, const char *const *argv)
 {
     CLEANUP(str_freep) char *version = program_version(argv, c->o->cache);
@@ -195,33 +195,6 @@ static bool add_versions(struct capture *c, struct err *err)
     return true;
 }
 
-static bool add_healthy(struct capture *c, struct err *err)
-{
-    struct blob_id id;
-    CLEANUP(json_freep) json_t *v = json_pack("{s:s}", "type", "regrow healthy v1");
-    json_t *apps = json_array();
-    struct strv names = {0};
-    const char *name;
-    json_t *revision;
-    json_object_set_new(v, "applications", apps);
-    json_object_foreach((json_t *)c->o->healthy, name, revision)
-    {
-        strv_push(&names, name);
-    }
-    strv_sort(&names);
-    for (size_t i = 0; i < names.len; i++) {
-        json_t *a = json_object();
-        capture_set(a, "name", names.v[i]);
-        capture_set(a, "revision", json_string_value(json_object_get(c->o->healthy, names.v[i])));
-        json_array_append_new(apps, a);
-    }
-    strv_clear(&names);
-    if (!capture_add(c, 'l', v, &id, err))
-        return false;
-    json_object_set_new(c->root, "healthy", capture_ref(&id));
-    return true;
-}
-
 // ---- the whole ----
 // Of what nobody could find: as much as there was when all was known.
 static void at_least_known(struct capture *c)
@@ -240,7 +213,7 @@ static bool capture_all(struct capture *c, struct err *err)
         return false;
     at_least_known(c);
     return capture_sources(c, err) && capture_git(c, err) && capture_live(c, err) &&
-           capture_pool(c, err) && add_versions(c, err) && add_healthy(c, err) &&
+           capture_pool(c, err) && add_versions(c, err) && capture_healthy(c, err) &&
            capture_add(c, 'r', c->root, &c->e->root, err);
 }
 

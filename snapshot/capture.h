@@ -64,7 +64,6 @@ struct capture_opts {
     // A hub's other clusters, with what goes there.
     const struct source_clusters *clusters; // NULL: none
     const char *root;                       // as the user wrote it, without credentials
-    const json_t *healthy;                  // {application: revision last seen healthy}, or NULL
     const struct secret_rule *rules;
     size_t n_rules;
     bool without_secrets;  // --no-secrets: from a read-only place

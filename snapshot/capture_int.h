@@ -8,6 +8,8 @@
 //   capture_clusters.c  what goes to a hub's other clusters
 //   capture_git.c    sources and Git repositories
 //   capture_live.c   what only the cluster has
+//   capture_healthy.c  which revisions were last healthy
+//   capture_list.c   lists of the cluster
 //   capture_pool.c   Secrets to blobs
 //   secret_rules.c   which live Secrets (pure)     judge.c   good or suspect (pure)
 #ifndef SNAPSHOT_CAPTURE_INT_H
@@ -74,6 +76,28 @@ void capture_set(json_t *o, const char *key, const char *value);
 // What an application is called in names: without blanks.
 char *capture_app_name(const struct application *a);
 
+// ---- capture_list.c ----
+// One LIST on its way; what is kept of it goes when it begins anew.
+struct listing {
+    struct capture *c;
+    const struct secret_roots *roots;
+    void (*item)(struct listing *l, json_t *doc);
+    struct kube_watch *watch;
+    char *what; // for people
+    bool is_over;
+    struct err err;
+    json_t *kept; // what item has taken
+};
+struct listings {
+    VEC(struct listing *) v;
+};
+// A kind that is not served has no objects. ns NULL: all of them. item keeps what it wants of each.
+void listing_start(struct listings *all, struct capture *c, const char *group, const char *kind,
+                   const char *ns, void (*item)(struct listing *l, json_t *doc));
+// Waits until all have ended; one that failed has its err set.
+MUST_CHECK bool listings_finish(struct listings *all, struct capture *c, struct err *err);
+void listings_clear(struct listings *all);
+
 // The order of what there is, for capture_graph.
 void capture_order(struct capture *c);
 void capture_clear(struct capture *c);
@@ -85,6 +109,7 @@ MUST_CHECK bool capture_sources(struct capture *c, struct err *err);
 MUST_CHECK bool capture_git(struct capture *c, struct err *err);
 MUST_CHECK bool capture_live(struct capture *c, struct err *err);
 MUST_CHECK bool capture_pool(struct capture *c, struct err *err);
+MUST_CHECK bool capture_healthy(struct capture *c, struct err *err);
 
 // The edges whose left end an application owns.
 MUST_CHECK bool capture_graph(struct capture *c, unsigned app, struct blob_id *id, struct err *err);

@@ -8,100 +8,6 @@
 
 #include "snapshot/capture_int.h"
 
-// One LIST on its way; what is kept of it goes when it begins anew.
-struct listing {
-    struct capture *c;
-    const struct secret_roots *roots;
-    void (*item)(struct listing *l, json_t *doc);
-    struct kube_watch *watch;
-    char *what; // for people
-    bool is_over;
-    struct err err;
-    json_t *kept; // what item has taken
-};
-struct listings {
-    VEC(struct listing *) v;
-};
-
-static void on_event(void *ctx, enum kube_event ev, json_t *doc)
-{
-    struct listing *l = ctx;
-    switch (ev) {
-    case KUBE_ITEM:
-        l->item(l, doc);
-        return;
-    case KUBE_RESTARTED:
-        json_array_clear(l->kept);
-        return;
-    case KUBE_GONE:
-        l->watch = NULL;
-        l->is_over = true;
-        return;
-    case KUBE_SYNCED:
-        l->is_over = true;
-        return;
-    case KUBE_ADDED:
-    case KUBE_MODIFIED:
-    case KUBE_DELETED:
-        return; // it does not watch
-    }
-}
-
-static void on_failed(void *ctx, const struct kube_reply *r)
-{
-    struct listing *l = ctx;
-    l->watch = NULL;
-    l->is_over = true;
-    (void)kube_reply_err(r, &l->err, l->what);
-}
-
-// A kind that is not served has no objects.
-static void start(struct listings *all, struct capture *c, const char *group, const char *kind,
-                  const char *ns, void (*item)(struct listing *l, json_t *doc))
-{
-    const struct kind_info *k = kinds_find(c->o->kinds, group, NULL, kind);
-    if (!k || !k->is_served || !k->can_list)
-        return;
-    struct listing *l = mem_alloc(sizeof(*l));
-    *l = (struct listing){
-        .c = c, .item = item, .what = str_printf("list %s", kind), .kept = json_array()};
-    struct kube_watch_opts o = {.kind = k,
-                                .namespace = ns,
-                                .list_only = true,
-                                .event = on_event,
-                                .failed = on_failed,
-                                .ctx = l};
-    *vec_push(&all->v) = l;
-    l->watch = kube_watch(c->o->kube, &o);
-}
-
-static bool finish(struct listings *all, struct capture *c, struct err *err)
-{
-    for (size_t i = 0; i < all->v.len;) {
-        if (loop_stopping(c->o->loop))
-            return loop_stopped(c->o->loop, err, "reading the cluster");
-        if (all->v.v[i]->is_over)
-            i++;
-        else
-            loop_run_once(c->o->loop, 200);
-    }
-    return true;
-}
-
-static void listings_clear(struct listings *all)
-{
-    for (size_t i = 0; i < all->v.len; i++) {
-        struct listing *l = all->v.v[i];
-        if (l->watch)
-            kube_watch_stop(l->watch);
-        json_decref(l->kept);
-        err_clear(&l->err);
-        free(l->what);
-        free(l);
-    }
-    vec_clear(&all->v);
-}
-
 // ---- who names Secrets ----
 static void keep_all(struct listing *l, json_t *doc)
 {
@@ -139,8 +45,8 @@ static bool find_roots(struct capture *c, struct secret_roots *roots, struct err
         secret_roots_add(roots, desired);
     }
     for (size_t i = 0; i < ARRAY_LEN(namers); i++)
-        start(&all, c, namers[i].group, namers[i].kind, NULL, keep_all);
-    bool ok = finish(&all, c, err);
+        listing_start(&all, c, namers[i].group, namers[i].kind, NULL, keep_all);
+    bool ok = listings_finish(&all, c, err);
     for (size_t i = 0; ok && i < all.v.len; i++) {
         struct listing *l = all.v.v[i];
         if (err_is_set(&l->err)) {
@@ -249,11 +155,11 @@ static bool capture_set_zero(struct capture *c, const struct secret_roots *roots
     size_t k;
     json_t *x;
     if (!c->o->without_secrets)
-        start(&all, c, "", "Secret", NULL, take_by_rule);
-    start(&all, c, "", "ConfigMap", ARGOCD_NAMESPACE, take_by_rule);
+        listing_start(&all, c, "", "Secret", NULL, take_by_rule);
+    listing_start(&all, c, "", "ConfigMap", ARGOCD_NAMESPACE, take_by_rule);
     for (size_t i = 0; i < all.v.len; i++)
         all.v.v[i]->roots = roots;
-    bool ok = finish(&all, c, err);
+    bool ok = listings_finish(&all, c, err);
     for (size_t i = 0; ok && i < all.v.len; i++) {
         struct listing *l = all.v.v[i];
         if (err_is_set(&l->err)) {
@@ -359,7 +265,7 @@ static void start_images(struct capture *c, struct listings *all)
                  {"apps", "DaemonSet"},
                  {"batch", "CronJob"}};
     for (size_t i = 0; c->o->kube && i < ARRAY_LEN(kinds); i++)
-        start(all, c, kinds[i].group, kinds[i].kind, NULL, keep_images);
+        listing_start(all, c, kinds[i].group, kinds[i].kind, NULL, keep_images);
 }
 
 static bool capture_images(struct capture *c, struct listings *all, struct err *err)
@@ -367,7 +273,7 @@ static bool capture_images(struct capture *c, struct listings *all, struct err *
     CLEANUP(json_freep) json_t *images = json_object();
     const char *name;
     json_t *digest;
-    if (c->o->kube && !finish(all, c, err))
+    if (c->o->kube && !listings_finish(all, c, err))
         return false;
     for (size_t i = 0; i < all->v.len; i++) {
         struct listing *l = all->v.v[i];

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "gitops/gitops.h"
+#include "snapshot/healthy.h"
 #include "snapshot/lists.h"
 
 #define MAX_ROWS 5000000 // of all lists: one may be named any number of times
@@ -262,6 +263,71 @@ static bool add_clusters(struct listing *l, const json_t *root, struct err *err)
     return true;
 }
 
+// ---- what was healthy ----
+
+// The root has a name and nothing else; where an application has that name it is called otherwise.
+static const json_t *root_of(const json_t *doc)
+{
+    const char *name = json_dot_str(doc, "name");
+    CLEANUP(str_freep) char *plain = str_dup(name ? name : "");
+    CLEANUP(str_freep) char *other = NULL;
+    const json_t *found = NULL;
+    size_t i;
+    json_t *app;
+    for (char *p = plain; *p; p++)
+        if (*p == ' ')
+            *p = '-';
+    other = str_printf("root_%s", plain);
+    json_array_foreach(json_object_get(doc, "applications"), i, app)
+    {
+        const char *is = json_dot_str(app, "name");
+        if (!json_object_get(app, "parent") && !json_object_get(app, "namespace") &&
+            (str_eq(is, plain) || str_eq(is, other)))
+            found = app;
+    }
+    return found;
+}
+
+static const char *revision_of(const json_t *doc, const json_t *asked)
+{
+    CLEANUP(str_freep) char *key = asked ? list_source_key(asked) : NULL;
+    size_t i;
+    json_t *s;
+    json_array_foreach(json_object_get(doc, "sources"), i, s)
+    {
+        CLEANUP(str_freep) char *is = list_source_key(s);
+        if (str_eq(is, key))
+            return json_dot_str(s, "revision");
+    }
+    return NULL;
+}
+
+static bool add_healthy(struct listing *l, const json_t *root, struct err *err)
+{
+    CLEANUP(json_freep) json_t *healthy = NULL;
+    bool is_stale = false;
+    size_t i;
+    json_t *app;
+    if (!snapshot_healthy(l->r, root, &healthy, &is_stale, err))
+        return false;
+    if (!healthy)
+        return true; // nobody knew
+    json_array_foreach(json_object_get(l->out, "applications"), i, app)
+    {
+        json_t *revision = json_object_get(healthy, json_dot_text(app, "name"));
+        if (revision)
+            json_object_set(app, "healthy", revision);
+    }
+    const json_t *top = root_of(l->out);
+    const char *commit = json_dot_str(top, "healthy");
+    const json_t *source = json_array_get(json_object_get(top, "sources"), 0);
+    bool is_current = commit && str_eq(commit, revision_of(l->out, source));
+    json_object_set_new(
+        l->out, "healthy",
+        json_pack("{s:s*, s:b, s:b}", "commit", commit, "current", is_current, "stale", is_stale));
+    return true;
+}
+
 static bool add_versions(struct listing *l, const json_t *root, struct err *err)
 {
     static const char *const keys[] = {"tool", "helm", "kustomize", "kubernetes"};
@@ -295,7 +361,7 @@ bool contents_read(struct reader *r, json_t **out, struct err *err)
     for (size_t i = 0; i < ARRAY_LEN(parts); i++)
         if (!add_part(&l, root, &parts[i], err))
             return false;
-    if (!add_versions(&l, root, err) || !add_clusters(&l, root, err))
+    if (!add_versions(&l, root, err) || !add_clusters(&l, root, err) || !add_healthy(&l, root, err))
         return false;
     *out = TAKE(doc);
     return true;

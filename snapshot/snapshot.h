@@ -15,6 +15,7 @@
 //   prune                      forgetting, grace, deletion, undo
 //   capture secrets            from Git and cluster to blobs; create: the whole of one
 //   contents lists verdict     what a snapshot holds; what a judge says of it
+//   healthy                    which revisions were last healthy, as it knows
 //   histories                  its Git repositories, for those who bring them back
 //   diff export import copy    what people do with snapshots
 //   metrics                    what monitoring is told
@@ -30,6 +31,7 @@
 #include "snapshot/diff.h"
 #include "snapshot/drill_log.h"
 #include "snapshot/export.h"
+#include "snapshot/healthy.h"
 #include "snapshot/histories.h"
 #include "snapshot/import.h"
 #include "snapshot/init.h"

@@ -34,7 +34,7 @@ can() { kubectl auth can-i "$@" --as="$AS" 2>/dev/null || true; }
 rights() {
   local what
   for what in 'list secrets -A' 'get namespaces/kube-system' 'list pods -A' 'list deployments.apps -A' \
-    'list configmaps -n argocd' 'get configmaps -n regrow-system'; do
+    'list configmaps -n argocd' 'get configmaps -n regrow-system' 'list applications.argoproj.io -A'; do
     is "$(can $what)" yes "may $what"
   done
   for what in 'get secrets -A' 'watch secrets -A' 'get secrets/regrow-snapshot -n regrow-system' 'list configmaps -A' \

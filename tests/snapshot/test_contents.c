@@ -57,6 +57,12 @@ static void everything(void **state)
     expect(at(doc, "git", 0), "url", "https://git.example.com/platform");
     assert_int_equal(json_integer_value(json_object_get(at(doc, "git", 0), "refs")), 1);
     expect(json_object_get(doc, "versions"), "kubernetes", "v1.37.2");
+    expect(web, "healthy", json_dot_str(at(doc, "sources", 0), "revision"));
+    expect(at(doc, "applications", 0), "healthy", NULL);
+    const json_t *healthy = json_object_get(doc, "healthy");
+    expect(healthy, "commit", NULL); // of the root nobody has said so
+    assert_true(json_is_false(json_object_get(healthy, "current")));
+    assert_true(json_is_false(json_object_get(healthy, "stale")));
 }
 
 static void secrets_by_name_alone(void **state)
