@@ -38,6 +38,7 @@ int cmd_bootstrap(struct cli *c, struct err *err)
     }
     outcome_of(&x, c, run);
     x.s = s;
+    outcome_note_healthy(&x, s);
     if (wants_doc(c)) {
         CLEANUP(json_freep) json_t *doc = doc_new("bootstrap", s);
         outcome_add(&x, doc);

@@ -380,3 +380,14 @@ void outcome_print(struct outcome *x)
     else
         print_path(x);
 }
+
+void outcome_note_healthy(const struct outcome *x, const struct session *s)
+{
+    struct err err = {0};
+    if (x->code || x->c->o.apps.len || healthy_write(s->kube, s->desired, &err))
+        return;
+    event_emit(&x->c->events, "run.warning", "{s:s}", "message", err.msg);
+    if (x->c->o.output == OUT_TEXT)
+        fprintf(stderr, "! %s\n", err.msg);
+    err_clear(&err);
+}

@@ -27,6 +27,9 @@ void outcome_of(struct outcome *x, struct cli *c, const struct run *r);
 void outcome_print(struct outcome *x);
 // exitCode, ms, timedOut, then, applications, objects, criticalPath, problems, warnings.
 void outcome_add(const struct outcome *x, json_t *out);
+// Where all ended well, the cluster is told at which revisions (gitops/healthy.h). That it cannot
+// be is a warning.
+void outcome_note_healthy(const struct outcome *x, const struct session *s);
 // A run that was interrupted, or ended as a whole: how far it came, and that nothing is lost.
 void outcome_explain(const struct run *r, struct err *err);
 

@@ -259,7 +259,9 @@ static void begin(struct snapshotting *s)
 
 static bool is_wanted(struct snapshotting *s)
 {
-    return controller_is_settled(s->controller, s->has_done ? &s->done : NULL, &s->wanted);
+    // The child reads which revision was last healthy: it is noted before.
+    return controller_is_settled(s->controller, s->has_done ? &s->done : NULL, &s->wanted) &&
+           controller_has_noted(s->controller, &s->wanted);
 }
 
 // A newer revision takes the place of one that still waits for its time.

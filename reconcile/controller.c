@@ -149,6 +149,7 @@ void controller_free(struct controller *c)
     fleet_free(c->fleet); // what its sessions say last is still written
     c->fleet = NULL;
     report_end(c);
+    healthy_end(c);
     argocd_end(c);
     if (c->source)
         source_poll_cancel(c->source);
@@ -593,6 +594,7 @@ bool controller_run(struct controller *c, struct err *err)
             if (!controller_turn(c, err) && !may_go_on(c, err))
                 break;
         } else if (once_is_over(c, err)) {
+            healthy_finish(c);
             return !err_is_set(err);
         } else if (!c->must_load) {
             wait_for_work(c);

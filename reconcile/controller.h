@@ -99,6 +99,9 @@ MUST_CHECK bool controller_sync(struct controller *c, const char *app, struct er
 // been seen costs little to ask; only the one that leads says so.
 bool controller_is_settled(const struct controller *c, const struct sha256 *seen,
                            struct sha256 *revision);
+// Is it noted in the cluster that this revision (of controller_is_settled) is healthy? Where it
+// cannot be, nobody has to wait for it.
+bool controller_has_noted(struct controller *c, const struct sha256 *revision);
 // The commit of the root, or NULL. Borrowed until the next load.
 const char *controller_commit(const struct controller *c);
 // Is it of use to its callers, and if not why (owned)? A replica that stands by is.

@@ -264,6 +264,7 @@ static void on_map(void *ctx, enum kube_event ev, json_t *doc)
     if (ev == KUBE_GONE)
         c->map_watch = NULL;
     c->map_is_read |= ev == KUBE_SYNCED || ev == KUBE_GONE;
+    healthy_seen(c, ev, doc);
     if (!doc || !controller_leads(c) || ev == KUBE_DELETED ||
         !str_eq(json_dot_str(doc, "metadata.name"), CONTROL_MAP))
         return;
@@ -275,6 +276,7 @@ static void on_map_failed(void *ctx, const struct kube_reply *reply)
     struct controller *c = ctx;
     (void)reply; // begun again after the next load
     c->map_watch = NULL;
+    healthy_forget(c);
     c->map_is_read = true;
 }
 
@@ -304,4 +306,5 @@ void control_unwatch(struct controller *c)
     if (c->map_watch)
         kube_watch_stop(c->map_watch);
     c->map_watch = NULL;
+    healthy_forget(c);
 }

@@ -10,6 +10,7 @@
 //   controller_wait.c   what a long turn waits for
 //   controller_argocd.c  credentials that Argo CD keeps, as they are now
 //   controller_settled.c  is all of it as Git says?
+//   controller_healthy.c  which revisions were last healthy, noted in the cluster
 //   controller_operation.c  what such an operation makes of a turn, and what becomes of it
 //   controller_report.c  how it all is: status of Application objects, documents
 #ifndef RECONCILE_CONTROLLER_INT_H
@@ -101,6 +102,17 @@ struct argocd_kind {
     bool is_synced;
 };
 
+// The ConfigMap of gitops/healthy.h, which the watch of the ConfigMaps tells of.
+struct healthy_note {
+    json_t *seen;   // its data; NULL: there is none
+    json_t *wanted; // what of it could be believed, and what was seen since; NULL: not known yet
+    bool is_known;  // the watch has told of it, or that there is none
+    bool is_writing, is_full;
+    struct sha256 settled; // the revision of all that is in `wanted`
+    char *problem;         // of the last write; NULL: it was taken
+    struct loop_timer *look;
+};
+
 struct controller {
     struct loop *loop;
     struct kube *kube;
@@ -154,6 +166,7 @@ struct controller {
     json_t *answering;            // applications that were asked for there -> true
     bool has_answers;
     json_t *answer_sizes; // of those that this process has given, the oldest first
+    struct healthy_note healthy;
     struct controller_counts sum;
     bool is_executing; // the run is prepared, and can be asked
     struct loop_timer *waiting;
@@ -262,10 +275,19 @@ void approval_take(struct controller *c, const char *app, const json_t *doc);
 void approval_absorb(struct controller *c, const struct run *r, const bool *take); // after a turn
 char *approval_text(const struct controller *c, const char *app); // owned; NULL: nothing waits
 
+// ---- controller_healthy.c ----
+void healthy_seen(struct controller *c, enum kube_event ev, const json_t *doc);
+void healthy_note_app(struct controller *c, unsigned app); // if it is synced and healthy
+void healthy_later(struct controller *c);                  // something is another than before
+void healthy_forget(struct controller *c);                 // nothing tells of it any more
+void healthy_finish(struct controller *c); // writes it now, and waits a little for the answer
+void healthy_end(struct controller *c);
+
 // ---- controller_report.c ----
 void report_news(struct controller *c, const char *app); // something of it is another than before
 void report_later(struct controller *c);
 bool report_is_synced(const struct controller *c, unsigned app);
+bool report_is_healthy(const struct controller *c, unsigned app); // all that it has
 // The status of an application as it is now; owned. NULL: it is not known.
 json_t *report_status(struct controller *c, const char *app, const json_t *before);
 // The Application object of that "namespace/name", as it was seen last; owned. NULL: there is none.

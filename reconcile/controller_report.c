@@ -445,6 +445,7 @@ static void report_some(struct controller *c, size_t most)
             return;
         }
         report_app(c, i);
+        healthy_note_app(c, i);
         t->is_news = false;
     }
 }
@@ -458,6 +459,7 @@ static void report_all(struct controller *c, bool is_last)
     // With thousands of applications at once the statuses that wait would be most of the memory.
     bool is_bounded = c->writer && !is_last && !c->o.feed;
     report_some(c, is_bounded ? app_writer_room(c->writer) : SIZE_MAX);
+    healthy_later(c);
 }
 
 static void on_report(void *ctx)

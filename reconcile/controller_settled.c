@@ -33,21 +33,32 @@ static bool all_synced(const struct controller *c)
     return true;
 }
 
+static bool is_good(const struct controller *c, const struct object *o)
+{
+    const struct live_fact *f = o->is_bare ? NULL : informers_fact(c->informers, &o->id);
+    if (o->is_virtual || o->is_hook)
+        return true;
+    return o->is_bare ? informers_exists(c->informers, &o->id)
+                      : f && f->exists && f->health.status <= HEALTH_SUSPENDED;
+}
+
 static bool all_healthy(const struct controller *c)
 {
     for (size_t i = 0; i < c->desired->objects.len; i++) {
         const struct object *o = &c->desired->objects.v[i];
-        const struct tracked *t = NULL;
-        if (o->is_virtual || o->is_hook)
-            continue;
-        const struct live_fact *f = informers_fact(c->informers, &o->id);
-        bool is_good = o->is_bare ? informers_exists(c->informers, &o->id)
-                                  : f && f->exists && f->health.status <= HEALTH_SUSPENDED;
-        if (!is_good)
-            t = tracked_find(c, c->desired->apps.v[o->app]->tracking_name);
-        if (t) // else it goes to another cluster
-            return false;
+        if (!is_good(c, o) && tracked_find(c, c->desired->apps.v[o->app]->tracking_name))
+            return false; // else it goes to another cluster
     }
+    return true;
+}
+
+bool report_is_healthy(const struct controller *c, unsigned app)
+{
+    const unsigned *of = NULL;
+    size_t n = desired_objects_of(c->desired, app, &of);
+    for (size_t i = 0; i < n; i++)
+        if (!is_good(c, &c->desired->objects.v[of[i]]))
+            return false;
     return true;
 }
 

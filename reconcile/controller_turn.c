@@ -595,6 +595,7 @@ bool controller_turn(struct controller *c, struct err *err)
         c->has_gone = true;
         c->gone_due_ms = clock_mono_ms() + UNDELETED_MS;
     }
+    healthy_later(c);
     c->sum.turns++;
     c->sum.last_turn_unix_s = clock_unix_ms() / 1000;
     prom_observe(&c->sum.turn_s, (double)(clock_mono_ms() - began) / 1000);

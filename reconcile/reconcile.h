@@ -21,6 +21,7 @@
 #include "reconcile/drift.h"
 #include "reconcile/fleet.h"
 #include "reconcile/health.h"
+#include "reconcile/healthy.h"
 #include "reconcile/informers.h"
 #include "reconcile/lease.h"
 #include "reconcile/plan.h"

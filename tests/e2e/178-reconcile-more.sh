@@ -31,7 +31,10 @@ make_fleet() {
   sed -i 's/automated: {prune: true}/automated: {prune: true, selfHeal: true}/' "$REPO"/root/*.yaml
   publish
 }
-make_snapshots() {
+make_noted() { kubectl -n regrow-system get cm healthy -o json | jq -r --arg app "$1" '.data[$app]'; }
+last_healthy() { snap show latest -i ann.id -o json | jq -c '.healthy | [.commit, .current]'; }
+
+snapshots() {
   NAME=store
   make_repo "$SCRATCH/store" store
   admin key add --role writer --chain prod --out store.job >/dev/null
@@ -42,6 +45,8 @@ snapshots() {
   reconcile_saw 40 '.type == "snapshot.taken" and .changed'
   ok 'the first healthy revision is in a snapshot'
   is "$(newest)" "[\"good\",\"$(commit)\"]" 'a good one, of that commit'
+  is "$(noted root)" "$(commit)" 'the cluster has a note of what is healthy'
+  is "$(last_healthy)" "[\"$(commit)\",true]" 'and so has the snapshot'
   reconcile_mark
   change 1 second
   change 1 third
@@ -71,6 +76,11 @@ once() {
   local out
   out=$("$REGROW" reconcile --once --timeout 60s "${SNAPSHOTS[@]}" "$(root)")
   like "$out" 'snapshot [0-9]+ says it all' 'the cron form takes one too, or finds that there is one'
+  change 1 fifth
+  check 'another commit, and one run' "$REGROW" reconcile --once --timeout 60s "${SNAPSHOTS[@]}" "$(root)"
+  is "$(noted root)" "$(commit)" 'is noted as healthy before it ends'
+  is "$(noted tenant-1)" "$(commit)" 'each application, too'
+  is "$(last_healthy)" "[\"$(commit)\",true]" 'and before the snapshot is taken'
   refuse 'and fails when there is none' 10 "$REGROW" reconcile --once --timeout 60s "${SNAPSHOTS[@]}" \
     --snapshot-to "$SCRATCH/nowhere" "$(root)"
 }
