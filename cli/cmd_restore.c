@@ -74,51 +74,96 @@ static bool find_at(struct restoring *x, const char *text, struct err *err)
     return err_hint(err, "regrow snapshot list shows those there are.");
 }
 
-static bool is_of_revision(struct restoring *x, const struct entry *e, const char *revision,
-                           bool *out, struct err *err)
+// Which is wanted of those that are gone through, the newest first.
+struct wanted {
+    const char *revision; // NULL: one that was healthy
+    int64_t until_s;      // taken then, or before
+    json_t *healthy;      // commits that this snapshot or a newer one knows to have been healthy
+};
+
+static bool is_of_revision(struct restoring *x, const struct entry *e, struct wanted *w, bool *out,
+                           struct err *err)
 {
     const struct age_identity *id = NULL;
     CLEANUP(reader_freep) struct reader *r = NULL;
     CLEANUP(str_freep) char *exact = NULL;
+    CLEANUP(str_freep) char *healthy = NULL;
     *out = false;
     if (!snap_identity(&x->snap, e, &id, err)) {
         err_clear(err); // of an epoch that nothing given opens: not this one
         return true;
     }
     if (!reader_open(&x->snap.repo, x->snap.chain, e, id, &r, err) ||
-        !which_revision(r, &exact, err))
+        !(w->revision ? which_revision(r, &exact, err) : which_healthy(r, &exact, &healthy, err)))
         return err_wrap(err, "snapshot %llu", (unsigned long long)e->seq);
-    *out = exact && str_starts(exact, revision);
+    if (healthy)
+        json_object_set_new(w->healthy, healthy, json_true());
+    *out =
+        exact && log_goodness(&x->snap.log, e) >= SNAP_GOOD &&
+        (w->revision ? str_starts(exact, w->revision) : json_object_get(w->healthy, exact) != NULL);
+    return true;
+}
+
+// A suspect one is not restored, and may know what was healthy all the same.
+static const struct entry *next_below(const struct restoring *x, const struct wanted *w,
+                                      uint64_t below)
+{
+    const struct log *l = &x->snap.log;
+    const struct entry *next = NULL;
+    for (size_t i = 0; i < l->v.len; i++) {
+        const struct entry *e = &l->v.v[i];
+        enum goodness is = log_goodness(l, e);
+        bool may_tell = is >= SNAP_GOOD || (!w->revision && is == SNAP_SUSPECT);
+        if (e->kind == ENTRY_SNAPSHOT && e->seq < below && (!next || e->seq > next->seq) &&
+            log_standing(l, e) == STANDING_LIVE && may_tell && entry_taken_s(e) <= w->until_s)
+            next = e;
+    }
+    return next;
+}
+
+static bool find_wanted(struct restoring *x, struct wanted *w, struct err *err)
+{
+    const struct entry *e = next_below(x, w, UINT64_MAX);
+    bool found = false;
+    x->e = NULL;
+    for (; e && !found; e = next_below(x, w, e->seq)) {
+        if (!is_of_revision(x, e, w, &found, err))
+            return false;
+        x->e = found ? e : NULL;
+    }
     return true;
 }
 
 static bool find_revision(struct restoring *x, const char *revision, struct err *err)
 {
-    const struct log *l = &x->snap.log;
-    uint64_t below = UINT64_MAX;
+    struct wanted w = {.revision = revision, .until_s = INT64_MAX};
     if (strlen(revision) < 4)
         return err_set(err, ERR_USAGE, "--revision \"%s\": four digits at least", revision);
-    for (;;) {
-        const struct entry *next = NULL;
-        bool found = false;
-        for (size_t i = 0; i < l->v.len; i++) {
-            const struct entry *e = &l->v.v[i];
-            if (e->kind == ENTRY_SNAPSHOT && e->seq < below && (!next || e->seq > next->seq) &&
-                log_standing(l, e) == STANDING_LIVE && log_goodness(l, e) >= SNAP_GOOD)
-                next = e;
-        }
-        if (!next)
-            break;
-        if (!is_of_revision(x, next, revision, &found, err))
-            return false;
-        x->e = found ? next : NULL;
-        if (found)
-            return true;
-        below = next->seq;
-    }
+    if (!find_wanted(x, &w, err))
+        return false;
+    if (x->e)
+        return true;
     err_set(err, ERR_NOT_FOUND, "no good snapshot of %s is of revision %.64s", x->snap.chain,
             revision);
     return err_hint(err, "regrow snapshot show SEQ says which revision one is of.");
+}
+
+// at NULL: of all times.
+static bool find_healthy(struct restoring *x, const char *at, struct err *err)
+{
+    CLEANUP(json_freep) json_t *known = json_object();
+    struct wanted w = {.until_s = INT64_MAX, .healthy = known};
+    if ((at && !parse_time(at, &w.until_s, err)) || !find_wanted(x, &w, err))
+        return false;
+    if (x->e)
+        return true;
+    err_set(err, ERR_NOT_FOUND,
+            json_object_size(known)
+                ? "no good snapshot of %s is of a revision at which all was healthy"
+                : "no snapshot of %s knows a revision at which all was healthy",
+            x->snap.chain);
+    return err_hint(err, "regrow snapshot list shows those there are, snapshot show SEQ what one "
+                         "knows.");
 }
 
 static bool refuse_bad(const struct restoring *x, struct err *err)
@@ -139,8 +184,12 @@ static bool choose(struct restoring *x, struct err *err)
 {
     const struct options *o = &x->c->o;
     const char *named = o->args.len ? o->args.v[0] : NULL;
-    if ((named != NULL) + (o->restore.at != NULL) + (o->root_revision != NULL) > 1)
+    bool is_healthy = str_eq(o->root_revision, "healthy"); // which may be of before a time
+    if ((named != NULL) + (o->restore.at != NULL) + (o->root_revision && !is_healthy) > 1 ||
+        (named && is_healthy))
         return err_set(err, ERR_USAGE, "one of SNAPSHOT, --at and --revision says which is meant");
+    if (is_healthy)
+        return find_healthy(x, o->restore.at, err);
     if (o->restore.at)
         return find_at(x, o->restore.at, err);
     if (o->root_revision)
@@ -475,6 +524,8 @@ static int finish(struct restoring *x, const struct run *run, struct err *err)
     if (!o.code && (is_lost || api_changes_count(&x->apis, API_DROPPED) ||
                     api_changes_count(&x->apis, API_TRIMMED)))
         o.code = err_exit_code(ERR_PARTIAL);
+    if (!x->c->o.restore.is_part && !x->c->o.restore.maps.len && !x->c->o.restore.rerender)
+        outcome_note_healthy(&o, x->s); // else it is not what that commit says
     bool can_push = !o.code || o.code == err_exit_code(ERR_PARTIAL);
     restoring_settle(x, &o);
     x->is_put_off = x->has_git && !can_push;

@@ -189,7 +189,9 @@ static const struct option options[] = {
     {"app", GROUP_OWN, 0, OPT_LIST, AT(apps), BOOT | DIFF | PLAN | RESTORE, "NAME",
      "only this application and what it depends on; repeatable"},
     {"revision", GROUP_OWN, 0, OPT_TEXT, AT(root_revision), SOURCED | RESTORE | DRILL, "REV",
-     "revision of ROOT, in place of its ?ref=; restore: the newest good snapshot of that commit"},
+     "revision of ROOT, in place of its ?ref=; restore: the newest good snapshot of that commit, "
+     "or "
+     "\"healthy\", of one at which all was healthy"},
     {"revision", GROUP_OWN, 0, OPT_TEXT, AT(root_revision), SYNC, "REV",
      "sync to this one and not to what Git has now; of several sources each, with commas"},
     {"resource", GROUP_OWN, 0, OPT_LIST, AT(control.resources), SYNC, "GROUP:KIND:[NS/]NAME",

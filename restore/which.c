@@ -82,10 +82,22 @@ static bool revision_of(struct reader *r, const json_t *root, const json_t *sour
     return true;
 }
 
-bool which_revision(struct reader *r, char **out, struct err *err)
+static bool healthy_of(struct reader *r, const json_t *root, const char *name, char **out,
+                       struct err *err)
+{
+    CLEANUP(json_freep) json_t *all = NULL;
+    bool is_stale = false; // that it is known is enough
+    if (!snapshot_healthy(r, root, &all, &is_stale, err))
+        return false;
+    const char *commit = json_string_value(json_object_get(all, name));
+    *out = commit && healthy_is_commit(commit) ? str_dup(commit) : NULL;
+    return true;
+}
+
+static bool look(struct reader *r, char **revision, char **healthy, struct err *err)
 {
     CLEANUP(json_freep) json_t *root = NULL;
-    *out = NULL;
+    *revision = NULL;
     if (!reader_root(r, &root, err))
         return false;
     const char *name = json_dot_str(root, "name");
@@ -95,10 +107,24 @@ bool which_revision(struct reader *r, char **out, struct err *err)
             *p = '-';
     bool ok = list_each_app(r, json_dot(root, "shards.blobs"), take_root, &f, err);
     if (ok && f.found)
-        ok = revision_of(r, root, json_array_get(json_object_get(f.found, "sources"), 0), out, err);
+        ok = revision_of(r, root, json_array_get(json_object_get(f.found, "sources"), 0), revision,
+                         err);
+    if (ok && f.found && healthy)
+        ok = healthy_of(r, root, json_dot_text(f.found, "name"), healthy, err);
     json_decref(f.found);
     str_freep(&f.name);
     return ok;
+}
+
+bool which_revision(struct reader *r, char **out, struct err *err)
+{
+    return look(r, out, NULL, err);
+}
+
+bool which_healthy(struct reader *r, char **revision, char **healthy, struct err *err)
+{
+    *healthy = NULL;
+    return look(r, revision, healthy, err);
 }
 
 // ---- the age of a commit ----

@@ -12,6 +12,9 @@ const struct entry *which_at(const struct log *l, int64_t unix_s);
 // The exact revision of the root: a commit, or of a folder the hash of its files; NULL when the
 // snapshot does not say. Owned.
 MUST_CHECK bool which_revision(struct reader *r, char **out, struct err *err);
+// Besides, the commit at which all was last settled, as the snapshot knows it: NULL where it does
+// not. Owned.
+MUST_CHECK bool which_healthy(struct reader *r, char **revision, char **healthy, struct err *err);
 // When a commit of its Git repositories was made; 0 when it is in none, or finding out would mean
 // opening more than is worth it. The Git packs are indexed in a private folder for it.
 MUST_CHECK bool which_commit_time(struct reader *r, const char *commit, int64_t *unix_s,

@@ -72,8 +72,25 @@ static char *add(struct writer *w, const char *text)
     return str_dup(hex);
 }
 
+#define EXACT "0123456789abcdef0123456789abcdef01234567"
+#define GOOD "89abcdef0123456789abcdef0123456789abcdef"
+
+// What stands in the list of healthy revisions, and in the one of before (NULL: there is none).
+struct knows {
+    const char *now, *before;
+};
+
+static char *add_healthy(struct writer *w, const char *member, const char *rows)
+{
+    if (!rows)
+        return str_dup("");
+    CLEANUP(str_freep) char *text = str_printf("{\"applications\":[%s]}\n", rows);
+    CLEANUP(str_freep) char *id = add(w, text);
+    return str_printf(",\"%s\":{\"blob\":\"%s\"}", member, id);
+}
+
 // The root's name has a blank, which lists write as a dash; another application is read past.
-static void revision_of_the_root(void **state)
+static void look(struct knows k, char **revision, char **healthy)
 {
     struct repo r = {0};
     struct err err = {0};
@@ -84,8 +101,6 @@ static void revision_of_the_root(void **state)
     struct writer_opts o = {.job = &job};
     struct writer *w = NULL;
     struct reader *rd = NULL;
-    char *revision = NULL;
-    (void)state;
     log_kit_open(log_kit_store(true), &r);
     assert_true(writer_begin(&r, &o, &w, &err));
     CLEANUP(str_freep)
@@ -94,7 +109,7 @@ static void revision_of_the_root(void **state)
                "\"target\":\"main\"}]}\n");
     CLEANUP(str_freep)
     char *source = add(w, "{\"kind\":\"git\",\"url\":\"https://g/x\",\"target\":\"main\","
-                          "\"revision\":\"0123456789abcdef\"}\n");
+                          "\"revision\":\"" EXACT "\"}\n");
     CLEANUP(str_freep)
     char *shard_text =
         str_printf("{\"applications\":[{\"name\":\"a\"},{\"name\":\"my-root\",\"blob\":"
@@ -108,18 +123,20 @@ static void revision_of_the_root(void **state)
                    "\"%s\"}]}\n",
                    source);
     CLEANUP(str_freep) char *sources = add(w, list);
+    CLEANUP(str_freep) char *now = add_healthy(w, "healthy", k.now);
+    CLEANUP(str_freep) char *before = add_healthy(w, "healthyBefore", k.before);
     CLEANUP(str_freep)
     char *root =
         str_printf("{\"type\":\"regrow root v1\",\"name\":\"my root\",\"shards\":{\"blobs\":["
-                   "\"%s\"]},\"sources\":{\"blob\":\"%s\"}}\n",
-                   shard, sources);
+                   "\"%s\"]},\"sources\":{\"blob\":\"%s\"}%s%s}\n",
+                   shard, sources, now, before);
     e.snapshot.root = writer_add(w, 'r', root, strlen(root));
     e.snapshot.is_good = true;
     if (!writer_commit(w, &e.snapshot, &out, &err) ||
-        !reader_open(&r, PROD, &out, &id, &rd, &err) || !which_revision(rd, &revision, &err))
+        !reader_open(&r, PROD, &out, &id, &rd, &err) ||
+        !(healthy ? which_healthy(rd, revision, healthy, &err)
+                  : which_revision(rd, revision, &err)))
         fail_msg("%s", err.msg);
-    assert_string_equal(revision, "0123456789abcdef");
-    free(revision);
     reader_free(rd);
     writer_free(w);
     entry_clear(&e);
@@ -128,12 +145,47 @@ static void revision_of_the_root(void **state)
     repo_close(&r);
 }
 
+static void revision_of_the_root(void **state)
+{
+    CLEANUP(str_freep) char *revision = NULL;
+    (void)state;
+    look((struct knows){0}, &revision, NULL);
+    assert_string_equal(revision, EXACT);
+}
+
+#define ROW(name, revision) "{\"name\":\"" name "\",\"revision\":\"" revision "\"}"
+
+static void knows(struct knows k, const char *want)
+{
+    CLEANUP(str_freep) char *revision = NULL;
+    CLEANUP(str_freep) char *healthy = NULL;
+    look(k, &revision, &healthy);
+    assert_string_equal(revision, EXACT);
+    if (!str_eq(healthy, want))
+        fail_msg("%s, not %s", healthy ? healthy : "nothing", want ? want : "nothing");
+}
+
+static void the_commit_that_was_healthy(void **state)
+{
+    (void)state;
+    knows((struct knows){ROW("a", EXACT) "," ROW("my-root", GOOD), NULL}, GOOD);
+    knows((struct knows){NULL, NULL}, NULL);
+    knows((struct knows){"", NULL}, NULL);              // of before there were such lists
+    knows((struct knows){ROW("a", EXACT), NULL}, NULL); // an application's is not the root's
+    knows((struct knows){ROW("a", EXACT), ROW("my-root", GOOD)}, GOOD);
+    knows((struct knows){ROW("my-root", EXACT), ROW("my-root", GOOD)}, EXACT);
+    knows((struct knows){ROW("my-root", "main"), NULL}, NULL); // no commit
+    knows((struct knows){ROW("my-root", "\\u001b[31m"), NULL}, NULL);
+    knows((struct knows){"7,{\"name\":7,\"revision\":[]}", NULL}, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(newest_good_of_then_or_before),
         cmocka_unit_test(copies_count_as_their_originals),
         cmocka_unit_test(revision_of_the_root),
+        cmocka_unit_test(the_commit_that_was_healthy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
