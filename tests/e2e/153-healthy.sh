@@ -56,7 +56,7 @@ of_bootstrap() {
   local doc good
   good=$(commit)
   boot >/dev/null
-  is "$(noted apps) $(noted web) $(noted api)" "$good $good $good" 'a bootstrap that ends well notes it'
+  is "$(noted platform) $(noted web) $(noted api)" "$good $good $good" 'a bootstrap that ends well notes it'
   create >/dev/null
   doc=$(shown latest)
   is "$(jq -c .healthy <<<"$doc")" "{\"commit\":\"$good\",\"current\":true,\"stale\":false}" 'the snapshot has it'
@@ -66,7 +66,7 @@ of_bootstrap() {
 
   change red daat
   refuse 'a bad commit' 10 boot
-  is "$(noted apps) $(noted web)" "$good $good" 'leaves the note as it was'
+  is "$(noted platform) $(noted web)" "$good $good" 'leaves the note as it was'
   create >/dev/null
   doc=$(shown latest)
   is "$(jq -c '[.seq, .healthy.commit, .healthy.current]' <<<"$doc")" "[2,\"$good\",false]" 'a snapshot of it says the good one'
@@ -85,18 +85,18 @@ of_bootstrap() {
 
 odd() {
   local doc good out
-  good=$(noted apps)
-  note '{"data":{"apps":"main; rm -rf /","web":"\u001b[31mred","nobody":"1.0"}}'
+  good=$(noted platform)
+  note '{"data":{"platform":"main; rm -rf /","web":"\u001b[31mred","nobody":"1.0"}}'
   out=$(create)
   is "$(jq -r .state <<<"$out")" good 'what is no revision spoils no snapshot'
-  like "$(jq -r '.warnings[]' <<<"$out")" 'healthy: what stands at apps is no revision' 'it is told'
+  like "$(jq -r '.warnings[]' <<<"$out")" 'healthy: what stands at platform is no revision' 'it is told'
   unlike "$out" 'rm -rf|red' 'and not repeated'
   doc=$(shown latest)
   is "$(jq -r .healthy.commit <<<"$doc")" "$good" 'what was known before counts'
   is "$(app_at "$doc" web) $(app_at "$doc" api)" "$good $good" 'of each application'
   git --git-dir="$GIT_ROOT/platform.git" update-ref refs/heads/main "$good"
   boot >/dev/null
-  is "$(kubectl -n regrow-system get cm healthy -o json | jq -c '.data | keys')" '["api","apps","web"]' 'a good run puts it right'
+  is "$(kubectl -n regrow-system get cm healthy -o json | jq -c '.data | keys')" '["api","platform","web"]' 'a good run puts it right'
 
   kubectl create clusterrole reader --verb=get,list,watch --resource=pods,secrets,namespaces,deployments.apps,statefulsets.apps,daemonsets.apps,cronjobs.batch >/dev/null
   kubectl -n web create serviceaccount job >/dev/null
@@ -132,7 +132,7 @@ of_argocd() {
   create >/dev/null
   doc=$(shown latest)
   is "$(jq -c '[.healthy.commit, .healthy.current]' <<<"$doc")" "[\"$good\",true]" 'Applications that are Synced and Healthy: the commit is'
-  isnt "$(noted apps)" "$good" 'not by the note, which is of before they took over'
+  isnt "$(noted platform)" "$good" 'not by the note, which is of before they took over'
   change black daat
   status web OutOfSync Degraded "$(commit)"
   status api Synced Healthy "$(commit)"

@@ -45,7 +45,7 @@ snapshots() {
   reconcile_saw 40 '.type == "snapshot.taken" and .changed'
   ok 'the first healthy revision is in a snapshot'
   is "$(newest)" "[\"good\",\"$(commit)\"]" 'a good one, of that commit'
-  is "$(noted root)" "$(commit)" 'the cluster has a note of what is healthy'
+  is "$(noted fleet)" "$(commit)" 'the cluster has a note of what is healthy'
   is "$(last_healthy)" "[\"$(commit)\",true]" 'and so has the snapshot'
   reconcile_mark
   change 1 second
@@ -78,7 +78,7 @@ once() {
   like "$out" 'snapshot [0-9]+ says it all' 'the cron form takes one too, or finds that there is one'
   change 1 fifth
   check 'another commit, and one run' "$REGROW" reconcile --once --timeout 60s "${SNAPSHOTS[@]}" "$(root)"
-  is "$(noted root)" "$(commit)" 'is noted as healthy before it ends'
+  is "$(noted fleet)" "$(commit)" 'is noted as healthy before it ends'
   is "$(noted tenant-1)" "$(commit)" 'each application, too'
   is "$(last_healthy)" "[\"$(commit)\",true]" 'and before the snapshot is taken'
   refuse 'and fails when there is none' 10 "$REGROW" reconcile --once --timeout 60s "${SNAPSHOTS[@]}" \
