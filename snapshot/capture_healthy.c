@@ -18,7 +18,6 @@ struct finding {
     json_t *note;       // of the ConfigMap, by keys; NULL: there is none
     json_t *statuses;   // "namespace/name" -> {"revision", "foreign"}
     bool is_elsewhere;  // somebody else reconciles
-    bool has_statuses;  // they were asked for, and could be read
     json_t *rows;       // what is known
     size_t n, n_wanted; // rows, and how many there would be of all
 };
@@ -98,13 +97,10 @@ static bool read_statuses(struct finding *f, struct err *err)
     struct capture *c = f->c;
     listing_start(&all, c, "argoproj.io", "Application", NULL, keep_status);
     bool ok = listings_finish(&all, c, err);
-    f->has_statuses = ok;
     for (size_t i = 0; ok && i < all.v.len; i++) {
         struct listing *l = all.v.v[i];
-        if (err_is_set(&l->err)) {
+        if (err_is_set(&l->err))
             capture_warn(c, "%s: which revisions are healthy is not all known", l->err.msg);
-            f->has_statuses = false;
-        }
         f->statuses = json_incref(json_array_get(l->kept, 0));
     }
     listings_clear(&all);
@@ -194,7 +190,8 @@ static bool add_list(struct finding *f, struct err *err)
     return true;
 }
 
-// Nobody could be asked: what was known stays, and where nothing was nothing is said.
+// Nobody could be asked, or nobody knows: what was known stays, and where nothing was nothing is
+// said. It is never empty.
 static void keep_lists(struct capture *c)
 {
     set_kept(c, "healthy", NAME);
@@ -216,12 +213,11 @@ static bool find(struct finding *f, struct err *err)
     }
     if (!note_says_all(f) && !read_statuses(f, err))
         return false;
-    if (!f->note && !f->has_statuses) {
-        keep_lists(f->c);
-        return true;
-    }
     collect(f);
-    return add_list(f, err);
+    if (f->n)
+        return add_list(f, err);
+    keep_lists(f->c);
+    return true;
 }
 
 bool capture_healthy(struct capture *c, struct err *err)
