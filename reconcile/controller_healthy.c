@@ -28,6 +28,13 @@ static void take(struct controller *c, const json_t *doc)
     healthy_later(c);
 }
 
+static void lose(struct controller *c)
+{
+    json_decref(c->healthy.seen);
+    c->healthy.seen = NULL;
+    healthy_later(c);
+}
+
 static void begin(struct controller *c)
 {
     struct healthy_note *h = &c->healthy;
@@ -54,13 +61,13 @@ void healthy_seen(struct controller *c, enum kube_event ev, const json_t *doc)
         if (is_it)
             take(c, doc);
         return;
-    case KUBE_DELETED:
     case KUBE_RESTARTED:
-        if (is_it || ev == KUBE_RESTARTED) {
-            json_decref(c->healthy.seen);
-            c->healthy.seen = NULL;
-            healthy_later(c);
-        }
+        lose(c);
+        c->healthy.is_known = false; // until the list is through
+        return;
+    case KUBE_DELETED:
+        if (is_it)
+            lose(c);
         return;
     case KUBE_SYNCED:
         begin(c);
@@ -140,9 +147,7 @@ static void on_written(void *ctx, const struct kube_reply *reply)
     if (c->is_ending)
         return;
     if (reply->cls == KUBE_ABSENT) { // somebody deleted it meanwhile
-        json_decref(h->seen);
-        h->seen = NULL;
-        healthy_later(c);
+        lose(c);
         return;
     }
     if (reply->cls != KUBE_OK) {
