@@ -65,7 +65,7 @@ static int shown_chars(const char *revision)
     return n < SHA256_HEX ? (int)n : 19;
 }
 
-// Is that what the snapshot has of it? What is not known of a source is as good as the same.
+// Is that what the snapshot has of it? Of Git: charts and artifacts have several names for one thing.
 static bool is_healthy_at(const struct shown *v, const json_t *app, const char *revision)
 {
     size_t i;
@@ -74,7 +74,8 @@ static bool is_healthy_at(const struct shown *v, const json_t *app, const char *
     {
         size_t n = strcspn(revision, ",");
         const char *is = revision_of(v, s);
-        if (n && (n != strlen(is) || strncmp(is, revision, n) != 0))
+        bool is_git = str_eq(text_of(s, "kind"), "git");
+        if (is_git && n && (n != strlen(is) || strncmp(is, revision, n) != 0))
             return false;
         revision += n + (revision[n] == ',');
     }

@@ -17,6 +17,7 @@ boot() { "$REGROW" bootstrap --timeout 60s "$(root_url)"; }
 create() { snap create --use-cluster --key store.job -o json "$(root_url)" "$@"; }
 noted() { kubectl -n regrow-system get cm healthy -o json | jq -r --arg app "$1" '.data[$app]'; }
 note() { kubectl -n regrow-system patch cm healthy --type=merge -p "$1" >/dev/null; }
+note_writes() { grep -F '"name":"healthy"' "$AUDIT" | jq -c 'select(.verb | IN("create", "update", "patch", "delete"))' | wc -l; }
 shown() { snap show "$@" -i ann.id -o json; }
 app_at() { jq -r --arg app "$2" '.applications[] | select(.name == $app).healthy' <<<"$1"; }
 restore() { "$REGROW" restore -i ann.id --chain prod "$@"; }
@@ -54,7 +55,7 @@ world() {
 # ---- regrow's own note ----
 
 of_bootstrap() {
-  local doc good
+  local doc good writes
   good=$(commit)
   boot >/dev/null
   is "$(noted platform) $(noted web) $(noted api)" "$good $good $good" 'a bootstrap that ends well notes it'
@@ -64,6 +65,10 @@ of_bootstrap() {
   is "$(app_at "$doc" web)" "$good" 'of each application'
   like "$(snap show -i ann.id)" "healthy +all at ${good:0:7}[^,]" 'and says so'
   shaped 'show' snapshot-show applications[].healthy,healthy.commit snap show -i ann.id
+
+  writes=$(note_writes)
+  boot >/dev/null
+  is "$(note_writes)" "$writes" 'the same again writes nothing'
 
   change red daat
   refuse 'a bad commit' 10 boot

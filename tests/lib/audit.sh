@@ -3,7 +3,8 @@
 #
 # What a program wrote to a cluster, by the API server's audit log (LOG: default $AUDIT). After
 # cluster.sh. A write is a non-dry-run create, update, patch or delete by "regrow/..." (another
-# beginning of the user agent in AUDIT_AGENT) on anything but Leases, Events and reviews; it is
+# beginning of the user agent in AUDIT_AGENT) on anything but Leases, Events and reviews; the note of
+# what was last healthy is no accepted one; it is
 # rejected if the answer is 400 or more, except 429. Throttled writes, writes without an answer
 # and failed probes (dry runs) are counted apart.
 #
@@ -44,7 +45,7 @@ audit_prelude='
     | select(.verb | IN("create", "update", "patch", "delete", "deletecollection"))
     | select(.objectRef.resource // "" | test("reviews$|^leases$|^events$") | not);
   def writes: [.[] | ours | select(is_probe | not)];
-  def accepted: [writes[] | select(code >= 200 and code < 400)];
+  def accepted: [writes[] | select(code >= 200 and code < 400 and object != "core/configmaps regrow-system healthy")];
   def rejected: [writes[] | select(code >= 400 and code != 429)];
 '
 
