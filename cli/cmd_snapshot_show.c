@@ -65,7 +65,8 @@ static int shown_chars(const char *revision)
     return n < SHA256_HEX ? (int)n : 19;
 }
 
-// Is that what the snapshot has of it? Of Git: charts and artifacts have several names for one thing.
+// Is that what the snapshot has of it? Of Git: charts and artifacts have several names for one
+// thing.
 static bool is_healthy_at(const struct shown *v, const json_t *app, const char *revision)
 {
     size_t i;
@@ -378,9 +379,8 @@ static void print_healthy(const struct shown *v)
     const char *commit = text_of(h, "commit");
     CLEANUP(str_freep)
     char *text = !*commit ? str_dup("unknown")
-                          : str_printf("all at %.7s%s%s", commit,
-                                       is_true(h, "current") ? "" : ", which is not what it has",
-                                       is_true(h, "stale") ? "   as it was before" : "");
+                          : str_printf("all at %.7s%s", commit,
+                                       is_true(h, "current") ? "" : ", which is not what it has");
     printf("  %-10s ", "healthy");
     print_wrapped(stdout, text, 13, 13);
 }

@@ -86,8 +86,7 @@ static bool healthy_of(struct reader *r, const json_t *root, const char *name, c
                        struct err *err)
 {
     CLEANUP(json_freep) json_t *all = NULL;
-    bool is_stale = false; // that it is known is enough
-    if (!snapshot_healthy(r, root, &all, &is_stale, err))
+    if (!snapshot_healthy(r, root, &all, err))
         return false;
     const char *commit = json_string_value(json_object_get(all, name));
     *out = commit && healthy_is_commit(commit) ? str_dup(commit) : NULL;

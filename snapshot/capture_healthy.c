@@ -1,25 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Which revision of each application was last healthy: what regrow's note in the cluster says
-// (gitops/healthy.h), or the status of Application objects, where Argo CD reconciles. What nobody
-// could be asked for stays what the newest snapshot had; and where this one does not know all, the
-// list of the newest one that did stands beside its own.
+// (gitops/healthy.h), or the status of Application objects, where Argo CD reconciles. Where nobody
+// could be asked, or nobody knows, there is no list: unknown is not empty. Older snapshots know.
 #include <stdlib.h>
 #include <string.h>
 
 #include "snapshot/capture_int.h"
 
-#define NAME "healthy revisions"         // the newest that could be read
-#define NAME_ALL "all healthy revisions" // the newest with one of every application
-#define OURS "regrow-system"             // the controllerNamespace that regrow writes into a status
+#define OURS "regrow-system" // the controllerNamespace that regrow writes into a status
 
 struct finding {
     struct capture *c;
-    json_t *note;       // of the ConfigMap, by keys; NULL: there is none
-    json_t *statuses;   // "namespace/name" -> {"revision", "foreign"}
-    bool is_elsewhere;  // somebody else reconciles
-    json_t *rows;       // what is known
-    size_t n, n_wanted; // rows, and how many there would be of all
+    json_t *note;      // of the ConfigMap, by keys; NULL: there is none
+    json_t *statuses;  // "namespace/name" -> {"revision", "foreign"}
+    bool is_elsewhere; // somebody else reconciles
+    json_t *rows;      // what is known
 };
 
 // What may be in the list, at most: of one blob, with room to spare.
@@ -150,7 +146,6 @@ static void collect(struct finding *f)
     for (unsigned i = 0; i < d->apps.len; i++) {
         const char *revision = revision_of(f, i);
         CLEANUP(str_freep) char *name = capture_app_name(d->apps.v[i]);
-        f->n_wanted++;
         bytes += revision ? strlen(name) + strlen(revision) + 32 : 0;
         json_t *row = revision && bytes <= MAX_LIST_BYTES
                           ? json_pack("{s:s, s:s}", "name", name, "revision", revision)
@@ -160,42 +155,20 @@ static void collect(struct finding *f)
     }
     if (v.len)
         qsort(v.v, v.len, sizeof(*v.v), by_name);
-    f->n = v.len;
     for (size_t i = 0; i < v.len; i++)
         json_array_append_new(f->rows, v.v[i]);
     vec_clear(&v);
 }
 
-static void set_kept(struct capture *c, const char *member, const char *name)
-{
-    json_t *kept = capture_kept(c, name, NULL);
-    if (kept)
-        json_object_set_new(c->root, member, kept);
-}
-
 static bool add_list(struct finding *f, struct err *err)
 {
-    struct capture *c = f->c;
     struct blob_id id;
     CLEANUP(json_freep)
     json_t *v = json_pack("{s:s, s:O}", "type", "regrow healthy v1", "applications", f->rows);
-    if (!capture_add(c, 'l', v, &id, err))
+    if (!capture_add(f->c, 'l', v, &id, err))
         return false;
-    json_object_set_new(c->root, "healthy", capture_ref(&id));
-    capture_note(c, NAME, &id, (uint32_t)f->n);
-    if (f->n == f->n_wanted && !c->apps_unknown)
-        capture_note(c, NAME_ALL, &id, (uint32_t)f->n);
-    else
-        set_kept(c, "healthyBefore", NAME_ALL);
+    json_object_set_new(f->c->root, "healthy", capture_ref(&id));
     return true;
-}
-
-// Nobody could be asked, or nobody knows: what was known stays, and where nothing was nothing is
-// said. It is never empty.
-static void keep_lists(struct capture *c)
-{
-    set_kept(c, "healthy", NAME);
-    set_kept(c, "healthyBefore", NAME_ALL);
 }
 
 static bool find(struct finding *f, struct err *err)
@@ -208,16 +181,12 @@ static bool find(struct finding *f, struct err *err)
         }
         capture_warn(f->c, "%s: it is unknown", why.msg);
         err_clear(&why);
-        keep_lists(f->c);
         return true;
     }
     if (!note_says_all(f) && !read_statuses(f, err))
         return false;
     collect(f);
-    if (f->n)
-        return add_list(f, err);
-    keep_lists(f->c);
-    return true;
+    return !json_array_size(f->rows) || add_list(f, err);
 }
 
 bool capture_healthy(struct capture *c, struct err *err)

@@ -305,10 +305,9 @@ static const char *revision_of(const json_t *doc, const json_t *asked)
 static bool add_healthy(struct listing *l, const json_t *root, struct err *err)
 {
     CLEANUP(json_freep) json_t *healthy = NULL;
-    bool is_stale = false;
     size_t i;
     json_t *app;
-    if (!snapshot_healthy(l->r, root, &healthy, &is_stale, err))
+    if (!snapshot_healthy(l->r, root, &healthy, err))
         return false;
     if (!healthy)
         return true; // nobody knew
@@ -322,9 +321,8 @@ static bool add_healthy(struct listing *l, const json_t *root, struct err *err)
     const char *commit = json_dot_str(top, "healthy");
     const json_t *source = json_array_get(json_object_get(top, "sources"), 0);
     bool is_current = commit && str_eq(commit, revision_of(l->out, source));
-    json_object_set_new(
-        l->out, "healthy",
-        json_pack("{s:s*, s:b, s:b}", "commit", commit, "current", is_current, "stale", is_stale));
+    json_object_set_new(l->out, "healthy",
+                        json_pack("{s:s*, s:b}", "commit", commit, "current", is_current));
     return true;
 }
 

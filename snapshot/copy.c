@@ -304,8 +304,6 @@ static bool note_names(struct copy *c, const json_t *root, const struct entry *s
     if (!list_read(c->r, live, "objects", &list, err))
         return false;
     (void)note(c, "live objects", live, json_array_size(json_object_get(list, "objects")));
-    (void)note(c, "healthy revisions", json_object_get(root, "healthy"), 0);
-    note_all(c, root, "healthy", "all healthy revisions", 0);
     return note_apps(c, root, err) && note_clusters(c, root, err) && note_sources(c, root, err) &&
            note_git(c, root, err);
 }

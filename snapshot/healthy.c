@@ -4,33 +4,22 @@
 #include "gitops/gitops.h"
 #include "snapshot/lists.h"
 
-static bool add_list(struct reader *r, const json_t *ref, json_t *to, struct err *err)
+bool snapshot_healthy(struct reader *r, const json_t *root, json_t **out, struct err *err)
 {
     CLEANUP(json_freep) json_t *list = NULL;
+    CLEANUP(json_freep) json_t *all = json_object();
     size_t i;
     json_t *row;
-    if (!list_read(r, ref, "applications", &list, err))
-        return false;
+    *out = NULL;
+    if (!list_read(r, json_object_get(root, "healthy"), "applications", &list, err))
+        return err_wrap(err, "healthy revisions");
     json_array_foreach(json_object_get(list, "applications"), i, row)
     {
         const char *name = json_dot_str(row, "name");
         const char *revision = json_dot_str(row, "revision");
-        if (name && revision && healthy_is_revision(revision) && !json_object_get(to, name))
-            json_object_set(to, name, json_object_get(row, "revision"));
+        if (name && revision && healthy_is_revision(revision))
+            json_object_set(all, name, json_object_get(row, "revision"));
     }
-    return true;
-}
-
-bool snapshot_healthy(struct reader *r, const json_t *root, json_t **out, bool *is_stale,
-                      struct err *err)
-{
-    const json_t *ref = json_object_get(root, "healthy");
-    CLEANUP(json_freep) json_t *all = json_object();
-    *out = NULL;
-    *is_stale = json_is_true(json_object_get(ref, "stale"));
-    if (!add_list(r, ref, all, err) ||
-        !add_list(r, json_object_get(root, "healthyBefore"), all, err))
-        return err_wrap(err, "healthy revisions");
     *out = json_object_size(all) ? TAKE(all) : NULL; // older ones have a list, and it is empty
     return true;
 }

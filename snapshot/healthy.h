@@ -7,9 +7,9 @@
 
 #include "snapshot/reader.h"
 
-// {name: revision}, by names of applications in lists, owned; what the newest list says goes first.
-// NULL: it knows nothing. What is no revision is left out. *is_stale: it could not be read anew.
-MUST_CHECK bool snapshot_healthy(struct reader *r, const json_t *root, json_t **out, bool *is_stale,
+// {name: revision}, by names of applications in lists, owned. NULL: it knows nothing. What is no
+// revision is left out.
+MUST_CHECK bool snapshot_healthy(struct reader *r, const json_t *root, json_t **out,
                                  struct err *err);
 
 #endif

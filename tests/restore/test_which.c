@@ -75,22 +75,18 @@ static char *add(struct writer *w, const char *text)
 #define EXACT "0123456789abcdef0123456789abcdef01234567"
 #define GOOD "89abcdef0123456789abcdef0123456789abcdef"
 
-// What stands in the list of healthy revisions, and in the one of before (NULL: there is none).
-struct knows {
-    const char *now, *before;
-};
-
-static char *add_healthy(struct writer *w, const char *member, const char *rows)
+static char *add_healthy(struct writer *w, const char *rows)
 {
     if (!rows)
         return str_dup("");
     CLEANUP(str_freep) char *text = str_printf("{\"applications\":[%s]}\n", rows);
     CLEANUP(str_freep) char *id = add(w, text);
-    return str_printf(",\"%s\":{\"blob\":\"%s\"}", member, id);
+    return str_printf(",\"healthy\":{\"blob\":\"%s\"}", id);
 }
 
 // The root's name has a blank, which lists write as a dash; another application is read past.
-static void look(struct knows k, char **revision, char **healthy)
+// known: rows of the list of healthy revisions; NULL: there is none.
+static void look(const char *known, char **revision, char **healthy)
 {
     struct repo r = {0};
     struct err err = {0};
@@ -123,13 +119,12 @@ static void look(struct knows k, char **revision, char **healthy)
                    "\"%s\"}]}\n",
                    source);
     CLEANUP(str_freep) char *sources = add(w, list);
-    CLEANUP(str_freep) char *now = add_healthy(w, "healthy", k.now);
-    CLEANUP(str_freep) char *before = add_healthy(w, "healthyBefore", k.before);
+    CLEANUP(str_freep) char *now = add_healthy(w, known);
     CLEANUP(str_freep)
     char *root =
         str_printf("{\"type\":\"regrow root v1\",\"name\":\"my root\",\"shards\":{\"blobs\":["
-                   "\"%s\"]},\"sources\":{\"blob\":\"%s\"}%s%s}\n",
-                   shard, sources, now, before);
+                   "\"%s\"]},\"sources\":{\"blob\":\"%s\"}%s}\n",
+                   shard, sources, now);
     e.snapshot.root = writer_add(w, 'r', root, strlen(root));
     e.snapshot.is_good = true;
     if (!writer_commit(w, &e.snapshot, &out, &err) ||
@@ -149,17 +144,17 @@ static void revision_of_the_root(void **state)
 {
     CLEANUP(str_freep) char *revision = NULL;
     (void)state;
-    look((struct knows){0}, &revision, NULL);
+    look(NULL, &revision, NULL);
     assert_string_equal(revision, EXACT);
 }
 
 #define ROW(name, revision) "{\"name\":\"" name "\",\"revision\":\"" revision "\"}"
 
-static void knows(struct knows k, const char *want)
+static void knows(const char *known, const char *want)
 {
     CLEANUP(str_freep) char *revision = NULL;
     CLEANUP(str_freep) char *healthy = NULL;
-    look(k, &revision, &healthy);
+    look(known, &revision, &healthy);
     assert_string_equal(revision, EXACT);
     if (!str_eq(healthy, want))
         fail_msg("%s, not %s", healthy ? healthy : "nothing", want ? want : "nothing");
@@ -168,15 +163,13 @@ static void knows(struct knows k, const char *want)
 static void the_commit_that_was_healthy(void **state)
 {
     (void)state;
-    knows((struct knows){ROW("a", EXACT) "," ROW("my-root", GOOD), NULL}, GOOD);
-    knows((struct knows){NULL, NULL}, NULL);
-    knows((struct knows){"", NULL}, NULL);              // of before there were such lists
-    knows((struct knows){ROW("a", EXACT), NULL}, NULL); // an application's is not the root's
-    knows((struct knows){ROW("a", EXACT), ROW("my-root", GOOD)}, GOOD);
-    knows((struct knows){ROW("my-root", EXACT), ROW("my-root", GOOD)}, EXACT);
-    knows((struct knows){ROW("my-root", "main"), NULL}, NULL); // no commit
-    knows((struct knows){ROW("my-root", "\\u001b[31m"), NULL}, NULL);
-    knows((struct knows){"7,{\"name\":7,\"revision\":[]}", NULL}, NULL);
+    knows(ROW("a", EXACT) "," ROW("my-root", GOOD), GOOD);
+    knows(NULL, NULL);
+    knows("", NULL);              // of before there were such lists
+    knows(ROW("a", EXACT), NULL); // an application's is not the root's
+    knows(ROW("my-root", "main"), NULL);
+    knows(ROW("my-root", "\\u001b[31m"), NULL);
+    knows("7,{\"name\":7,\"revision\":[]}", NULL);
 }
 
 int main(void)
