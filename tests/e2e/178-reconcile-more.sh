@@ -31,15 +31,15 @@ make_fleet() {
   sed -i 's/automated: {prune: true}/automated: {prune: true, selfHeal: true}/' "$REPO"/root/*.yaml
   publish
 }
-make_noted() { kubectl -n regrow-system get cm healthy -o json | jq -r --arg app "$1" '.data[$app]'; }
-last_healthy() { snap show latest -i ann.id -o json | jq -c '.healthy | [.commit, .current]'; }
-
-snapshots() {
+make_snapshots() {
   NAME=store
   make_repo "$SCRATCH/store" store
   admin key add --role writer --chain prod --out store.job >/dev/null
 }
 newest() { snap show latest -i ann.id -o json | jq -c '[.state, ([.sources[].revision] | unique[])]'; }
+
+noted() { kubectl -n regrow-system get cm healthy -o json | jq -r --arg app "$1" '.data[$app]'; }
+last_healthy() { snap show latest -i ann.id -o json | jq -c '.healthy | [.commit, .current]'; }
 
 snapshots() {
   reconcile_saw 40 '.type == "snapshot.taken" and .changed'
