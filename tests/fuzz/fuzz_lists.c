@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a stranger may write into an export: the first byte says which form, the rest is it. Lists,
-// a line each, the last one the root, are gone through as import, show and export do.
+// a line each, the last one the root, are gone through as import, show, export and restore do.
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "gitops/gitops.h"
+#include "restore/frozen.h"
 #include "snapshot/contents.h"
 #include "snapshot/import_int.h"
 #include "snapshot/lists.h"
@@ -122,6 +123,17 @@ static void expect(bool ok, struct err *err)
     err_clear(err);
 }
 
+static void frozen(struct reader *rd)
+{
+    struct frozen_opts o = {.minor = 33};
+    struct frozen f = {0};
+    struct err err = {0};
+    bool ok = frozen_read(rd, &o, &f, &err);
+    expect(ok, &err);
+    if (ok)
+        frozen_clear(&f);
+}
+
 static void lists(const char *p, size_t size)
 {
     struct lines l = {0};
@@ -148,6 +160,7 @@ static void lists(const char *p, size_t size)
     expect(list_read_all(rd, doc, "git", "repositories", &rows, &err), &err);
     json_decref(rows);
     json_decref(doc);
+    frozen(rd);
     reader_free(rd);
 }
 
