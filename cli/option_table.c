@@ -31,7 +31,7 @@ static const struct option options[] = {
     {"expect-last", GROUP_REPO, 0, OPT_TEXT, AT(snap.expect_last), SNAP_ONE_CHAIN | KEYS,
      "SEQ:HASH", "refuse a repository that does not hold this entry any more"},
     {"s3-endpoint", GROUP_REPO, 0, OPT_TEXT, AT(snap.s3_endpoint), STORES, "URL",
-     "of an S3 server that is not AWS"},
+     "of an S3 server that is not AWS; https://{bucket}.HOST puts the bucket into the host's name"},
     {"s3-region", GROUP_REPO, 0, OPT_TEXT, AT(snap.s3_region), STORES, "NAME", "its region"},
     {"s3-path-style", GROUP_REPO, 0, OPT_FLAG, AT(snap.s3_path_style), STORES, NULL,
      "the bucket goes into the path, not into the host's name"},

@@ -70,7 +70,7 @@ struct store_opts {
     const struct event_sink *events;
     const char *ca_file;
     // S3 (else from the environment: AWS_*, REGROW_S3_*):
-    const char *s3_endpoint; // NULL: AWS
+    const char *s3_endpoint; // NULL: AWS; "https://{bucket}.host": the bucket goes there
     const char *s3_region;
     bool s3_path_style;
     int64_t s3_retain_ms;         // object lock on every file of a chain; 0: none

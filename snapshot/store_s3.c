@@ -13,7 +13,8 @@
 #define TRIES 6
 #define MAX_LIST_BYTES (4U << 20) // one page of 1,000 keys
 #define MAX_LIST 2000000
-#define RENEW_MS 300000 // keys are renewed so long before they expire
+#define BUCKET_HOST "{bucket}." // before an endpoint's host: the bucket goes there
+#define RENEW_MS 300000         // keys are renewed so long before they expire
 
 struct s3_store {
     struct store base;
@@ -545,8 +546,12 @@ bool store_s3_open(const struct store_opts *o, struct store **out, struct err *e
     if (!sep || (!str_starts(url, "https://") && !str_starts(url, "http://")))
         return err_set(err, ERR_USAGE, "%s is not the URL of an S3 endpoint", url);
     s->scheme = str_ndup(url, (size_t)(sep - url));
-    s->host = str_ndup(sep + 3, strcspn(sep + 3, "/"));
-    s->path_style = o->s3_path_style || (endpoint && !str_ends(s->host, ".amazonaws.com"));
+    const char *host = sep + 3;
+    bool in_host = str_starts(host, BUCKET_HOST);
+    host += in_host ? strlen(BUCKET_HOST) : 0;
+    s->host = str_ndup(host, strcspn(host, "/"));
+    s->path_style =
+        o->s3_path_style || (endpoint && !in_host && !str_ends(s->host, ".amazonaws.com"));
     s->retain_ms = o->s3_retain_ms;
     s->credentials_file = str_dup_or_null(o->credentials_file);
     s->web = web_new(o->loop, o->ca_file);

@@ -18,6 +18,7 @@
 #   short            of a request with a body half is passed on; else half of the answer comes back:
 #                    then the connection ends
 #   half             half of the answer's body, told as if it were all
+#   blind            a condition that does not hold is told as if it did
 #   stale            what is newest is not there yet: not in a list, and not to be had
 #
 # FOLDER/log gets a line for each request that is counted: its number, method, path and what was
@@ -163,6 +164,11 @@ async def go_wrong(fault, request, reader, writer):
         return False
     if fault == "late":
         writer.write(message("HTTP/1.1 504 On Purpose", [], b""))
+        return True
+    if fault == "blind":
+        if " 412 " in answer[0]:
+            answer = "HTTP/1.1 200 On Purpose", [], b""
+        writer.write(message(*answer, method))
         return True
     if fault == "stale":
         fresh = stale_list(path, answer[2])

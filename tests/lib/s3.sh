@@ -3,7 +3,8 @@
 #
 # A real S3 server (versitygw over a folder) on a free port. After env.sh.
 #
-#   s3_start [--tls|--versions]   sets S3_ENDPOINT, and the AWS_* variables of its user
+#   s3_start [--tls|--versions]   sets S3_ENDPOINT, and the AWS_* variables of its user; it also
+#                      answers to BUCKET.localhost
 #   s3_bucket NAME     makes a bucket
 #   s3_locked_bucket NAME   one with object lock (after s3_start --versions)
 #   s3_lock BUCKET/NAME     until when that file is locked
@@ -26,7 +27,7 @@ s3_start() {
     versions=(--versioning-dir "$SCRATCH/s3/versions")
   fi
   ROOT_ACCESS_KEY_ID=$AWS_ACCESS_KEY_ID ROOT_SECRET_ACCESS_KEY=$AWS_SECRET_ACCESS_KEY \
-    spawn s3 versitygw --port "127.0.0.1:$port" "${tls[@]}" --region us-east-1 \
+    spawn s3 versitygw --port "127.0.0.1:$port" "${tls[@]}" --region us-east-1 --virtual-domain "localhost:$port" \
     posix "${versions[@]}" "$SCRATCH/s3/data"
   wait_for 10 "the S3 server on port $port" port_open "$port"
   export AWS_ENDPOINT_URL_S3=$S3_ENDPOINT
