@@ -8,11 +8,13 @@
 #   faults_begin STORE          folder, s3 or oci: servers, and a repository "base" with three
 #                               snapshots of which the first waits to be deleted
 #   faults_end
-#   faults_of COMMAND           every call of create, forget, prune or verify goes wrong in turn, in
-#                               each of the ways; a TAP line for each way. FAULTS=few: at every call
-#                               one way, another one at the next; of create also all the ways at one
-#                               call of each kind. (A registry is slow: every call of create one way,
-#                               of the others every third.)
+#   faults_of COMMAND           every call of create, forget, prune, verify, copy, import or key-add
+#                               goes wrong in turn, in each of the ways; a TAP line for each way.
+#                               FAULTS=few: at every call one way, another one at the next; of create
+#                               also all the ways at one call of each kind. (Of import and of
+#                               copy to a folder every third call: what they write create writes too. A
+#                               registry is slow: every call of create, of the others every third.)
+#   faults_kinds                each of the ways was met by some command
 #
 # What has to hold: the command ends with an exit code that such a fault may have, with one error when
 # it ends with one; then everything that was called good is there and verifies; the same command
@@ -40,7 +42,7 @@ faults_place() { # NAME: where its files lie
   esac
 }
 faults_copy() { # NAME: the repository that the commands are about
-  name=$1 url=$(faults_url "$1") place=$(faults_place "$1") base=$(faults_place base)
+  name=$1 url=$(faults_url "$1") place=$(faults_place "$1")
 }
 snap() { "$REGROW" snapshot "$@" --repo "$url"; }
 faults_old() { # so old that prune may delete it
@@ -76,6 +78,8 @@ faults_begin() {
   export REGROW_TRUST
   faults_old key add --key "$store.admin" -i ann.id --role writer --chain prod --out "$store.job" >/dev/null
   faults_old key add --key "$store.admin" -i ann.id --role pruner --out "$store.pruner" >/dev/null
+  cp -a "$place" "$(faults_place blank)"
+  faults_source
   for i in 1 2 3 4; do
     faults_root "$i"
     ((i == 4)) || faults_old create --key "$store.job" "root-$i" >/dev/null
@@ -105,10 +109,28 @@ faults_root() { # NUMBER: a ROOT of one object that changes, a Secret, and some 
     sed 's/^/    /' tls.key; } >"root-$1/s.yaml"
 }
 
-# A fresh copy of the base, and nothing remembered of the one before.
-faults_renew() {
-  rm -rf "$place" "$dir/cache"
-  cp -a "$base" "$place"
+# What copy and import take: a repository of one snapshot in a folder, and an export of it.
+faults_source() {
+  if [[ -f source.tar ]]; then # made for another store
+    source_pin=$(sha256sum <source/trust/0001 | cut -d' ' -f1)
+    return 0
+  fi
+  faults_root 0
+  "$REGROW" snapshot init --repo source --out source.admin --recipient "$(age-keygen -y ann.id)" --single >/dev/null
+  source_pin=$(sha256sum <source/trust/0001 | cut -d' ' -f1)
+  local of=(--repo source --trust "$source_pin")
+  "$REGROW" snapshot key add "${of[@]}" --key source.admin -i ann.id --role writer --chain prod --out source.job >/dev/null
+  "$REGROW" snapshot create "${of[@]}" --key source.job root-0 >/dev/null
+  "$REGROW" snapshot export latest source.tar "${of[@]}" --key source.admin -i ann.id --recipient "$(age-keygen -y ann.id)" >/dev/null
+}
+
+# A fresh copy of the base, or of one without snapshots, and nothing remembered of the one before.
+faults_renew() { # COMMAND
+  rm -rf "$place" "$dir/cache" "$dir"/judge*
+  mkdir -p "$dir/cache/regrow/snapshot-index"
+  # But for the versions of helm and kustomize: to ask these costs more than all the rest.
+  cp "$SCRATCH/cache-$store/regrow/snapshot-index"/version-* "$dir/cache/regrow/snapshot-index"
+  cp -a "$(faults_place "$([[ $1 =~ ^(copy|import)$ ]] && echo blank || echo base)")" "$place"
 }
 
 # ---- the commands ----
@@ -123,6 +145,9 @@ faults_command() { # COMMAND [MORE]
       snap prune --key "$store.pruner" "${more[@]}"
       ;;
     verify) snap verify -i ann.id "${more[@]}" ;;
+    copy) "$REGROW" snapshot copy --repo source --trust "$source_pin" -i ann.id --to "$url" --to-key "$store.job" ;;
+    import) snap import source.tar --key "$store.job" -i ann.id --from-trust "$source_pin" ;;
+    key-add) snap key add --key "$store.admin" -i ann.id --role judge --out "$dir/judge" ;;
   esac
 }
 # With a call that goes wrong: the command's own words and code.
@@ -145,12 +170,20 @@ faults_run() { # RULE COMMAND
       ;;
   esac
 }
-# Sets there: what there is, all of it proven: how many snapshots, and of forget which count.
+# Sets there: what there is, all of it proven: how many snapshots; of forget which count; how many
+# judges there are.
 faults_look() { # COMMAND
-  there=$(faults_command verify -o json 2>&1 | jq -r 'if .whole then .snapshots else .problems // . | tostring end' 2>&1)
+  there=$(faults_command verify -o json 2>&1)
+  if [[ $there == *'"whole": true'* && $there =~ '"snapshots": '([0-9]+) ]]; then
+    there=${BASH_REMATCH[1]}
+  elif [[ $there == *'has no snapshots"'* ]]; then
+    there=0
+  fi
   [[ $1 != forget ]] || there+=" of $(snap list -o json | jq -c '[.chains[0].snapshots[] | select(.state != "forgotten").seq]')"
+  [[ $1 != key-add ]] || there+=" by $(snap key list -o json | jq '[.keys[] | select(.role == "judge")] | length')"
 }
-declare -A faults_before=([create]=3 [forget]='3 of [3,2]' [prune]=3) faults_after=([create]=4 [forget]='3 of [3]' [prune]=2)
+declare -A faults_before=([create]=3 [forget]='3 of [3,2]' [prune]=3 [copy]=0 [import]=0 [key-add]='3 by 0')
+declare -A faults_after=([create]=4 [forget]='3 of [3]' [prune]=2 [copy]=1 [import]=1 [key-add]='3 by 1')
 
 # ---- one case ----
 
@@ -166,11 +199,19 @@ faults_codes() { # FAULT: exit codes that may be (an extended regular expression
   esac
 }
 
+# Which call went wrong. One that was never made cannot: not each run asks the same.
+faults_hit() { # NUMBER FAULT
+  hit=$(grep -m1 -- " $2\$" "$dir/log" || true)
+  [[ -z $hit ]] || return 0
+  hit=never
+  (($(wc -l <"$dir/log") < $1)) || echo "call $1 was made, and did not go wrong"
+}
 faults_case() { # COMMAND NUMBER FAULT: prints what is wrong
   local code=0 out before=${faults_before[$1]:-} after=${faults_after[$1]:-} there
-  faults_renew
+  faults_renew "$1"
   faults_run "$2 $3" "$1" >"$dir/out" 2>&1 || code=$?
-  hit="$(grep -m1 -- " $3\$" "$dir/log") -> $code"
+  faults_hit "$2" "$3"
+  hit+=" -> $code"
   out=$(<"$dir/out")
   [[ $code =~ ^($(faults_codes "$3"))$ ]] || echo "ended with $code: $out"
   # verify tells all that is damaged.
@@ -204,7 +245,7 @@ faults_worker() { # NUMBER: prepares what it has of its own
 
 # Calls of the command when nothing goes wrong, a line each: NUMBER CALL KIND-OF-FILE
 faults_calls() {
-  faults_renew
+  faults_renew "$1"
   faults_run '0 -' "$1" >"$dir/out" 2>&1
   cut -d' ' -f1-3 "$dir/log" | sed -E "s#[^ ]*/$name/?##; s/\?_state=.*//; s/[0-9a-f]{8}-[0-9a-f-]{27}/*/
     s/[0-9a-f]{16,}/*/g; s/\b[0-9]{4,10}\b/N/g; s/\.tmp-[^ ]*/tmp/; s/index/packs/"
@@ -212,7 +253,8 @@ faults_calls() {
 # Which go wrong in which way: NUMBER FAULT KIND
 faults_chosen() { # COMMAND FAULT...
   awk -v faults="${*:2}" -v few="$([[ $FAULTS == few ]] && echo "$store $1")" -v seed="${SEED:-0}" '
-    few ~ /^oci (forget|prune|verify)/ && (NR + seed) % 3 { next }
+    few ~ /^folder copy|import/ && (NR + seed) % 3 { next }
+    few ~ /^oci/ && few !~ /create|import/ && (NR + seed) % 3 { next }
     { kind = $2 " " $3
       n = split(faults, f, " ")
       for (i = 1; i <= n; i++) {
@@ -260,8 +302,17 @@ faults_of() { # COMMAND
   for i in "${pids[@]}"; do wait "$i" || status=$?; done
   cat "$SCRATCH/worker-$store"-*/results >"$results"
   is "$status $(wc -l <"$results")" "0 $(wc -l <"$SCRATCH/cases")" "$store, $command: all of $(wc -l <"$SCRATCH/cases") faults at $(wc -l <"$SCRATCH/calls") calls were tried"
+  at_most "$(grep -c ' ok never ' "$results")" $(($(wc -l <"$results") / 10)) "$store, $command: and nearly all went wrong"
   for fault in "${faults[@]}"; do
-    grep -q "^$fault " "$results" || continue
+    grep -q "^$fault " "$results" || continue # a way that none of its calls can go
     is "$(grep "^$fault bad" "$results")" '' "$store, $command: $fault at $(grep -c "^$fault " "$results") calls"
   done
+}
+
+faults_kinds() {
+  local fault missed=''
+  for fault in $([[ $store == folder ]] && echo "$faults_files" || echo "$faults_http"); do
+    grep -q "^$fault ok [0-9]" "$SCRATCH/results-$store"-* || missed+=" $fault"
+  done
+  is "$missed" '' "$store: calls went wrong in each of the ways"
 }
