@@ -172,7 +172,7 @@ everything_gone() {
   create --use-cluster -o json "$(root_url)" >again.json
   is "$(jq -r '"\(.state) \(.bytes.added)"' again.json)" 'good 0' 'again: nothing new, nothing added'
   is "$(create --use-cluster --if-changed -o json "$(root_url)" | jq .changed)" false '--if-changed: no entry'
-  like "$(create --use-cluster "$(root_url)" 2>&1)" 'is good' 'told in text'
+  like "$(create --use-cluster --metrics told.prom "$(root_url)" 2>&1)" 'is good' 'told in text'
   refuse 'without the cluster it would be smaller: refused' 6 create "$(root_url)"
   like "$OUT" 'use-cluster' 'and told'
   remember
@@ -196,13 +196,17 @@ opened' 'none opens with what the credential holds'
 }
 
 # Sources that cannot be read, one kind after another: suspect, never smaller, the last good stays.
+metric() { awk -v n="regrow_snapshot_$1{" 'index($0, n) == 1 { print $2 }' told.prom; }
+good_ones() { echo "$(metric last_good_seq) $(metric last_good_timestamp_seconds) $(metric last_success_timestamp_seconds)"; }
 suspect() { # NAME CACHE
-  local before now
+  local before now good
+  good=$(good_ones)
   before=$(snap list -o json | jq -c '.chains[0] | [.lastGood, (.snapshots[] | select(.state == "good").counts | {apps, objects, refs, secrets, sources})] | .[0:2]')
-  refuse "$1: suspect" 10 create --use-cluster --source-timeout 3s --cache-dir "$2" "$(root_url)"
+  refuse "$1: suspect" 10 create --use-cluster --metrics told.prom --source-timeout 3s --cache-dir "$2" "$(root_url)"
   like "$OUT" 'unknown' "$1: told"
   now=$(snap list -o json | jq -c '.chains[0] | [.lastGood, (.snapshots[0].counts | {apps, objects, refs, secrets, sources})]')
   is "$now" "$before" "$1: the last good one stays, and no count is smaller"
+  is "$(metric last_run_exit_code) $(metric suspect) $(good_ones)" "10 1 $good" "$1: and monitoring hears of it"
 }
 
 unreadable() {
@@ -245,6 +249,40 @@ change() { # NUMBER
   sed -i "s/tenant: .*/tenant: \"$1\"}/" small/apps/tenants/tenant-1/all.yaml
   git -C small/apps add -A
   git -C small/apps -c user.name=t -c user.email=t@example.com commit -qm "$1"
+}
+
+# Sources that are there, and are not what they were: the last good one stays, and monitoring hears.
+turned_bad() { # WHAT
+  local good
+  good=$(good_ones)
+  sleep 1.1 # metrics count seconds
+  refuse "$1: suspect" 10 create --metrics told.prom small/root
+  is "$(metric last_run_exit_code) $(metric suspect) $(good_ones)" "10 1 $good" "$1: and monitoring hears of it"
+  is "$(last lastGood)" "${good%% *}" "$1: the last good one stays"
+}
+commit_all() { # MESSAGE
+  git -C small/apps add -A
+  git -C small/apps -c user.name=t -c user.email=t@example.com commit -qm "$1"
+}
+turned() {
+  rm -f told.prom
+  mkdir -p small/apps/charted/templates
+  printf 'apiVersion: v2\nname: charted\nversion: 1.0.0\n' >small/apps/charted/Chart.yaml
+  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: charted}\n' >small/apps/charted/templates/a.yaml
+  fleet_url=file://$SCRATCH/small/apps fleet_app charted default charted >small/root/charted.yaml
+  commit_all 'a chart'
+  check 'a good one' create --metrics told.prom small/root
+  is "$(metric suspect)" 0 'as monitoring hears'
+  echo '{{ fail "on purpose" }}' >small/apps/charted/templates/b.yaml
+  commit_all 'a chart that fails'
+  turned_bad 'a chart that stopped rendering'
+  git -C small/apps rm -rqf .
+  commit_all 'nothing at all'
+  turned_bad 'a repository emptied by a commit'
+  git -C small/apps checkout -q HEAD~2 -- .
+  commit_all 'all back'
+  check 'all back: good' create --metrics told.prom small/root
+  rm small/root/charted.yaml
 }
 
 killed() {
@@ -478,6 +516,7 @@ run_case 'write-only' write_only
 make_repo killed
 small_root
 run_case killed killed
+run_case turned turned
 run_case interrupted interrupted
 run_case 'side by side' side_by_side
 run_case differences differences

@@ -3,14 +3,15 @@
 # timeout: 300
 #
 # The commands on snapshots, end to end, in a program that watches its own memory (ASan, UBSan, and
-# leaks): capture from Git, files and a cluster, create, list, show, diff, copy, export, verify, forget,
-# prune, keys; also where they are refused or find damage.
+# leaks): capture from Git, files and a cluster, create, list, show, diff, copy, export, import, verify,
+# forget, prune, keys, in a folder and on an S3 server; also where they are refused or find damage.
 set -euo pipefail
 . "$(dirname "$0")/../lib/env.sh"
 REGROW=$ROOT/build-san/regrow
 [[ -x $REGROW ]] || skip_all 'no build-san/regrow: make SAN=1 BUILD=build-san all'
 . "$LIB/cluster.sh"
 . "$LIB/fleet.sh"
+. "$LIB/s3.sh"
 
 export XDG_CACHE_HOME=$SCRATCH/cache
 export ASAN_OPTIONS=log_path=$SCRATCH/said/asan LSAN_OPTIONS=log_path=$SCRATCH/said/lsan
@@ -96,6 +97,20 @@ copied() {
   use two
   snap 0 verify -i ann.id
 }
+# On a server, and out of the export.
+imported() {
+  s3_start
+  s3_bucket three
+  snap 0 init --repo s3://three --out three.admin --recipient "$(age-keygen -y ann.id)" --single
+  local pin to=(--repo s3://three)
+  pin=$(sed -n 's/^ *pin //p' <<<"$OUT")
+  to+=(--trust "$pin")
+  snap 0 key add "${to[@]}" --key three.admin -i ann.id --role writer --chain prod --out three.job
+  snap 10 import one.tar.zst "${to[@]}" --key three.job -i ann.id # as suspect: it is not signed
+  snap 0 verify "${to[@]}" -i ann.id
+  snap 0 list "${to[@]}"
+  s3_stop
+}
 let_go() {
   sleep 1.1
   snap 0 forget --keep-last 1 --keep-within 1ms --keep-suspect 1ms --min-good 1 --key one.pruner
@@ -123,5 +138,6 @@ use one
 run_case written written
 run_case 'looked at' looked_at
 run_case copied copied
+run_case imported imported
 run_case 'let go' let_go
 run_case damaged damaged
