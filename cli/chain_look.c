@@ -15,7 +15,7 @@ static bool is_successor(const struct snap *s, const struct target *t, const str
 }
 
 static bool refuse(const struct snap *s, const struct session *x, const struct entry *newest,
-                   struct err *err)
+                   const char *option, struct err *err)
 {
     CLEANUP(str_freep)
     char *at =
@@ -25,8 +25,10 @@ static bool refuse(const struct snap *s, const struct session *x, const struct e
             "of the cluster with uid %s",
             kubeconfig_context(x->config), (unsigned long long)newest->seq, s->chain, at,
             newest->snapshot.cluster);
-    return err_hint(err, "Nothing was written. End one of the two. If this one shall stay: regrow "
-                         "snapshot create --adopt-chain, once, here. With no --repo nobody looks.");
+    return err_hint(err,
+                    "Nothing was written. End one of the two. If this one shall stay: regrow "
+                    "snapshot create --adopt-chain, once, here. With no %s nobody looks.",
+                    option);
 }
 
 static bool is_of_another(const struct log *l, const char *uid)
@@ -51,14 +53,14 @@ static bool read_whole(struct snap *s, struct err *err)
     return s->has_log;
 }
 
-static bool look(struct cli *c, const struct session *x, struct snap *s, bool *is_other,
-                 struct err *err)
+static bool look(struct cli *c, const struct snapshot_options *given, const struct session *x,
+                 struct snap *s, bool *is_other, struct err *err)
 {
     struct snap_want want = {.read = READ_NOTHING, .chain = true, .new_chain = true};
     struct log_opts o = {.only_head = true};
     struct target t = {0};
     *is_other = false;
-    if (!snap_open(c, &c->o.snap, &want, s, err))
+    if (!snap_open(c, given, &want, s, err))
         return false;
     s->has_log = log_read(&s->repo, s->chain, &o, &s->log, err);
     if (!s->has_log)
@@ -78,14 +80,22 @@ static bool look(struct cli *c, const struct session *x, struct snap *s, bool *i
 
 bool chain_look(struct cli *c, const struct session *x, struct err *err)
 {
+    struct snapshot_options given = c->o.snap;
     struct snap s CLEANUP(snap_close) = {0};
     struct err unseen = {0};
     bool is_other = false;
-    // A fresh cluster has not come back; and what a store says without a pin is not believed.
-    if (!c->o.snap.repo || !c->o.snap.trust || !x->remembered)
+    const char *to = c->o.reconcile.snapshot_to;
+    if (to)
+        given.repo = (char *)to;
+    // A fresh cluster has not come back; and what a store says without a pin, which the key of a
+    // job has, is not believed.
+    if (!given.repo || (!given.trust && !(to && given.key)) || !x->remembered)
         return true;
-    if (look(c, x, &s, &is_other, &unseen))
-        return !is_other || refuse(&s, x, log_newest_snapshot(&s.log), err);
+    if (given.adopt_chain) // a person has decided
+        return true;
+    if (look(c, &given, x, &s, &is_other, &unseen))
+        return !is_other ||
+               refuse(&s, x, log_newest_snapshot(&s.log), to ? "--snapshot-to" : "--repo", err);
     if (loop_stopping(c->loop)) {
         err_move(err, &unseen);
         return false;

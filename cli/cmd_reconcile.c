@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "cli/cli.h"
+#include "cli/outcome.h"
 #include "cli/reloading.h"
 #include "cli/serving.h"
 
@@ -324,7 +324,7 @@ int cmd_reconcile(struct cli *c, struct err *err)
     v.own = c->o.output == OUT_TEXT ? (struct event_sink){print_line, c}
                                     : (struct event_sink){print_json, c};
     c->events = (struct event_sink){fan_out, &v};
-    if (!cli_cluster(c, &s, err) || !refuse_handed(s, err))
+    if (!cli_cluster(c, &s, err) || !refuse_handed(s, err) || !chain_look(c, s, err))
         return 0;
     CLEANUP(str_freep) char *root = cli_root(c, 0, s, err);
     if (!root || !cli_source_opts(c, root, &sources, err))

@@ -4,11 +4,14 @@
 #
 # What a restore refuses besides 150-restore.sh: a snapshot that is not to be believed, a target that
 # does not let it in, and two clusters on one chain. Each time a clear error, its exit code, and, by the
-# audit log, nothing written to the cluster.
+# audit log, nothing written to the cluster. And what is no reason to refuse: a cluster that comes up
+# late, a copy in a registry.
 set -euo pipefail
 . "$(dirname "$0")/../lib/env.sh"
 . "$LIB/cluster.sh"
 . "$LIB/audit.sh"
+. "$LIB/githttp.sh"
+. "$LIB/charts.sh"
 . "$LIB/snapshots.sh"
 
 restore() { "$REGROW" restore --timeout 60s --yes "$@"; }
@@ -64,7 +67,10 @@ believed() {
   REGROW_TRUST=nonsense writes_nothing 'no pin at all' 2 ann
   REGROW_TRUST=$(printf '%064d' 7) writes_nothing 'the pin of another repository' 9 ann
   writes_nothing 'a key of nobody here' 5 restore -i eve.id
+  like "$OUT" 'ways? to open the repository (does not fit|fits) what was given' 'and why'
+  like "$OUT" 'key list shows who can open it' 'and what to do'
   REGROW_PASSPHRASE='wrong horse' writes_nothing 'a wrong passphrase' 5 restore
+  like "$OUT" 'wrong passphrase' 'and why'
   unlike "$OUT" 'wrong horse' 'which is not repeated'
   REGROW_PASSPHRASE='right horse' writes_nothing 'the right one' 0 restore --dry-run
 }
@@ -81,6 +87,8 @@ damaged() {
     writes_nothing "$kind changed" "$changed" ann --repo harmed
     rm "$file"
     writes_nothing "$kind gone" "$gone" ann --repo harmed
+    [[ $kind != */packs ]] || like "$OUT" "snapshot 1 is damaged: ${file#harmed/} is missing" 'which'
+    [[ $kind != */packs ]] || like "$OUT" 'another copy of the repository' 'and what to do'
   done <<'T'
 regrow.json 9 4
 trust/0001 9 4
@@ -201,6 +209,39 @@ a_dead_server() {
   is "$(grep kube.awaited <<<"$OUT" | jq -r '"\(.server) \(.wait_ms) \(.ms < 2000)"')" 'https://127.0.0.1:1 3000 true' 'it is one of them'
 }
 
+# It comes up while the snapshot is fetched and verified, and then it is restored.
+a_late_server() {
+  local pid code=0
+  cluster_use second
+  cluster_control reset
+  cluster_control kill-apiserver
+  ann --wait-for-cluster 60s >late.txt 2>&1 &
+  pid=$!
+  wait_for 30 'it waits' grep -q 'waiting for cluster' late.txt
+  cluster_control start-apiserver
+  wait "$pid" || code=$?
+  is "$code" 0 'a cluster that comes up later is waited for'
+  ((code == 0)) || cat late.txt
+  is "$(kubectl -n web get configmap settings -o jsonpath='{.data.text}')" one 'and restored'
+  cluster_control reset
+}
+
+a_registry() {
+  local to pin
+  cluster_use second
+  REGISTRY_STORAGE_DELETE_ENABLED=true oci_start
+  to=oci://$OCI_HOST/backup/prod
+  pin=$(snap init --repo "$to" --out copy.admin --recipient "$ANN" --single | sed -n 's/^ *pin //p')
+  snap key add --repo "$to" --trust "$pin" --key copy.admin -i ann.id --role writer --chain prod --out copy.job >/dev/null
+  check 'a copy in a registry' snap copy -i ann.id --to "$to" --to-key copy.job
+  writes_nothing 'with the pin of the first one' 9 ann --repo "$to"
+  writes_nothing 'it is planned from there' 0 ann --repo "$to" --trust "$pin" --dry-run
+  check 'and restored' ann --repo "$to" --trust "$pin"
+  is "$(kubectl -n web get configmap settings -o jsonpath='{.data.text}') $(audit_rejected)" 'one 0' 'as it was, without a rejected write'
+  cluster_control reset
+  oci_stop
+}
+
 # ---- two clusters, one chain ----
 
 two_clusters() {
@@ -227,6 +268,8 @@ two_clusters() {
   is "$(newest)" "3 $second" 'nothing was written'
   writes_nothing 'nor may it be grown on' 6 "$REGROW" bootstrap "$SCRATCH/root"
   like "$OUT" "another cluster has taken the place of .*: snapshot 3 of prod, .* is of the cluster with uid $second.*--adopt-chain" 'and what to do'
+  writes_nothing 'nor kept' 6 "$REGROW" reconcile --once --timeout 60s --snapshot-to "$REGROW_REPO" --key repo.job "$SCRATCH/root"
+  like "$OUT" "another cluster has taken the place of .*snapshot 3 of prod" 'and why'
   check 'where nobody has told it of the repository' env -u REGROW_REPO "$REGROW" bootstrap "$SCRATCH/root"
   mv "$REGROW_REPO" away
   check 'and where that cannot be read it goes on' eval '"$REGROW" bootstrap "$SCRATCH/root" >lost.txt'
@@ -255,6 +298,8 @@ two_clusters() {
   check 'until a person has decided' create --adopt-chain
   cluster_use first
   refuse 'and then the other may not' 6 create
+  cluster_use second
+  check 'and the one that stays is kept' "$REGROW" reconcile --once --timeout 60s --snapshot-to "$REGROW_REPO" --key repo.job "$SCRATCH/root"
 }
 
 # Of another chain, and grown from something else.
@@ -266,6 +311,10 @@ another_chain() {
   refuse 'two chains, and none is named' 2 ann
   writes_nothing 'a snapshot of another chain' 6 ann --chain test
   like "$OUT" 'was grown from .*/root, the snapshot is of .*/other' 'and why'
+  # What it was restored from is left, and nothing else of it.
+  kubectl -n regrow-system get configmap -o name | grep -v /restored-from | xargs kubectl -n regrow-system delete >/dev/null
+  writes_nothing 'restored from another chain' 6 ann --chain test
+  like "$OUT" 'was restored from snapshot [0-9]+ of prod, this one is of test' 'and why'
 }
 
 (cluster_up first; trap - EXIT) >first.log 2>&1 &
@@ -287,5 +336,7 @@ run_case revoked revoked
 run_case suspect suspect
 run_case 'let in' let_in
 run_case 'a dead server' a_dead_server
+run_case 'a late server' a_late_server
+run_case 'a registry' a_registry
 run_case 'two clusters' two_clusters
 run_case 'another chain' another_chain
