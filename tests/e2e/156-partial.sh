@@ -55,7 +55,18 @@ Y
 make_spokes() {
   local c
   mkdir -p fleet/edge
-  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: edge}\n' >fleet/edge/cm.yaml
+  cat >fleet/edge/cm.yaml <<'Y'
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: edge}
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: edge}
+spec:
+  schedule: "0 3 * * *"
+  jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: c, image: "registry.old.example.com:5000/tools/edge:1"}]}}}}
+Y
   mkdir -p fleet/bases/edge
   printf 'resources: [cm.yaml]\n' >fleet/bases/edge/kustomization.yaml
   printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: of-base}\n' >fleet/bases/edge/cm.yaml
@@ -223,13 +234,14 @@ world() {
         .spec.clusterIP, .spec.clusterIPs, .spec.conversion, .spec.volumeName, .metadata.annotations["deployment.kubernetes.io/revision"])' | sort
 }
 
+HOST=(--map host=web.old.example.com=web.new.example.org)
 READY=(--ready PersistentVolumeClaim=applied --ready Ingress=applied)
 saved() {
   EAST=$(kubectl config view --raw -o jsonpath='{.clusters[0].cluster.server}' | sed 's/127.0.0.1/localhost/')
   check 'the fleet grows' boot "${READY[@]}"
   make_live >/dev/null
   check 'and is saved' eval 'snap create --key job.key --use-cluster "$SCRATCH/fleet/root" -o json >created.json'
-  is "$(field '[.clusters[] | [.name, .of, .applications, .objects, .unknown]]' created.json)" '[["west","hub",3,5,0],["east","cluster",3,5,0]]' \
+  is "$(field '[.clusters[] | [.name, .of, .applications, .objects, .unknown]]' created.json)" '[["west","hub",3,6,0],["east","cluster",3,6,0]]' \
     'and so is what goes to each other cluster, of which one could be asked'
   like "$(field '.clusters[0].why' created.json)" 'not answer|how to log in' 'it says why the other could not'
   world >world.before
@@ -241,12 +253,20 @@ one_application() {
   like "$(cat plan.txt)" 'Only application web: [0-9]+ objects' 'the plan says what is chosen'
   like "$(tr -s ' \n' ' ' <plan.txt)" 'made as well: CustomResourceDefinition widgets.example.com' 'and what it needs besides'
   unlike "$(cat plan.txt)" 'sealed-secrets' 'keys of others are not in it'
+  is "$(restore --app web "${HOST[@]}" --dry-run -o json | jq -c '[.mappings[] | .objects, ([.places[].kind] | unique)]')" '[1,["Ingress"]]' \
+    'with another name for a host the plan says where'
   refuse 'no such application' 4 restore --app nobody --yes
   refuse 'no such namespace' 4 restore --namespace nobody --yes
   refuse 'nothing of both' 4 restore --app web --namespace shop --dry-run
   like "$OUT" 'nothing is selected' 'it says so'
   like "$(cat plan.txt)" $'\n  1 application: ' 'only what is chosen is counted'
-  check 'one application comes back' restore --app web --yes "${READY[@]}" -o json
+  # Nobody here gives an Ingress its address: that is for others, and so are names.
+  refuse 'one application comes back, on another host' 8 restore --app web --yes "${HOST[@]}" --timeout 10s --report part.json
+  like "$(tr -s ' \n' ' ' <<<"$OUT")" 'it waits for an address from the load balancer: Ingress web/web' 'it says who is waited for'
+  like "$(tr -s ' \n' ' ' <<<"$OUT")" 'it waits for the DNS: web.new.example.org must lead to this cluster' 'and which name must lead here'
+  is "$(field '[.awaited[] | [.kind, .object, .application]]' part.json)" '[["load-balancer","Ingress web/web","web"],["dns",null,null]]' 'and so for programs'
+  is "$(kubectl -n web get ingress web -o jsonpath='{.spec.rules[0].host}') $(audit_rejected)" 'web.new.example.org 0' 'no write was rejected'
+  check 'on its own again' restore --app web --yes "${READY[@]}" -o json
   restore --app web --yes "${READY[@]}" -o json >again.json
   check 'documented' "$SHAPE" restore 'part.chosen,part.needed' <again.json
   is "$(field '[.plan.create, .plan.change, .plan.prune, .part.chosen, (.part.made | length)]' again.json)" '[0,0,0,8,0]' 'again: nothing to do'
@@ -258,7 +278,9 @@ one_application() {
 }
 
 the_rest() {
-  check 'a full restore brings the rest' restore --yes "${READY[@]}" -o json
+  check 'a full restore brings the rest' restore --yes "${READY[@]}" -o json --report rest.json
+  is "$(field '[.missing[] | select(.kind == "volume") | .object] | sort' rest.json)" '["PersistentVolumeClaim shop/data","StatefulSet shop/shop"]' 'what came back empty is in the report'
+  like "$(field '[.next_steps[].text]' rest.json)" 'fill the volumes, which came back empty, with the tool that saves them' 'and who fills it'
   restore --dry-run "${READY[@]}" -o json >rest.json
   is "$(field '[.plan.create, .plan.change, .plan.prune, .part]' rest.json)" '[0,0,0,null]' 'and leaves nothing'
   world >world.after
@@ -344,6 +366,31 @@ of_a_hub() {
   mv fleet.away fleet
 }
 
+# Two clusters at once, of which both come back, other names included; as many at a time as is said.
+two_of_a_hub() {
+  local most
+  cluster_wipe
+  A=$KUBECONFIG
+  cluster_up west
+  B=$KUBECONFIG
+  check 'both at once' eval 'restore --cluster "east=$A" --cluster "west=$B" --yes -o json >both.json'
+  is "$(field '[.exitCode, (.clusters[] | [.cluster, .exitCode])]' both.json)" '[0,["east",0],["west",0]]' 'and both are back'
+  is "$(field '[.clusters[].document | [.hubCluster.name, .result.applications.healthy, .result.objects.written > 4, .result.objects.rejected]]' both.json)" \
+    '[["east",3,true,0],["west",3,true,0]]' 'each with what is its own'
+  restore --cluster "east=$A" --cluster "west=$B" --yes --parallel 1 -o ndjson >one.ndjson
+  is "$(jq -sc 'def t: (.at[:19] + "Z" | fromdate) + ("0." + .at[20:26] | tonumber);
+    [.[] | select(.type == "restore.cluster")] | [map([.cluster, .exitCode]), (.[1] | t) - .[1].ms / 1000 + 0.01 >= (.[0] | t)]' one.ndjson)" \
+    '[[["east",0],["west",0]],true]' 'one at a time, where that is the bound'
+  is "$(for c in "$A" "$B"; do kubectl --kubeconfig "$c" -n web get cm edge -o jsonpath='{.metadata.annotations.argocd\.argoproj\.io/tracking-id} '; done)" \
+    'edge-east:/ConfigMap:web/edge edge-west:/ConfigMap:web/edge ' 'none has the other one'
+  # Another registry for one cluster alone.
+  KUBECONFIG=$A
+  restore --cluster east --map registry=registry.old.example.com:5000=registry.new --yes -o json >mapped.json
+  is "$(field '[.plan.change, .mappings[0].objects, .result.objects.written, .result.objects.rejected]' mapped.json)" '[1,1,1,0]' 'one cluster, with another registry'
+  is "$(kubectl -n web get cronjob edge -o jsonpath='{..image}') $(kubectl --kubeconfig "$B" -n web get cronjob edge -o jsonpath='{..image}')" \
+    'registry.new/tools/edge:1 registry.old.example.com:5000/tools/edge:1' 'there and nowhere else'
+}
+
 githttp_start
 oci_start
 cluster_up main
@@ -389,3 +436,4 @@ run_case 'one namespace' one_namespace
 run_case mapped mapped
 run_case rerendered rerendered
 run_case 'of a hub' of_a_hub
+run_case 'two of a hub' two_of_a_hub
