@@ -115,7 +115,10 @@ all_gone() {
   cluster_wipe
   spawn addons controlplane addonsim "$CLUSTER" --delay 2s
   mkdir -p nothing
-  rm -rf cache/regrow
+  rm -rf cache
+  # Not only stopped: what they served is gone, for whoever reads this machine's disk.
+  mkdir away
+  mv "$GIT_ROOT" "$FILES_ROOT" oci fleet away/
 }
 
 comes_back() {
@@ -191,10 +194,13 @@ P
 
 from_git_again() {
   local writes
+  # (Charts are brought back by who keeps copies of them.)
+  mv away/files away/oci away/fleet .
+  mv away/git/fleet.git fleet.lost
+  mkdir git
   githttp_again
   spawn registry docker-registry serve "$SCRATCH/oci/config.yml"
   wait_for 10 'the registry again' port_open "${OCI_HOST##*:}"
-  mv "$GIT_ROOT/fleet.git" fleet.lost
   git init -q --bare "$GIT_ROOT/fleet.git"
   git --git-dir="$GIT_ROOT/fleet.git" config http.receivepack true
   check 'Git comes back to an empty host' restore --yes --push-git "$HTTP_URL/git/fleet.git"
