@@ -118,6 +118,7 @@ comes_back() {
   clean 'afterwards'
   is "$(last state)" drilled 'the snapshot is drilled'
   like "$(snap list | tail -1)" 'Last drill: [0-9]' 'list says so'
+  like "$("$REGROW" restore -i ann.id --dry-run | tr -s '\n ' ' ')" 'Snapshot 1 of prod, .*, drilled before;' 'and so does the plan of a restore'
   check 'documented' bash -c "'$SHAPE' drill 'verdict,compared,controlPlane.own,noted' <report.json"
   like "$(cat drill.prom)" 'regrow_drill_last_good_timestamp_seconds\{chain="prod"\} 1' 'monitoring is told'
 }
