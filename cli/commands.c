@@ -14,18 +14,18 @@ static const struct command commands[] = {
      "waits for. With --use-cluster it also compares with the cluster of the kubeconfig. Nothing "
      "is written.",
      "  regrow plan apps/\n"
-     "  regrow plan https://git.example.com/platform.git//apps?ref=main\n"
+     "  regrow plan 'https://git.example.com/platform.git//apps?ref=main'\n"
      "  regrow plan --use-cluster -v apps/\n"
-     "  regrow plan --out prod.plan https://git.example.com/platform.git\n"
+     "  regrow plan --out prod.plan apps/\n"
      "  regrow plan -o dot apps/ | dot -Tsvg >order.svg\n",
      PLAN, 1, TREES | 1U << OUT_DOT, cmd_plan},
     {"bootstrap", "[ROOT]", "bring the cluster to what ROOT says, and wait until healthy",
      "Sends every object once, when what it needs is really there, and waits until all "
      "applications are healthy. Kill it at any moment: the same command continues. On a cluster "
      "that is up it applies what changed in Git and deletes what Git no longer has.",
-     "  regrow bootstrap https://git.example.com/platform.git//apps?ref=main\n"
+     "  regrow bootstrap 'https://git.example.com/platform.git//apps?ref=main'\n"
      "  regrow bootstrap --timeout 10m --expect-cluster UID apps/\n"
-     "  regrow bootstrap --then=argocd https://git.example.com/platform.git\n"
+     "  regrow bootstrap --then=argocd apps/\n"
      "  regrow bootstrap --plan prod.plan --timeout 10m\n"
      "  regrow bootstrap -o ndjson apps/ >events.ndjson\n",
      BOOT, 1, TREES | 1U << OUT_NDJSON, cmd_bootstrap},
@@ -35,7 +35,7 @@ static const struct command commands[] = {
      "selfHeal). Objects are watched, sources looked at now and then. What cannot be read is left "
      "exactly as it is. Ends cleanly at SIGTERM or Ctrl-C.",
      "  regrow reconcile\n"
-     "  regrow reconcile https://git.example.com/platform.git//apps?ref=main\n"
+     "  regrow reconcile 'https://git.example.com/platform.git//apps?ref=main'\n"
      "  regrow reconcile --poll 30s -o ndjson apps/\n"
      "  regrow reconcile --listen 127.0.0.1:8080\n"
      "  regrow reconcile --once --timeout 10m\n"
@@ -88,7 +88,7 @@ static const struct command commands[] = {
      "  regrow restore --at '2026-11-23 02:00' --dry-run\n"
      "  regrow restore --namespace shop --map storageClass=gp2=gp3\n"
      "  regrow restore -i key.txt --git-only \\\n"
-     "    --push-git https://old.example.com=https://new.example.com\n"
+     "    --push-git https://git.example.com=https://git2.example.com\n"
      "  regrow restore 117 --yes -o json --timeout 30m\n"
      "  regrow restore --yes --report restore.html\n",
      RESTORE, 1, TREES | 1U << OUT_NDJSON, cmd_restore},
@@ -111,7 +111,7 @@ static const struct command commands[] = {
      "10 when it failed.",
      "  regrow sync shop\n"
      "  regrow sync shop --revision v1.2.3 --prune --wait --timeout 5m\n"
-     "  regrow sync team-a/shop --resource apps:Deployment:web --dry-run\n"
+     "  regrow sync argocd/shop --resource apps:Deployment:web --dry-run\n"
      "  regrow sync shop --approve\n"
      "  regrow sync shop --terminate\n",
      SYNC, 1, TREES, cmd_sync},
@@ -170,7 +170,7 @@ static const struct command commands[] = {
      "Nothing is written but probes to the store, which are taken away again. Exit code 10 when "
      "something is in the way.",
      "  regrow doctor\n"
-     "  regrow doctor https://git.example.com/platform.git//apps?ref=main\n"
+     "  regrow doctor 'https://git.example.com/platform.git//apps?ref=main'\n"
      "  regrow doctor --repo s3://backup/prod --trust PIN -i alice.key apps/\n"
      "  regrow doctor -o json | jq -r '.checks[] | select(.state == \"fail\")'\n",
      DOCTOR, 1, TREES, cmd_doctor},
@@ -255,7 +255,7 @@ static const struct command commands[] = {
      "repository, where a job of that one signs it. What is there already is passed over: run it "
      "again to go on. A copy says what its writer said; what a judge called bad is suspect there. "
      "A mirror of the same repository is made by any program that copies files.",
-     "  regrow snapshot copy -i my.key --to s3://other/prod --to-key job.key\n"
+     "  regrow snapshot copy -i my.key --to s3://other/prod --to-key other.key\n"
      "  regrow snapshot copy 118 -i my.key --to /mnt/usb --to-key usb.key\n",
      SNAP_COPY, 1000, TREES, cmd_snapshot_copy},
     {"snapshot judge", "SNAPSHOT good|bad [WHY]", "say that a snapshot is good, or bad",
@@ -284,7 +284,8 @@ static const struct command commands[] = {
      "makes snapshots and reads none, a pruner forgets, a judge says what is good, an admin "
      "changes all this.",
      "  regrow snapshot key list --repo /srv/snapshots --trust PIN\n"
-     "  regrow snapshot key add --key ADMIN --role writer --chain c1 --out job\n",
+     "  regrow snapshot key add --key admin.age \\\n"
+     "    --role writer --chain prod --out job.key\n",
      GROUP, 0, 1U << OUT_TEXT, NULL},
     {"snapshot key init", "", "make a key to sign with, for an admin to make trusted",
      "Whoever shall hold a key makes it where it will stay, and hands over the public half that "
@@ -296,9 +297,10 @@ static const struct command commands[] = {
      "Without --role: a slot, for each --recipient or for a new passphrase; it takes what opens "
      "the repository now, and is tried before it is stored. With --role: a key. That of a writer "
      "can write the snapshots of one chain, and can read nothing. --key is the admin's.",
-     "  regrow snapshot key add --key ADMIN --recipient age1...\n"
-     "  regrow snapshot key add --key ADMIN --role writer --chain c1 --out job\n"
-     "  regrow snapshot key add --key ADMIN --role pruner --public KEY\n",
+     "  regrow snapshot key add --key admin.age --recipient age1...\n"
+     "  regrow snapshot key add --key admin.age \\\n"
+     "    --role writer --chain prod --out job.key\n"
+     "  regrow snapshot key add --key admin.age --role pruner --public KEY\n",
      KEY_ADD, 0, TREES, cmd_snapshot_key_add},
     {"snapshot key remove", "SLOT", "remove a way to open it",
      "SLOT is its label, its recipient, or the beginning of its file. The last way to open "
@@ -325,8 +327,9 @@ static const struct command commands[] = {
      "KEY is its label or the beginning of its id. What it signed stays believed up to "
      "--last-trusted, without that up to now; chains that --last-trusted does not name are not "
      "believed at all.",
-     "  regrow snapshot key revoke --key ADMIN ci-job\n"
-     "  regrow snapshot key revoke --key ADMIN --last-trusted prod:117 ci-job\n",
+     "  regrow snapshot key revoke --key admin.age ci-job\n"
+     "  regrow snapshot key revoke --key admin.age \\\n"
+     "    --last-trusted prod:117 ci-job\n",
      KEY_REVOKE, 1, TREES, cmd_snapshot_key_revoke},
     {"snapshot key quorum", "N", "say how many admins a change takes",
      "From then on every change to keys and slots wants the signatures of N admins: their keys "

@@ -79,8 +79,8 @@ void print_usage(FILE *f)
          "be left out, REGROW_ROOT counts, or what the cluster was grown from last.",
          0, 0, columns_of(f));
     fprintf(f, "\n"
-               "  regrow plan https://git.example.com/platform.git//apps?ref=main\n"
-               "  regrow bootstrap https://git.example.com/platform.git//apps?ref=main\n"
+               "  regrow plan 'https://git.example.com/platform.git//apps?ref=main'\n"
+               "  regrow bootstrap 'https://git.example.com/platform.git//apps?ref=main'\n"
                "  regrow why team-checkout\n\n");
     wrap(f, "regrow COMMAND --help shows options and examples, regrow man COMMAND the manual.", 0,
          0, columns_of(f));
