@@ -11,6 +11,7 @@
 # make torture      crashes, at length
 # make soak         an hour of one controller                    SOAK_SECONDS=3600
 # make install      DESTDIR= PREFIX=/usr/local
+# make deb          a Debian package of it, in the build folder   SOURCE_DATE_EPOCH=
 # make format       clang-format in place
 # make clean
 #
@@ -80,7 +81,7 @@ FUZZ := $(FUZZ_SRC:tests/fuzz/%.c=build-fuzz/%)
 CHECKS := $(filter-out scripts/checklib.py,$(wildcard scripts/check-*))
 
 .PHONY: all unit unit-programs check check-fast demo bench coverage torture soak fuzz fuzz-build install \
-	format clean help
+	deb format clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -163,6 +164,9 @@ fuzz: $(if $(T),build-fuzz/fuzz_$(T),fuzz-build)
 install: all
 	install -D -m 755 $(BUILD)/regrow $(DESTDIR)$(PREFIX)/bin/regrow
 	scripts/install-docs $(BUILD)/regrow $(DESTDIR)$(PREFIX)
+
+deb: all
+	scripts/deb $(BUILD)/regrow $(VERSION) $(BUILD)
 
 format:
 	clang-format -i $(wildcard $(foreach r,$(ROOMS),$(r)/*.[ch]) tests/*.[ch] tests/*/*.[ch])
