@@ -155,7 +155,16 @@ struct command {
 // ---- commands.c ----
 // OPT_PICK: a list that only a command line may have. What a file says for other commands must not
 // make a part of a restore.
-enum opt_kind { OPT_FLAG, OPT_TEXT, OPT_LIST, OPT_PICK, OPT_TIME, OPT_INT, OPT_OUTPUT };
+enum opt_kind {
+    OPT_FLAG,
+    OPT_TEXT,
+    OPT_LIST,
+    OPT_PICK,
+    OPT_TIME,
+    OPT_TIME_OR_0,
+    OPT_INT,
+    OPT_OUTPUT
+};
 enum opt_group { GROUP_OWN, GROUP_REPO, GROUP_CLUSTER, GROUP_SOURCES, GROUP_GENERAL }; // in help
 struct option {
     const char *name;

@@ -389,15 +389,23 @@ int cmd_cluster_list(struct cli *c, struct err *err)
 
 // ---- remove ----
 
+static bool can_be_asked(const struct cli *c, const char *name, struct err *err)
+{
+    if (!*name) {
+        err_set(err, ERR_USAGE, "NAME is missing: a cluster, as regrow cluster list names it");
+        return false;
+    }
+    if (c->o.restore.yes || (c->o.output == OUT_TEXT && isatty(STDIN_FILENO)))
+        return true;
+    err_set(err, ERR_USAGE, "nobody is there to confirm that %.100s is to be removed", name);
+    return err_hint(err, "--yes goes on without asking.");
+}
+
 static bool is_meant(const struct cli *c, const char *name, struct err *err)
 {
     char line[256] = "";
     if (c->o.restore.yes)
         return true;
-    if (c->o.output != OUT_TEXT || !isatty(STDIN_FILENO)) {
-        err_set(err, ERR_USAGE, "nobody is there to confirm that %s is to be removed", name);
-        return err_hint(err, "--yes goes on without asking.");
-    }
     printf("Remove %s? What is on it stays there. Its name: ", name);
     fflush(stdout);
     if (!fgets(line, sizeof(line), stdin))
@@ -411,7 +419,7 @@ int cmd_cluster_remove(struct cli *c, struct err *err)
     struct session *s CLEANUP(session_closep) = NULL;
     CLEANUP(json_freep) json_t *list = NULL;
     const char *name = c->o.args.len ? c->o.args.v[0] : "";
-    if (!cli_cluster(c, &s, err) || !read_secrets(s, &list, err))
+    if (!can_be_asked(c, name, err) || !cli_cluster(c, &s, err) || !read_secrets(s, &list, err))
         return 0;
     const json_t *secret = find_secret(list, name, err);
     if (!secret || !is_meant(c, name, err))

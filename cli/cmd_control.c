@@ -214,9 +214,8 @@ static bool add_resources(const struct cli *c, json_t *sync, struct err *err)
 }
 
 // .operation as Argo CD's CLI writes it.
-static bool sync_operation(struct asking *a, json_t **out, struct err *err)
+static bool sync_operation(const struct cli *c, json_t **out, struct err *err)
 {
-    const struct cli *c = a->c;
     CLEANUP(json_freep) json_t *sync = json_object();
     const char *revision = c->o.root_revision;
     if (!add_resources(c, sync, err))
@@ -294,9 +293,12 @@ int cmd_sync(struct cli *c, struct err *err)
             return 0;
         return c->o.control.approve ? approve(&a, err) : end_operation(&a, err);
     }
-    if (!asking_open(c, &a, err) || !is_free(&a, err) || !sync_operation(&a, &operation, err))
+    if (!sync_operation(c, &operation, err))
         return 0;
-    CLEANUP(json_freep) json_t *patch = operation_patch(&a, operation);
+    CLEANUP(json_freep) json_t *wanted = operation;
+    if (!asking_open(c, &a, err) || !is_free(&a, err))
+        return 0;
+    CLEANUP(json_freep) json_t *patch = operation_patch(&a, json_incref(wanted));
     return ask(&a, "sync", patch, operation_progress, err);
 }
 
@@ -336,6 +338,12 @@ int cmd_rollback(struct cli *c, struct err *err)
     struct asking a CLEANUP(asking_close) = {0};
     json_t *operation = NULL;
     const char *id = c->o.args.len > 1 ? c->o.args.v[1] : NULL;
+    long long number = 0;
+    if (id && !str_to_int(id, 0, INT64_MAX, &number)) {
+        err_set(err, ERR_USAGE, "\"%.80s\": the number of an entry of the history is wanted", id);
+        err_hint(err, "regrow history %.100s lists them.", c->o.args.v[0]);
+        return 0;
+    }
     if (!asking_open(c, &a, err) || !is_free(&a, err))
         return 0;
     CLEANUP(json_freep) json_t *holder = history_holder(&a);

@@ -319,6 +319,8 @@ int cmd_reconcile(struct cli *c, struct err *err)
         err_hint(err, "regrow snapshot key add --role writer --chain NAME --out FILE makes one.");
         return 0;
     }
+    if (!serving_check(c, err))
+        return 0;
     if (c->o.reconcile.log_format)
         c->o.output = strcmp(c->o.reconcile.log_format, "json") ? OUT_TEXT : OUT_NDJSON;
     v.own = c->o.output == OUT_TEXT ? (struct event_sink){print_line, c}

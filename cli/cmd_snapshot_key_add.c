@@ -302,8 +302,11 @@ int cmd_snapshot_key_add(struct cli *c, struct err *err)
 // The same command again shows the public half once more.
 static bool is_key_of_role(struct adding *a, struct err *err)
 {
-    if (!credential_load(a->o->out, &a->new, err))
-        return err_wrap(err, "%s is there already", a->o->out);
+    if (!credential_load(a->o->out, &a->new, err)) {
+        err->kind = ERR_CONFLICT; // whatever is wrong with it as a key
+        err_wrap(err, "%s is there already", a->o->out);
+        return err_hint(err, "Name another file for the new key.");
+    }
     return a->new.kind == roles[a->role].kind ||
            err_set(err, ERR_CONFLICT, "%s is there already, and is the key of a %s", a->o->out,
                    credential_kind_name(a->new.kind));

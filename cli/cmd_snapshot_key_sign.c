@@ -164,9 +164,10 @@ int cmd_snapshot_key_quorum(struct cli *c, struct err *err)
     struct snap_want want = {.read = READ_NOTHING, .key = true, .kind = CREDENTIAL_ADMIN};
     long long n = 0;
     bool made = false;
-    if (!c->o.args.len || !str_to_int(c->o.args.v[0], 1, MAX_SIGNATURES, &n)) {
-        err_set(err, ERR_USAGE, "how many admins, from 1 to %d, shall a change take?",
-                MAX_SIGNATURES);
+    const char *given = c->o.args.len ? c->o.args.v[0] : NULL;
+    if (!given || !str_to_int(given, 1, MAX_SIGNATURES, &n)) {
+        err_set(err, ERR_USAGE, "%s%.80s%show many admins, from 1 to %d, shall a change take?",
+                given ? "\"" : "", given ? given : "", given ? "\": " : "", MAX_SIGNATURES);
         return 0;
     }
     if (!snap_open(c, &c->o.snap, &want, &s, err))

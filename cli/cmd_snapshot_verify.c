@@ -311,10 +311,13 @@ int cmd_snapshot_verify(struct cli *c, struct err *err)
 
 static bool parse_verdict(const struct cli *c, enum verdict *out, struct err *err)
 {
-    const char *word = c->o.args.len > 1 ? c->o.args.v[1] : "";
+    const char *word = c->o.args.len > 1 ? c->o.args.v[1] : NULL;
     *out = str_eq(word, "bad") ? VERDICT_BAD : VERDICT_GOOD;
-    return *out == VERDICT_BAD || str_eq(word, "good") ||
-           err_set(err, ERR_USAGE, "which snapshot, and is it good or bad?");
+    if (*out == VERDICT_BAD || str_eq(word, "good"))
+        return true;
+    if (word)
+        return err_set(err, ERR_USAGE, "\"%.80s\": is it good or bad?", word);
+    return err_set(err, ERR_USAGE, "which snapshot, and is it good or bad?");
 }
 
 int cmd_snapshot_judge(struct cli *c, struct err *err)

@@ -289,6 +289,7 @@ int cmd_completion(struct cli *c, struct err *err)
     else if (!strcmp(shell, "fish"))
         fish_completion();
     else
-        err_set(err, ERR_USAGE, "which shell? bash, zsh and fish are there");
+        err_set(err, ERR_USAGE, "%s%.80s%swhich shell? bash, zsh and fish are there",
+                *shell ? "\"" : "", shell, *shell ? "\": " : "");
     return 0;
 }

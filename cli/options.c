@@ -32,12 +32,17 @@ static bool is_choice(const char *arg, const char *value)
     return !strchr(arg, '|');
 }
 
+static const char time_wanted[] = "a time such as 90s, 10m, 1h30m or 30d is wanted";
+
 // Days as well, which Go's durations have not.
 static bool parse_time(const char *value, int64_t *out_ms)
 {
     size_t n = strlen(value);
     long long days = 0;
     CLEANUP(str_freep) char *number = n ? str_ndup(value, n - 1) : str_dup("");
+    // A bare number is taken for seconds elsewhere; whoever writes it here may mean hours.
+    if (n && strspn(value, "0123456789") == n && strcmp(value, "0") != 0)
+        return false;
     if (n < 2 || value[n - 1] != 'd')
         return str_to_duration_ms(value, out_ms);
     bool ok = str_to_int(number, 0, 36500, &days);
@@ -75,9 +80,13 @@ static bool set_value(const struct command *cmd, struct options *o, const struct
     case OPT_PICK:
         strv_push(at, value);
         break;
-    case OPT_TIME:
+    case OPT_TIME: // 0 is what it has when nobody gives it
+        ok = parse_time(value, at) && *(int64_t *)at > 0;
+        wanted = str_dup(str_eq(value, "0") ? "a time above 0 is wanted" : time_wanted);
+        break;
+    case OPT_TIME_OR_0:
         ok = parse_time(value, at);
-        wanted = str_dup("a time such as 90s, 10m, 1h30m or 30d is wanted");
+        wanted = str_dup(time_wanted);
         break;
     case OPT_INT:
         ok = str_to_int(value, 1, 1000, at);

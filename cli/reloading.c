@@ -79,6 +79,7 @@ static bool is_same(const struct option *o, const struct options *a, const struc
     case OPT_PICK:
         return same_lists(x, y);
     case OPT_TIME:
+    case OPT_TIME_OR_0:
         return *(const int64_t *)x == *(const int64_t *)y;
     case OPT_INT:
         return *(const long long *)x == *(const long long *)y;
@@ -131,6 +132,7 @@ static void take_one(const struct option *o, struct options *to, struct options 
         swap_lists(x, y);
         break;
     case OPT_TIME:
+    case OPT_TIME_OR_0:
         *(int64_t *)x = *(int64_t *)y;
         break;
     case OPT_INT:

@@ -135,6 +135,24 @@ static bool is_loopback(const char *listen)
            str_starts(listen, "localhost:");
 }
 
+static void fill(const struct reconcile_options *r, struct web_opts *o)
+{
+    o->listen = r->listen;
+    o->tls_cert = r->tls_cert;
+    o->tls_key = r->tls_key;
+    o->webhook_secrets = &r->webhook_secrets;
+}
+
+bool serving_check(const struct cli *c, struct err *err)
+{
+    struct web_opts o = {0};
+    fill(&c->o.reconcile, &o);
+    if (!o.listen || web_opts_check(&o, err))
+        return true;
+    return !o.tls_cert != !o.tls_key ? err_hint(err, "Give --tls-cert and --tls-key, or neither.")
+                                     : false;
+}
+
 bool serving_begin(struct cli *c, struct session *s, struct serving *v, struct err *err)
 {
     const struct reconcile_options *r = &c->o.reconcile;
@@ -148,14 +166,11 @@ bool serving_begin(struct cli *c, struct session *s, struct serving *v, struct e
                                   .pushed = pushed,
                                   .act = act,
                                   .ctx = v};
-    struct web_opts o = {.listen = r->listen,
-                         .tls_cert = r->tls_cert,
-                         .tls_key = r->tls_key,
-                         .self_signed = !local && !r->tls_cert,
-                         .webhook_secrets = &r->webhook_secrets,
+    struct web_opts o = {.self_signed = !local && !r->tls_cert,
                          .auth = local ? WEB_AUTH_NONE : WEB_AUTH_REVIEW,
                          .kube = s->kube,
                          .events = &v->own,
                          .hooks = &v->hooks};
+    fill(r, &o);
     return web_server_new(c->loop, &o, &v->web, err);
 }

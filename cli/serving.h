@@ -16,6 +16,8 @@ struct serving {
     struct event_sink own;          // where events go besides
     struct web_hooks hooks;
 };
+// Before anything is connected to: what of --listen, --tls-* and --webhook-secret cannot be.
+MUST_CHECK bool serving_check(const struct cli *c, struct err *err);
 // Listens where --listen says; v->controller is there. On anything but loopback only with TLS and
 // tokens that the cluster reviews.
 MUST_CHECK bool serving_begin(struct cli *c, struct session *s, struct serving *v, struct err *err);

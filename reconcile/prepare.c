@@ -60,13 +60,23 @@ static bool ensure_namespace(struct run *r, struct err *err)
     return kube_reply_err(&reply, err, "make the namespace of the inventory");
 }
 
+// What is declared in a circle is one whatever the cluster has: told before anything is written.
+// What closes only with what was inferred is found when the cluster was read.
+static bool check_declared(const struct run *r, struct err *err)
+{
+    CLEANUP(graph_freep) struct graph *g = NULL;
+    struct graph_opts o = r->opts.graph;
+    o.ignore_inferred = true;
+    return graph_build(r->desired, NULL, &o, &g, err);
+}
+
 static bool take_lease(struct run *r, struct err *err)
 {
     struct lease_opts o = {
         .holder = r->opts.holder, .namespace = run_records(r), .events = r->opts.events};
     if (r->lease || r->opts.read_only)
         return true;
-    if (!ensure_namespace(r, err))
+    if (!check_declared(r, err) || !ensure_namespace(r, err))
         return false;
     r->lease = r->own_lease = lease_keeper_new(r->loop, r->kube, &o);
     return lease_keeper_take(r->own_lease, r->opts.deadline_ms, err);

@@ -27,6 +27,13 @@ static bool split(const char *address, char **host, char **port, struct err *err
     return true;
 }
 
+bool web_address_check(const char *address, struct err *err)
+{
+    CLEANUP(str_freep) char *host = NULL;
+    CLEANUP(str_freep) char *port = NULL;
+    return split(address, &host, &port, err);
+}
+
 static bool is_loopback(const struct sockaddr *a)
 {
     const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)a;

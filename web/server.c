@@ -356,16 +356,27 @@ static bool may_listen(const struct web_server *w, struct err *err)
                                                   : "TLS and authentication");
 }
 
-static bool begin(struct web_server *w, struct err *err)
+bool web_opts_check(const struct web_opts *o, struct err *err)
 {
     struct strv secrets = {0};
-    if (!w->o.tls_cert != !w->o.tls_key)
+    struct web_pair pair = {0};
+    if (!o->tls_cert != !o->tls_key)
         return err_set(err, ERR_USAGE, "a certificate and its key come together");
+    bool ok = web_address_check(o->listen, err) &&
+              (!o->tls_cert || web_pair_load(o->tls_cert, o->tls_key, &pair, err)) &&
+              (!o->webhook_secrets || push_secrets(o->webhook_secrets, &secrets, err));
+    push_secrets_clear(&secrets);
+    web_pair_clear(&pair);
+    return ok;
+}
+
+static bool begin(struct web_server *w, struct err *err)
+{
+    if (!web_opts_check(&w->o, err))
+        return false;
     if (w->o.auth == WEB_AUTH_REVIEW && !w->o.kube)
         return err_set(err, ERR_USAGE, "authentication needs an API server to ask");
-    bool ok = !w->o.webhook_secrets || push_secrets(w->o.webhook_secrets, &secrets, err);
-    push_secrets_clear(&secrets);
-    if (!ok || !web_listen(w->o.listen, &w->listen_fd, &w->port, &w->is_loopback, err) ||
+    if (!web_listen(w->o.listen, &w->listen_fd, &w->port, &w->is_loopback, err) ||
         !may_listen(w, err))
         return false;
     bool has_tls = w->o.tls_cert || w->o.self_signed;

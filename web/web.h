@@ -74,6 +74,9 @@ struct web_opts {
     const struct web_hooks *hooks;   // lent, as is all else (kube too), until web_server_free
 };
 
+// What can be said of them before anything is connected to: address, certificate, secrets.
+MUST_CHECK bool web_opts_check(const struct web_opts *o, struct err *err);
+
 struct web_server;
 MUST_CHECK bool web_server_new(struct loop *l, const struct web_opts *o, struct web_server **out,
                                struct err *err);

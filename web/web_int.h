@@ -105,6 +105,7 @@ void web_cut(struct conn *c);
 MUST_CHECK bool web_front_add(struct web_server *w, char *cert, char *key, struct err *err);
 
 // ---- listen.c ----
+MUST_CHECK bool web_address_check(const char *address, struct err *err);
 MUST_CHECK bool web_listen(const char *address, int *fd, unsigned *port, bool *is_loopback,
                            struct err *err);
 

@@ -15,6 +15,7 @@ static const char *good_value(const struct option *o, const struct command *cmd)
     case OPT_FLAG:
         return "true";
     case OPT_TIME:
+    case OPT_TIME_OR_0:
         return "90s";
     case OPT_INT:
         return "3";
@@ -41,6 +42,7 @@ static bool is_set(const struct options *o, const struct option *opt, const stru
     case OPT_PICK:
         return ((const struct strv *)at)->len == 1;
     case OPT_TIME:
+    case OPT_TIME_OR_0:
         return *(const int64_t *)at == 90000;
     case OPT_INT:
         return *(const long long *)at == 3;
@@ -151,7 +153,7 @@ static void later_ones_win(void **state)
     char path[] = "/tmp/regrow-options-XXXXXX";
     int fd = mkstemp(path);
     assert_true(fd >= 0);
-    dprintf(fd, "context: file\norder: declared\ntimeout: 10\nmirror: [a=b, c=d]\n");
+    dprintf(fd, "context: file\norder: declared\ntimeout: 10s\nmirror: [a=b, c=d]\n");
     close(fd);
     setenv("REGROW_CONFIG", path, 1);
     setenv("REGROW_ORDER", "full", 1);
@@ -185,6 +187,9 @@ static void refused(void **state)
         {"why", {"--exit-code"}, "why has no option --exit-code"},
         {"plan", {"--order", "sideways"}, "--order \"sideways\": full|inferred|declared is wanted"},
         {"plan", {"--timeout=soon"}, "--timeout \"soon\": a time such as"},
+        {"plan", {"--timeout", "0"}, "--timeout \"0\": a time above 0"},
+        {"status", {"--wait-for-cluster", "0"}, "--wait-for-cluster \"0\": a time above 0"},
+        {"snapshot prune", {"--grace", "72"}, "--grace \"72\": a time such as"},
         {"plan", {"-j", "0"}, "-j \"0\": a number from 1 to 1000"},
         {"plan", {"-o", "ndjson"}, "-o \"ndjson\": text|json|yaml|dot of plan is wanted"},
         {"plan", {"--output"}, "--output needs a value: FORMAT"},

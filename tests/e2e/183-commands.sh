@@ -43,7 +43,7 @@ in_json() {
 
 # One case: the variables what, env, run, exit, says
 one() {
-  local words=() env=() got=0 err
+  local words=() env=() got=0 err format=json
   eval "words=($run)"
   eval "env=(${env_line:-})"
   OUT=$(env "${env[@]}" "$REGROW" "${words[@]}" 2>&1 </dev/null) || got=$?
@@ -55,9 +55,10 @@ one() {
   unlike "$OUT" "$PASSPHRASE|AGE-SECRET-KEY-1[0-9A-Z]|AddressSanitizer|assert|\(null\)|/regrow-(render|tree|artifact)" "$what: nothing that is not for people"
   # Where there is another format already, or the last word takes the next one, it was text alone.
   [[ " ${words[*]} " != *' -o '* && ${words[-1]} != --* ]] || return 0
+  [[ ${words[0]} != reconcile ]] || format=ndjson # what it has
   got=0
-  err=$(env "${env[@]}" "$REGROW" "${words[@]}" -o json 2>&1 >/dev/null </dev/null) || got=$?
-  is "$got" "$exit" "$what: exit code with -o json"
+  err=$(env "${env[@]}" "$REGROW" "${words[@]}" -o $format 2>&1 >/dev/null </dev/null) || got=$?
+  is "$got" "$exit" "$what: exit code with -o $format"
   check "$what: as JSON" in_json "$err" "$exit"
 }
 

@@ -65,6 +65,19 @@ start_servers() {
   proxy_up answers
 }
 
+# What is declared in a circle is found before there is anything of ours in a cluster.
+cycle_first() {
+  local folder=$SCRATCH/cycle name
+  mkdir -p "$folder"
+  for name in one:two two:one; do
+    printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s, namespace: default, annotations: {config.kubernetes.io/depends-on: /namespaces/default/ConfigMap/%s}}\n' \
+      "${name%:*}" "${name#*:}" >"$folder/${name%:*}.yaml"
+  done
+  refuse 'a circle' 3 "$REGROW" bootstrap "$folder"
+  like "$OUT" 'wait for each other' 'it says so'
+  is "$(kubectl get ns regrow-system --ignore-not-found)" '' 'and the cluster is as it was'
+}
+
 # What @NAME@ stands for in the cases.
 set_names() {
   printf -- '- {url: "%s", sshKeyFile: %s}\n' "$SSH_URL" "$SSH_KEY" >"$SCRATCH/ssh.yaml"
@@ -169,6 +182,7 @@ make_repo
 reset_repo
 publish
 set_names
+run_case 'cycle first' cycle_first
 timeout=60s check 'to begin with all is well' regrow_with '' "bootstrap $URL"
 for file in "$CASES"/bad-input/*.case; do
   run_case "$(basename "$file" .case)" one_case "$file"
