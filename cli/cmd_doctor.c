@@ -298,25 +298,36 @@ static bool look_at_sources(struct doctor *d, struct session *s)
 }
 
 // ---- what is permitted ----
-static void tell_rights(struct doctor *d, const struct strv *missing)
+static char *rights_text(const struct doctor *d, const struct strv *missing)
 {
-    struct buf b CLEANUP(buf_clear) = {0};
-    if (!missing->len) {
-        checks_add(&d->checks, "permissions", CHECK_OK, NULL, "all that the plan needs");
-        return;
-    }
+    struct buf b = {0};
     for (size_t i = 0; i < missing->len && (i < SHOWN_RIGHTS || d->c->o.verbose); i++)
         buf_printf(&b, "%s%s", i ? ", " : "", missing->v[i]);
     if (missing->len > SHOWN_RIGHTS && !d->c->o.verbose)
         buf_printf(&b, " and %zu more (-v)", missing->len - SHOWN_RIGHTS);
-    checks_add(&d->checks, "permissions", CHECK_FAIL,
-               "Bind a role that allows it, or use another context.", "it is not permitted to %s",
-               b.p);
+    return buf_take(&b);
+}
+
+static void tell_rights(struct doctor *d, const struct strv *missing, const struct strv *grants)
+{
+    CLEANUP(str_freep) char *text = rights_text(d, missing);
+    CLEANUP(str_freep) char *roles = rights_text(d, grants);
+    if (!missing->len)
+        checks_add(&d->checks, "permissions", CHECK_OK, NULL, "all that the plan needs");
+    else
+        checks_add(&d->checks, "permissions", CHECK_FAIL,
+                   "Bind a role that allows it, or use another context.",
+                   "it is not permitted to %s", text);
+    if (grants->len)
+        checks_add(&d->checks, "roles", CHECK_WARN,
+                   "Permit it, or see that whoever applies them holds all that they grant.",
+                   "the plan writes roles or bindings, and it is not permitted to %s", roles);
 }
 
 static void look_at_rights(struct doctor *d, struct session *s)
 {
     struct strv missing = {0};
+    struct strv grants = {0};
     struct run *r CLEANUP(run_freep) = NULL;
     struct err err = {0};
     begin(d);
@@ -334,13 +345,15 @@ static void look_at_rights(struct doctor *d, struct session *s)
         checks_fail(&d->checks, "plan", &err);
     }
     begin(d);
-    if (rights_check(s->kube, d->c->loop, s->desired, is_planned ? r : NULL, &missing, &err)) {
-        tell_rights(d, &missing);
+    if (rights_check(s->kube, d->c->loop, s->desired, is_planned ? r : NULL, &missing, &grants,
+                     &err)) {
+        tell_rights(d, &missing, &grants);
     } else {
         note_late(d, &err);
         checks_fail(&d->checks, "permissions", &err);
     }
     strv_clear(&missing);
+    strv_clear(&grants);
 }
 
 // ---- the whole ----

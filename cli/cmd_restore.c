@@ -299,7 +299,7 @@ static bool refuse_foreign(struct restoring *x, struct err *err)
 static bool check_rights(struct restoring *x, struct err *err)
 {
     struct strv missing = {0};
-    bool ok = rights_check(x->s->kube, x->c->loop, x->s->desired, NULL, &missing, err);
+    bool ok = rights_check(x->s->kube, x->c->loop, x->s->desired, NULL, &missing, NULL, err);
     if (ok && missing.len) {
         struct buf b CLEANUP(buf_clear) = {0};
         for (size_t i = 0; i < missing.len && i < 3; i++)

@@ -61,7 +61,7 @@ static void print_one(const struct cli *c, const struct check *x, int width)
     print_wrapped(stdout, x->next, at + 6, at + 6);
 }
 
-// What is wrong comes last, where the eye is.
+// What is wrong comes first, with what to do about it, and what is as it should be last.
 void doctor_print(const struct doctor *d, int code)
 {
     size_t bad = count(d, CHECK_FAIL);
@@ -85,8 +85,9 @@ void doctor_print(const struct doctor *d, int code)
         int w = display_width(d->checks.v.v[i].name);
         width = w > width ? w : width;
     }
-    for (enum check_state s = CHECK_OK; s <= CHECK_FAIL; s++)
+    static const enum check_state order[] = {CHECK_FAIL, CHECK_WARN, CHECK_SKIPPED, CHECK_OK};
+    for (size_t k = 0; k < ARRAY_LEN(order); k++)
         for (size_t i = 0; i < d->checks.v.len; i++)
-            if (d->checks.v.v[i].state == s)
+            if (d->checks.v.v[i].state == order[k])
                 print_one(d->c, &d->checks.v.v[i], width);
 }

@@ -5,10 +5,12 @@
 #include <string.h>
 
 #define MAX_QUESTIONS 2000
+#define RBAC "rbac.authorization.k8s.io"
 
 struct question {
     struct asking *all;
     const char *group, *resource, *verb, *namespace; // namespace NULL: all of them
+    const char *name;                                // NULL: of any
     bool is_allowed;
 };
 struct asking {
@@ -36,10 +38,10 @@ static void on_answer(void *ctx, const struct kube_reply *r)
 static void ask(struct question *q)
 {
     CLEANUP(json_freep)
-    json_t *doc = json_pack("{s:s, s:s, s:{s:{s:s, s:s, s:s, s:s*}}}", "apiVersion",
+    json_t *doc = json_pack("{s:s, s:s, s:{s:{s:s, s:s, s:s, s:s*, s:s*}}}", "apiVersion",
                             "authorization.k8s.io/v1", "kind", "SelfSubjectAccessReview", "spec",
                             "resourceAttributes", "group", q->group, "resource", q->resource,
-                            "verb", q->verb, "namespace", q->namespace);
+                            "verb", q->verb, "namespace", q->namespace, "name", q->name);
     struct buf body CLEANUP(buf_clear) = {0};
     canon_write(doc, &body);
     struct kube_call post = {.method = "POST",
@@ -84,7 +86,8 @@ static void add(struct asking *a, const char *group, const char *resource, const
             return;
     }
     if (a->v.len < MAX_QUESTIONS)
-        *vec_push(&a->v) = (struct question){NULL, group, resource, verb, namespace, false};
+        *vec_push(&a->v) = (struct question){
+            .group = group, .resource = resource, .verb = verb, .namespace = namespace};
 }
 
 static bool may_all(struct asking *a, bool *out, struct err *err)
@@ -127,10 +130,56 @@ static void add_deleted(struct asking *a, const struct desired *d, const struct 
     }
 }
 
+// What a run needs for itself: its namespace, which it makes when it is not there, and the Lease.
+static void add_own(struct asking *a)
+{
+    static const char *const lease[] = {"get", "create", "update"};
+    struct kube_call get = {.method = "GET",
+                            .path = "/api/v1/namespaces/" REGROW_NAMESPACE,
+                            .patience_ms = KUBE_PATIENCE_MS};
+    struct kube_reply r;
+    struct buf store CLEANUP(buf_clear) = {0};
+    kube_send_wait(a->k, &get, &r, &store);
+    add(a, "", "namespaces", "get", NULL);
+    a->v.v[a->v.len - 1].name = REGROW_NAMESPACE;
+    if (r.cls == KUBE_ABSENT || r.cls == KUBE_NO_NAMESPACE) {
+        add(a, "", "namespaces", "create", NULL);
+        add(a, "", "namespaces", "patch", NULL);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(lease); i++)
+        add(a, "coordination.k8s.io", "leases", lease[i], REGROW_NAMESPACE);
+}
+
+// What a binding binds.
+static const char *bound(const struct object *o)
+{
+    CLEANUP(json_freep) json_t *doc = NULL;
+    struct err err = {0};
+    if (!canon_read(o->body, o->body_len, &doc, &err))
+        err_clear(&err); // it is ours, and was read before
+    return str_eq(json_dot_str(doc, "roleRef.kind"), "Role") ? "roles" : "clusterroles";
+}
+
+// Who writes a role must hold what it grants, or may escalate; who binds one, or may bind.
+static void add_grants(struct asking *a, const struct desired *d)
+{
+    for (size_t i = 0; i < d->objects.len; i++) {
+        const struct object *o = &d->objects.v[i];
+        const char *kind = o->id.kind;
+        if (strcmp(o->id.group, RBAC) != 0)
+            continue;
+        if (!strcmp(kind, "Role"))
+            add(a, RBAC, "roles", "escalate", o->id.namespace);
+        else if (!strcmp(kind, "ClusterRole"))
+            add(a, RBAC, "clusterroles", "escalate", NULL);
+        else if (!strcmp(kind, "RoleBinding") || !strcmp(kind, "ClusterRoleBinding"))
+            add(a, RBAC, bound(o), "bind", o->id.namespace);
+    }
+}
+
 static void add_kinds(struct asking *a, const struct desired *d)
 {
     add(a, "", "configmaps", "*", NULL); // the inventory
-    add(a, "coordination.k8s.io", "leases", "*", NULL);
     for (size_t i = 0; i < d->objects.len; i++) {
         const struct kind_info *k = kind_of(d, &d->objects.v[i]);
         if (k)
@@ -145,12 +194,11 @@ static void add_verbs(struct asking *a, const struct desired *d, const struct as
     static const char *const writes[] = {"create", "patch"};
     for (size_t i = 0; i < denied->v.len; i++) {
         const struct question *q = &denied->v.v[i];
-        bool is_lease = !strcmp(q->resource, "leases"); // read and written by its name
-        if (!q->is_allowed && (is_lease || (!*q->group && !strcmp(q->resource, "configmaps")))) {
+        if (!q->is_allowed && !*q->group && !strcmp(q->resource, "configmaps")) {
             add(a, q->group, q->resource, "create", REGROW_NAMESPACE);
-            add(a, q->group, q->resource, is_lease ? "update" : "patch", REGROW_NAMESPACE);
+            add(a, q->group, q->resource, "patch", REGROW_NAMESPACE);
         }
-        for (size_t k = 0; !q->is_allowed && !is_lease && k < ARRAY_LEN(everywhere); k++)
+        for (size_t k = 0; !q->is_allowed && k < ARRAY_LEN(everywhere); k++)
             add(a, q->group, q->resource, everywhere[k], NULL);
     }
     for (size_t i = 0; i < d->objects.len; i++) {
@@ -171,17 +219,19 @@ static void tell(const struct asking *a, struct strv *out)
         const struct question *q = &a->v.v[i];
         if (!q->is_allowed)
             strv_push_take(out,
-                           str_printf("%s %s%s%s%s%s", q->verb, q->resource, *q->group ? "." : "",
-                                      q->group, q->namespace ? " in namespace " : "",
+                           str_printf("%s %s%s%s%s%s%s%s", q->verb, q->resource,
+                                      *q->group ? "." : "", q->group, q->name ? "/" : "",
+                                      q->name ? q->name : "", q->namespace ? " in namespace " : "",
                                       q->namespace ? q->namespace : ""));
     }
 }
 
 bool rights_check(struct kube *k, struct loop *l, const struct desired *d, const struct run *r,
-                  struct strv *out, struct err *err)
+                  struct strv *out, struct strv *grants, struct err *err)
 {
     struct asking kinds = {.k = k, .l = l};
     struct asking verbs = {.k = k, .l = l};
+    struct asking roles = {.k = k, .l = l};
     bool all = false;
     bool ok = may_all(&kinds, &all, err);
     if (ok && !all) {
@@ -189,14 +239,20 @@ bool rights_check(struct kube *k, struct loop *l, const struct desired *d, const
         add_deleted(&kinds, d, r, NULL);
         ok = ask_all(&kinds, err);
         if (ok) {
+            add_own(&verbs);
             add_verbs(&verbs, d, &kinds);
             add_deleted(&verbs, d, r, &kinds);
+            if (grants)
+                add_grants(&roles, d);
         }
-        ok = ok && ask_all(&verbs, err);
+        ok = ok && ask_all(&verbs, err) && ask_all(&roles, err);
         if (ok)
             tell(&verbs, out);
+        if (ok && grants)
+            tell(&roles, grants);
     }
     vec_clear(&kinds.v);
     vec_clear(&verbs.v);
+    vec_clear(&roles.v);
     return ok;
 }

@@ -73,6 +73,7 @@ sources() {
 }
 
 cluster() {
+  local text code
   kubectl config view --raw --minify -o json |
     jq --arg s "https://127.0.0.1:$(free_port)" '.clusters[0].cluster.server = $s' >"$SCRATCH/nowhere"
   found 10 cluster fail 'an API server that is not there' doctor --kubeconfig "$SCRATCH/nowhere" "$(tenants_root)"
@@ -85,6 +86,17 @@ cluster() {
   found 10 permissions fail 'a role without rights' doctor --kubeconfig "$SCRATCH/reader" "$(tenants_root)"
   found 10 permissions fail 'in full' doctor -v --kubeconfig "$SCRATCH/reader" "$(tenants_root)"
   like "$(message permissions)" 'create .*in namespace tenant-1' 'by verb, kind and namespace'
+  like "$(message permissions)" 'create namespaces, patch namespaces, .*update leases.coordination.k8s.io in namespace regrow-system' 'and what regrow needs for itself'
+  code=0
+  text=$(doctor --kubeconfig "$SCRATCH/reader" "$(tenants_root)") || code=$?
+  is "$code $(grep -nE '^  . permissions' <<<"$text" | cut -d: -f1) $(sed -n 3,9p <<<"$text" | grep -c 'next: Bind')" '10 2 1' 'what fails leads, and what to do stands below it'
+  kubectl create clusterrole writer --verb=get,list,watch,create,patch,update,delete --resource='*.*' >/dev/null
+  kubectl create serviceaccount writer -n default >/dev/null
+  kubectl create clusterrolebinding writer --clusterrole=writer --serviceaccount=default:writer >/dev/null
+  kubectl config view --raw --minify -o json | jq --arg t "$(kubectl create token writer -n default)" \
+    '.users[0].user = {token: $t}' >"$SCRATCH/writer"
+  found 0 roles warn 'one that may write all, and grant nothing' doctor --kubeconfig "$SCRATCH/writer" "$(tenants_root)"
+  like "$(message roles)" 'bind roles.*escalate roles' 'of roles and bindings'
 }
 
 repository() {
