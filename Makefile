@@ -78,6 +78,7 @@ TESTS := $(TEST_SRC:%.c=$(BUILD)/%)
 TOOLS := $(TOOL_SRC:%.c=$(BUILD)/%)
 REPLAYS := $(FUZZ_SRC:%.c=$(BUILD)/%)
 FUZZ := $(FUZZ_SRC:tests/fuzz/%.c=build-fuzz/%)
+MUTANTS := $(BUILD)/mutants/test_plan $(BUILD)/mutants/test_part
 CHECKS := $(filter-out scripts/checklib.py,$(wildcard scripts/check-*))
 
 .PHONY: all unit unit-programs check check-fast demo bench coverage torture soak fuzz fuzz-build install \
@@ -118,6 +119,20 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $$(call helpers_of,$$(*D)) $(BUILD)/libregr
 	@echo "  LD   $@"
 	@$(LINK) -o $@ $^ -lcmocka $(LIBS)
 
+# The table of plan cases with every mistake in it, one of which the variable MUTANT switches on.
+$(BUILD)/mutants/plan.c: reconcile/plan.c tests/reconcile/mutants.py
+	@mkdir -p $(@D)
+	@tests/reconcile/mutants.py $< >$@
+
+$(BUILD)/mutants/plan.o: $(BUILD)/mutants/plan.c
+	@echo "  CC   $<"
+	@$(COMPILE) -w -c -o $@ $<
+
+$(MUTANTS): $(BUILD)/mutants/%: $(BUILD)/tests/reconcile/%.o $(BUILD)/mutants/plan.o \
+		$(BUILD)/libregrow.a
+	@echo "  LD   $@"
+	@$(LINK) -o $@ $^ -lcmocka $(LIBS)
+
 # A fuzz target as a plain program that goes through its corpus.
 $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/libregrow.a
 	@echo "  LD   $@"
@@ -129,7 +144,7 @@ unit-programs: $(TESTS) $(TOOLS) $(REPLAYS)
 unit: $(if $(T),$(BUILD)/tests/$(T),unit-programs)
 	scripts/run-tests --jobs 2 $(if $(TALLY),--tally $(TALLY)) $(if $(T),$(BUILD)/tests/$(T),$(TESTS) $(REPLAYS))
 
-check-fast: all unit-programs
+check-fast: all unit-programs $(MUTANTS)
 	scripts/run-tests --jobs 2 $(if $(TALLY),--tally $(TALLY)) $(CHECKS) $(TESTS) $(SCRIPT_TESTS) \
 		$(REPLAYS)
 

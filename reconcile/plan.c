@@ -140,7 +140,7 @@ static struct hook_state hook_state(const struct planning *p, unsigned object,
             continue;
         h.is_recorded |= r && r->is_hook && !r->is_intent && sha256_eq(&r->sent, &token);
         h.is_past |= live && all[i] > object;
-        h.is_own |= live && all[i] == object;
+        h.is_own |= live; // or is_past, which goes before it
     }
     return h;
 }
@@ -405,8 +405,8 @@ bool plan_make(const struct desired *d, const struct live_fact *facts, size_t n_
     for (unsigned i = 0; i < n_records; i++) {
         int live = find(facts, n_facts, sizeof(*facts), &records[i].id);
         // A hook that was deleted when it had run is remembered all the same.
-        bool is_other_hook = live < 0 && records[i].is_hook && d->whole;
-        if ((live < 0 && !is_other_hook) || desired_find(d, &records[i].id))
+        bool may_be_gone = records[i].is_hook && d->whole;
+        if ((live < 0 && !may_be_gone) || desired_find(d, &records[i].id))
             continue;
         struct plan_item *it = vec_push(&plan->items);
         it->object = -1;

@@ -146,9 +146,14 @@ static void row_is(struct world *w, const char *row, bool stays)
 {
     struct plan *p CLEANUP(plan_freep) = NULL;
     struct err err = {0};
-    if (!plan_make(w->part, &w->fact, 1, &w->record, 1, w->notes, &w->policy, &p, &err))
+    if (!plan_make(w->part, &w->fact, w->fact.exists, &w->record, 1, w->notes, &w->policy, &p,
+                   &err))
         fail_msg("%s", err.msg);
     const struct plan_item *it = &p->items.v[p->items.len - 1];
+    if (!strcmp(row, "-")) {
+        assert_int_not_equal(it->object, -1);
+        return;
+    }
     assert_int_equal(it->object, -1);
     assert_string_equal(it->row, row);
     assert_int_equal(it->stays, stays);
@@ -203,6 +208,23 @@ static void moved(void **s)
     end(&w);
 }
 
+// A hook that has run and was deleted then: its record proves that it has.
+static void hook_gone(void **s)
+{
+    (void)s;
+    struct world w = new_world("b", "a", true, false, false);
+    w.fact.exists = false;
+    row_is(&w, "-", false);
+    w.record.is_hook = true;
+    row_is(&w, "A4", true);
+    end(&w);
+    w = new_world("old", "a", true, false, false);
+    w.fact.exists = false;
+    w.record.is_hook = true;
+    row_is(&w, "A4", false);
+    end(&w);
+}
+
 // The breaker knows how many records there are, however few are given.
 static void breaker(void **s)
 {
@@ -254,9 +276,9 @@ static void externals(void **s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(kept),        cmocka_unit_test(holds), cmocka_unit_test(of_another),
-        cmocka_unit_test(of_one_gone), cmocka_unit_test(moved), cmocka_unit_test(breaker),
-        cmocka_unit_test(externals),
+        cmocka_unit_test(kept),        cmocka_unit_test(holds),     cmocka_unit_test(of_another),
+        cmocka_unit_test(of_one_gone), cmocka_unit_test(moved),     cmocka_unit_test(hook_gone),
+        cmocka_unit_test(breaker),     cmocka_unit_test(externals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,7 +49,24 @@ static struct world new_world(bool desired)
     return w;
 }
 
-// The row the one object falls into; "-" when there is no item at all.
+// What docs/plan-cases.md has for a row. D4 of an object with Replace=true is "D4r".
+static const char *action_of_row(const char *row)
+{
+    static const char *const of[][2] = {
+        {"V1", "read-only"}, {"H1", "hook-done"}, {"H2", "create"},    {"H3", "wait-for-deletion"},
+        {"H4", "recreate"},  {"H5", "change"},    {"H6", "hook-done"}, {"H7", "unchanged"},
+        {"C1", "create"},    {"D1", "change"},    {"D2", "change"},    {"C2", "wait-for-deletion"},
+        {"D3", "replace"},   {"D4", "change"},    {"D4r", "replace"},  {"D5", "check"},
+        {"N1", "unchanged"}, {"N2", "unchanged"}, {"N3", "unchanged"}, {"M1", "unchanged"},
+        {"X1", "check"},     {"X2", "check"},     {"P8", "prune"},     {"P13", "unchanged"},
+        {"P10", "left"},     {"P11", "left"},     {"P12", "left"},     {"X2h", "change"}};
+    for (size_t i = 0; i < sizeof(of) / sizeof(*of); i++)
+        if (!strcmp(of[i][0], row))
+            return of[i][1];
+    return "keep";
+}
+
+// The row the one object falls into, and so what is done; "-" when there is no item at all.
 static void row_is(struct world *w, const char *row)
 {
     struct plan *p CLEANUP(plan_freep) = NULL;
@@ -58,7 +75,17 @@ static void row_is(struct world *w, const char *row)
                    &err))
         fail_msg("%s", err.msg);
     const char *got = p->items.len ? p->items.v[0].row : "-";
-    assert_string_equal(got, row);
+    if (!str_starts(row, got))
+        fail_msg("%s instead of %s", got, row);
+    if (p->items.len)
+        assert_string_equal(action_name(p->items.v[0].action), action_of_row(row));
+    // What is not desired and needs nothing is not counted.
+    size_t counted = 0;
+    for (size_t i = 0; i < sizeof(p->counts) / sizeof(*p->counts); i++)
+        counted += p->counts[i];
+    bool is_silent =
+        p->items.len && p->items.v[0].object < 0 && !strcmp(action_of_row(row), "unchanged");
+    assert_int_equal(counted, p->items.len - is_silent);
 }
 
 static void end(struct world *w)
@@ -84,12 +111,40 @@ static void wanted(void **s)
     row_is(&w, "X1");
     w.policy.force_all = true;
     row_is(&w, "D4");
+    w.d->objects.v[0].options = SYNC_REPLACE;
+    row_is(&w, "D4r");
     w.fact.is_terminating = true;
     row_is(&w, "C2");
     w.has_fact = false;
     row_is(&w, "C1");
+    w.has_record = true;
+    row_is(&w, "C1");
     w.d->objects.v[0].is_virtual = true;
     row_is(&w, "V1");
+    end(&w);
+}
+
+// What the record must be, to prove that nothing is to be done.
+static void proofs(void **s)
+{
+    (void)s;
+    struct world w = new_world(true);
+    w.fact.has_projection = false; // equal to nothing
+    row_is(&w, "D2");
+    w.fact.has_projection = true;
+    w.record.is_intent = true; // it was to be made, and nobody knows what became of it
+    row_is(&w, "X1");
+    w.record.is_intent = false;
+    w.record.is_hook = true; // it was a hook, and has run as one
+    row_is(&w, "X1");
+    w.record.is_hook = false;
+    CLEANUP(json_freep) json_t *rules = doc_of("[{kind: ConfigMap, jsonPointers: [/data/a]}]");
+    w.d->apps.v[0]->ignore_differences = rules;
+    row_is(&w, "N1");
+    w.fact.projection.b[0] = 1;
+    row_is(&w, "D5");
+    w.record.sent.b[0] ^= 1;
+    row_is(&w, "D5");
     end(&w);
 }
 
@@ -99,6 +154,8 @@ static void unwanted(void **s)
     struct world w = new_world(false);
     row_is(&w, "P8");
     w.d->apps.v[0]->doc = json_object(); // an Application does not delete the last of it by itself
+    w.d->apps.v[0]->has_automated = false; // a person syncs it
+    row_is(&w, "P8");
     w.d->apps.v[0]->has_automated = true;
     row_is(&w, "P14");
     w.d->apps.v[0]->allow_empty = true;
@@ -123,6 +180,8 @@ static void unwanted(void **s)
     str_set(&w.record.app, "gone");
     row_is(&w, "P2");
     w.has_fact = false;
+    row_is(&w, "-");
+    w.record.is_hook = true; // it has run, and nothing asks for it any more
     row_is(&w, "-");
     end(&w);
 }
@@ -356,7 +415,7 @@ static void unknown(void **s)
     w.fact.is_unknown = true;
     row_is(&w, "X2");
     w.d->objects.v[0].is_hook = true;
-    row_is(&w, "X2");
+    row_is(&w, "X2h");
     end(&w);
     w = new_world(false);
     str_set(&w.fact.uid, NULL);
@@ -380,8 +439,9 @@ static void hooks(void **s)
     w.d->objects.v[0].is_hook = true;
     w.d->objects.v[0].hook_delete = HOOK_BEFORE_CREATION;
     row_is(&w, "H4");
-    w.record.is_hook = true;
     w.record.sent = plan_hook_token(w.d, 0);
+    row_is(&w, "H4"); // that is no record of a hook
+    w.record.is_hook = true;
     row_is(&w, "H1");
     w.record.is_intent = true; // noted before it was sent: no proof that it has run
     row_is(&w, "H4");
@@ -413,8 +473,11 @@ static void rows_are(struct world *w, const char *rows)
     if (!plan_make(w->d, &w->fact, w->has_fact, &w->record, w->has_record, w->notes, &w->policy, &p,
                    &err))
         fail_msg("%s", err.msg);
-    for (size_t i = 0; i < p->items.len; i++)
-        buf_printf(&b, "%s%s", i ? " " : "", p->items.v[i].row);
+    for (size_t i = 0; i < p->items.len; i++) {
+        const struct plan_item *it = &p->items.v[i];
+        buf_printf(&b, "%s%s", i ? " " : "", it->row);
+        assert_string_equal(action_name(it->action), action_of_row(it->row));
+    }
     assert_string_equal(b.p, rows);
 }
 
@@ -453,6 +516,18 @@ static void phases(void **s)
     w.d->objects.v[0].hook_delete = w.d->objects.v[1].hook_delete = HOOK_FAILED;
     w.has_record = w.has_fact = false;
     rows_are(&w, "H2 H5");
+    end(&w);
+}
+
+// What is left of an application is no reason to keep what it has no more.
+static void one_of_two(void **s)
+{
+    (void)s;
+    struct world w = new_world(true);
+    w.d->apps.v[0]->doc = json_object();
+    str_set(&w.record.id.name, "old");
+    str_set(&w.fact.id.name, "old");
+    rows_are(&w, "C1 P8");
     end(&w);
 }
 
@@ -516,11 +591,32 @@ static void another_root(void **s)
     json_object_clear(w.notes);
     w.policy.prune = false;
     row_is(&w, "P11");
-    w.policy.prune = true;
     str_set(&w.record.app, "app");
-    w.policy.prune = false;
     row_is(&w, "P7");
     end(&w);
+}
+
+// What goes and what is left behind are told together.
+static void gone_and_left(void **s)
+{
+    (void)s;
+    struct world w = new_world(false);
+    struct world left = new_world(false);
+    struct plan *p = NULL;
+    struct err err = {0};
+    str_set(&left.record.id.name, "b");
+    str_set(&left.fact.id.name, "b");
+    str_set(&left.record.app, "gone");
+    str_set(&left.fact.tracking_app, "gone");
+    json_object_set_new(json_object_get(w.notes, "gone"), "cascade", json_false());
+    struct live_fact facts[] = {left.fact, w.fact};
+    struct record records[] = {left.record, w.record};
+    w.policy.replaced_root = "https://git.example.com/old.git";
+    assert_false(plan_make(w.d, facts, 2, records, 2, w.notes, &w.policy, &p, &err));
+    assert_string_equal(err.msg, "this would delete 1 of 2 objects, and leave 1 behind");
+    err_clear(&err);
+    end(&w);
+    end(&left);
 }
 
 static void projections(void **s)
@@ -549,14 +645,15 @@ static void projections(void **s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(wanted),         cmocka_unit_test(unwanted),
-        cmocka_unit_test(confirmed),      cmocka_unit_test(resting),
-        cmocka_unit_test(left_to_others), cmocka_unit_test(selected),
-        cmocka_unit_test(left_behind),    cmocka_unit_test(namesake),
-        cmocka_unit_test(handed_over),    cmocka_unit_test(replaced),
-        cmocka_unit_test(unknown),        cmocka_unit_test(hooks),
-        cmocka_unit_test(phases),         cmocka_unit_test(made_namespaces),
-        cmocka_unit_test(breaker),        cmocka_unit_test(another_root),
-        cmocka_unit_test(projections)};
+        cmocka_unit_test(wanted),          cmocka_unit_test(unwanted),
+        cmocka_unit_test(proofs),          cmocka_unit_test(gone_and_left),
+        cmocka_unit_test(confirmed),       cmocka_unit_test(resting),
+        cmocka_unit_test(left_to_others),  cmocka_unit_test(selected),
+        cmocka_unit_test(left_behind),     cmocka_unit_test(namesake),
+        cmocka_unit_test(handed_over),     cmocka_unit_test(replaced),
+        cmocka_unit_test(unknown),         cmocka_unit_test(hooks),
+        cmocka_unit_test(phases),          cmocka_unit_test(one_of_two),
+        cmocka_unit_test(made_namespaces), cmocka_unit_test(breaker),
+        cmocka_unit_test(another_root),    cmocka_unit_test(projections)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
