@@ -34,9 +34,9 @@ void outcome_note_healthy(const struct outcome *x, const struct session *s);
 void outcome_explain(const struct run *r, struct err *err);
 
 // ---- chain_look.c ----
-// Where a repository is configured (--repo, or --snapshot-to), with its pin or key: a cluster that was grown before is not to be
-// written to while the newest snapshot is of another one, which has taken its place (CONFLICT). A
-// repository that cannot be read is a warning.
+// Where a repository is configured (--repo, or --snapshot-to), with its pin or key: a cluster that
+// was grown before is not to be written to while the newest snapshot is of another one, which has
+// taken its place (CONFLICT). A repository that cannot be read is a warning.
 MUST_CHECK bool chain_look(struct cli *c, const struct session *s, struct err *err);
 
 #endif
