@@ -353,6 +353,7 @@ bool run_execute(struct run *r, struct err *err)
     if (!run_is_cut_off(r) && lease_is_good(r)) {
         inventory_write_rest(r);
         settle(r, records_ms(r));
+        inventory_let_go(r);
         hooks_cleanup(r);
         settle(r, SETTLE_MS);
     }

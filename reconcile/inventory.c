@@ -232,6 +232,7 @@ static void on_written(void *ctx, const struct kube_reply *reply)
         event_emit(r->opts.events, "run.warning", "{s:s}", "message", err.msg);
         err_clear(&err);
         r->sum.rejected += reply->http >= 400 && reply->http != 429;
+        r->has_lost_records = true;
         if (c->text && !c->next)
             json_object_del(r->stored, c->name); // who has something to say of it says it anew
     }
@@ -340,6 +341,19 @@ static bool is_of_app(const struct run *r, const struct plan_item *it, unsigned 
     return desired_tracked_app(r->desired, r->records.v[it->record].app) == (int)app;
 }
 
+// An object that another application has by now: as long as that one's inventory does not say so,
+// the one that had it remembers it, or nobody would if the next run did not want it any more.
+static bool is_given(const struct run *r, const struct plan_item *it)
+{
+    const struct record *rec =
+        it->object < 0 || it->record < 0 || it->live < 0 ? NULL : &r->records.v[it->record];
+    if (!rec || rec->is_intent)
+        return false;
+    unsigned to = r->desired->objects.v[it->object].app;
+    return strcmp(rec->app, r->desired->apps.v[to]->tracking_name) != 0 &&
+           !(r->may_let_go && r->apps[to].is_recorded);
+}
+
 // A version that does not know the note goes by the word before it.
 static char *header_of(const char *app, const json_t *note)
 {
@@ -383,12 +397,15 @@ void inventory_write_app(struct run *r, unsigned app)
     struct buf lines CLEANUP(buf_clear) = {0};
     for (size_t i = 0; i < r->plan->items.len; i++) {
         const struct plan_item *it = &r->plan->items.v[i];
-        if (!is_of_app(r, it, app))
-            continue;
-        if (it->object >= 0)
+        bool is_its = is_of_app(r, it, app);
+        if (is_its && it->object >= 0) {
             write_desired(r, (unsigned)it->object, &lines);
-        else if (stays_recorded(it))
+        } else if (is_its && stays_recorded(it)) {
             write_kept(r, it, &lines);
+        } else if (is_given(r, it) && !strcmp(r->records.v[it->record].app, a->tracking_name)) {
+            write_kept(r, it, &lines);
+            r->apps[app].has_given = true;
+        }
     }
     sort_lines(&lines);
     CLEANUP(json_freep) json_t *note = cascade_note(r->desired, app);
@@ -469,8 +486,9 @@ static void write_vanished(struct run *r)
             remains_of(&left, &r->records.v[i]);
     for (size_t i = 0; i < r->plan->items.len; i++) {
         const struct plan_item *it = &r->plan->items.v[i];
-        const struct record *rec = it->object >= 0 ? NULL : &r->records.v[it->record];
-        if (!rec || json_object_get(known, rec->app) || !stays_recorded(it))
+        const struct record *rec = it->record < 0 ? NULL : &r->records.v[it->record];
+        bool stays = it->object >= 0 ? is_given(r, it) : stays_recorded(it);
+        if (!rec || json_object_get(known, rec->app) || !stays)
             continue;
         struct remains *x = remains_of(&left, rec);
         x->has_left |= it->action == ACTION_LEFT;
@@ -512,6 +530,19 @@ void inventory_write_rest(struct run *r)
         const struct app_rt *a = &r->apps[i];
         if (a->started_ms || a->has_prunings || r->nodes[r->graph->app_end[i]].is_ready)
             inventory_write_app(r, i);
+    }
+}
+
+void inventory_let_go(struct run *r)
+{
+    if (r->opts.read_only || r->has_lost_records)
+        return; // what is remembered twice does no harm, and the next run tidies up
+    r->may_let_go = true;
+    for (unsigned i = 0; i < r->desired->apps.len; i++) {
+        if (!r->apps[i].has_given)
+            continue;
+        r->apps[i].is_recorded = r->apps[i].has_given = false;
+        inventory_write_app(r, i);
     }
     if (!r->desired->whole || r->desired->is_with_gone)
         write_vanished(r);

@@ -99,6 +99,7 @@ struct app_rt {
     int64_t started_ms;
     bool is_recorded;  // its inventory is what it should be
     bool has_prunings; // written only after them
+    bool has_given;    // it names what others have by now (inventory_let_go)
 };
 
 // In-flight window: grows until latency or 429 says stop.
@@ -130,6 +131,8 @@ struct run {
     json_t *stored;                   // inventory ConfigMaps as found: name -> text
     json_t *notes;                    // cascade_note of applications: tracking name -> note
     VEC(struct map_call *) map_calls; // of the inventory, under way
+    bool has_lost_records;            // one of them was refused, or never answered
+    bool may_let_go;                  // inventory_let_go
     json_t *old_docs;                 // key -> live document of a record that is not desired
     json_t *slices;                   // "namespace/service" -> true when an endpoint is ready
     struct health_custom *health;     // the user's own checks, NULL when there are none
@@ -229,6 +232,9 @@ bool inventory_write_intent(struct run *r, struct err *err);
 void inventory_write_app(struct run *r, unsigned app); // asynchronous; nothing when unchanged
 void inventory_write_deferred(struct run *r);          // held back by a gate that has opened
 void inventory_write_rest(struct run *r);              // whatever is left, at the end
+// When all of that is written: what others have recorded by now, and what is left of applications
+// that are gone.
+void inventory_let_go(struct run *r);
 
 // ---- select.c ----
 void select_nodes(struct run *r);

@@ -105,6 +105,28 @@ meant() {
   is "$(kubectl get configmap -n tenant-1 -o name | grep -c extra)" 0 'and what was made and not recorded goes'
 }
 
+# An object goes from one application to another, which cannot record it; the next commit does not
+# want it any more.
+given() {
+  local given=tenants/tenant-1/given.yaml status=0
+  cluster_wipe
+  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: given, namespace: tenant-1}\n' >"$SCRATCH/repo/$given"
+  git_publish "$SCRATCH/repo" fleet >/dev/null
+  check 'it has an object' boot
+  proxy_up given
+  proxy_rules given '[{"method": "PATCH", "path": "/regrow-system/configmaps/app-[a-z-]*tenant-2-", "status": 403, "body": "{}"}]'
+  mv "$SCRATCH/repo/$given" "$SCRATCH/repo/tenants/tenant-2/given.yaml"
+  git_publish "$SCRATCH/repo" fleet >/dev/null
+  KUBECONFIG=$PROXY_CONFIG boot >"$SCRATCH/given" 2>&1 || status=$?
+  is "$(proxy_seen given 'PATCH .*tenant-2-.* 403' >"$SCRATCH/seen" && [[ $(<"$SCRATCH/seen") -gt 0 ]] && echo refused)" refused \
+    "its record is refused (exit $status)"
+  stop proxy-given
+  rm "$SCRATCH/repo/tenants/tenant-2/given.yaml"
+  git_publish "$SCRATCH/repo" fleet >/dev/null
+  check 'a commit without it' boot
+  is "$(kubectl get configmap -n tenant-1 -o name | grep -c given)" 0 'takes it away'
+}
+
 # Killed when all is recorded and only hooks are still to be deleted.
 left_hooks() {
   local pid done=(kubectl get configmap -A --field-selector metadata.name=done -o name)
@@ -189,6 +211,7 @@ githttp_start
 cluster_up main
 make_repo
 run_case meant meant
+run_case given given
 run_case unheard unheard
 run_case overtaken overtaken
 run_case killed killed
