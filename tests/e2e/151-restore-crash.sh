@@ -76,7 +76,7 @@ killed() {
 }
 
 # lost_half_way WHAT LOSE FIND RESTORE...: LOSE at seeded moments, FIND a second later: it goes on by
-# itself, or says so and does when it is run again.
+# itself, or says so and does when the same command is run again.
 lost_half_way() {
   local what=$1 lose=$2 find=$3 i at pid code bad=0 hit=0
   shift 3
@@ -95,11 +95,11 @@ lost_half_way() {
     wait "$pid" || code=$?
     echo "# $what at $at ms: exit $code"
     [[ $code =~ ^(0|7|8)$ ]] || { bad=$((bad + 1)); cat lost.out; }
-    ((code == 0)) || restore >lost.out 2>&1 || { bad=$((bad + 1)); cat lost.out; }
+    ((code == 0)) || "$@" >lost.out 2>&1 || { bad=$((bad + 1)); cat lost.out; }
     kills_same "$what at $at ms" || bad=$((bad + 1))
   done
   is "$bad" 0 "$what, $MOMENTS times (seed $SEED): it ends in the same state"
-  isnt "$hit" 0 "it was running then ($hit)"
+  at_most $((MOMENTS - hit)) $((MOMENTS / 2)) "half of the time at least it was running then ($hit)"
 }
 
 server_gone() { cluster_control kill-apiserver; }
