@@ -192,6 +192,14 @@ approve_only_told() {
   is "$(there kept cm/four)" 'configmap/four' 'what joined since was not approved of'
 }
 
+# Between two polls, too.
+asked_now() {
+  map a '' 9 >"$REPO/shop/a.yaml"
+  publish
+  ask shop >/dev/null
+  is "$(kubectl get configmap -n shop a -o jsonpath='{.data.v}')" 9 'a sync is to what Git says when it is asked for'
+}
+
 ignored() {
   reconcile_mark
   kubectl scale deployment -n scaled web --replicas=4 >/dev/null
@@ -218,3 +226,7 @@ run_case 'end' ends_by_object
 run_case 'confirm' confirm
 run_case 'ignored' ignored
 is "$(audit_rejections | head -c 600)" '' 'no write was rejected'
+reconcile_stop
+reconcile_start --poll 1h "$HTTP_URL/git/ops.git//root?ref=main"
+reconcile_settled 60 "$(commit)"
+run_case 'now' asked_now
