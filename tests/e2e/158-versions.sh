@@ -4,7 +4,8 @@
 #
 # A snapshot of one Kubernetes minor version is restored onto a newer and an older one, each a real
 # one, built from its own sources: what the target does not serve is named before the first write,
-# with what becomes of it; everything else comes back healthy, without a rejected write.
+# with what becomes of it; everything else comes back healthy, without a rejected write; rendered
+# again, it is for the version of the target.
 set -euo pipefail
 . "$(dirname "$0")/../lib/env.sh"
 . "$LIB/cluster.sh"
@@ -96,6 +97,11 @@ make_fleet() { # NAME: old or new
   fleet_url=$HTTP_URL/git/$dir.git
   for ((i = 1; i <= TENANTS; i++)); do fleet_tenant "$dir" "$i"; done
   fleet_app apis apis apis >"$dir/root/apis.yaml"
+  mkdir -p "$dir/charted/templates"
+  printf 'apiVersion: v2\nname: charted\nversion: 0.1.0\n' >"$dir/charted/Chart.yaml"
+  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: made-for}\ndata: {minor: "{{ .Capabilities.KubeVersion.Minor }}"}\n' \
+    >"$dir/charted/templates/cm.yaml"
+  fleet_app charted charted charted >"$dir/root/charted.yaml"
   { "make_$1_apis"; make_apis; } >"$dir/apis/all.yaml"
   git_publish "$dir" "$dir" >/dev/null
 }
@@ -127,7 +133,7 @@ back() { # CODE
   restore --yes -o json >out.json 2>err.txt || code=$?
   is "$code" "$1" "restored, exit $1"
   ((code == $1)) || cat err.txt out.json
-  is "$(jq -c '.result.applications | [.total, .healthy]' out.json)" "[$((TENANTS + 1)),$((TENANTS + 1))]" 'every application is healthy'
+  is "$(jq -c '.result.applications | [.total, .healthy]' out.json)" "[$((TENANTS + 2)),$((TENANTS + 2))]" 'every application is healthy'
   is "$(audit_rejected)" 0 'no write was rejected'
   audit_rejections | sed -n 1,5p
   fleet_state >got.json
@@ -140,6 +146,8 @@ back() { # CODE
 }
 
 gold() { kubectl get volumeattributesclasses.v1.storage.k8s.io gold -o json | jq -cS '{driverName, parameters}'; }
+
+made_for() { kubectl -n charted get configmap made-for -o jsonpath='{.data.minor}'; }
 
 onto_newer() {
   local was
@@ -158,6 +166,10 @@ onto_newer() {
   back 0
   is "$(gold)" "$was" 'what moved says the same in v1'
   check 'and the other one' kubectl get servicecidrs.v1.networking.k8s.io more
+  is "$(made_for)" "${OLD#1.}" 'a chart is as it was rendered for the older one'
+  check 'rendered again' eval 'restore --rerender --yes -o json >anew.json'
+  is "$(jq -c '[.rerendered.changed, .rerendered.removed, .result.objects.rejected]' anew.json)" '[["ConfigMap charted/made-for"],[],0]' 'that chart alone is another'
+  is "$(made_for)" "${NEW#1.}" 'for the newer one'
 }
 
 onto_older() {
