@@ -259,7 +259,7 @@ in_part() {
   like "$OUT" 'the image of Deployment kube-system/metrics-server cannot be pulled: registry.example.com/gone:1' 'and why'
   like "$OUT" 'not all of it is back after' 'and that there is no RTO yet'
   page part.html 'Part of it is not as it was' 'registry.example.com/gone:1: ImagePullBackOff' 'bring the images back'
-  refuse 'a second one tells programs' 8 restore --yes --timeout 8s -o json --report part.json
+  refuse 'a second one tells programs' 8 restore --yes --timeout 15s -o json --report part.json
   check 'documented' bash -c "'$SHAPE' restore 'missing[].object,applications[].waits_for,commit_age_seconds' <part.json"
   is "$(jq -r '[.applications[] | select(.state != "healthy") | .name] | join(" ")' part.json)" metrics-server 'the one that waits'
   cluster_control ready-delay 500ms
