@@ -341,17 +341,20 @@ static bool is_of_app(const struct run *r, const struct plan_item *it, unsigned 
     return desired_tracked_app(r->desired, r->records.v[it->record].app) == (int)app;
 }
 
+bool inventory_is_moved(const struct run *r, const struct plan_item *it)
+{
+    if (it->object < 0 || it->record < 0 || it->live < 0 || r->records.v[it->record].is_intent)
+        return false;
+    const struct object *o = &r->desired->objects.v[it->object];
+    return strcmp(r->records.v[it->record].app, r->desired->apps.v[o->app]->tracking_name) != 0;
+}
+
 // An object that another application has by now: as long as that one's inventory does not say so,
 // the one that had it remembers it, or nobody would if the next run did not want it any more.
 static bool is_given(const struct run *r, const struct plan_item *it)
 {
-    const struct record *rec =
-        it->object < 0 || it->record < 0 || it->live < 0 ? NULL : &r->records.v[it->record];
-    if (!rec || rec->is_intent)
-        return false;
-    unsigned to = r->desired->objects.v[it->object].app;
-    return strcmp(rec->app, r->desired->apps.v[to]->tracking_name) != 0 &&
-           !(r->may_let_go && r->apps[to].is_recorded);
+    return r->has_moves && inventory_is_moved(r, it) &&
+           !(r->may_let_go && r->apps[r->desired->objects.v[it->object].app].is_recorded);
 }
 
 // A version that does not know the note goes by the word before it.

@@ -36,6 +36,7 @@ void prune_init(struct run *r)
 {
     for (size_t i = 0; i < r->plan->items.len; i++) {
         const struct plan_item *it = &r->plan->items.v[i];
+        r->has_moves |= inventory_is_moved(r, it);
         if (it->object >= 0 || it->action != ACTION_PRUNE)
             continue;
         int app = desired_tracked_app(r->desired, r->records.v[it->record].app);

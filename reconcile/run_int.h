@@ -132,6 +132,7 @@ struct run {
     json_t *notes;                    // cascade_note of applications: tracking name -> note
     VEC(struct map_call *) map_calls; // of the inventory, under way
     bool has_lost_records;            // one of them was refused, or never answered
+    bool has_moves;                   // any of the plan's items is one
     bool may_let_go;                  // inventory_let_go
     json_t *old_docs;                 // key -> live document of a record that is not desired
     json_t *slices;                   // "namespace/service" -> true when an endpoint is ready
@@ -232,6 +233,8 @@ bool inventory_write_intent(struct run *r, struct err *err);
 void inventory_write_app(struct run *r, unsigned app); // asynchronous; nothing when unchanged
 void inventory_write_deferred(struct run *r);          // held back by a gate that has opened
 void inventory_write_rest(struct run *r);              // whatever is left, at the end
+// An object that was another application's at the last run.
+bool inventory_is_moved(const struct run *r, const struct plan_item *it);
 // When all of that is written: what others have recorded by now, and what is left of applications
 // that are gone.
 void inventory_let_go(struct run *r);
