@@ -15,7 +15,7 @@ SNAP=$SCRATCH/snap
 SNAP_URL=https://git.example.com/homelab.git
 SNAP_TREE=theepicsaxguy-homelab
 SNAP_HISTORY=500 # commits
-SNAP_COMMITS=${BENCH_COMMITS:-215} # of these, the last so many have a snapshot each
+SNAP_COMMITS=${BENCH_COMMITS:-430} # of these, the last so many have a snapshot each
 
 export RESTIC_PASSWORD=bench RESTIC_CACHE_DIR=$SNAP/restic-cache
 export BORG_PASSPHRASE=bench BORG_BASE_DIR=$SNAP/borg-base
