@@ -396,6 +396,21 @@ static void set_list(json_t *status, const char *key, json_t *list)
     json_decref(list);
 }
 
+// Nobody goes on with it, and nobody should wait for it for ever.
+static void abandon(json_t *status, const struct app_report *r)
+{
+    json_t *o = json_object_get(status, "operationState");
+    const char *phase = json_dot_text(o, "phase");
+    bool is_ending = !strcmp(phase, "Terminating");
+    if (!is_ending && strcmp(phase, "Running") != 0)
+        return;
+    set_text(o, "phase", is_ending ? "Failed" : "Error");
+    set_text(o, "message",
+             is_ending ? "Operation terminated"
+                       : "the controller was restarted while it was under way: ask for it again");
+    set_time(o, "finishedAt", r->now_unix_s);
+}
+
 json_t *app_status_json(const struct app_report *r, const json_t *before)
 {
     size_t left_out = 0;
@@ -406,6 +421,8 @@ json_t *app_status_json(const struct app_report *r, const json_t *before)
     set_list(v, "resources", resources_part(r, &left_out));
     if (r->operation.phase != OPERATION_NONE)
         json_object_set_new(v, "operationState", operation_part(r));
+    else if (r->is_abandoned)
+        abandon(v, r);
     set_list(v, "history", history_part(r, before));
     set_list(v, "conditions", conditions_part(r, before));
     set_source_types(v, r);

@@ -81,6 +81,7 @@ struct app_report {
     const struct report_resource *resources;
     size_t n_resources;
     struct report_operation operation;
+    bool is_abandoned; // what is told to be under way is so no more: whoever did it is gone
     // This operation is done, was full and no dry run: it becomes an entry of the history.
     bool is_deployed;
     const char *deployed_by; // user name; NULL: automated

@@ -118,6 +118,7 @@ struct controller *controller_new(struct loop *l, struct kube *k, const struct c
     c->app_docs = json_object();
     c->answering = json_object();
     c->answer_sizes = json_object();
+    c->left_answers = json_object();
     c->awaited = json_object();
     c->awaiting = json_object();
     c->approvals = json_object();
@@ -168,6 +169,7 @@ void controller_free(struct controller *c)
     json_decref(c->app_docs);
     json_decref(c->answering);
     json_decref(c->answer_sizes);
+    json_decref(c->left_answers);
     json_decref(c->awaited);
     json_decref(c->awaiting);
     json_decref(c->approvals);

@@ -257,6 +257,28 @@ static void take_entry(struct controller *c, const json_t *map, const char *app)
     free(text);
 }
 
+// Of a controller before: an operation that was under way is not any more, and that is told.
+static void take_left(struct controller *c, const json_t *map)
+{
+    const char *app;
+    json_t *v;
+    json_object_foreach(json_object_get(map, "data"), app, v)
+    {
+        const char *text = json_string_value(v);
+        struct tracked *t = tracked_find(c, app);
+        if (!t || !text || json_object_get(c->answering, app))
+            continue; // what was asked of this one it has answered itself
+        CLEANUP(json_freep)
+        json_t *answer = json_loadb(text, strlen(text), JSON_REJECT_DUPLICATES, NULL);
+        const char *phase = json_dot_text(answer, "operationState.phase");
+        if (strcmp(phase, "Running") != 0 && strcmp(phase, "Terminating") != 0)
+            continue;
+        json_object_set(c->left_answers, app, answer);
+        json_object_set_new(c->answering, app, json_true());
+        report_news(c, app);
+    }
+}
+
 static void on_map(void *ctx, enum kube_event ev, json_t *doc)
 {
     struct controller *c = ctx;
@@ -266,6 +288,9 @@ static void on_map(void *ctx, enum kube_event ev, json_t *doc)
         c->map_watch = NULL;
     c->map_is_read |= ev == KUBE_SYNCED || ev == KUBE_GONE;
     healthy_seen(c, ev, doc);
+    if (ev == KUBE_ITEM && controller_leads(c) &&
+        str_eq(json_dot_str(doc, "metadata.name"), CONTROL_ANSWERS))
+        take_left(c, doc);
     if (!doc || !controller_leads(c) || ev == KUBE_DELETED ||
         !str_eq(json_dot_str(doc, "metadata.name"), CONTROL_MAP))
         return;

@@ -165,6 +165,7 @@ struct controller {
     struct kube_watch *map_watch; // of the ConfigMap that is asked through
     json_t *answering;            // applications that were asked for there -> true
     bool has_answers;
+    json_t *left_answers; // application -> an answer that a controller before has left: it was on
     json_t *answer_sizes; // of those that this process has given, the oldest first
     struct healthy_note healthy;
     struct controller_counts sum;

@@ -199,6 +199,14 @@ static struct report_operation operation_of(const struct tracked *t, const struc
     return o;
 }
 
+// Told of by a controller that is gone. What is synced of our own accord has an operation of ours
+// soon.
+static bool is_abandoned(const struct tracked *t)
+{
+    bool begins = t->is_automated && !t->is_suspended && t->is_known && !t->held && t->triggers;
+    return !t->began_unix_s && !begins;
+}
+
 // A restart of the controller, or a drift, is no deployment.
 static bool is_last_deployed(const json_t *before, const struct strv *revisions)
 {
@@ -241,6 +249,7 @@ static json_t *status_of(struct controller *c, unsigned app, const json_t *befor
                            .resources = l.resources.v,
                            .n_resources = l.resources.len,
                            .operation = operation_of(t, a, results),
+                           .is_abandoned = is_abandoned(t),
                            .is_deployed = t->is_deployed,
                            .deployed_by = t->asked && *t->op.username ? t->op.username : NULL,
                            .conditions = conditions,
@@ -423,7 +432,10 @@ static void report_app(struct controller *c, unsigned app)
     CLEANUP(json_freep) json_t *live = a->doc ? report_kept(c, key) : NULL;
     if (!live && !c->o.feed && !json_object_get(c->answering, a->tracking_name))
         return;
-    CLEANUP(json_freep) json_t *status = status_of(c, app, json_object_get(live, "status"));
+    const json_t *before = live ? json_object_get(live, "status")
+                                : json_object_get(c->left_answers, a->tracking_name);
+    CLEANUP(json_freep) json_t *status = status_of(c, app, before);
+    json_object_del(c->left_answers, a->tracking_name);
     if (live || c->o.feed)
         publish(c, app, live, status, NULL);
     else

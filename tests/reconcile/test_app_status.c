@@ -376,6 +376,36 @@ static void own_part(void **s)
     fixture_clear(&f);
 }
 
+static void left_by_another(const char *phase, bool is_abandoned, const char *want)
+{
+    struct fixture f;
+    fixture_init(&f, SOURCE);
+    f.r.is_abandoned = is_abandoned;
+    CLEANUP(str_freep)
+    char *text = str_printf("{operationState: {phase: %s, message: m, startedAt: "
+                            "'2026-09-21T14:00:00Z', operation: {sync: {prune: true}}}}",
+                            phase);
+    CLEANUP(json_freep) json_t *before = doc_of(text);
+    CLEANUP(json_freep) json_t *v = app_status_json(&f.r, before);
+    expect(json_object_get(v, "operationState"), want);
+    fixture_clear(&f);
+}
+
+// What a controller that is gone had begun is not under way for ever.
+static void nobody_goes_on_with_it(void **s)
+{
+    (void)s;
+#define REST "startedAt: '2026-09-21T14:00:00Z', operation: {sync: {prune: true}}"
+#define NOW ", finishedAt: '2026-09-21T14:13:20Z', "
+    left_by_another("Running", true,
+                    "{phase: Error, message: 'the controller was restarted while it was under way: "
+                    "ask for it again'" NOW REST "}");
+    left_by_another("Terminating", true,
+                    "{phase: Failed, message: Operation terminated" NOW REST "}");
+    left_by_another("Running", false, "{phase: Running, message: m, " REST "}");
+    left_by_another("Succeeded", true, "{phase: Succeeded, message: m, " REST "}");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -383,6 +413,7 @@ int main(void)
         cmocka_unit_test(nothing_changes), cmocka_unit_test(times_of_change),
         cmocka_unit_test(history_grows),   cmocka_unit_test(huge),
         cmocka_unit_test(events),          cmocka_unit_test(own_part),
+        cmocka_unit_test(nobody_goes_on_with_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
