@@ -16,6 +16,11 @@ const char *kube_class_name(enum kube_class c)
     return names[c];
 }
 
+bool kube_may_answer_later(enum kube_class c)
+{
+    return c == KUBE_THROTTLED || c == KUBE_RETRY || c == KUBE_LOST;
+}
+
 struct pattern {
     const char *text;
     enum kube_class cls;

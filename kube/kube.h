@@ -86,6 +86,8 @@ enum kube_class {
     KUBE_CANCELLED,
 };
 const char *kube_class_name(enum kube_class c);
+// Nothing was said of what was asked for: the server is away, starting or busy.
+bool kube_may_answer_later(enum kube_class c);
 
 struct kube_reply {
     enum kube_class cls;

@@ -12,7 +12,7 @@
 #include "reconcile/fleet_int.h"
 #include "reconcile/lease.h"
 
-#define LEARN_MS 30000
+#define LEARN_MS 10000
 #define DISCOVERY_MS 3000 // it may lag behind definitions by so much
 #define STANDBY_MS 3000   // between two looks at who holds the Lease
 #define POLL_MS 180000
@@ -500,14 +500,23 @@ bool controller_leads(const struct controller *c)
     return c->is_leading && !lease_keeper_is_lost(c->lease);
 }
 
+static bool is_read(const struct controller *c)
+{
+    return c->app_is_read && c->map_is_read;
+}
+
 // Nothing is done before it is known what people have asked for: an application that somebody has
 // suspended must not be synced because the controller was restarted.
 static void learn(struct controller *c)
 {
     int64_t end = clock_mono_ms() + LEARN_MS;
     report_watch(c);
-    while (!(c->app_is_read && c->map_is_read) && clock_mono_ms() < end && !loop_stopping(c->loop))
+    while (!is_read(c) && clock_mono_ms() < end && !loop_stopping(c->loop))
         loop_run_once(c->loop, 200);
+    if (!is_read(c) && !loop_stopping(c->loop))
+        event_emit(c->o.events, "run.warning", "{s:s}", "message",
+                   "the API server does not say what people have asked for (Applications, the "
+                   "ConfigMap control): nothing is synced before it does");
 }
 
 // ---- what it waits for ----
@@ -586,12 +595,14 @@ bool controller_run(struct controller *c, struct err *err)
             c->must_load = c->has_new_kinds = true;
         if (c->must_load && !load(c, err))
             break;
-        if (c->desired && !(c->app_is_read && c->map_is_read))
+        if (c->desired && !is_read(c))
             learn(c);
         if (fleet_owes(c->fleet) && !fleet_load(c->fleet, err))
             break;
         if (is_out_of_time(c, err))
             return false;
+        if (c->desired && !is_read(c))
+            continue;
         if (c->desired && c->is_leading && controller_is_due(c)) {
             if (!controller_turn(c, err) && !may_go_on(c, err))
                 break;

@@ -300,10 +300,9 @@ static void on_map(void *ctx, enum kube_event ev, json_t *doc)
 static void on_map_failed(void *ctx, const struct kube_reply *reply)
 {
     struct controller *c = ctx;
-    (void)reply; // begun again after the next load
-    c->map_watch = NULL;
+    c->map_watch = NULL; // begun again after the next load
     healthy_forget(c);
-    c->map_is_read = true;
+    c->map_is_read |= !kube_may_answer_later(reply->cls);
 }
 
 void control_watch(struct controller *c)

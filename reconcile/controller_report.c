@@ -405,9 +405,8 @@ static void on_application(void *ctx, enum kube_event ev, json_t *doc)
 static void on_unwatched(void *ctx, const struct kube_reply *reply)
 {
     struct controller *c = ctx;
-    (void)reply; // it is begun again with the next report
-    c->app_watch = NULL;
-    c->app_is_read = true;
+    c->app_watch = NULL; // it is begun again with the next report
+    c->app_is_read |= !kube_may_answer_later(reply->cls);
 }
 
 // They may come to be served at any time, by what is applied.

@@ -5,10 +5,11 @@
 # What people ask of the controller, and where they look: without a definition of Application through
 # ConfigMaps, with ours through Application objects; sync, refresh, suspend, rollback, history, the
 # breaker's reset; the status that kubectl shows; metrics and the API; a second controller that stands
-# by and takes over.
+# by and takes over; one that begins while nobody tells what was asked.
 set -euo pipefail
 . "$(dirname "$0")/../lib/env.sh"
 . "$LIB/cluster.sh"
+. "$LIB/apiproxy.sh"
 . "$LIB/audit.sh"
 . "$LIB/githttp.sh"
 . "$LIB/fleet.sh"
@@ -104,6 +105,24 @@ stands_by() {
   stop second
 }
 
+# One that begins while the API server does not say what people have asked for.
+learns() {
+  check 'suspended' "$REGROW" suspend tenant-3
+  kubectl patch cm -n tenant-3 settings --type=merge -p '{"data":{"tenant":"hand"}}' >/dev/null
+  proxy_up busy
+  proxy_rules busy '[{"method": "GET", "path": "/apis/argoproj.io/v1alpha1/applications", "status": 503}]'
+  KUBECONFIG=$PROXY_CONFIG spawn third "$REGROW" reconcile -o ndjson --poll 1s "$(tenants_root)"
+  wait_for 40 'the third one to say what it waits for' grep -q 'does not say what people have asked for' "$SCRATCH/third.log"
+  is "$(grep -c '"turn.started"' "$SCRATCH/third.log" || true) $(tenants_value 3)" '0 hand' 'nothing is synced before it is known who is suspended'
+  proxy_rules busy '[]'
+  wait_for 90 'the third one to go on' grep -q '"turn.finished"' "$SCRATCH/third.log"
+  is "$(tenants_value 3)" hand 'then what is suspended stays'
+  check 'resumed' "$REGROW" resume tenant-3
+  wait_for 20 'tenant-3 to be put back' bash -c "[[ \$(kubectl get cm -n tenant-3 settings -o 'jsonpath={.data.tenant}') == 3 ]]"
+  ok 'and is put back when it is resumed'
+  stop third
+}
+
 githttp_start
 cluster_up main
 tenants_make 3
@@ -117,4 +136,5 @@ run_case 'object' by_object
 run_case 'served' serves
 run_case 'breaker' breaker
 run_case 'two' stands_by
+run_case 'busy' learns
 is "$(audit_rejections | head -c 600)" '' 'no write was rejected'
