@@ -11,6 +11,7 @@
 set -euo pipefail
 . "$(dirname "$0")/../lib/env.sh"
 need_shared repos
+. "$LIB/layer.sh"
 . "$LIB/githttp.sh"
 
 export XDG_CACHE_HOME=$SCRATCH/cache
@@ -142,6 +143,17 @@ plan() {
      ([.[].objects | length] | add), ([.[].steps] | max),
      ([.[] | select(.refused)] | length)] | map(tostring) | "| " + join(" | ") + " |"' \
     "${files[@]}" >"$ROWS/plan.$name"
+}
+
+application_layer() {
+  local d=$SCRATCH/layer code=0
+  layer_make "$d"
+  "$BUILD/tests/bench/timed" "$SCRATCH/layer.json" "$REGROW" plan -o json --offline --kube-version "$VERSION" "$d" \
+    >"$SCRATCH/plans/layer.json" 2>"$SCRATCH/layer.err" || code=$?
+  is "$code" 10 'the Application layer of 1,190 is planned: nothing of the sources is there'
+  is "$(jq -c '[.applications[1:][] | select(.name | test("^a[0-9]+-"))] | length' "$SCRATCH/plans/layer.json")" 1190 'with every Application'
+  is "$(jq '[.applications[1:][] | select(.state == "unknown" and .problem == null)] | length' "$SCRATCH/plans/layer.json")" 0 'and a reason for each that is unknown'
+  is "$(jq '.peak_kb < 150 * 1024' "$SCRATCH/layer.json")" true 'in less than 150 MB'
 }
 
 plans() {
@@ -339,6 +351,7 @@ for platform in "$REPOS"/kubefirst-gitops-template/tree/*/; do make_kubefirst "$
 githttp_start
 run_case 'comparison' sees_differences
 run_case 'plans' plans
+run_case 'layer' application_layer
 run_case 'folders' same
 run_case 'first contact' first_contact
 run_case 'platform' platform
