@@ -110,7 +110,7 @@ learns() {
   check 'suspended' "$REGROW" suspend tenant-3
   kubectl patch cm -n tenant-3 settings --type=merge -p '{"data":{"tenant":"hand"}}' >/dev/null
   proxy_up busy
-  proxy_rules busy '[{"method": "GET", "path": "/apis/argoproj.io/v1alpha1/applications", "status": 503}]'
+  proxy_rules busy '[{"method": "GET", "path": "/apis/argoproj.io/v1alpha1/applications", "status": 429, "headers": {"Content-Type": "application/json", "Retry-After": "1"}, "body": "{\"kind\": \"Status\", \"reason\": \"TooManyRequests\"}"}]'
   KUBECONFIG=$PROXY_CONFIG spawn third "$REGROW" reconcile -o ndjson --poll 1s "$(tenants_root)"
   wait_for 40 'the third one to say what it waits for' grep -q 'does not say what people have asked for' "$SCRATCH/third.log"
   is "$(grep -c '"turn.started"' "$SCRATCH/third.log" || true) $(tenants_value 3)" '0 hand' 'nothing is synced before it is known who is suspended'
