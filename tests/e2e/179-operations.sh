@@ -175,25 +175,8 @@ confirm() {
   like "$(app kept .status.operationState.message)" 'waiting for pruning confirmation of ConfigMap kept/one and 1 more' 'the status tells'
   like "$("$REGROW" status "$HTTP_URL/git/ops.git//root?ref=main" || true)" 'kept --approve' 'and regrow status, with the way out'
   approve_only_told
-}
-
-approve_now() {
-  kubectl annotate --overwrite application -n argocd kept "argocd.argoproj.io/deletion-approved=$(date -u +%FT%TZ)" >/dev/null
-}
-
-# While no controller ran somebody approved of what was told; and something else has left Git.
-joined_meanwhile() {
-  reconcile_saw 60 '.type == "prune.awaited" and .app == "kept" and .objects == 4'
-  is "$(there kept cm/one) $(there kept cm/five)" 'configmap/one configmap/five' 'what joined while none ran is told first, by another digest'
-  cluster_is 20 4 get application -n argocd kept -o 'jsonpath={.status.regrow.awaitsApproval.objects}'
-}
-
-# The same, and nothing has joined: the one that begins knows by the digest that it was told.
-approved_meanwhile() {
-  wait_for 60 'it to go' bash -c '[[ -z $(kubectl get -n kept cm/one cm/two cm/four cm/five -o name 2>/dev/null) ]]'
-  ok 'an approval given while none ran counts for what was told'
-  is "$(reconcile_count '.type == "prune.awaited"')" 0 'which is not told again'
-  cluster_is 20 Succeeded get application -n argocd kept -o 'jsonpath={.status.operationState.phase}'
+  check 'it is approved of' ask kept --approve
+  is "$(there kept cm/one)$(there kept cm/two)$(there kept cm/four) $(app kept .status.operationState.phase)" ' "Succeeded"' 'then it goes'
 }
 
 # What a controller that was killed had begun is not told to be under way for ever.
@@ -210,7 +193,7 @@ killed() {
 approve_only_told() {
   reconcile_mark
   rm "$REPO/kept/four.yaml"
-  map five 'argocd.argoproj.io/sync-options: Prune=confirm' >"$REPO/kept/five.yaml"
+  map five >"$REPO/kept/five.yaml"
   kubectl annotate --overwrite application -n argocd kept \
     "argocd.argoproj.io/deletion-approved=$(jq -r .since <<<"$(app kept .status.regrow.awaitsApproval)")" >/dev/null &
   publish
@@ -251,19 +234,6 @@ run_case 'map' by_map
 run_case 'object' by_object
 run_case 'end' ends_by_object
 run_case 'confirm' confirm
-reconcile_stop
-rm "$REPO/kept/five.yaml"
-map six >"$REPO/kept/six.yaml"
-publish
-approve_now
-reconcile_mark
-reconcile_start --poll 1s "$HTTP_URL/git/ops.git//root?ref=main"
-run_case 'joined meanwhile' joined_meanwhile
-reconcile_stop
-approve_now
-reconcile_mark
-reconcile_start --poll 1s "$HTTP_URL/git/ops.git//root?ref=main"
-run_case 'approved meanwhile' approved_meanwhile
 "$REGROW" sync hang --no-wait >/dev/null
 cluster_is 20 Running get application -n argocd hang -o 'jsonpath={.status.operationState.phase}' || true
 kill -KILL "$RECONCILE_PID"

@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 400
+#
+# Real GitOps repositories, as they are, brought up on a real API server as far as they can be without a
+# network: what can be read is applied, no write is rejected, what cannot come up says what it waits
+# for, and the same again writes nothing. Of what their other applications would bring only the
+# definitions are there, as their projects publish them; nobody acts on these. What comes of it is the
+# table "On a cluster" of docs/compatibility.md.
+#
+# WRITE=1 writes the table instead of comparing it.
+set -euo pipefail
+. "$(dirname "$0")/../lib/env.sh"
+need_shared repos
+need_shared upstream
+. "$LIB/cluster.sh"
+. "$LIB/audit.sh"
+. "$LIB/repositories.sh"
+
+export XDG_CACHE_HOME=$SCRATCH/cache
+TABLE=$ROOT/docs/compatibility.md
+ROWS=$SCRATCH/rows
+: >"$ROWS"
+
+# Every definition that the add-ons' projects publish as plain YAML; Argo CD itself is not there.
+definitions() {
+  python3 - "$REGROW_SHARED/upstream" <<'P'
+import os, re, sys
+seen = set()
+for at, _, files in sorted(os.walk(sys.argv[1])):
+    for name in sorted(f for f in files if f.endswith(('.yaml', '.yml'))):
+        with open(os.path.join(at, name), errors='replace') as f:
+            for doc in re.split(r'(?m)^---.*$', f.read()):
+                crd = re.search(r'(?m)^  name: "?([a-z0-9.-]+)"?$', doc)
+                is_one = re.search(r'(?m)^kind: CustomResourceDefinition$', doc) and '{{' not in doc
+                if is_one and crd and crd[1] not in seen and not crd[1].endswith('.argoproj.io'):
+                    seen.add(crd[1])
+                    print('---\n' + doc.strip())
+P
+}
+
+# Of a kind that only a controller nobody runs here would make ready: it is there when it is applied.
+READY=()
+ready() { # KIND.GROUP...
+  local k
+  for k in "$@"; do READY+=(--ready "$k=applied"); done
+}
+
+boot() { # FILE ARGS...: the answer as JSON; its exit code in $CODE
+  local file=$1
+  shift
+  CODE=0
+  "$REGROW" bootstrap --offline --timeout "${PATIENCE:-30s}" -o json "${READY[@]}" "$@" >"$file" 2>"$file.err" || CODE=$?
+}
+
+# up REPOSITORY ROOT: a row of the table
+up() {
+  local title=$1 file=$SCRATCH/up.json
+  shift
+  cluster_wipe >/dev/null
+  kubectl apply --server-side -f "$SCRATCH/definitions.yaml" >/dev/null
+  kubectl wait --for=condition=Established crd --all --timeout=60s >/dev/null
+  boot "$file" "$@"
+  like "$CODE" '^(0|10)$' "$title: an end of which the code tells"
+  is "$(jq -c '[.objects.rejected, .objects.lost, .applications.failed]' "$file")" '[0,0,0]' "$title: no write was rejected"
+  like "$(jq .objects.written "$file")" '^[1-9]' "$title: and objects were written"
+  is "$(jq -c '[.problems[] | select(.problem == "" and .waitsFor == "")]' "$file")" '[]' \
+    "$title: what is not up says what it waits for, or why it is unknown"
+  jq -r --arg title "$title" '
+    [$title, (.applications | .total, .unknown, .blocked), .objects.written, .applications.healthy,
+     ([.problems[] | .waitsFor // "" | select(endswith(" CRD")) | capture("(?<k>[A-Za-z]+) CRD$").k] | unique | join(", "))]
+    | map(tostring) | "| " + join(" | ") + " |"' "$file" >>"$ROWS"
+  PATIENCE=5s boot "$file" "$@"
+  is "$(jq .objects.written "$file")" 0 "$title: the same again writes nothing"
+}
+
+homelab() {
+  make_homelab
+  ready ExternalSecret.external-secrets.io HTTPRoute.gateway.networking.k8s.io Certificate.cert-manager.io
+  up 'theepicsaxguy/homelab, applications' "$SCRATCH/theepicsaxguy-homelab/roots/applications"
+}
+
+kubefirst() {
+  make_kubefirst k3d-github
+  up 'kubefirst, k3d-github' "$SCRATCH/kubefirst-k3d-github/registry/mgmt"
+}
+
+flux() {
+  clone flux2-kustomize-helm-example https://github.com/fluxcd/flux2-kustomize-helm-example
+  ready Kustomization.kustomize.toolkit.fluxcd.io HelmRelease.helm.toolkit.fluxcd.io
+  up 'flux2-kustomize-helm-example, production' "$SCRATCH/flux2-kustomize-helm-example/clusters/production"
+}
+
+table() {
+  sed '/^<!-- on a cluster/q' "$TABLE"
+  printf '\n| repository | applications | of these unknown | held back by these | objects written | healthy | kinds whose definition nobody brings |\n|---|---|---|---|---|---|---|\n'
+  cat "$ROWS"
+  echo
+  sed -n '/^<!-- made/,$p' "$TABLE"
+}
+
+cluster_up main
+definitions >"$SCRATCH/definitions.yaml"
+run_case homelab homelab
+run_case kubefirst kubefirst
+run_case flux flux
+is "$(audit_rejections | head -c 600)" '' 'no write was rejected'
+[[ -z ${CASE:-} ]] || exit 0
+table >"$SCRATCH/compatibility.md"
+if [[ ${WRITE:-} == 1 ]]; then cp "$SCRATCH/compatibility.md" "$TABLE"; fi
+check 'docs/compatibility.md tells it as it is' diff "$TABLE" "$SCRATCH/compatibility.md"
