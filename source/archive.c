@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <archive.h>
 #include <archive_entry.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "source/chart.h"
@@ -24,6 +21,18 @@ static struct archive *open_archive(const char *path, struct err *err)
     err_set(err, ERR_CORRUPT, "%s: %s", path_base(path), archive_error_string(a));
     archive_read_free(a);
     return NULL;
+}
+
+// The next one; *e is NULL behind the last. What breaks off is never taken for the end: objects
+// that are missing would be deleted. A warning is of what a header says besides, or of a name that
+// is not UTF-8, which then comes as it is: the entry is there.
+static bool next_entry(struct archive *a, struct archive_entry **e, struct err *err)
+{
+    int rc = archive_read_next_header(a, e);
+    if (rc == ARCHIVE_EOF)
+        *e = NULL;
+    return rc == ARCHIVE_EOF || rc == ARCHIVE_OK || rc == ARCHIVE_WARN ||
+           err_set(err, ERR_CORRUPT, "the archive is damaged: %s", archive_error_string(a));
 }
 
 static bool read_entry(struct archive *a, size_t max_bytes, struct buf *out, struct err *err)
@@ -47,10 +56,10 @@ bool chart_read(const char *archive, const char *path, size_t max_bytes, struct 
                 struct err *err)
 {
     struct archive *a = open_archive(archive, err);
-    struct archive_entry *e;
+    struct archive_entry *e = NULL;
     bool found = false;
     bool ok = a != NULL;
-    while (ok && !found && archive_read_next_header(a, &e) == ARCHIVE_OK) {
+    while (ok && !found && (ok = next_entry(a, &e, err)) && e) {
         const char *name = archive_entry_pathname(e);
         const char *slash = name ? strchr(name, '/') : NULL; // the chart's own folder
         found = slash && !strcmp(slash + 1, path);
@@ -65,9 +74,9 @@ bool chart_read(const char *archive, const char *path, size_t max_bytes, struct 
 bool chart_asks(const char *archive, struct asks *out, struct err *err)
 {
     struct archive *a = open_archive(archive, err);
-    struct archive_entry *e;
+    struct archive_entry *e = NULL;
     bool ok = a != NULL;
-    while (ok && archive_read_next_header(a, &e) == ARCHIVE_OK) {
+    while (ok && (ok = next_entry(a, &e, err)) && e) {
         const char *name = archive_entry_pathname(e);
         struct buf b CLEANUP(buf_clear) = {0};
         if (!name || archive_entry_filetype(e) != AE_IFREG)
@@ -85,24 +94,14 @@ bool chart_asks(const char *archive, struct asks *out, struct err *err)
     return ok;
 }
 
-// Into a folder that is thrown away: nothing has to be durable.
-static bool write_file(const char *to, const struct buf *b, struct err *err)
-{
-    int fd CLEANUP(fd_closep) =
-        open(to, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-    bool ok = fd >= 0 && (!b->len || write(fd, b->p, b->len) == (ssize_t)b->len);
-    int errnum = errno;
-    return ok || err_set_errno(err, errnum, "write %s", to);
-}
-
 bool archive_unpack(const char *archive, const char *dir, struct err *err)
 {
     struct archive *a = open_archive(archive, err);
-    struct archive_entry *e;
+    struct archive_entry *e = NULL;
     uint64_t total = 0;
     unsigned entries = 0;
     bool ok = a != NULL;
-    while (ok && archive_read_next_header(a, &e) == ARCHIVE_OK) {
+    while (ok && (ok = next_entry(a, &e, err)) && e) {
         const char *name = archive_entry_pathname(e);
         CLEANUP(str_freep) char *clean = NULL;
         struct buf b CLEANUP(buf_clear) = {0};
@@ -115,7 +114,7 @@ bool archive_unpack(const char *archive, const char *dir, struct err *err)
         CLEANUP(str_freep) char *to = path_join(dir, clean);
         CLEANUP(str_freep) char *folder = str_ndup(to, (size_t)(strrchr(to, '/') - to));
         ok = read_entry(a, MAX_FILE_BYTES, &b, err) && dir_make(folder, 0700, err) &&
-             write_file(to, &b, err);
+             file_put(to, b.p, b.len, 0600, err);
         total += b.len;
         if (ok && total > MAX_UNPACKED_BYTES)
             ok = err_set(err, ERR_INVALID, "the archive unpacks to more than 512 MiB");
