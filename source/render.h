@@ -9,7 +9,8 @@
 //   env.c        the build environment
 //   directory.c  plain directories
 //   helm.c       helm template; helm_values.c: its values, helm_deps.c: its dependencies
-//   kustomize.c  charts to inflate, kustomize build; its options: kustomize_edit.c
+//   kustomize.c  charts to inflate, kustomize build; kustomize_walk.c: what it will read,
+//                kustomize_edit.c: its options
 #ifndef SOURCE_RENDER_H
 #define SOURCE_RENDER_H
 
