@@ -92,8 +92,8 @@ static bool lay_chart(struct render_job *j, const struct inflation *c, const cha
 {
     CLEANUP(str_freep) char *joined = path_join(c->dir, c->home);
     CLEANUP(str_freep) char *clean = NULL;
-    if (*c->home == '/' || !path_clean(joined, &clean) || !*c->name || strchr(c->name, '/') ||
-        strchr(c->version, '/'))
+    bool is_name = *c->name && *c->name != '.' && !strchr(c->name, '/');
+    if (*c->home == '/' || !path_clean(joined, &clean) || !is_name || strchr(c->version, '/'))
         return err_set(err, ERR_INVALID, "chart %s of %s cannot be placed", c->name, c->dir);
     CLEANUP(str_freep)
     char *home = *c->version && *c->repo

@@ -98,9 +98,9 @@ void tree_free(struct tree *t)
     free(t);
 }
 
-// Where a path leads; NULL when nowhere.
-static char *located(struct tree *t, const char *path)
+char *tree_locate(struct tree *t, const char *path)
 {
+    witness_path(t, path);
     char *at = NULL;
     struct err err = {0};
     if (!(t->git ? gitcommit_locate(t->git, path, &at, &err)
@@ -113,17 +113,17 @@ bool tree_is_dir(struct tree *t, const char *path)
 {
     if (!*path)
         return true;
-    witness_path(t, path);
-    if (!t->git)
+    if (!t->git) {
+        witness_path(t, path);
         return folder_is_dir(t->disk, path);
-    CLEANUP(str_freep) char *at = located(t, path);
+    }
+    CLEANUP(str_freep) char *at = tree_locate(t, path);
     return at && (!*at || files_find_dir(&t->git->files, at));
 }
 
 bool tree_has(struct tree *t, const char *path)
 {
-    witness_path(t, path);
-    CLEANUP(str_freep) char *at = located(t, path);
+    CLEANUP(str_freep) char *at = tree_locate(t, path);
     return at != NULL;
 }
 

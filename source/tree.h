@@ -39,6 +39,8 @@ MUST_CHECK bool tree_list(struct tree *t, const char *path, bool recurse, struct
                           struct err *err);
 MUST_CHECK bool tree_read(struct tree *t, const char *path, size_t max_bytes, struct buf *out,
                           struct err *err);
+// Where a path leads, links followed, owned; NULL when nowhere.
+char *tree_locate(struct tree *t, const char *path);
 bool tree_has(struct tree *t, const char *path);
 bool tree_is_dir(struct tree *t, const char *path);
 // What identifies the content below path, owned. Of a folder all is hashed, once: it may have to be

@@ -100,6 +100,61 @@ escapes() {
   says patched 'outside.yaml'
 }
 
+# The same, in the ways in which kustomize reads what looks otherwise. From the copy that it is given
+# it is five folders up to ours.
+spellings() {
+  local up=../../../../.. home generator
+  git_folder
+  good
+  home=$SCRATCH/foreign
+  generator="{apiVersion: builtin, kind: HelmChartInflationGenerator, metadata: {name: x}, name: app, releaseName: x, valuesFile: v.yaml"
+  mkdir -p "$home/app/templates"
+  cp "$SCRATCH/outside.yaml" "$home/app/templates/all.yaml"
+  printf 'apiVersion: v2\nname: app\nversion: 1.0.0\n' | tee "$home/app/Chart.yaml" >"$home/Chart.yaml"
+  kustomization capital <<<"Resources: [$up/outside]"
+  kustomization longs <<<"re$(printf '\305\277')ources: [$up/outside]"
+  kustomization repository <<<"resources: ['x.git//../$up/outside']"
+  kustomization lines <<<"resources: [\"a\\n/../$up/outside\"]"
+  kustomization zero <<<"resources: [\"a\\0/../$up/outside\"]"
+  kustomization second < <(echo "resources: [$up/outside]")
+  mv "$REPO/apps/second/kustomization.yaml" "$REPO/apps/second/Kustomization"
+  mkdir "$REPO/apps/second/kustomization.yaml"
+  touch "$REPO/apps/second/kustomization.yaml/x"
+  kustomization large < <(head -c 4200000 /dev/zero | tr '\0' '#'; printf '\nresources: [%s/outside]\n' "$up")
+  kustomization way <<<'resources: [link]' # ".." begins where the link leads
+  mkdir "$REPO/top"
+  ln -s ../../top "$REPO/apps/way/link"
+  echo 'resources: [../../../../outside]' >"$REPO/top/kustomization.yaml"
+  kustomization home <<<"{helmGlobals: {ChartHome: $home}, helmCharts: [{name: app, releaseName: x, valuesFile: v.yaml}]}"
+  kustomization older <<<"{helmGlobals: {chartHome: $home}, helmChartInflationGenerator: [{chartName: app, releaseName: x, values: v.yaml}]}"
+  kustomization list <<<'generators: [g.yaml]'
+  echo "{apiVersion: v1, kind: FooList, metadata: {name: x}, items: [$generator, chartHome: $home}]}" >"$REPO/apps/list/g.yaml"
+  kustomization inline <<<"generators: ['$generator, chartHome: $home}']"
+  kustomization named <<<'generators: [g.yaml]'
+  echo "${generator/name: app/chartName: app, name: ../foreign/app}}" >"$REPO/apps/named/g.yaml"
+  for home in home older list inline named; do # an innocent chart has kustomize told to inflate charts at all
+    mkdir -p "$REPO/apps/$home/charts"
+    cp -R "$SCRATCH/foreign/app" "$REPO/apps/$home/charts/a"
+    printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n' >"$REPO/apps/$home/charts/a/templates/all.yaml"
+    touch "$REPO/apps/$home/v.yaml"
+  done
+  for home in list inline named; do echo 'helmCharts: [{name: a, releaseName: a, valuesFile: v.yaml}]' >>"$REPO/apps/$home/kustomization.yaml"; done
+  plan
+  says capital 'the field "Resources" is written "resources"'
+  says longs 'is written "resources"'
+  says repository 'outside, which leaves the'
+  says lines 'names a…, which leaves the'
+  says zero 'names a path with a zero byte'
+  says second 'kustomization.yaml'
+  says large 'apps.large.kustomization.yaml is larger than 4 MiB'
+  says way 'the kustomization in "top" names ../../../../outside, which leaves the'
+  says home 'the field "ChartHome" is written "chartHome"'
+  says older 'chart app of apps/older cannot be placed'
+  says list 'chart app of apps/list cannot be placed'
+  says inline 'chart app of apps/inline cannot be placed'
+  says named 'chart ../foreign/app of apps/named cannot be placed'
+}
+
 # A link that leads out spoils every tool's view of the repository, and says so.
 links() { # TARGET
   git_folder
@@ -295,6 +350,7 @@ exec yes"
 }
 
 run_case escapes escapes
+run_case spellings spellings
 run_case 'a link out' links "$SCRATCH/outside.yaml"
 run_case 'a link up' links ../../../../outside.yaml
 run_case programs programs
