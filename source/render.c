@@ -290,6 +290,8 @@ void render_env(const char *home, struct strv *out)
         strv_push_take(out, str_printf("%s=%s", homes[i], home));
     for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
         strv_push_take(out, str_printf("%s=%s/none", fixed[i], home));
+    // Kustomize keeps merged values and clones of bases there, and when it is killed leaves them.
+    strv_push_take(out, str_printf("TMPDIR=%s", home));
     strv_push(out, "LC_ALL=C");
     strv_push(out, "GIT_TERMINAL_PROMPT=0");
     strv_push(out, "GOMEMLIMIT=1792MiB"); // below the limit it collects rather than ends

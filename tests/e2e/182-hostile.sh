@@ -11,6 +11,7 @@ set -euo pipefail
 
 export XDG_CACHE_HOME=$SCRATCH/cache TMPDIR=$SCRATCH/tmp
 CANARY=canary-7f3a91
+LOOP='{{- range until 100000 }}{{- range until 100000 }}{{- end }}{{- end }}'
 PWNED=$SCRATCH/pwned
 REPO=$SCRATCH/repo
 mkdir -p "$TMPDIR" "$SCRATCH/bin"
@@ -235,12 +236,20 @@ a: b'
   says aliases '.'
 }
 
+# Kustomize writes the values of a chart that it inflates into a file, which is no longer there when it was killed.
 endless() {
+  local value=value-of-${SCRATCH##*.}
   git_folder
   good
-  chart endless <<<'{{- range until 100000 }}{{- range until 100000 }}{{- end }}{{- end }}'
+  chart endless <<<"$LOOP"
+  kustomization inflated <<<"helmCharts: [{name: a, releaseName: a, valuesInline: {password: $value}}]"
+  mkdir -p "$REPO/apps/inflated/charts"
+  cp -R "$REPO/apps/endless" "$REPO/apps/inflated/charts/a"
+  echo '{}' >"$REPO/apps/inflated/charts/a/values.yaml"
   plan --render-timeout 2s
   says endless 'it did not end within 2.0 s'
+  says inflated 'it did not end within 2.0 s'
+  is "$(grep -ls "$value" /tmp/kustomize-helm-*/* || true)" '' 'no value stays behind elsewhere'
 }
 
 # ---- what is killed, and with whom ----
@@ -256,7 +265,7 @@ all_gone() { local p; for p in "$@"; do [[ ! -d /proc/$p ]] || return 1; done; }
 killed() {
   local signal pid below
   git_folder
-  chart endless <<<'{{- range until 100000 }}{{- range until 100000 }}{{- end }}{{- end }}'
+  chart endless <<<"$LOOP"
   for signal in TERM KILL; do
     "$REGROW" plan "$REPO/root" >/dev/null 2>&1 &
     pid=$!
@@ -288,7 +297,7 @@ exec $real \"\$@\""
     "$REGROW" render "$REPO/root" good
   rm "$SCRATCH/bin/helm"
   is "$(cut -d= -f1 "$SCRATCH/environ" | sort -u | tr '\n' ' ')" \
-    'GIT_ALLOW_PROTOCOL GIT_TERMINAL_PROMPT GOMEMLIMIT HELM_CACHE_HOME HELM_CONFIG_HOME HELM_DATA_HOME HELM_PLUGINS HELM_REGISTRY_CONFIG HELM_REPOSITORY_CACHE HELM_REPOSITORY_CONFIG HOME LC_ALL PATH PWD SHLVL _ ' \
+    'GIT_ALLOW_PROTOCOL GIT_TERMINAL_PROMPT GOMEMLIMIT HELM_CACHE_HOME HELM_CONFIG_HOME HELM_DATA_HOME HELM_PLUGINS HELM_REGISTRY_CONFIG HELM_REPOSITORY_CACHE HELM_REPOSITORY_CONFIG HOME LC_ALL PATH PWD SHLVL TMPDIR _ ' \
     'in an environment that is made for it'
   unlike "$(cat "$SCRATCH/argv" "$SCRATCH/environ")" 'open-sesame' 'and no value of a parameter is an argument'
   "$REGROW" render "$REPO/root" good >"$SCRATCH/out"

@@ -49,11 +49,25 @@ static void stays_short(void **s)
     assert_true(strlen(got) <= 1000);
 }
 
+// What a tool that is killed leaves behind goes with its folder.
+static void keeps_to_its_folder(void **s)
+{
+    (void)s;
+    struct strv env = {0};
+    render_env("/work", &env);
+    size_t found = 0;
+    for (size_t i = 0; env.v[i]; i++)
+        found += !strcmp(env.v[i], "TMPDIR=/work") || !strcmp(env.v[i], "HOME=/work");
+    assert_int_equal(found, 2);
+    strv_clear(&env);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(said_by_children),
         cmocka_unit_test(stays_short),
+        cmocka_unit_test(keeps_to_its_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
