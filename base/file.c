@@ -212,26 +212,6 @@ bool dir_remove(const char *path, struct err *err)
     return err_set_errno(err, errnum, "remove %s", path);
 }
 
-bool dir_make_temp(const char *prefix, char **out, struct err *err)
-{
-    const char *base = getenv("TMPDIR");
-    CLEANUP(str_freep) char *p = str_printf("%s/%s.XXXXXX", base && *base ? base : "/tmp", prefix);
-    if (!mkdtemp(p)) {
-        int errnum = errno;
-        return err_set_errno(err, errnum, "make folder %s", p);
-    }
-    *out = TAKE(p);
-    return true;
-}
-
-void dir_temp_cleanup(char **path)
-{
-    struct err err = {0};
-    if (*path && !dir_remove(*path, &err))
-        err_clear(&err); // left behind under the temporary folder; nothing depends on it
-    str_freep(path);
-}
-
 char *path_join(const char *a, const char *b)
 {
     if (str_is_empty(a) || *b == '/')

@@ -32,10 +32,14 @@ bool file_is_dir(const char *path);
 MUST_CHECK bool dir_make(const char *path, mode_t mode, struct err *err);
 // Removes a folder and all in it; symbolic links are removed, never followed. Absent is fine.
 MUST_CHECK bool dir_remove(const char *path, struct err *err);
-// Makes a private folder under $TMPDIR or /tmp; the caller owns the path and removes the folder.
+// ---- temporary folders (tempdir.c) ----
+// Makes a private folder under $TMPDIR or /tmp; the caller owns the path and removes the folder. As
+// long as it is there, and we are, it is locked.
 MUST_CHECK bool dir_make_temp(const char *prefix, char **out, struct err *err);
 // CLEANUP helper: removes the folder named by *path (if any), then frees the string.
 void dir_temp_cleanup(char **path);
+// Removes what processes that were killed have left of such folders; the prefixes end with NULL.
+void dir_temp_sweep(const char *const *prefixes);
 
 char *path_join(const char *a, const char *b);
 const char *path_base(const char *path); // borrowed: what follows the last slash

@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/proc.h"
 #include "cli/cli.h"
 
@@ -90,6 +91,12 @@ static bool written_whole(void)
     return false;
 }
 
+// What runs that were killed may have left: values, trees, packs. The folder of a drill is its
+// warden's to remove.
+static const char *const temporary[] = {
+    "regrow-render", "regrow-tree", "regrow-artifact", "regrow-gotemplate", "regrow-verify",
+    "regrow-diff",   "regrow-git",  "regrow-sources",  "regrow-restore",    NULL};
+
 static int run_command(const struct command *cmd, int argc, char **argv)
 {
     struct cli c = {.cmd = cmd, .argc = argc, .argv = argv};
@@ -108,6 +115,7 @@ static int run_command(const struct command *cmd, int argc, char **argv)
         loop_set_deadline(c.loop, c.deadline_ms);
         if (c.o.output == OUT_NDJSON)
             c.events = (struct event_sink){print_event, &c};
+        dir_temp_sweep(temporary);
         code = cmd->run(&c, &err);
         cli_note_deadline(&c, &err);
         if (err_is_set(&err))

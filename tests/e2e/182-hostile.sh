@@ -262,10 +262,11 @@ children() { # PID: all below it
 }
 all_gone() { local p; for p in "$@"; do [[ ! -d /proc/$p ]] || return 1; done; }
 
+# Values lie in files for as long as helm runs; after SIGKILL until the next run.
 killed() {
   local signal pid below
   git_folder
-  chart endless <<<"$LOOP"
+  chart endless 'helm: {values: "password: open-sesame"}' <<<"$LOOP"
   for signal in TERM KILL; do
     "$REGROW" plan "$REPO/root" >/dev/null 2>&1 &
     pid=$!
@@ -275,7 +276,13 @@ killed() {
     wait "$pid" || true
     # shellcheck disable=SC2086 # several
     check "with $signal what it started goes too" wait_for 5 'its end' all_gone $below
+    [[ $signal == KILL ]] || is "$(ls -A "$TMPDIR")" '' "with $signal no file stays behind"
   done
+  check 'with KILL a value does' grep -rqs open-sesame "$TMPDIR"
+  git_folder
+  good
+  check 'the next run' "$REGROW" plan "$REPO/root"
+  is "$(ls -A "$TMPDIR")" '' 'takes it away'
 }
 
 # What a renderer sees is what it needs.
