@@ -168,6 +168,48 @@ links() { # TARGET
   says beside 'templates/all.yaml is a link that leaves the folder'
 }
 
+# Packed charts whose members lie elsewhere, or that break off: in a repository, for an application and for a kustomization
+# that inflates them, and packed into another chart.
+packed() {
+  local name
+  git_folder
+  good
+  chart inner <<<'a: b'
+  mkdir -p "$SCRATCH/packed" "$REPO/apps/inner/charts"
+  : >"$SCRATCH/packed/index"
+  for name in up absolute cut; do
+    SCRATCH_ROOT=$SCRATCH python3 - "$name" "$SCRATCH/packed/$name-1.0.0.tgz" <<'P'
+import gzip, io, os, sys, tarfile  # what is cut off begins with a header, at a block of what unpacks it
+name, to = sys.argv[1:]
+canary = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: written}\n"
+tar = io.BytesIO()
+with tarfile.open(fileobj=tar, mode="w", format=tarfile.USTAR_FORMAT) as t:
+    for path, data in [("Chart.yaml", f"apiVersion: v2\nname: {name}\nversion: 1.0.0\n".encode()), ("values.yaml", b"{}"),
+                       ("templates/a.yaml", (canary.replace(b"written", b"a") + b"#" + os.urandom(32000).hex().encode())[:62976]),
+                       ({"up": "../../../../../../written", "absolute": os.environ["SCRATCH_ROOT"] + "/written", "cut": "templates/b.yaml"}[name], canary)]:
+        m = tarfile.TarInfo(path if path.startswith("/") else f"{name}/{path}")
+        m.size = len(data)
+        t.addfile(m, io.BytesIO(data))
+packed = gzip.compress(tar.getvalue(), mtime=0)
+open(to, "wb").write(packed[:-40] if name == "cut" else packed)
+P
+    printf '  %s: [{apiVersion: v2, name: %s, version: 1.0.0, urls: [%s-1.0.0.tgz]}]\n' "$name" "$name" "$name" >>"$SCRATCH/packed/index"
+    kustomization "$name" <<<"helmCharts: [{name: $name, repo: https://charts.example, version: 1.0.0, releaseName: x}]"
+    application "$name-itself"
+    sed -i "s|source: .*|source: {repoURL: https://charts.example, chart: $name, targetRevision: 1.0.0}|" "$REPO/root/$name-itself.yaml"
+  done
+  { printf 'apiVersion: v1\nentries:\n'; cat "$SCRATCH/packed/index"; } >"$SCRATCH/packed/index.yaml"
+  cp "$SCRATCH/packed/up-1.0.0.tgz" "$REPO/apps/inner/charts/"
+  plan --mirror "https://charts.example=$SCRATCH/packed"
+  says up 'chart up: the archive holds a path that leaves it'
+  says absolute 'chart absolute: the archive holds a path that leaves it'
+  says cut 'chart cut: the archive is damaged: truncated gzip input'
+  says up-itself 'unable to load chart archive'
+  says cut-itself 'the archive is damaged: truncated gzip input'
+  says inner 'illegally'
+  is "$(find "$SCRATCH" -name written)" '' 'nothing was written elsewhere'
+}
+
 # ---- programs in the repository ----
 programs() {
   git_folder
@@ -211,8 +253,8 @@ Y
   git -C "$SCRATCH/private" -c user.name=x -c user.email=x@x commit -qm x
   kustomization clone <<<"resources: ['file://$SCRATCH/private//.?ref=main']"
   plan
-  says plugin '.'
-  says function '.'
+  says plugin 'the generators in more could inflate charts nobody has seen'
+  says function 'external plugins disabled'
   says clone '(not allowed|file)'
 }
 
@@ -224,6 +266,9 @@ bounds() {
   chart memory <<<'{{- $s := repeat 400000000 "xxxxxxxx" }}'
   chart output <<<'# {{ repeat 70000000 "x" }}
 a: b'
+  kustomization generated < <(printf 'generatorOptions: {disableNameSuffixHash: true}\nconfigMapGenerator:\n'
+    for i in 1 2 3 4 5 6; do echo "- {name: m$i, files: [bytes]}"; done) # 69 MB of base64
+  head -c 8600000 /dev/zero | tr '\0' '\377' >"$REPO/apps/generated/bytes"
   kustomization aliases <<<'resources: [all.yaml]'
   {
     printf 'a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n'
@@ -233,6 +278,7 @@ a: b'
   says recursion '(nested|recurs|depth|unable to execute)'
   says memory 'it wants more than 2 GiB of memory'
   says output 'its output is larger than 67108864 bytes'
+  says generated 'its output is larger than 67108864 bytes'
   says aliases '.'
 }
 
@@ -369,6 +415,7 @@ run_case escapes escapes
 run_case spellings spellings
 run_case 'a link out' links "$SCRATCH/outside.yaml"
 run_case 'a link up' links ../../../../outside.yaml
+run_case packed packed
 run_case programs programs
 run_case bounds bounds
 run_case endless endless
