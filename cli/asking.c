@@ -158,8 +158,10 @@ static bool read_name(struct cli *c, struct asking *a, struct err *err)
 {
     const char *arg = c->o.args.len ? c->o.args.v[0] : NULL;
     const char *slash = arg ? strchr(arg, '/') : NULL;
-    if (!arg || !*arg)
-        return err_set(err, ERR_USAGE, "APP is missing");
+    if (!arg || !*arg) {
+        err_set(err, ERR_USAGE, "APP is missing: an application, as regrow status names it");
+        return false;
+    }
     a->name = str_dup(slash ? slash + 1 : arg);
     a->ns = slash ? str_ndup(arg, (size_t)(slash - arg)) : str_dup_or_null(c->o.namespace);
     for (const char *s = a->name; *s; s++)

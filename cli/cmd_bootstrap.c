@@ -9,8 +9,9 @@ static bool check_any(const struct cli *c, const struct desired *d, struct err *
         return true;
     err_set(err, ERR_INVALID, "%s",
             d->warnings.len ? d->warnings.v[0] : "there is no object in ROOT");
-    return err_hint(err, "If the cluster shall have nothing of it any more, run again with "
-                         "--allow-mass-prune.");
+    return err_hint(err,
+                    "Name the folder that holds Applications, or manifests. Only if the cluster "
+                    "shall have nothing of it any more, add --allow-mass-prune.");
 }
 
 int cmd_bootstrap(struct cli *c, struct err *err)

@@ -411,7 +411,10 @@ static bool is_meant(const struct cli *c, const char *name, struct err *err)
     if (!fgets(line, sizeof(line), stdin))
         *line = 0;
     line[strcspn(line, "\r\n")] = 0;
-    return !strcmp(line, name) || err_set(err, ERR_CANCELLED, "%s stays registered", name);
+    if (!strcmp(line, name))
+        return true;
+    err_set(err, ERR_USAGE, "what was typed is not %.100s: it stays registered", name);
+    return err_hint(err, "Run it again and type the name, or give --yes.");
 }
 
 int cmd_cluster_remove(struct cli *c, struct err *err)

@@ -97,8 +97,12 @@ static bool follow(struct following *f, enum control_progress *end, struct err *
     str_freep(&f->said);
     if (!ok && loop_is_late(f->a->c->loop)) {
         err_clear(err);
-        return err_set(err, ERR_TIMEOUT, "%s of %s is not done yet; it goes on", f->what,
-                       f->a->name);
+        err_set(err, ERR_TIMEOUT, "%s of %s is not done yet: the controller goes on with it",
+                f->what, f->a->name);
+        return err_hint(err,
+                        "regrow why %s shows what it waits for; a longer --timeout waits for its "
+                        "end.",
+                        f->a->name);
     }
     return ok;
 }

@@ -72,8 +72,10 @@ static bool make_plane(struct drilling *x, struct err *err)
         return plane_new(program, &x->plane, err);
     err_set(err, ERR_NOT_FOUND, "there is no program to make a throw-away control plane with: %s",
             o->drill.control_plane ? o->drill.control_plane : PROGRAM);
-    return err_hint(err, "scripts/setup controlplane builds it; --control-plane names another "
-                         "place. Or drill in an empty cluster of yours: --kubeconfig FILE.");
+    return err_hint(err,
+                    "Drill in an empty cluster of yours, with --kubeconfig FILE; or name such a "
+                    "program with --control-plane: scripts/setup controlplane, in regrow's "
+                    "source tree, builds one.");
 }
 
 static bool start_plane(struct drilling *x, struct err *err)

@@ -434,7 +434,7 @@ static bool ask(struct restoring *x, const char *question, const char *want, con
     loop_set_deadline(x->c->loop, x->c->deadline_ms);
     if (str_eq(line, want))
         return true;
-    err_set(err, ERR_USAGE, "that is not %s", want);
+    err_set(err, ERR_USAGE, "what was typed is not %s; nothing was written", want);
     return err_hint(err, "%s", hint);
 }
 

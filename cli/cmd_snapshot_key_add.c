@@ -59,9 +59,9 @@ static bool new_passphrase(const struct snapshot_options *o, struct ways *w, str
     if (!pass_get(&from, &w->passphrase, &found, err))
         return false;
     if (!found) {
-        err_set(err, ERR_USAGE, "what shall open it?");
-        return err_hint(err, "--recipient age1…, --new-passphrase-file FILE or "
-                             "REGROW_NEW_PASSPHRASE; --role for a key that signs.");
+        err_set(err, ERR_USAGE, "nothing is given that shall open the repository, or sign in it");
+        return err_hint(err, "Give --recipient age1…, --new-passphrase-file FILE or "
+                             "REGROW_NEW_PASSPHRASE; for a key that signs --role.");
     }
     ways_passphrase(w, o->label);
     return true;

@@ -239,7 +239,8 @@ static bool check_usage(const struct cli *c, struct err *err)
     if (c->o.args.len)
         return err_set(err, ERR_USAGE, "ROOT is in the plan file: only one of both can be given");
     return !c->o.force_all ||
-           err_set(err, ERR_USAGE, "--force sends what is in no plan; leave it or --plan out");
+           err_set(err, ERR_USAGE,
+                   "--force sends what is in no plan: only one of --force and --plan can be given");
 }
 
 bool planfile_open(struct cli *c, struct planfile *out, struct err *err)

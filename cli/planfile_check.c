@@ -160,7 +160,9 @@ bool planfile_check(struct cli *c, struct session *s, struct planfile *f, struct
             err_set(err, a->problem.kind,
                     "%s could be read when it was planned, and cannot now: %s", a->name,
                     a->problem.msg);
-            return err_hint(err, "Nothing was written.");
+            return err_hint(err,
+                            "Make it readable and run this again, or plan anew with regrow plan "
+                            "--out FILE. Nothing was written.");
         }
     c->events.emit = NULL;
     bool ok = cli_run(c, s, true, &r, err) && run_resolve_checks(r, err);

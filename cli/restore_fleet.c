@@ -295,8 +295,10 @@ int restoring_fleet(struct cli *c, struct err *err)
     if (c->o.restore.report && !report_check(c->o.restore.report, err))
         return 0;
     if (!c->o.restore.yes && !c->o.snap.dry_run) {
-        err_set(err, ERR_USAGE, "nobody can be asked about %zu clusters at once", f.v.len);
-        err_hint(err, "--dry-run looks at all of them; --yes goes on without asking.");
+        err_set(err, ERR_USAGE,
+                "%zu clusters at once are not confirmed by typing names: --yes is missing",
+                f.v.len);
+        err_hint(err, "--dry-run looks at all of them and writes nothing; then give --yes.");
         return 0;
     }
     if (!make_arguments(&f, err))

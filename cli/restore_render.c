@@ -22,6 +22,23 @@ static bool hint(struct err *err)
                          "are restored as they were, where the snapshot has them.");
 }
 
+// " from REPOSITORY, path a", for each source that its problem does not name itself. Owned.
+static char *from_where(const struct application *a)
+{
+    struct buf b = {0};
+    for (size_t i = 0; i < a->sources.len; i++) {
+        const struct app_source *src = &a->sources.v[i];
+        CLEANUP(str_freep) char *shown = url_shown(src->repo_url);
+        if (a->problem.msg && strstr(a->problem.msg, shown))
+            continue;
+        buf_printf(&b, "%s%s", b.len ? " and " : " from ", shown);
+        if (src->chart || *src->path)
+            buf_printf(&b, ", %s %s", src->chart ? "chart" : "path",
+                       src->chart ? src->chart : src->path);
+    }
+    return b.p ? b.p : str_dup("");
+}
+
 // One that cannot be rendered now, and could be when it was frozen, would be missing.
 static bool check_apps(const struct restoring *x, struct err *err)
 {
@@ -38,8 +55,9 @@ static bool check_apps(const struct restoring *x, struct err *err)
         }
         if (a->state != APP_UNKNOWN || then == APP_UNKNOWN)
             continue;
-        err_set(err, ERR_INVALID, "application %s cannot be rendered again: %s", a->name,
-                a->problem.msg ? a->problem.msg : "its source could not be read");
+        CLEANUP(str_freep) char *from = from_where(a);
+        err_set(err, ERR_INVALID, "application %s cannot be rendered again%s: %s", a->name, from,
+                a->problem.msg ? a->problem.msg : "nothing of it was read");
         return hint(err);
     }
     return true;

@@ -139,7 +139,7 @@ const char *hint_of(enum err_kind kind)
 {
     static const char *const hints[] = {
         [ERR_USAGE] = "regrow --help shows commands, regrow COMMAND --help options and examples.",
-        [ERR_INVALID] = "Mend it, then run the same command again.",
+        [ERR_INVALID] = "Put right what the message names, then run the same command again.",
         [ERR_NOT_FOUND] = "Check how it is spelt, and that it is there.",
         [ERR_DENIED] = "Check the credentials, and what they permit.",
         [ERR_CONFLICT] = "See who else is at work there.",

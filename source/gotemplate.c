@@ -506,7 +506,7 @@ static void on_child(void *ctx, struct proc_result *r, struct err *failed)
     if (err_is_set(failed)) {
         err_move(&err, failed);
         if (err.kind == ERR_NOT_FOUND)
-            err_hint(&err, "Run scripts/setup, or put helm on the PATH: it renders Go templates.");
+            err_hint(&err, "%s", TOOL_HINT("helm, which renders Go templates,"));
     } else if (r->exit_code) {
         CLEANUP(str_freep) char *text = gotemplate_error(r->err_text.p, &at);
         err_set(&err, ERR_INVALID, "%s", text);

@@ -75,8 +75,6 @@ bool http_status_err(int status, const char *url, struct err *err);
 
 // A URL fit for printing: user and password taken out. Owned.
 char *url_redacted(const char *url);
-// The same, and of what Git asks the repository alone: what a person calls it. Owned.
-char *url_shown(const char *url);
 // Are these two URLs of one server?
 bool url_same_host(const char *a, const char *b);
 

@@ -240,7 +240,7 @@ static void explain(struct render_job *j, struct err *err)
 {
     err_move(&j->err, err);
     if (j->err.kind == ERR_NOT_FOUND)
-        err_hint(&j->err, "Run scripts/setup, or put %s on the PATH.", j->tool);
+        err_hint(&j->err, TOOL_HINT("%s"), j->tool);
     if (j->err.kind != ERR_TIMEOUT)
         return;
     CLEANUP(str_freep) char *given = clock_duration_text(limit_ms(j));

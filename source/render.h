@@ -25,6 +25,10 @@ struct rendered {
     unsigned line;
 };
 
+// The advice where a program is missing; NAME is a literal.
+#define TOOL_HINT(name)                                                                            \
+    "Put " name " on the PATH; scripts/setup tools, in regrow's source tree, builds it."
+
 // A tree that value files may name as "$ref/...".
 struct ref_tree {
     const char *name;

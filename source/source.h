@@ -112,6 +112,10 @@ struct source_opts {
 // The URL (or folder) this one is mirrored at, or a copy of it. Owned.
 char *source_mirror_url(const struct source_opts *o, const char *url);
 
+// What a person calls the repository of a URL: without user and password, nor what only Git asks
+// for. Owned.
+char *url_shown(const char *url);
+
 struct source;
 struct source *source_new(struct loop *l, const struct source_opts *o); // o lent for its life
 void source_free(struct source *s);

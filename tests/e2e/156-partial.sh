@@ -319,7 +319,7 @@ rerendered() {
   githttp_stop
   oci_stop
   refuse 'no helm' 3 restore --rerender --dry-run
-  like "$OUT" 'application charted cannot be rendered again: .*helm' 'it says what is missing'
+  like "$OUT" 'application charted cannot be rendered again from .*(path|chart) .*: .*helm' 'it says what is missing, and of which source'
   like "$OUT" 'helm and kustomize on the PATH' 'and what to do'
   # shellcheck disable=SC2030
   check 'rendered again' env XDG_CACHE_HOME="$SCRATCH/bare-cache" "$REGROW" restore -i ann.id --timeout 1m --rerender --yes "${READY[@]}" -o json

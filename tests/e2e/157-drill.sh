@@ -169,7 +169,7 @@ in_use() {
   refuse 'to adopt' 2 "$REGROW" drill -i ann.id --kubeconfig "$KUBECONFIG" --adopt
   refuse 'the key of a job as a judge' 5 drill --judge-key prod.job
   refuse 'no program' 4 drill --control-plane /nonexistent
-  like "$OUT" 'scripts/setup controlplane' 'and what to do'
+  like "$OUT" 'next: Drill in an empty cluster of yours.*--control-plane' 'and what to do'
   refuse 'a program that makes nothing' 7 drill --control-plane /bin/false
   is "$(audit_writes)" "$writes" 'nothing was written'
 }
