@@ -47,7 +47,8 @@ installed() {
   check 'completion is where bash looks' grep -q '_regrow' "$INSTALLED/usr/share/bash-completion/completions/regrow"
   is "$(files | grep -c 'share/man/man1/regrow-')" "$(find "$SCRATCH/made/share/man/man1" -name 'regrow-*' | wc -l)" 'every command has its page'
   for lib in zsh/vendor-completions/_regrow fish/vendor_completions.d/regrow.fish doc/regrow/README.md doc/regrow/docs/restore.md \
-    doc/regrow/docs/runbooks/README.md doc/regrow/changelog.gz doc/regrow/copyright; do
+    doc/regrow/docs/runbooks/README.md doc/regrow/changelog.gz doc/regrow/copyright doc/regrow/apps/README.md \
+    doc/regrow/deploy/terraform/README.md doc/regrow/scripts/emergency.sh; do
     check "$lib is there" test -s "$INSTALLED/usr/share/$lib"
   done
 }

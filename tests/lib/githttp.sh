@@ -106,12 +106,13 @@ alias.url = ("/auth/git/" => "$backend/", "/git/" => "$backend/",
 EOF
 }
 
-# git_quiet REPOSITORY ARGS...: git there, as an author who never changes
+# git_quiet REPOSITORY ARGS...: git there, as an author who never changes, at times that never change
+# (from GIT_BEGAN on)
 git_quiet() {
   local repo=$1 count stamp
   shift
   count=$(git --git-dir="$repo" rev-list --count --all 2>/dev/null || echo 0)
-  stamp="$((1767225600 + 60 * count)) +0000"
+  stamp="$((${GIT_BEGAN:-1767225600} + 60 * count)) +0000"
   GIT_AUTHOR_NAME=test GIT_AUTHOR_EMAIL=test@example.org GIT_AUTHOR_DATE=$stamp \
     GIT_COMMITTER_NAME=test GIT_COMMITTER_EMAIL=test@example.org GIT_COMMITTER_DATE=$stamp \
     git --git-dir="$repo" -c core.autocrlf=false "$@"
