@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# timeout: 180
+# timeout: 240
 #
 # What is given wrongly to any command, without a cluster: one clear error each, the documented exit
-# code, what to do next; as JSON the same; and nothing written. The cases are data: cases/commands.txt.
+# code, what to do next; as JSON the same; nothing written; and success once the mistake is put right.
+# The cases are data: cases/commands.txt.
 # SHOW=1 shows what each of them prints.
 set -euo pipefail
 . "$(dirname "$0")/../lib/env.sh"
@@ -16,7 +17,10 @@ make_world() {
   local key
   make_chain prod
   for key in job pruner judge admin; do cp "prod.$key" "$key.key"; done
+  admin key add --role writer --chain new --out new.job >/dev/null
   snap key init --trust "$REGROW_TRUST" --role judge --out stranger.key >stranger.txt
+  PUBLIC=$(sed -n 's/.*--public //p' stranger.txt)
+  export PUBLIC
   mkdir -p root empty broken
   printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: default}\n' >root/a.yaml
   printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: [\n' >broken/a.yaml
@@ -26,6 +30,8 @@ make_world() {
   printf '%s\n' "$PASSPHRASE" >pass
   printf 'timeout: [\n' >broken.conf
   printf 'frobnicate: 1\n' >unknown.conf
+  printf 'output: json\n' >good.conf
+  printf '%s\n' "$REGROW_TRUST" >pin
   snap export 6 good.tar -i ann.id --no-secrets >/dev/null
   head -c 20000 good.tar >cut.tar
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout a.pem -out cert.pem -subj /CN=x 2>/dev/null
@@ -33,15 +39,32 @@ make_world() {
   age-keygen -o stranger.id 2>/dev/null
 }
 
-# All files but those of the program's own cache, with their contents.
-world_now() { find . -path ./cache -prune -o -path ./run -prune -o -path ./home -prune -o -type f ! -name 'out.*' -print0 | sort -z | xargs -0 sha256sum; }
+# All files but those of the program's own cache, and their contents.
+world_files() { find . -path ./cache -prune -o -path ./run -prune -o -path ./home -prune -o -type f ! -name 'out.*' -print0; }
+world_now() { world_files | sort -z | xargs -0 sha256sum; }
 
 # in_json OUTPUT CODE: its last line
 in_json() {
   jq -e --argjson code "$2" '.type == "error" and .exitCode == $code and (.message | length) > 0 and (.hint | length) > 0' <<<"${1##*$'\n'}"
 }
 
-# One case: the variables what, env, run, exit, says
+# What is typed once the mistake is put right, in a copy of the world.
+mended() { # WORDS
+  local there=$SCRATCH/run/world words=() got=0
+  rm -rf "$there"
+  mkdir "$there"
+  world_files | tar -c --null -T - | tar -x -C "$there"
+  mkdir -p "$there/empty"
+  cd "$there"
+  eval "words=($1)"
+  OUT=$(REGROW_REPO=$there/prod "$REGROW" "${words[@]}" 2>&1 </dev/null) || got=$?
+  cd "$SCRATCH"
+  [[ -z ${SHOW:-} ]] || printf '# --- mended: %s (exit %s)\n%s\n' "$1" "$got" "$OUT"
+  is "$got" 0 "$what: put right, with $1"
+  [[ $got == 0 ]] || tap_detail "$OUT"
+}
+
+# One case: the variables what, env, run, exit, says, mended
 one() {
   local words=() env=() got=0 err format=json
   eval "words=($run)"
@@ -53,6 +76,7 @@ one() {
   is "$(grep -cE '^✗ ' <<<"$OUT" || true)" 1 "$what: one error"
   like "$OUT" 'next: [^ ]' "$what: says what to do"
   unlike "$OUT" "$PASSPHRASE|AGE-SECRET-KEY-1[0-9A-Z]|AddressSanitizer|assert|\(null\)|/regrow-(render|tree|artifact)" "$what: nothing that is not for people"
+  [[ -z $mended ]] || mended "$mended"
   # Where there is another format already, or the last word takes the next one, it was text alone.
   [[ " ${words[*]} " != *' -o '* && ${words[-1]} != --* ]] || return 0
   [[ ${words[0]} != reconcile ]] || format=ndjson # what it has
@@ -65,7 +89,7 @@ one() {
 cases() {
   local line before
   before=$(world_now)
-  what='' env_line='' run='' exit='' says=''
+  what='' env_line='' run='' exit='' says='' mended=''
   while IFS= read -r line || [[ -n $line ]]; do
     case $line in
       '# '*) what=${line#\# } ;;
@@ -73,9 +97,10 @@ cases() {
       'run: '*) run=${line#run: } ;;
       'exit: '*) exit=${line#exit: } ;;
       'says: '*) says=${line#says: } ;;
+      'mended: '*) mended=${line#mended: } ;;
       '')
         [[ -z $run ]] || { [[ -n ${ONLY:-} && ! $run =~ $ONLY ]] || one; }
-        env_line='' run='' exit='' says=''
+        env_line='' run='' exit='' says='' mended=''
         ;;
       *) fail "a line that is none: $line" ;;
     esac
