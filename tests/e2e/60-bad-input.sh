@@ -147,7 +147,9 @@ judge() { # WHAT LINES-OF-ENV COMMAND
     [[ -z $line ]] || unlike "$OUT" "$line" "$what: does not print $line"
   done < <(head_of not)
   unlike "$OUT" "$HTTP_PASSWORD|AddressSanitizer|assert" "$what: holds no password and no crash"
-  [[ $(head_of exit) == 0 ]] || like "$OUT" 'next: [^ ]' "$what: says what to do"
+  [[ $(head_of exit) != 0 ]] || return 0
+  like "$OUT" 'next: [^ ]' "$what: says what to do"
+  is "$(grep -c '^✗ ' <<<"$OUT")" 1 "$what: one error"
 }
 
 one_case() { # FILE
