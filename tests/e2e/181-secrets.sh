@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# timeout: 240
+# timeout: 420
 #
 # Secrets stay secret: marked ones of every kind that the program handles are in no output, plan,
 # argument, environment of a renderer, temporary file, cache, event, metric, answer over HTTP, core,
@@ -9,6 +9,7 @@ set -euo pipefail
 . "$(dirname "$0")/../lib/env.sh"
 . "$LIB/cluster.sh"
 . "$LIB/githttp.sh"
+. "$LIB/charts.sh"
 . "$LIB/s3.sh"
 . "$LIB/snapshots.sh"
 
@@ -109,6 +110,12 @@ kind: Secret
 metadata: {name: tls}
 type: kubernetes.io/tls
 data: {tls.crt: $(base64 -w0 "$SCRATCH/tls/server.crt"), tls.key: $(base64 -w0 "$SCRATCH/tls/server.key")}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: pull}
+type: kubernetes.io/dockerconfigjson
+stringData: {.dockerconfigjson: '{"auths": {"images.example.com": {"username": "pull", "password": "$(mark dockerconfigjson)"}}}'}
 Y
   mark_text 'TLS key' "$(key_line "$SCRATCH/tls/server.key")"
 }
@@ -120,9 +127,18 @@ rendered_secrets() {
 apiVersion: v1
 kind: Secret
 metadata: {name: chart}
-stringData: {a: {{ .Values.password }}, b: {{ .Values.deep.token }}, c: {{ .Values.text }}}
+stringData: {a: {{ .Values.password }}, b: {{ .Values.deep.token }}, c: {{ .Values.text }}, d: {{ .Values.filed }}}
 Y
+  printf 'filed: %s\n' "$(mark valueFiles)" >"$REPO/apps/chart/secret-values.yaml"
   printf 'secretGenerator: [{name: kust, literals: [a=%s]}]\n' "$(mark secretGenerator)" >"$REPO/apps/kust/kustomization.yaml"
+}
+
+private_charts() {
+  mkdir -p "$SCRATCH/plain-chart/templates"
+  printf 'apiVersion: v2\nname: plain-chart\nversion: 1.0.0\n' >"$SCRATCH/plain-chart/Chart.yaml"
+  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: of-a-chart}\n' >"$SCRATCH/plain-chart/templates/cm.yaml"
+  charts_package "$SCRATCH/plain-chart" private >/dev/null
+  charts_index private >/dev/null
 }
 
 argo_secrets() {
@@ -146,6 +162,21 @@ stringData:
   bearerToken: $(mark bearer)
   sshPrivateKey: |
 $(sed 's/^/    /' "$SCRATCH/id")
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: charts, namespace: argocd, labels: {argocd.argoproj.io/secret-type: repository}}
+stringData: {type: helm, name: charts, url: "$HTTP_URL/auth/files/charts/private", username: helm, password: $(mark 'Helm repository')}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: registry, namespace: argocd, labels: {argocd.argoproj.io/secret-type: repository}}
+stringData: {type: helm, enableOCI: "true", url: "127.0.0.1:1/charts", username: oci, password: $(mark 'OCI registry')}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: behind, namespace: argocd, labels: {argocd.argoproj.io/secret-type: repository}}
+stringData: {url: "http://behind.example.com/x.git", proxy: "http://in-proxy:$(mark 'proxy of a repository')@127.0.0.1:1"}
 Y
 }
 
@@ -156,11 +187,16 @@ make_repository() {
   argo_secrets
   application plain "repoURL: $HTTP_URL/auth/git/fleet.git, path: apps/plain" >"$REPO/root/plain.yaml"
   application kust "repoURL: $HTTP_URL/auth/git/fleet.git, path: apps/kust" >"$REPO/root/kust.yaml"
-  application chart "repoURL: $HTTP_URL/auth/git/fleet.git, path: apps/chart, helm: {parameters: [{name: password, value: $(mark parameter)}], valuesObject: {deep: {token: $(mark valuesObject)}}, values: 'text: $(mark values)'}" >"$REPO/root/chart.yaml"
+  application chart "repoURL: $HTTP_URL/auth/git/fleet.git, path: apps/chart, helm: {valueFiles: [secret-values.yaml], parameters: [{name: password, value: $(mark parameter)}], valuesObject: {deep: {token: $(mark valuesObject)}}, values: 'text: $(mark values)'}" >"$REPO/root/chart.yaml"
   application private "repoURL: $HTTP_URL/auth/git/private.git, path: ." >"$REPO/root/private.yaml"
+  application of-charts "repoURL: $HTTP_URL/auth/files/charts/private, chart: plain-chart, targetRevision: 1.0.0" >"$REPO/root/of-charts.yaml"
+  application registry "repoURL: '127.0.0.1:1/charts', chart: x, targetRevision: 1.0.0" >"$REPO/root/registry.yaml"
+  application behind "repoURL: 'http://behind.example.com/x.git', path: ." >"$REPO/root/behind.yaml"
   application user "repoURL: 'http://in-url:$(mark userinfo)@127.0.0.1:1/x.git', path: ." >"$REPO/root/user.yaml"
   application key "repoURL: 'ssh://git@127.0.0.1:1/x.git', path: ." >"$REPO/root/key.yaml"
   printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: private}\n' >"$SCRATCH/private/cm.yaml"
+  mkdir "$REPO/readable"
+  cp "$REPO"/root/{plain,kust,chart}.yaml "$REPO/readable/"
   git_publish "$REPO" fleet >/dev/null
   git_publish "$SCRATCH/private" private >/dev/null
 }
@@ -168,7 +204,7 @@ make_repository() {
 make_credentials() {
   local password
   password=$(mark 'credentials file')
-  printf '%s:%s\nargo:%s\n' deploy "$password" "$(cut_mark repository)" >"$SCRATCH/http/users"
+  printf '%s:%s\n' deploy "$password" argo "$(cut_mark repository)" helm "$(cut_mark 'Helm repository')" >"$SCRATCH/http/users"
   cat >"$SCRATCH/credentials.yaml" <<Y
 - {url: "$HTTP_URL/auth/git/fleet", username: deploy, password: "$password"}
 - {url: "https://nobody.example.com", bearer: $(mark 'credentials bearer')}
@@ -189,6 +225,10 @@ make_cluster() {
   mark_text 'client key' "$(jq -r '.users[0].user["client-key-data"]' "$KUBECONFIG" | base64 -d | grep -v -- ----- | sed -n 1p)"
   jq --arg login "$SCRATCH/bin/login" '.users[0].user = {exec: {apiVersion: "client.authentication.k8s.io/v1", command: $login, interactiveMode: "Never"}}' \
     "$KUBECONFIG" >"$SCRATCH/kubeconfig"
+  token=$(kubectl create token -n default tester)
+  mark_text 'token of a kubeconfig' "${token: -40}"
+  jq --arg token "$token" '.users[0].user = {token: $token}' "$KUBECONFIG" >"$SCRATCH/static.kubeconfig"
+  jq --arg token "$(mark 'wrong token')" '.users[0].user = {token: $token}' "$KUBECONFIG" >"$SCRATCH/wrong.kubeconfig"
   kubectl create namespace argocd >/dev/null
   kubectl create -f - >/dev/null <<Y
 apiVersion: v1
@@ -207,6 +247,26 @@ items:
     kind: Secret
     metadata: {name: sops-age, namespace: argocd}
     stringData: {keys.txt: $(mark 'SOPS age key')}
+  - apiVersion: v1
+    kind: Secret
+    metadata: {name: acme-account, namespace: argocd}
+    stringData: {tls.key: $(mark 'ACME account')}
+  - apiVersion: apiextensions.k8s.io/v1
+    kind: CustomResourceDefinition
+    metadata: {name: issuers.cert-manager.io}
+    spec:
+      group: cert-manager.io
+      names: {kind: Issuer, plural: issuers, singular: issuer, listKind: IssuerList}
+      scope: Namespaced
+      versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]
+Y
+  kubectl wait --for=condition=Established --timeout=20s crd/issuers.cert-manager.io >/dev/null
+  wait_for 20 'Issuers' kubectl get issuers.cert-manager.io -A
+  kubectl create -f - >/dev/null <<Y
+apiVersion: cert-manager.io/v1
+kind: Issuer
+metadata: {name: acme, namespace: argocd}
+spec: {acme: {server: "https://acme.example.com", privateKeySecretRef: {name: acme-account}}}
 Y
 }
 
@@ -238,10 +298,22 @@ everything_that_reads() { # PREFIX
 }
 
 bootstrapped() {
+  run plan-file plan --use-cluster --out "$OUTS/readable.plan" "${ROOT_URL/root/readable}"
+  check 'a plan is written down' grep -q '"kind": *"regrow-plan"' "$OUTS/readable.plan"
   everything_that_reads before
   run boot bootstrap -v -o ndjson --timeout 30s "$ROOT_URL"
   says boot '"type":"object.applied".*'
   says before-why-user '127.0.0.1:1'
+  run static status --kubeconfig "$SCRATCH/static.kubeconfig" "$ROOT_URL"
+  says static 'of-charts'
+  run wrong-token status --kubeconfig "$SCRATCH/wrong.kubeconfig" "$ROOT_URL"
+  says wrong-token 'exit 5'
+  run behind why behind "$ROOT_URL"
+  says behind '127.0.0.1 port 1'
+  https_proxy=http://in-proxy:$(mark 'proxy of the environment')@127.0.0.1:1 run proxied plan https://nobody.example.com/x.git
+  says proxied 'exit 7'
+  check 'a chart of a private repository is there' kubectl get cm -n shop of-a-chart
+  is "$(kubectl get secret -n shop chart -o 'jsonpath={.data.d}' | base64 -d)" "$(cut_mark valueFiles)" 'and its file of values'
   is "$(kubectl get secret -n shop chart -o 'jsonpath={.data.a}' | base64 -d)" "$(cut_mark parameter)" 'a chart gets its parameter'
   check 'an application of a private repository is there' kubectl get cm -n shop private
   # Changed by somebody, to other secrets; and what cannot be changed.
@@ -258,7 +330,7 @@ bootstrapped() {
 }
 
 snapshots() {
-  local f
+  local f second pin
   export REGROW_REPO=s3://backup/prod REGROW_PASSPHRASE
   REGROW_PASSPHRASE=$(mark passphrase)
   s3_bucket backup
@@ -266,6 +338,12 @@ snapshots() {
   REGROW_TRUST=$(sed -n 's/^ *pin //p' "$OUTS/init.out")
   export REGROW_TRUST
   run key-add snapshot key add --key "$SCRATCH/admin" --role writer --chain prod --out "$SCRATCH/job"
+  # The admin that init makes is sealed; one that is not:
+  run key-init snapshot key init --role admin --out "$SCRATCH/admin2"
+  run key-admin snapshot key add --key "$SCRATCH/admin" --role admin --public "$(sed -n 's/.*--public //p' "$OUTS/key-init.out")"
+  run key-judge snapshot key add --key "$SCRATCH/admin2" --role judge --out "$SCRATCH/judge"
+  run key-pruner snapshot key add --key "$SCRATCH/admin2" --role pruner --out "$SCRATCH/pruner"
+  for f in admin2 judge pruner; do mark_text "seed of $f" "$(jq -r .seed "$SCRATCH/$f")"; done
   mark_text 'age identity' "$(sed -n 's/^AGE-SECRET-KEY-//p' "$SCRATCH/ann.id")"
   mark_text 'seed of a job' "$(jq -r .seed "$SCRATCH/job")"
   mark_text 'key of a chain' "$(jq -r .K "$SCRATCH/job")"
@@ -278,6 +356,21 @@ snapshots() {
     run "dry-$f" restore --adopt --allow-suspect 1 --dry-run -o $f
   done
   says show-text 'sealed-1'
+  says show-text 'acme-account'
+  run judge snapshot judge 1 good looked --key "$SCRATCH/judge"
+  run forget snapshot forget --keep-last 1 --key "$SCRATCH/pruner" --dry-run
+  run prune snapshot prune --key "$SCRATCH/pruner"
+  says judge 'snapshot 1|good'
+  says prune 'are deleted'
+  AWS_SESSION_TOKEN=$(mark 'S3 session token') run session snapshot list
+  says session 'prod|✗'
+  second=$SCRATCH/second
+  run second snapshot init --repo "$second" --out "$SCRATCH/second.admin" --recipient "$ANN" --single
+  pin=$(sed -n 's/^ *pin //p' "$OUTS/second.out")
+  run second-job snapshot key add --repo "$second" --trust "$pin" --key "$SCRATCH/second.admin" -i "$SCRATCH/ann.id" --role writer --chain prod --out "$SCRATCH/second.job"
+  run copy snapshot copy 1 --to "$second" --to-key "$SCRATCH/second.job" -i "$SCRATCH/ann.id"
+  says copy '1 '
+  check 'a copy is there' test "$(find "$second/chains/prod/packs" -type f | wc -l)" -gt 0
   run wrong snapshot show latest -i "$SCRATCH/ben.id" --passphrase-file /dev/null
   run export snapshot export 1 "$SCRATCH/export.tar" --recipient "$ANN"
   check 'an export is there' test -s "$SCRATCH/export.tar"
@@ -285,7 +378,7 @@ snapshots() {
   tar -xf "$SCRATCH/export.tar" -C "$SCRATCH/export"
   none_in 'what the commands on snapshots print' "$OUTS"
   check 'the store holds something' test "$(find "$SCRATCH/s3/data" -type f | wc -l)" -gt 5
-  none_in 'what a store can read' "$SCRATCH/s3/data"
+  none_in 'what a store can read' "$SCRATCH/s3/data" "$second"
   unset REGROW_PASSPHRASE
 }
 
@@ -342,6 +435,21 @@ P
   rm -f "$SCRATCH"/core*
 }
 
+# All of it comes back, into a control plane that is thrown away and into the cluster, which is empty.
+restored() {
+  export REGROW_REPO=s3://backup/prod REGROW_TRUST
+  REGROW_TRUST=$(sed -n 's/^ *pin //p' "$OUTS/init.out")
+  (unset REGROW_KUBECONFIG && run drill drill 1 --allow-suspect -i "$SCRATCH/ann.id" --timeout 90s --report "$OUTS/drill.html")
+  says drill 'drill|RTO|✓|✗'
+  cluster_wipe
+  run restore restore 1 --yes -v --allow-suspect -i "$SCRATCH/ann.id" --kubeconfig "$KUBECONFIG" --timeout 60s --report "$OUTS/restore.html"
+  run restore-again restore 1 --yes --allow-suspect -i "$SCRATCH/ann.id" --kubeconfig "$KUBECONFIG" --timeout 60s -o ndjson
+  says restore-again '"type":"'
+  is "$(kubectl get secret -n shop text -o 'jsonpath={.data.a}' | base64 -d)" "$(cut_mark stringData)" 'a Secret is back'
+  is "$(kubectl get secret -n argocd acme-account -o 'jsonpath={.data.tls\.key}' | base64 -d)" "$(cut_mark 'ACME account')" 'so is a key'
+  none_in 'what a drill and a restore say and report' "$OUTS"
+}
+
 # With the search itself: what is planted is found.
 searching() {
   local n
@@ -364,16 +472,20 @@ s3_start
 mark_text 'S3 secret' "$AWS_SECRET_ACCESS_KEY"
 cluster_up main
 mkdir "$SCRATCH/children"
+private_charts
 for program in helm kustomize; do record $program; done
 PATH=$SCRATCH/bin:$PATH
 ssh-keygen -q -t ed25519 -N '' -f "$SCRATCH/id"
 mark_text 'ssh key' "$(key_line "$SCRATCH/id")"
 make_repository
 make_credentials
+REGROW_GIT_TOKEN=$(mark 'token for Git')
+export REGROW_GIT_TOKEN
 make_cluster
 ROOT_URL=$HTTP_URL/auth/git/fleet.git//root?ref=main
 export REGROW_CREDENTIALS=$SCRATCH/credentials.yaml REGROW_KUBECONFIG=$SCRATCH/kubeconfig
 run_case bootstrapped bootstrapped
 run_case snapshots snapshots
 run_case served served
+run_case restored restored
 run_case searching searching
