@@ -50,6 +50,13 @@ static void set_time(json_t *o, const char *key, int64_t unix_s)
     set_text(o, key, text);
 }
 
+// Argo CD's definition asks for it, be it empty: without it the whole status would be refused.
+static void ensure_text(json_t *o, const char *key)
+{
+    if (!json_object_get(o, key))
+        json_object_set_new(o, key, json_string(""));
+}
+
 // At most so long, and whole characters.
 static void set_message(json_t *o, const char *key, const char *text)
 {
@@ -96,8 +103,8 @@ static json_t *sync_part(const struct app_report *r)
     json_t *to = json_object();
     json_t *destination = json_dot(r->app->doc, "spec.destination");
     set_sources(to, r->app);
-    if (destination)
-        json_object_set_new(to, "destination", json_deep_copy(destination));
+    json_object_set_new(to, "destination",
+                        destination ? json_deep_copy(destination) : json_object());
     const json_t *ignored = json_dot(r->app->doc, "spec.ignoreDifferences");
     if (json_array_size(ignored))
         json_object_set_new(to, "ignoreDifferences", json_deep_copy(ignored));
@@ -205,8 +212,11 @@ static json_t *operation_asked(const struct app_report *r)
 static json_t *result(const struct report_result *x)
 {
     static const char *const phases[] = {"PreSync", "Sync", "PostSync", "SyncFail"};
+    static const char *const asked_for[] = {"group", "version", "kind", "namespace", "name"};
     json_t *v = json_object();
     set_identity(v, x->id, x->version);
+    for (size_t i = 0; i < ARRAY_LEN(asked_for); i++)
+        ensure_text(v, asked_for[i]);
     set_text(v, "status", x->status);
     set_message(v, "message", x->message);
     set_text(v, "hookType", x->hook_type);
@@ -227,8 +237,7 @@ static json_t *operation_part(const struct app_report *r)
         json_object_set_new(v, "retryCount", json_integer(o->retry_count));
     json_t *done = json_object();
     set_revisions(done, r->app, o->revisions);
-    if (!json_object_size(done)) // Argo CD's definition asks for it
-        json_object_set_new(done, "revision", json_string(""));
+    ensure_text(done, "revision");
     set_sources(done, r->app);
     if (o->n_results) {
         json_t *list = json_array();
@@ -253,7 +262,8 @@ static json_t *deployment(const struct app_report *r, long long id)
     set_revisions(v, r->app, r->operation.revisions ? r->operation.revisions : r->revisions);
     set_sources(v, r->app);
     set_time(v, "deployStartedAt", r->operation.started_unix_s);
-    set_time(v, "deployedAt", r->operation.finished_unix_s);
+    int64_t end = r->operation.finished_unix_s; // 0: it is told of the next one already
+    set_time(v, "deployedAt", end ? end : r->now_unix_s);
     json_t *by = r->deployed_by ? json_pack("{s:s}", "username", r->deployed_by)
                                 : json_pack("{s:b}", "automated", 1);
     json_object_set_new(v, "initiatedBy", by);

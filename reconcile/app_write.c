@@ -41,6 +41,7 @@ struct entry {
     // It goes before any newer status, or a busy application would never get to it.
     json_t *owed;
     bool is_paying;
+    bool is_refused[2]; // it was told, of a status and of what is to be taken out; none went since
     struct kube_request *request;
     int64_t not_before_ms, backoff_ms;
     bool is_forgotten;
@@ -61,7 +62,7 @@ struct app_writer {
     struct kube *kube;
     struct kind_info kind;
     char *manager, *component, *instance;
-    void (*failed)(void *ctx, const char *ns, const char *name, const struct kube_reply *r);
+    void (*refused)(void *ctx, const struct app_refusal *r);
     void *ctx;
     VEC(struct entry *) entries;
     VEC(struct event_call *) events; // waiting or under way
@@ -93,7 +94,7 @@ struct app_writer *app_writer_new(struct loop *l, struct kube *k, const struct a
     w->manager = str_dup(o->manager ? o->manager : "regrow");
     w->component = str_dup(o->component ? o->component : "regrow");
     w->instance = str_dup(o->instance ? o->instance : "");
-    w->failed = o->failed;
+    w->refused = o->refused;
     w->ctx = o->ctx;
     w->timer = loop_timer_new(l, on_timer, w);
     return w;
@@ -332,9 +333,36 @@ static void put_off(struct entry *e, const struct kube_reply *r)
     e->not_before_ms = clock_mono_ms() + pause;
 }
 
-static void ended(struct entry *e, const struct kube_reply *r)
+static bool is_gone(enum kube_class cls)
+{
+    return cls == KUBE_ABSENT || cls == KUBE_NO_KIND || cls == KUBE_NO_NAMESPACE;
+}
+
+// Tried again when there is something new to say. What was to be taken out with a status that is
+// refused goes without it: who asked must not have it done once more by the next process.
+static void refused(struct entry *e, const struct kube_reply *r)
 {
     struct app_writer *w = e->w;
+    CLEANUP(json_freep) json_t *taken = TAKE(e->sending_taken);
+    CLEANUP(json_freep) json_t *owed = TAKE(e->owed);
+    CLEANUP(json_freep)
+    json_t *event = json_pack("{s:s, s:s, s:s+}", "reason", "StatusRefused", "type", "Warning",
+                              "message", "regrow cannot write here: ", r->message);
+    w->stats.failed++;
+    set_json(&e->sending, NULL);
+    if (is_gone(r->cls))
+        return;
+    e->owed = TAKE(taken);
+    struct app_refusal x = {e->ns, e->name, r, owed, !e->is_refused[e->is_paying]};
+    if (x.is_news && event)
+        tell(e, event);
+    e->is_refused[e->is_paying] = true;
+    if (w->refused)
+        w->refused(w->ctx, &x);
+}
+
+static void ended(struct entry *e, const struct kube_reply *r)
+{
     switch (r->cls) {
     case KUBE_ABSENT:
     case KUBE_NO_KIND:
@@ -343,13 +371,7 @@ static void ended(struct entry *e, const struct kube_reply *r)
     case KUBE_IMMUTABLE:
     case KUBE_DENIED:
     case KUBE_UNAUTHORIZED:
-        w->stats.failed++;
-        // Tried again when there is something new to say.
-        set_json(&e->sending, NULL);
-        set_json(&e->sending_taken, NULL);
-        set_json(&e->owed, NULL);
-        if (w->failed)
-            w->failed(w->ctx, e->ns, e->name, r);
+        refused(e, r);
         return;
     case KUBE_OK:
     case KUBE_CONFLICT:
@@ -412,6 +434,7 @@ static void on_written(void *ctx, const struct kube_reply *r)
     if (r->cls == KUBE_OK) {
         w->stats.writes++;
         e->backoff_ms = 0;
+        e->is_refused[e->is_paying] = false;
         kept(e, r);
         set_json(&e->sending, NULL);
         if (e->is_paying)

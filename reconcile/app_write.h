@@ -3,8 +3,8 @@
 // Writes what app_status.h makes to the Application objects of a cluster, and Kubernetes events
 // beside it. At most one request is under way for an application, so many in all; what is set
 // meanwhile takes the place of what was waiting, so that the newest wins and a burst costs one
-// write. What cannot be written is tried again with growing pauses; a definition without the
-// status subresource, such as Argo CD's, is found out by the first answer.
+// write. What cannot be written is tried again with growing pauses, unless it is refused; a
+// definition without the status subresource, such as Argo CD's, is found out by the first answer.
 //
 // Life: app_writer_new, app_writer_set whenever a status is known, app_writer_free; callbacks of
 // requests under way are dropped then.
@@ -15,13 +15,20 @@
 #include "reconcile/app_status.h"
 
 struct app_writer;
+// A write that the server will not have, however often it is sent: it is no status by the
+// definition, or nobody gave us the right. Lent for the call.
+struct app_refusal {
+    const char *ns, *name;
+    const struct kube_reply *reply;
+    const json_t *taken; // not even this, which was to be taken out, could be; NULL: there was none
+    bool is_news;        // it was not told yet, or one such write was taken since
+};
 struct app_writer_opts {
     const char *manager;          // field manager; NULL: "regrow"
     const char *component;        // of the events: "regrow"; NULL: that
     const char *instance;         // of the events: host and process; NULL: ""
     const struct kind_info *kind; // of Application, as it is served; copied
-    // Told of each write that was refused for good (the application is gone, no permission).
-    void (*failed)(void *ctx, const char *ns, const char *name, const struct kube_reply *r);
+    void (*refused)(void *ctx, const struct app_refusal *r);
     void *ctx;
 };
 struct app_writer *app_writer_new(struct loop *l, struct kube *k, const struct app_writer_opts *o);

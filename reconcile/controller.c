@@ -556,11 +556,20 @@ static bool is_all_good(const struct controller *c)
     return true;
 }
 
+// What is asked for is about to be taken out, and done then.
+static bool is_any_pending(const struct controller *c)
+{
+    for (size_t i = 0; i < c->apps.len; i++)
+        if (c->apps.v[i].is_pending && (c->apps.v[i].triggers & TRIGGER_REQUEST))
+            return true;
+    return false;
+}
+
 // The cron form is over when nothing is owed but what only time can bring.
 static bool once_is_over(struct controller *c, struct err *err)
 {
     struct controller_counts n;
-    if (!c->o.once || c->must_load || controller_is_due(c))
+    if (!c->o.once || c->must_load || controller_is_due(c) || is_any_pending(c))
         return false;
     controller_counts(c, &n);
     if (!is_all_good(c) || c->breaker)

@@ -68,6 +68,8 @@ struct tracked {
     bool is_taking;     // what was asked for is being taken out
     char *refusal;      // why it was not done, or NULL
     bool is_heard;      // what its Application object asks for was looked at
+    bool is_pending;    // an operation stands in its Application object still: nobody begins it,
+                        // or the next process would do it once more
     bool is_refreshing; // that was asked for, and is being taken out
     bool is_automated;  // it asks for syncs of our own accord
     bool is_suspended;  // nothing of our own accord
@@ -158,6 +160,7 @@ struct controller {
     unsigned pending;
     struct jq_filters *jq;     // runs jqPathExpressions; NULL: none was needed yet
     struct app_writer *writer; // of Application objects; NULL: they are not served
+    unsigned long denied_at; // that they may not be written was told after so many writes, and one
     struct kube_watch *app_watch;
     struct loop_timer *report;
     size_t next_report;           // where the next ones are looked for, when not all had room
@@ -263,6 +266,8 @@ void operation_settle(struct controller *c, struct tracked *t, enum operation_ph
 void operation_rehearsed(struct controller *c, struct tracked *t, const struct run *r,
                          unsigned app);
 bool operation_is_on(const struct tracked *t);
+// It is to begin, and cannot be taken out of its Application object.
+void operation_untaken(struct controller *c, struct tracked *t, const char *why);
 // It is to end; began: that of this time (RFC 3339), NULL: whichever is on.
 void operation_end(struct controller *c, struct tracked *t, const char *began);
 bool operation_ended(struct controller *c, struct tracked *t); // was it to? Then it has.

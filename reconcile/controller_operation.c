@@ -362,6 +362,20 @@ bool operation_ended(struct controller *c, struct tracked *t)
     return true;
 }
 
+void operation_untaken(struct controller *c, struct tracked *t, const char *why)
+{
+    CLEANUP(str_freep)
+    char *text = str_printf("not done: as long as it cannot be taken out of its Application, a "
+                            "restart would do it once more (%s)",
+                            why);
+    json_decref(t->next);
+    t->next = NULL;
+    if (t->is_on || t->is_over || !t->asked)
+        return; // what is under way was asked for before
+    str_set(&t->refusal, text);
+    operation_settle(c, t, OPERATION_ERROR, text);
+}
+
 void operation_end(struct controller *c, struct tracked *t, const char *began)
 {
     CLEANUP(str_freep) char *mine = clock_rfc3339(t->began_unix_s);

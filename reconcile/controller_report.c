@@ -149,9 +149,10 @@ static void phase_of(const struct tracked *t, struct report_operation *o)
         {t->outcome == OPERATION_FAILED, OPERATION_FAILED, t->said},
         {t->is_ending, OPERATION_TERMINATING, "operation is terminating"},
         {!t->ended_unix_s, OPERATION_RUNNING,
-         t->waits  ? t->waits
-         : t->said ? t->said
-                   : "one or more tasks are running"},
+         t->waits        ? t->waits
+         : t->said       ? t->said
+         : t->is_pending ? "waiting until it is taken out of its Application"
+                         : "one or more tasks are running"},
         {t->problem && t->outcome == OPERATION_NONE, OPERATION_FAILED, t->problem},
         {true, OPERATION_SUCCEEDED, t->said},
     };
@@ -337,6 +338,9 @@ static void publish(struct controller *c, unsigned app, const json_t *live, json
 static void hear(struct controller *c, const char *app, const json_t *doc)
 {
     struct tracked *t = app ? tracked_find(c, app) : NULL;
+    const json_t *operation = json_object_get(doc, "operation");
+    if (t)
+        t->is_pending = operation && !json_is_null(operation);
     CLEANUP(json_freep) json_t *taken = app ? control_take(c, app, doc) : NULL;
     CLEANUP(json_freep)
     json_t *status = taken ? report_status(c, app, json_object_get(doc, "status")) : NULL;
@@ -365,13 +369,16 @@ void report_hear(struct controller *c)
 static void note_application(struct controller *c, const char *ns, const char *name, json_t *doc)
 {
     CLEANUP(str_freep) char *key = str_printf("%s/%s", ns, name);
+    const char *app = controller_leads(c) ? tracked_name(c, ns, name) : NULL;
     if (!doc) {
+        struct tracked *t = tracked_find(c, app);
+        if (t)
+            t->is_pending = t->is_taking = false; // with it went what was asked for in it
         json_object_del(c->app_docs, key);
         return;
     }
     bool is_new = !json_object_get(c->app_docs, key);
     keep_app(c, key, doc);
-    const char *app = controller_leads(c) ? tracked_name(c, ns, name) : NULL;
     hear(c, app, doc);
     if (!app && controller_leads(c)) { // one that is going may wait for an approval
         CLEANUP(str_freep) char *gone = application_tracking_name(ns, name);
@@ -409,6 +416,40 @@ static void on_unwatched(void *ctx, const struct kube_reply *reply)
     c->app_is_read |= !kube_may_answer_later(reply->cls);
 }
 
+static bool has_no_right(const struct kube_reply *r)
+{
+    return r->cls == KUBE_UNAUTHORIZED ||
+           (r->cls == KUBE_DENIED && strstr(r->message, " cannot patch resource"));
+}
+
+// Told once: of one whose status is not taken, and of all where we may not write them.
+static void tell_refusal(struct controller *c, const struct app_refusal *r)
+{
+    bool is_denied = has_no_right(r->reply);
+    unsigned long at = app_writer_stats(c->writer).writes + 1;
+    if (!r->is_news || (is_denied && !r->taken && c->denied_at == at))
+        return;
+    c->denied_at = is_denied ? at : c->denied_at;
+    CLEANUP(str_freep)
+    char *text = str_printf(
+        "%s Application %s/%s is refused: %s. %s",
+        r->taken ? "what is asked for in" : "the status of", r->ns, r->name, r->reply->message,
+        is_denied ? "Give this account the right to patch applications.argoproj.io and "
+                    "applications/status: until then nobody sees there how they are"
+                  : "Whatever refuses it (the definition applications.argoproj.io, a "
+                    "policy, a webhook) must take a status of Argo CD's shape");
+    event_emit(c->o.events, "run.warning", "{s:s}", "message", text);
+}
+
+static void on_refused(void *ctx, const struct app_refusal *r)
+{
+    struct controller *c = ctx;
+    struct tracked *t = tracked_find(c, tracked_name(c, r->ns, r->name));
+    tell_refusal(c, r);
+    if (t && t->is_pending && json_object_get(r->taken, "operation"))
+        operation_untaken(c, t, r->reply->message);
+}
+
 // They may come to be served at any time, by what is applied.
 static void watch_applications(struct controller *c)
 {
@@ -416,7 +457,8 @@ static void watch_applications(struct controller *c)
     c->app_is_read |= !k || !k->is_served;
     if (c->app_watch || !k || !k->is_served)
         return;
-    struct app_writer_opts w = {.kind = k, .manager = "regrow-status"};
+    struct app_writer_opts w = {
+        .kind = k, .manager = "regrow-status", .refused = on_refused, .ctx = c};
     if (!c->writer)
         c->writer = app_writer_new(c->loop, c->kube, &w);
     struct kube_watch_opts o = {

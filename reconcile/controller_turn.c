@@ -75,7 +75,9 @@ static bool is_its_turn(const struct controller *c, const struct application *a,
     if (!t || !tracked_is_due(t, now_ms) || a->state != APP_KNOWN)
         return false;
     if (t->pins.len && !t->is_pinned)
-        return false;                  // not before it has been read so
+        return false; // not before it has been read so
+    if ((t->triggers & TRIGGER_REQUEST) && t->is_pending)
+        return false;
     if (t->triggers & TRIGGER_REQUEST) // a trial writes nothing
         return (t->asked && !t->is_over && t->op.dry_run) || is_permitted(c, a, t);
     if (t->is_suspended || !is_automated(a))

@@ -3,7 +3,7 @@
 # timeout: 300
 #
 # What people ask of the controller, and where they look: without a definition of Application through
-# ConfigMaps, with ours through Application objects; sync, refresh, suspend, rollback, history, the
+# ConfigMaps, with Argo CD's own through Application objects; sync, refresh, suspend, rollback, history, the
 # breaker's reset; the status that kubectl shows; metrics and the API; a second controller that stands
 # by and takes over; one that begins while nobody tells what was asked.
 set -euo pipefail
@@ -39,7 +39,7 @@ by_map() {
 }
 
 by_object() {
-  cp "$ROOT/deploy/reconcile/application-crd.yaml" "$REPO/root/"
+  cp "$REGROW_SHARED/upstream/argo-cd/manifests/crds/application-crd.yaml" "$REPO/root/"
   printf 'apiVersion: v1\nkind: Namespace\nmetadata: {name: argocd}\n' >"$REPO/root/argocd.yaml"
   tenants_publish
   reconcile_settled 60 "$(tenants_commit)"

@@ -4,7 +4,8 @@
 #
 # What a person may ask of the controller for one application beyond a plain sync: a trial, some of
 # its objects, options, an end before its time, an approval; through the ConfigMap where there is no
-# definition of Application, and through the object. And what argocd-cm says of all of them.
+# definition of Application, and through the object. And what argocd-cm says of all of them; and what
+# becomes of what is asked for where its Application object cannot be written.
 set -euo pipefail
 . "$(dirname "$0")/../lib/env.sh"
 . "$LIB/cluster.sh"
@@ -210,6 +211,63 @@ asked_now() {
   is "$(kubectl get configmap -n shop a -o jsonpath='{.data.v}')" 9 'a sync is to what Git says when it is asked for'
 }
 
+# deny NUMBER EXPRESSION: an update that makes it false is refused, as by a definition with another
+# schema. NUMBER tells this policy from the one before.
+deny() {
+  kubectl apply -f - >/dev/null <<Y
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: applications}
+spec:
+  failurePolicy: Fail
+  matchConstraints:
+    resourceRules: [{apiGroups: [argoproj.io], apiVersions: ["*"], operations: [UPDATE], resources: [applications]}]
+  validations:
+    - {expression: '$2', message: no such field}
+    - {expression: '!has(object.metadata.labels) || !("probe$1" in object.metadata.labels)', message: in force}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: applications}
+spec: {policyName: applications, validationActions: [Deny]}
+Y
+  wait_for 20 'the policy to be in force' bash -c "! kubectl label --overwrite application -n argocd hang probe$1=\$RANDOM"
+}
+
+value() { kubectl get configmap -n shop a -o jsonpath='{.data.v}'; }
+is_value() { [[ $(value) == "$1" ]]; }
+WARNED='.type == "run.warning" and (.message | contains("argocd/shop is refused: "))'
+
+# The status is refused: what was asked for is taken out all the same, and done, once.
+refused() {
+  reconcile_mark
+  deny 1 'has(object.status) == has(oldObject.status) && (!has(object.status) || object.status == oldObject.status)'
+  map a '' 10 >"$REPO/shop/a.yaml"
+  publish
+  check 'asked for where no status is taken' "$REGROW" sync shop --no-wait
+  wait_for 20 'it to be done' is_value 10
+  wait_for 20 'it to be taken out' bash -c "[[ \$(kubectl get application -n argocd shop -o jsonpath='{.operation}') == '' ]]"
+  reconcile_saw 20 "$WARNED"
+  kubectl annotate application -n argocd shop argocd.argoproj.io/refresh=normal >/dev/null
+  sleep 2
+  is "$(reconcile_count "$WARNED") $(kubectl get events -n argocd -o json |
+    jq '[.items[] | select(.reason == "StatusRefused" and .involvedObject.name == "shop") | .count] | add')" '1 1' \
+    'that it cannot be told is told once'
+  map a '' 11 >"$REPO/shop/a.yaml"
+  publish
+}
+
+# Not even taken out: it is never done, for the next process would do it once more.
+untaken() {
+  is "$(value)" 10 'and not done again after a restart'
+  deny 2 'has(object.operation) || !has(oldObject.operation)'
+  reconcile_mark
+  check 'asked for where nothing is taken out' "$REGROW" sync shop --no-wait
+  reconcile_saw 20 '.type == "run.warning" and (.message | contains("what is asked for in Application argocd/shop"))'
+  sleep 2
+  is "$(value)" 10 'it is not done'
+}
+
 ignored() {
   reconcile_mark
   kubectl scale deployment -n scaled web --replicas=4 >/dev/null
@@ -242,7 +300,15 @@ reconcile_start --poll 1s "$HTTP_URL/git/ops.git//root?ref=main"
 run_case 'killed' killed
 run_case 'ignored' ignored
 is "$(audit_rejections | head -c 600)" '' 'no write was rejected'
-reconcile_stop
-reconcile_start --poll 1h "$HTTP_URL/git/ops.git//root?ref=main"
-reconcile_settled 60 "$(commit)"
+again() {
+  reconcile_stop
+  reconcile_start --poll 1h "$HTTP_URL/git/ops.git//root?ref=main"
+  reconcile_settled 60 "$(commit)"
+}
+again
 run_case 'now' asked_now
+run_case 'refused' refused
+again
+run_case 'untaken' untaken
+again
+is "$(value)" 10 'nor by the next process'

@@ -406,13 +406,95 @@ static void nobody_goes_on_with_it(void **s)
     left_by_another("Succeeded", true, "{phase: Succeeded, message: m, " REST "}");
 }
 
+// ---- what Argo CD's definition of Application asks for ----
+
+// Everything at a dotted path, where "*" stands for each item of a list.
+static void each_at(const json_t *v, const char *path, void (*fn)(const json_t *v, const char *key),
+                    const char *key)
+{
+    size_t len = strcspn(path, ".");
+    CLEANUP(str_freep) char *step = str_ndup(path, len);
+    const char *rest = path[len] ? path + len + 1 : "";
+    size_t i;
+    json_t *x;
+    if (!len)
+        fn(v, key);
+    else if (strcmp(step, "*") != 0 && json_object_get(v, step))
+        each_at(json_object_get(v, step), rest, fn, key);
+    json_array_foreach(strcmp(step, "*") ? NULL : v, i, x) each_at(x, rest, fn, key);
+}
+
+static size_t n_asked;
+
+static void has(const json_t *v, const char *key)
+{
+    CLEANUP(str_freep) char *text = canon_of(v);
+    n_asked++;
+    if (!json_object_get(v, key))
+        fail_msg("no %s in %s", key, text);
+}
+
+// One field that is missing, and the API server refuses the whole status.
+static void has_all(const json_t *status)
+{
+    static const struct {
+        const char *path, *fields[6];
+    } rows[] = {
+        {"conditions.*", {"message", "type"}},
+        {"history.*", {"deployedAt", "id"}},
+        {"operationState", {"operation", "phase", "startedAt"}},
+        {"operationState.syncResult", {"revision"}},
+        {"operationState.syncResult.resources.*",
+         {"group", "kind", "name", "namespace", "version"}},
+        {"sync", {"status"}},
+        {"sync.comparedTo", {"destination"}},
+    };
+    n_asked = 0;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        for (size_t k = 0; rows[i].fields[k]; k++)
+            each_at(status, rows[i].path, has, rows[i].fields[k]);
+    assert_true(n_asked >= 15); // all of it was there to be looked at
+}
+
+// Objects of the core group, objects without a namespace, several sources; an operation that is
+// told of as the next one already.
+static void is_taken(void **s)
+{
+    (void)s;
+    static const char *const specs[] = {
+        SOURCE, "sources: [{repoURL: 'https://git.example.com/a.git', path: a}, {repoURL: "
+                "'https://git.example.com/b.git', path: b}]"};
+    for (size_t i = 0; i < ARRAY_LEN(specs); i++) {
+        struct fixture f;
+        fixture_init(&f, specs[i]);
+        succeed(&f, T0 - 10);
+        f.results[0].id = &ns;
+        f.results[0].version = NULL;
+        f.conditions[0] = (struct report_condition){CONDITION_SYNC_ERROR, NULL};
+        f.r.conditions = f.conditions;
+        f.r.n_conditions = 1;
+        CLEANUP(json_freep) json_t *v = app_status_json(&f.r, NULL);
+        has_all(v);
+        f.r.operation.finished_unix_s = 0;
+        json_object_del(json_object_get(f.app->doc, "spec"), "destination");
+        CLEANUP(json_freep) json_t *w = app_status_json(&f.r, NULL);
+        has_all(w);
+        fixture_clear(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(shape),           cmocka_unit_test(several_sources),
-        cmocka_unit_test(nothing_changes), cmocka_unit_test(times_of_change),
-        cmocka_unit_test(history_grows),   cmocka_unit_test(huge),
-        cmocka_unit_test(events),          cmocka_unit_test(own_part),
+        cmocka_unit_test(is_taken),
+        cmocka_unit_test(shape),
+        cmocka_unit_test(several_sources),
+        cmocka_unit_test(nothing_changes),
+        cmocka_unit_test(times_of_change),
+        cmocka_unit_test(history_grows),
+        cmocka_unit_test(huge),
+        cmocka_unit_test(events),
+        cmocka_unit_test(own_part),
         cmocka_unit_test(nobody_goes_on_with_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -138,10 +138,10 @@ static void on_map(void *ctx, enum kube_event ev, json_t *doc)
     s->is_over |= str_eq(json_dot_str(doc, "metadata.name"), "end");
 }
 
-static void on_failed(void *ctx, const char *ns, const char *name, const struct kube_reply *r)
+static void on_refused(void *ctx, const struct app_refusal *r)
 {
     (void)ctx;
-    printf("not written: %s/%s: %s\n", ns, name, kube_class_name(r->cls));
+    printf("not written: %s/%s: %s\n", r->ns, r->name, kube_class_name(r->reply->cls));
 }
 
 static void serve(struct state *s, const struct kinds *kinds)
@@ -152,7 +152,7 @@ static void serve(struct state *s, const struct kinds *kinds)
         printf("no kind Application\n");
         return;
     }
-    struct app_writer_opts wo = {.kind = app, .failed = on_failed, .instance = "test"};
+    struct app_writer_opts wo = {.kind = app, .refused = on_refused, .instance = "test"};
     struct kube_watch_opts apps = {.kind = app, .event = on_app, .ctx = s};
     struct kube_watch_opts maps = {.kind = map, .namespace = "default", .event = on_map, .ctx = s};
     s->writer = app_writer_new(s->loop, s->kube, &wo);
