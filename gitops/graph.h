@@ -117,10 +117,16 @@ struct graph_opts {
     bool ignore_declared; // --order=inferred
     bool ignore_inferred; // --order=declared (identity edges stay: they are no choice)
     bool break_declared;  // --break-declared
+    bool skip_unfound;    // depends-on of an application that is not there orders nothing
 };
 
 MUST_CHECK bool graph_build(const struct desired *d, const struct graph_live *live,
                             const struct graph_opts *o, struct graph **out, struct err *err);
+// Applications whose place in the order cannot be found, whatever the cluster has: what they depend
+// on by name is not there, waits for them in turn, or is, as an application above them may be, such
+// a one itself. Tracking name -> why; owned. `d` is not a part, and is lent for the call.
+json_t *graph_unordered(struct desired *d, const struct graph_opts *o);
+
 void graph_free(struct graph *g);
 CLEANUP_FN(struct graph, graph_free, graph_freep);
 

@@ -263,6 +263,29 @@ bool cycles_resolve(struct builder *b, struct err *err)
     return err_set(err, ERR_INVALID, "the dependencies hold too many cycles");
 }
 
+void cycles_declared(const struct desired *d, struct graph *g,
+                     void (*tell)(void *ctx, unsigned app, const char *why), void *ctx)
+{
+    const struct builder b = {.d = d, .g = g};
+    bool any;
+    for (size_t i = 0; i < g->edges.len; i++)
+        g->edges.v[i].is_dropped = false;
+    unsigned *comp = components(g, &any);
+    for (size_t i = 0; any && i < g->edges.len; i++) {
+        const struct edge *e = &g->edges.v[i];
+        struct path p = {0};
+        struct err err = {0};
+        if (e->why != WHY_DEPENDS_ON || !comp[e->from] || comp[e->from] != comp[e->to])
+            continue;
+        shortest_cycle(g, comp, e->from, &p);
+        cycle_error(&b, &p, &err);
+        tell(ctx, g->nodes.v[e->from].app, err.msg);
+        err_clear(&err);
+        vec_clear(&p.edges);
+    }
+    free(comp);
+}
+
 // Rough seconds an object takes to become what others wait for.
 static double cost(const struct graph *g, const struct desired *d, unsigned node)
 {

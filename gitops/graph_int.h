@@ -8,6 +8,7 @@
 //   graph_gates.c  webhooks and what they judge
 //   graph_policies.c  admission policies: their parameters, their mutations
 //   graph_knots.c  what cannot be healthy before that which waits for it
+//   graph_unordered.c  applications that have no place in the order
 //   graph_cycle.c  cycles: what gives way, what is an error; depth and weight
 //   graph_text.c   sentences and names
 #ifndef GITOPS_GRAPH_INT_H
@@ -78,6 +79,10 @@ void gate_edges(struct builder *b);
 void knots_collect(struct builder *b, unsigned object, const json_t *doc);
 bool knots_untie(struct builder *b); // needs the index; true when edges were added
 bool cycles_resolve(struct builder *b, struct err *err);
+// Each application that depends by name on what waits for it, once more with what was dropped, and
+// the cycle as people read it.
+void cycles_declared(const struct desired *d, struct graph *g,
+                     void (*tell)(void *ctx, unsigned app, const char *why), void *ctx);
 const char *phase_name(enum phase p);
 void graph_index(struct graph *g); // first_out/n_out, in, first_in/n_in
 void graph_weigh(struct graph *g, const struct desired *d);

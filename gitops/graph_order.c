@@ -51,10 +51,13 @@ static void bubble(struct builder *b)
 // generated it (a wave on the template orders nothing).
 static int child_wave(const struct builder *b, const struct application *a)
 {
+    const struct desired *all = desired_whole(b->d); // a part may be without its parent
+    const unsigned *of = NULL;
     if (!a->set_name)
         return a->wave;
-    for (size_t i = 0; i < b->d->objects.len; i++) {
-        const struct object *o = &b->d->objects.v[i];
+    size_t n = desired_objects_of(all, (unsigned)a->parent, &of);
+    for (size_t i = 0; i < n; i++) {
+        const struct object *o = &all->objects.v[of[i]];
         if (!strcmp(o->id.kind, "ApplicationSet") && !strcmp(o->id.name, a->set_name))
             return o->wave;
     }
@@ -160,9 +163,13 @@ static void argo_object_edge(struct builder *b, unsigned app)
 static bool app_depends_on(struct builder *b, unsigned app, struct err *err)
 {
     const struct application *a = b->d->apps.v[app];
+    if (!desired_takes(b->d, app)) // what it waits for is seen to when it has its turn
+        return true;
     for (size_t i = 0; i < a->depends_on.len && !b->o->ignore_declared; i++) {
         int to = desired_find_app(b->d, a->depends_on.v[i]);
         CLEANUP(str_freep) char *where = origin_text(&a->origin);
+        if (to < 0 && b->o->skip_unfound)
+            continue;
         if (to < 0)
             return err_set(err, ERR_INVALID,
                            "application %s (%s): regrow.dev/depends-on names %s, which is no "

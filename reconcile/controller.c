@@ -166,6 +166,7 @@ void controller_free(struct controller *c)
     loop_timer_free(c->wake);
     loop_timer_free(c->waiting);
     loop_timer_free(c->tidy);
+    json_decref(c->unordered);
     json_decref(c->app_docs);
     json_decref(c->answering);
     json_decref(c->answer_sizes);
@@ -258,6 +259,7 @@ static void loaded(struct controller *c, struct desired *next)
         desired_ignore(next, c->desired->ignore);
     desired_free(c->desired);
     c->desired = next;
+    order_note(c);
     for (size_t i = 0; i < c->apps.len; i++)
         if (c->apps.v[i].held)
             c->apps.v[i].due_ms = 0; // its project may say otherwise now
@@ -572,7 +574,7 @@ static bool once_is_over(struct controller *c, struct err *err)
     if (!c->o.once || c->must_load || controller_is_due(c) || is_any_pending(c))
         return false;
     controller_counts(c, &n);
-    if (!is_all_good(c) || c->breaker)
+    if (!is_all_good(c) || c->breaker || json_object_size(c->unordered))
         err_set(err, ERR_PARTIAL, "%zu of %zu applications are healthy and in sync",
                 n.healthy < n.synced ? n.healthy : n.synced, n.apps);
     return true;
@@ -612,6 +614,7 @@ bool controller_run(struct controller *c, struct err *err)
             return false;
         if (c->desired && !is_read(c))
             continue;
+        order_refuse(c);
         if (c->desired && c->is_leading && controller_is_due(c)) {
             if (!controller_turn(c, err) && !may_go_on(c, err))
                 break;

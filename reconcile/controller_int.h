@@ -9,6 +9,7 @@
 //   controller_control.c  what people ask for
 //   controller_wait.c   what a long turn waits for
 //   controller_argocd.c  credentials that Argo CD keeps, as they are now
+//   controller_order.c  who has no place in the order, and stays as it is
 //   controller_settled.c  is all of it as Git says?
 //   controller_healthy.c  which revisions were last healthy, noted in the cluster
 //   controller_operation.c  what such an operation makes of a turn, and what becomes of it
@@ -127,6 +128,7 @@ struct controller {
     struct run *run;                 // of the turn that is on; NULL between turns
     VEC(struct tracked) apps;        // sorted by name
     VEC(struct drift_note *) drifts; // sorted by key
+    json_t *unordered;               // graph_unordered of what is desired: these stay as they are
     struct loop_timer *poll, *wake, *tidy;
     struct err load_problem; // of the last load; unset: it was read
     struct fleet *fleet;     // NULL: this cluster alone
@@ -216,6 +218,13 @@ void drift_clear(struct controller *c);
 bool drift_is_open(const struct controller *c, const struct object_id *id);
 // [{group, kind, namespace, name, drift: [...]}], of what is not mended; owned.
 json_t *drift_doc(const struct controller *c, const char *app);
+
+// ---- controller_order.c ----
+void order_note(struct controller *c);   // after a load: who has no place in it, told once
+void order_refuse(struct controller *c); // what is asked of them is answered
+const char *order_problem(const struct controller *c, const char *app); // NULL: there is none
+// Does one that is here depend by name on this one, that is gone?
+bool order_needs(const struct controller *c, const char *app);
 
 // ---- controller_wait.c ----
 void waiting_begin(struct controller *c); // a run is prepared

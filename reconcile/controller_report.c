@@ -225,7 +225,7 @@ static json_t *status_of(struct controller *c, unsigned app, const json_t *befor
     struct tracked *t = tracked_find(c, a->tracking_name);
     struct look l = {.c = c, .app = app, .health = HEALTH_HEALTHY};
     struct strv types = {0};
-    struct report_condition conditions[5];
+    struct report_condition conditions[6];
     struct report_result *results = mem_realloc(NULL, t->results.len + 1, sizeof(*results));
     size_t n = 0;
     look_all(&l);
@@ -236,6 +236,9 @@ static json_t *status_of(struct controller *c, unsigned app, const json_t *befor
         conditions[n++] = (struct report_condition){CONDITION_SYNC_ERROR, t->problem};
     if (t->held)
         conditions[n++] = (struct report_condition){CONDITION_SYNC_ERROR, t->held};
+    if (order_problem(c, t->name))
+        conditions[n++] =
+            (struct report_condition){CONDITION_SYNC_ERROR, order_problem(c, t->name)};
     if (t->zone_warning)
         conditions[n++] = (struct report_condition){CONDITION_WINDOW, t->zone_warning};
     if (t->prune_is_held && c->breaker)
@@ -585,7 +588,11 @@ static json_t *app_doc(struct controller *c, unsigned app)
                             "good", sync == SYNC_SYNCED && l.health <= HEALTH_SUSPENDED, "objects",
                             (int)l.resources.len, "differing", (int)l.differing, "revision",
                             a->revision_text);
-    const char *problem = known ? t->problem ? t->problem : t->held : a->problem.msg;
+    const char *unordered = order_problem(c, t->name);
+    const char *problem = !known       ? a->problem.msg
+                          : unordered  ? unordered
+                          : t->problem ? t->problem
+                                       : t->held;
     if (problem)
         json_object_set_new(doc, "problem", json_string(problem));
     if (t->waits)

@@ -25,6 +25,8 @@ static bool is_as_said(const struct controller *c, const struct tracked *t, unsi
 
 static bool all_synced(const struct controller *c)
 {
+    if (json_object_size(c->unordered))
+        return false;
     for (unsigned i = 0; i < c->desired->apps.len; i++) {
         const struct tracked *t = tracked_find(c, c->desired->apps.v[i]->tracking_name);
         if (t && (is_due_to_run(t) || !t->is_known || !is_as_said(c, t, i)))

@@ -50,13 +50,16 @@ static bool is_permitted(const struct controller *c, const struct application *a
 }
 
 // Nothing is done of its own accord now, so nothing of what it had is deleted either; but when a
-// person asks for it. plan_policy.is_resting
+// person asks for it. One that is gone, and that another one says it needs, may have gone by
+// mistake: its objects stay until Git says one thing of it. plan_policy.is_resting
 static bool is_resting(const void *ctx, const char *app)
 {
     const struct controller *c = ctx;
     const struct tracked *t = tracked_find(c, app);
     int at = desired_tracked_app(c->desired, app);
-    if (!t || at < 0 || (t->is_on && t->is_requested))
+    if (at < 0)
+        return order_needs(c, app);
+    if (!t || (t->is_on && t->is_requested))
         return false;
     const json_t *project = project_of(c, c->desired->apps.v[at]);
     bool may = !t->is_suspended;
@@ -73,6 +76,8 @@ static bool is_its_turn(const struct controller *c, const struct application *a,
 {
     struct tracked *t = tracked_find(c, a->tracking_name);
     if (!t || !tracked_is_due(t, now_ms) || a->state != APP_KNOWN)
+        return false;
+    if (order_problem(c, t->name))
         return false;
     if (t->pins.len && !t->is_pinned)
         return false; // not before it has been read so

@@ -249,12 +249,15 @@ static void prune_or_keep(const struct planning *p, struct plan_item *it, const 
     }
 }
 
-// What deletes it is suspended, or a sync window keeps it: that deletion is of its syncs.
-static bool is_parent_resting(const struct planning *p, const json_t *note)
+// What deletes it is suspended, or a sync window keeps it: that deletion is of its syncs. Or the
+// application that is gone is one that may not go yet.
+static bool may_not_go(const struct planning *p, const char *app, const json_t *note)
 {
-    int at = p->policy->is_resting ? cascade_ancestor(p->d, note) : -1;
-    return at >= 0 &&
-           p->policy->is_resting(p->policy->resting_ctx, p->d->apps.v[at]->tracking_name);
+    const struct plan_policy *policy = p->policy;
+    int at = policy->is_resting ? cascade_ancestor(p->d, note) : -1;
+    return policy->is_resting &&
+           (policy->is_resting(policy->resting_ctx, app) ||
+            (at >= 0 && policy->is_resting(policy->resting_ctx, p->d->apps.v[at]->tracking_name)));
 }
 
 // One of an application that is no longer in Git.
@@ -279,8 +282,9 @@ static void decide_orphan(const struct planning *p, const struct record *r,
         leave(it, "P12", "definitions never go with an application");
     else if (is_asked_for(p->policy, r->app))
         prune_or_keep(p, it, NULL);
-    else if (is_parent_resting(p, note))
-        keep(it, "P17", "its application is gone, and what had that may not be synced now");
+    else if (may_not_go(p, r->app, note))
+        keep(it, "P17",
+             "its application is gone; what had that may not be synced now, or another needs it");
     else if ((f->marks & DELETION_DELETE_CONFIRM) || json_object_get(note, CASCADE_CONFIRM))
         prune_or_keep(p, it, r->app);
     else

@@ -74,7 +74,8 @@ struct plan_policy {
     // name) asks for a confirmation? NULL: nobody has.
     bool (*is_approved)(const void *ctx, const char *app, const struct object_id *id);
     const void *approved_ctx;
-    // May this application (tracking name) not be synced now? Then what it had stays. NULL: it may.
+    // May this application (tracking name) not be synced now, or, where it is gone, not go? Then
+    // what it had stays. NULL: it may.
     bool (*is_resting)(const void *ctx, const char *app);
     const void *resting_ctx;
     // An operation about some objects only: what else is no longer desired stays. NULL: all.

@@ -3,8 +3,9 @@
 # timeout: 300
 #
 # Unknown is not empty: a Git server that answers 500, nothing, or half a pack; a repository that is
-# gone, or an empty one in its place; a chart that does not render any more. Nothing is deleted, the
-# state is told, and when it is mended everything goes on. And too much at once is not deleted either.
+# gone, or an empty one in its place; a chart that does not render any more; what depends on it by
+# name. Nothing is deleted, the state is told, and when it is mended everything goes on. And too much
+# at once is not deleted either.
 set -euo pipefail
 . "$(dirname "$0")/../lib/env.sh"
 . "$LIB/cluster.sh"
@@ -86,6 +87,43 @@ unrendered() {
   mended after-chart
 }
 
+depend() { sed -i "s|annotations: {.*}|annotations: {regrow.dev/depends-on: \"$2\"}|" "$REPO/root/tenant-$1.yaml"; }
+values() { for i in 1 2 3 4 5; do tenants_value "$i"; echo; done | paste -sd ' '; }
+all_change() { sed -i "s/tenant: .*}/tenant: \"$1\"}/" "$REPO"/tenants/tenant-[1-5]/all.yaml; }
+
+# Who depends on what cannot be found, or waits for it in turn, stays as it is, and so does what one of
+# them needs that has left Git; all others go on.
+depends() {
+  all_change before
+  tenants_publish
+  reconcile_settled 30 "$(tenants_commit)"
+  reconcile_mark
+  depend 2 nobody
+  depend 3 tenant-4
+  depend 4 tenant-3
+  depend 5 tenant-6
+  mv "$REPO/root/tenant-6.yaml" "$SCRATCH/"
+  all_change after
+  tenants_publish
+  reconcile_settled 30 "$(tenants_commit)"
+  is "$(values)" 'after before before before before' 'one that depends on nobody is alone in staying as it is'
+  is "$(reconcile_events | jq -r 'select(.type == "sync.failed") | .app' | sort -u | paste -sd ' ')" \
+    'tenant-2 tenant-3 tenant-4 tenant-5' 'each is told'
+  like "$(reconcile_events | jq -r 'select(.type == "sync.failed" and .app == "tenant-2") | .message')" \
+    'depends-on names nobody, which is no application of this root' 'by name'
+  unread 'what is depended on and gone' '.type == "sync.failed" and .app == "tenant-5" and (.message | contains("tenant-6"))'
+  depend 3 tenant-1
+  tenants_change 1 again
+  reconcile_settled 30 "$(tenants_commit)"
+  is "$(values)" 'again before after after before' 'a cycle that is opened lets both go on'
+  refuse 'what is asked of one that stays is answered' 10 "$REGROW" sync tenant-2 --wait --timeout 20s
+  like "$OUT" 'names nobody' 'with the reason'
+  mv "$SCRATCH/tenant-6.yaml" "$REPO/root/"
+  depend 2 tenant-1
+  mended after-depends
+  is "$(values)" 'after-depends after after after after' 'and the others, too'
+}
+
 # All of it but one application: more than a third.
 breaker() {
   reconcile_mark
@@ -112,6 +150,7 @@ is "$(wc -l <"$SCRATCH/want")" 37 'a bare cluster comes up'
 run_case 'answers' answers
 run_case 'gone' gone
 run_case 'unrendered' unrendered
+run_case 'depends' depends
 run_case 'breaker' breaker
 reconcile_stop
 is "$(audit_rejections | head -c 600)" '' 'no write was rejected'

@@ -273,12 +273,109 @@ static void externals(void **s)
     assert_int_equal(count_externals(p, "ServiceAccount"), 0);
 }
 
+// ---- who has no place in the order ----
+
+// root / a, b, c, d, and e below d.
+static struct desired *five_apps(void)
+{
+    static const char *const names[] = {"a", "b", "c", "d", "e"};
+    struct err err = {0};
+    struct desired *d = desired_new();
+    kinds_add_builtin(d->kinds, 37);
+    desired_add_app_take(d, application_new_root("root"));
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        struct application *a = application_new_root(names[i]);
+        a->parent = strcmp(names[i], "e") ? 0 : 4;
+        desired_add_app_take(d, a);
+    }
+    assert_true(desired_finish(d, &err));
+    return d;
+}
+
+static void depends(struct desired *d, const char *app, const char *on)
+{
+    strv_push(&d->apps.v[desired_find_app(d, app)]->depends_on, on);
+}
+
+// names: of those without a place, "a c"; what is said of the first of them.
+static void unordered_are(struct desired *d, const struct graph_opts *o, const char *names,
+                          const char *said)
+{
+    CLEANUP(json_freep) json_t *why = graph_unordered(d, o);
+    struct buf got CLEANUP(buf_clear) = {0};
+    for (size_t i = 0; i < d->apps.len; i++)
+        if (json_object_get(why, d->apps.v[i]->tracking_name))
+            buf_printf(&got, "%s%s", got.len ? " " : "", d->apps.v[i]->name);
+    assert_string_equal(got.p ? got.p : "", names);
+    if (said) {
+        CLEANUP(str_freep) char *first = str_ndup(names, strcspn(names, " "));
+        assert_non_null(strstr(json_string_value(json_object_get(why, first)), said));
+    }
+}
+
+static void unordered(void **s)
+{
+    (void)s;
+    struct graph_opts o = {0};
+    struct desired *d CLEANUP(desired_freep) = five_apps();
+    unordered_are(d, &o, "", NULL);
+    depends(d, "a", "b");
+    depends(d, "b", "c");
+    unordered_are(d, &o, "", NULL);
+    depends(d, "d", "nobody");
+    unordered_are(d, &o, "d e", "names nobody, which is no application of this root");
+    d->apps.v[3]->state = APP_UNKNOWN; // it may have been one of its
+    unordered_are(d, &o, "d e", "or of one that cannot be read now");
+    depends(d, "c", "a");
+    unordered_are(d, &o, "a b c d e", "these wait for each other");
+    o.break_declared = true;
+    unordered_are(d, &o, "d e", NULL);
+    o.ignore_declared = true;
+    unordered_are(d, &o, "", NULL);
+}
+
+// A cycle may go through waves and parents; whoever only waits for one that is in it comes after
+// it.
+static void unordered_waves(void **s)
+{
+    (void)s;
+    struct graph_opts o = {0};
+    struct desired *d CLEANUP(desired_freep) = five_apps();
+    d->apps.v[2]->wave = 1;
+    depends(d, "a", "b"); // which is of a later wave
+    depends(d, "c", "a");
+    unordered_are(d, &o, "a c", "an earlier wave");
+    struct desired *own CLEANUP(desired_freep) = five_apps();
+    depends(own, "e", "d"); // its own parent
+    unordered_are(own, &o, "e", "these wait for each other");
+}
+
+// What one says of its order does not keep others from their turn.
+static void of_taken_only(void **s)
+{
+    (void)s;
+    struct graph_opts o = {0};
+    struct desired *d CLEANUP(desired_freep) = two_apps();
+    depends(d, "b", "nobody");
+    struct desired *p CLEANUP(desired_freep) = part_of(d, true, false, false);
+    struct graph *g CLEANUP(graph_freep) = NULL;
+    struct graph *none CLEANUP(graph_freep) = NULL;
+    struct err err = {0};
+    assert_false(graph_build(d, NULL, &o, &none, &err));
+    err_clear(&err);
+    if (!graph_build(p, NULL, &o, &g, &err))
+        fail_msg("%s", err.msg);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(kept),        cmocka_unit_test(holds),     cmocka_unit_test(of_another),
-        cmocka_unit_test(of_one_gone), cmocka_unit_test(moved),     cmocka_unit_test(hook_gone),
-        cmocka_unit_test(breaker),     cmocka_unit_test(externals),
+        cmocka_unit_test(unordered),     cmocka_unit_test(unordered_waves),
+        cmocka_unit_test(of_taken_only), cmocka_unit_test(kept),
+        cmocka_unit_test(holds),         cmocka_unit_test(of_another),
+        cmocka_unit_test(of_one_gone),   cmocka_unit_test(moved),
+        cmocka_unit_test(hook_gone),     cmocka_unit_test(breaker),
+        cmocka_unit_test(externals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

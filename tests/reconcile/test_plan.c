@@ -217,6 +217,9 @@ static void resting(void **s)
     str_set(&w.record.app, "gone");
     str_set(&w.fact.tracking_app, "gone");
     row_is(&w, "P17");
+    w.policy.resting_ctx = "gone"; // another one says that it needs it
+    row_is(&w, "P17");
+    w.policy.resting_ctx = "app";
     json_object_set_new(w.notes, "gone",
                         doc_of("{cascade: true, parent: {name: between, cascade: true, "
                                "parent: {name: app}}}"));
