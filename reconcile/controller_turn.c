@@ -316,8 +316,8 @@ static void absorb_app(struct controller *c, const struct run *r, const struct r
     struct operation_tally n;
     struct app_view v;
     operation_note(t, r, app, &n);
-    // Of what went in a turn that deleted nothing, or all of it, it is known now.
-    t->prune_is_held &= !r->opts.policy.prune || held_back(r, t->name);
+    // A part of it says nothing of the rest.
+    t->prune_is_held &= operation_is_partial(t) || held_back(r, t->name) > 0;
     if (operation_ended(c, t))
         return;
     run_app(r, app, &v);
@@ -458,19 +458,25 @@ static bool is_fatal(const struct controller *c, const struct err *err)
            lease_keeper_is_lost(c->lease);
 }
 
-// Too much would be deleted. All else of it is done, and the deletion waits for a person.
+static void tripped(struct controller *c, const char *why)
+{
+    str_set(&c->breaker, why);
+    event_emit(c->o.events, "breaker.tripped", "{s:s, s:s}", "message", why, "hint",
+               "Nothing is deleted. If that is what Git says: regrow sync APP --prune, of the "
+               "application, or of the root for what applications left that are gone.");
+}
+
+// Too much would be deleted. All else of it is done, and the deletion waits for a person: that turn
+// finds out of which of them anything is to be deleted at all.
 static bool trip(struct controller *c, const bool *take, bool with_gone, struct err *err)
 {
     c->gone_is_held |= with_gone;
     for (size_t i = 0; i < c->desired->apps.len; i++)
         if (take[i])
             tracked_find(c, c->desired->apps.v[i]->tracking_name)->prune_is_held = true;
-    str_set(&c->breaker, err->msg);
-    event_emit(c->o.events, "breaker.tripped", "{s:s, s:s}", "message", err->msg, "hint",
-               "Nothing is deleted. If that is what Git says: regrow sync APP --prune, of the "
-               "application, or of the root for what applications left that are gone.");
+    tripped(c, err->msg);
     err_clear(err);
-    return run_part_of(c, take, false, false, err);
+    return run_part_of(c, take, with_gone, false, err);
 }
 
 // A cycle, or whatever else a whole turn breaks on, is that of one application or of two: each by
@@ -479,21 +485,25 @@ static bool one_by_one(struct controller *c, const bool *take, struct err *err)
 {
     bool *one = mem_alloc(c->desired->apps.len + 1);
     bool ok = true;
+    bool any = false;
     for (size_t i = 0; ok && i < c->desired->apps.len; i++) {
         if (!take[i])
             continue;
         // Each would be judged alone: what is to be deleted waits until they go together.
-        one[i] = true;
-        tracked_find(c, c->desired->apps.v[i]->tracking_name)->prune_is_held = true;
-        if (!run_part_of(c, one, false, false, err)) {
-            ok = !is_fatal(c, err);
-            if (ok) {
-                refused(c, one, err);
-                err_clear(err);
-            }
+        struct tracked *t = tracked_find(c, c->desired->apps.v[i]->tracking_name);
+        one[i] = t->prune_is_held = true;
+        if (run_part_of(c, one, false, false, err)) {
+            any |= t->prune_is_held;
+        } else if (is_fatal(c, err)) {
+            ok = false;
+        } else {
+            refused(c, one, err);
+            err_clear(err);
         }
         one[i] = false;
     }
+    if (any && !c->breaker)
+        tripped(c, "what is to be deleted waits: its applications cannot go together now");
     free(one);
     return ok;
 }
