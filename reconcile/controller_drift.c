@@ -138,7 +138,7 @@ static void tell(struct drift_note *n, const json_t *changes)
     bool heals = heals_itself(c->desired->apps.v[at]);
     event_emit(c->o.events, "object.drifted", "{s:s, s:s, s:s, s:s*, s:s, s:b, s:O, s:b}", "app",
                n->app, "group", n->id.group, "kind", n->id.kind, "namespace", n->id.namespace,
-               "name", n->id.name, "gone", n->live == NULL, "changes", changes, "heals", heals);
+               "name", n->id.name, "gone", (int)n->is_gone, "changes", changes, "heals", heals);
     n->is_open = true;
     t->is_synced = false;
     json_decref(n->changes);
@@ -225,15 +225,19 @@ static void on_live(void *ctx, const struct kube_reply *reply)
     CLEANUP(json_freep) json_t *none = json_array();
     json_decref(n->live);
     n->live = NULL;
+    n->is_gone = reply->cls == KUBE_ABSENT || reply->cls == KUBE_NO_NAMESPACE;
     c->pending--;
     if (reply->cls == KUBE_CANCELLED || !o || !path) {
         n->is_looking = false;
     } else if (reply->cls == KUBE_OK && canon_read(reply->body, reply->body_len, &n->live, &err)) {
-        struct kube_apply_opts a = {.dry_run = true, .force = true, .manager = c->run_opts.manager};
+        struct kube_apply_opts a = {.dry_run = true,
+                                    .force = true,
+                                    .manager = c->run_opts.manager,
+                                    .patience_ms = KUBE_PATIENCE_MS};
         c->pending++;
         kube_apply(c->kube, path, o->body, o->body_len, &a, on_would_be, n);
     } else {
-        tell(n, none);
+        tell(n, none); // what cannot be read is mended all the same
     }
     err_clear(&err);
 }
@@ -249,7 +253,7 @@ static void look(struct drift_note *n)
     n->is_looking = true;
     n->found_ms = clock_mono_ms();
     c->pending++;
-    struct kube_call get = {.method = "GET", .path = path};
+    struct kube_call get = {.method = "GET", .path = path, .patience_ms = KUBE_PATIENCE_MS};
     kube_send(c->kube, &get, on_live, n);
 }
 

@@ -88,7 +88,8 @@ struct drift_note {
     char *key; // object_key
     struct object_id id;
     char *app;
-    json_t *live;    // as it was found; NULL: gone, or not looked at yet
+    json_t *live; // as it was found; NULL: gone, or it could not be read
+    bool is_gone;
     json_t *changes; // drift_of it, as it was told; NULL: none was
     bool is_looking; // requests under way
     bool look_again; // something came meanwhile

@@ -3,12 +3,14 @@
 # timeout: 400
 #
 # A cluster that is kept as written: 200 edits and deletions by others are put back, each told with
-# its difference and its manager; what nobody declared is left alone; what asks for no selfHeal stays.
+# its difference and its manager, by a server that is busy too; what nobody declared is left alone;
+# what asks for no selfHeal stays.
 set -euo pipefail
 . "$(dirname "$0")/../lib/env.sh"
 . "$LIB/cluster.sh"
 . "$LIB/audit.sh"
 . "$LIB/githttp.sh"
+. "$LIB/apiproxy.sh"
 . "$LIB/fleet.sh"
 . "$LIB/reconcile.sh"
 
@@ -69,6 +71,18 @@ unhealed() {
   is "$(kubectl get cm -n tenant-2 settings -o 'jsonpath={.data.tenant}')" hand 'and stays'
 }
 
+# A server that is busy when it is asked what became of an object: an edit is no deletion.
+busy() {
+  reconcile_settled 60 "$(tenants_commit)"
+  reconcile_mark
+  proxy_rules api '[{"method": "GET", "path": "/tenant-3/configmaps/settings$", "times": 2, "status": 429, "headers": {"Retry-After": "1"}}]'
+  kubectl patch cm -n tenant-3 settings --type=merge -p '{"data":{"tenant":"hand"}}' >/dev/null
+  reconcile_saw 20 '.type == "object.healed" and .namespace == "tenant-3"'
+  is "$(reconcile_events | jq -c 'select(.type == "object.drifted") | [.gone, [.changes[] | [.path, .to]]]')" \
+    '[false,[["/data/tenant","hand"]]]' 'with its difference, though the server was busy'
+  is "$(proxy_seen api 'tenant-3/configmaps/settings .*429')" 2 'which it was'
+}
+
 ends() {
   is "$RECONCILE_CODE" 0 'it ends cleanly when it is told to'
   is "$(cat "$SCRATCH/reconcile.err")" '' 'without an error'
@@ -87,3 +101,7 @@ run_case 'undeclared' undeclared
 run_case 'unhealed' unhealed
 reconcile_stop
 run_case 'end' ends
+proxy_up api
+reconcile_start --poll 2s --kubeconfig "$PROXY_CONFIG" "$(tenants_root)"
+run_case 'busy' busy
+reconcile_stop
