@@ -116,6 +116,7 @@ struct controller *controller_new(struct loop *l, struct kube *k, const struct c
     c->run_opts.force_drifted = true;
     c->run_opts.drops_finalizers = true;
     c->app_docs = json_object();
+    c->app_listed = json_object();
     c->answering = json_object();
     c->answer_sizes = json_object();
     c->left_answers = json_object();
@@ -168,6 +169,7 @@ void controller_free(struct controller *c)
     loop_timer_free(c->tidy);
     json_decref(c->unordered);
     json_decref(c->app_docs);
+    json_decref(c->app_listed);
     json_decref(c->answering);
     json_decref(c->answer_sizes);
     json_decref(c->left_answers);

@@ -168,6 +168,7 @@ struct controller {
     struct loop_timer *report;
     size_t next_report;           // where the next ones are looked for, when not all had room
     json_t *app_docs;             // "namespace/name" -> text of an Application
+    json_t *app_listed;           // "namespace/name" -> true, while a list of them comes
     struct kube_watch *map_watch; // of the ConfigMap that is asked through
     json_t *answering;            // applications that were asked for there -> true
     bool has_answers;
@@ -310,6 +311,8 @@ json_t *report_status(struct controller *c, const char *app, const json_t *befor
 // "namespace/name", as Application objects are kept under; owned.
 char *report_key(const struct application *a);
 json_t *report_kept(const struct controller *c, const char *key);
+// What the watch of Application objects says (kube_watch_opts.event).
+void report_application(void *ctx, enum kube_event ev, json_t *doc);
 // Looks at what is asked of applications that were not known, or not ours, when their objects came.
 void report_hear(struct controller *c);
 // By what was sent last, is all of it as Git says?

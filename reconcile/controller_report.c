@@ -396,25 +396,59 @@ void controller_asked(struct controller *c, const char *ns, const char *name, js
     note_application(c, ns, name, doc);
 }
 
-static void on_application(void *ctx, enum kube_event ev, json_t *doc)
+static void forget_application(struct controller *c, const char *ns, const char *name)
+{
+    if (c->writer)
+        app_writer_forget(c->writer, ns, name);
+    note_application(c, ns, name, NULL);
+    fleet_application(c->fleet, ns, name, NULL);
+}
+
+// What a list did not name was deleted while nobody was told.
+static void sweep_applications(struct controller *c)
+{
+    const char *key;
+    json_t *doc;
+    void *next;
+    json_object_foreach_safe(c->app_docs, next, key, doc)
+    {
+        CLEANUP(str_freep) char *ns = str_ndup(key, strcspn(key, "/"));
+        CLEANUP(str_freep) char *name = str_dup(key + strlen(ns) + 1);
+        if (!json_object_get(c->app_listed, key))
+            forget_application(c, ns, name);
+    }
+    json_object_clear(c->app_listed);
+}
+
+void report_application(void *ctx, enum kube_event ev, json_t *doc)
 {
     struct controller *c = ctx;
     const char *name = doc ? json_dot_str(doc, "metadata.name") : NULL;
     const char *ns = doc ? json_dot_str(doc, "metadata.namespace") : NULL;
     if (ev == KUBE_GONE)
         c->app_watch = NULL;
+    if (ev == KUBE_RESTARTED || ev == KUBE_GONE)
+        json_object_clear(c->app_listed);
+    if (ev == KUBE_SYNCED || ev == KUBE_GONE)
+        sweep_applications(c);
     c->app_is_read |= ev == KUBE_SYNCED || ev == KUBE_GONE;
     if (!name || !ns)
         return;
-    if (ev == KUBE_DELETED)
-        app_writer_forget(c->writer, ns, name);
-    note_application(c, ns, name, ev == KUBE_DELETED ? NULL : doc);
-    fleet_application(c->fleet, ns, name, ev == KUBE_DELETED ? NULL : doc);
+    if (ev == KUBE_DELETED) {
+        forget_application(c, ns, name);
+        return;
+    }
+    CLEANUP(str_freep) char *key = str_printf("%s/%s", ns, name);
+    if (ev == KUBE_ITEM)
+        json_object_set_new(c->app_listed, key, json_true());
+    note_application(c, ns, name, doc);
+    fleet_application(c->fleet, ns, name, doc);
 }
 
 static void on_unwatched(void *ctx, const struct kube_reply *reply)
 {
     struct controller *c = ctx;
+    json_object_clear(c->app_listed);
     c->app_watch = NULL; // it is begun again with the next report
     c->app_is_read |= !kube_may_answer_later(reply->cls);
 }
@@ -464,8 +498,11 @@ static void watch_applications(struct controller *c)
         .kind = k, .manager = "regrow-status", .refused = on_refused, .ctx = c};
     if (!c->writer)
         c->writer = app_writer_new(c->loop, c->kube, &w);
-    struct kube_watch_opts o = {
-        .kind = k, .event = on_application, .failed = on_unwatched, .ctx = c, .is_expected = true};
+    struct kube_watch_opts o = {.kind = k,
+                                .event = report_application,
+                                .failed = on_unwatched,
+                                .ctx = c,
+                                .is_expected = true};
     c->app_watch = kube_watch(c->kube, &o);
 }
 
@@ -554,6 +591,7 @@ void report_unwatch(struct controller *c)
     if (c->app_watch)
         kube_watch_stop(c->app_watch);
     c->app_watch = NULL;
+    json_object_clear(c->app_listed);
     c->app_is_read = c->map_is_read = false;
 }
 

@@ -246,12 +246,49 @@ static void credentials(void **state)
     loop_free(c.loop);
 }
 
+static void watched(struct controller *c, enum kube_event ev, const char *name)
+{
+    CLEANUP(json_freep)
+    json_t *doc =
+        name ? json_pack("{s:{s:s, s:s}}", "metadata", "namespace", "argocd", "name", name) : NULL;
+    report_application(c, ev, doc);
+}
+
+static void kept_are(const struct controller *c, bool a, bool b)
+{
+    CLEANUP(json_freep) json_t *has_a = report_kept(c, "argocd/a");
+    CLEANUP(json_freep) json_t *has_b = report_kept(c, "argocd/b");
+    assert_int_equal(has_a != NULL, a);
+    assert_int_equal(has_b != NULL, b);
+}
+
+// An Application that was deleted while its watch was away is not in the next list.
+static void listed_anew(void **state)
+{
+    (void)state;
+    struct controller c = {.app_docs = json_object(), .app_listed = json_object()};
+    watched(&c, KUBE_ITEM, "a");
+    watched(&c, KUBE_SYNCED, NULL);
+    watched(&c, KUBE_ADDED, "b");
+    kept_are(&c, true, true);
+    watched(&c, KUBE_ITEM, "b");
+    watched(&c, KUBE_RESTARTED, NULL); // and comes anew
+    watched(&c, KUBE_ITEM, "a");
+    kept_are(&c, true, true);
+    watched(&c, KUBE_SYNCED, NULL);
+    kept_are(&c, true, false);
+    watched(&c, KUBE_GONE, NULL);
+    kept_are(&c, false, false);
+    json_decref(c.app_docs);
+    json_decref(c.app_listed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(retries), cmocka_unit_test(waiting), cmocka_unit_test(credentials),
-        cmocka_unit_test(loads),   cmocka_unit_test(unknown), cmocka_unit_test(unread_parent),
-        cmocka_unit_test(due),
+        cmocka_unit_test(retries), cmocka_unit_test(waiting),     cmocka_unit_test(credentials),
+        cmocka_unit_test(loads),   cmocka_unit_test(unknown),     cmocka_unit_test(unread_parent),
+        cmocka_unit_test(due),     cmocka_unit_test(listed_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
