@@ -633,6 +633,13 @@ bool controller_run(struct controller *c, struct err *err)
     return true;
 }
 
+// What a person has to see to, or a sync window holds up, is nothing that hangs.
+static bool is_waiting_for_a_turn(const struct controller *c, const struct tracked *t)
+{
+    int at = c->desired ? desired_tracked_app(c->desired, t->name) : -1;
+    return at >= 0 && !t->held && tracked_is_owed(t, c->desired->apps.v[at]);
+}
+
 void controller_counts(const struct controller *c, struct controller_counts *out)
 {
     *out = c->sum;
@@ -648,7 +655,7 @@ void controller_counts(const struct controller *c, struct controller_counts *out
         out->out_of_sync += t->is_known && !t->is_synced;
         out->healthy += t->is_healthy;
         out->failed += t->tries > 0;
-        out->queue += t->triggers != 0;
+        out->queue += is_waiting_for_a_turn(c, t);
     }
 }
 

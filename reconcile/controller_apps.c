@@ -35,6 +35,20 @@ bool tracked_is_due(const struct tracked *t, int64_t now_ms)
     return t->triggers && t->due_ms <= now_ms;
 }
 
+bool tracked_is_owed(const struct tracked *t, const struct application *a)
+{
+    if (!t->triggers || a->state != APP_KNOWN)
+        return false;
+    if (t->pins.len && !t->is_pinned)
+        return false; // not before it has been read so
+    if (t->triggers & TRIGGER_REQUEST)
+        return true;
+    if (t->is_suspended || !is_automated(a))
+        return false;
+    // A change by others alone is mended only where that is asked for.
+    return t->triggers != TRIGGER_DRIFT || heals_itself(a);
+}
+
 static void clear_one(struct tracked *t)
 {
     free(t->name);

@@ -193,6 +193,9 @@ struct tracked *tracked_find(const struct controller *c, const char *name);
 bool tracked_update(struct controller *c, const struct desired *d);
 void tracked_trigger(struct tracked *t, unsigned why, int64_t due_ms);
 bool tracked_is_due(const struct tracked *t, int64_t now_ms);
+// Is there to be a turn about it, when it is time and the sync windows let it? Not of what waits
+// for a person: what is suspended, not automated, or changed by others where that is not mended.
+bool tracked_is_owed(const struct tracked *t, const struct application *a);
 void tracked_clear(struct controller *c);
 // What the breaker held back is looked at again.
 void tracked_release(struct controller *c);

@@ -9,13 +9,8 @@ static bool is_idle(const struct controller *c)
            !c->is_loading && !c->run && !c->breaker && !c->has_gone && !c->gone_is_held;
 }
 
-// One that is synced by hand, or suspended, keeps its triggers until somebody asks for it.
-static bool is_due_to_run(const struct tracked *t)
-{
-    return (t->triggers & TRIGGER_REQUEST) || (t->triggers && t->is_automated && !t->is_suspended);
-}
-
-// Of those what was sent last counts, as long as nobody has changed it.
+// Of one that is synced by hand, or suspended, what was sent last counts, as long as nobody has
+// changed it.
 static bool is_as_said(const struct controller *c, const struct tracked *t, unsigned app)
 {
     bool rests = !t->is_automated || t->is_suspended;
@@ -28,8 +23,9 @@ static bool all_synced(const struct controller *c)
     if (json_object_size(c->unordered))
         return false;
     for (unsigned i = 0; i < c->desired->apps.len; i++) {
-        const struct tracked *t = tracked_find(c, c->desired->apps.v[i]->tracking_name);
-        if (t && (is_due_to_run(t) || !t->is_known || !is_as_said(c, t, i)))
+        const struct application *a = c->desired->apps.v[i];
+        const struct tracked *t = tracked_find(c, a->tracking_name);
+        if (t && (tracked_is_owed(t, a) || !t->is_known || !is_as_said(c, t, i)))
             return false;
     }
     return true;

@@ -75,20 +75,10 @@ static bool is_resting(const void *ctx, const char *app)
 static bool is_its_turn(const struct controller *c, const struct application *a, int64_t now_ms)
 {
     struct tracked *t = tracked_find(c, a->tracking_name);
-    if (!t || !tracked_is_due(t, now_ms) || a->state != APP_KNOWN)
+    if (!t || !tracked_is_due(t, now_ms) || !tracked_is_owed(t, a) || order_problem(c, t->name))
         return false;
-    if (order_problem(c, t->name))
-        return false;
-    if (t->pins.len && !t->is_pinned)
-        return false; // not before it has been read so
-    if ((t->triggers & TRIGGER_REQUEST) && t->is_pending)
-        return false;
-    if (t->triggers & TRIGGER_REQUEST) // a trial writes nothing
-        return (t->asked && !t->is_over && t->op.dry_run) || is_permitted(c, a, t);
-    if (t->is_suspended || !is_automated(a))
-        return false;
-    // A change by others alone is mended only where that is asked for.
-    return (t->triggers != TRIGGER_DRIFT || heals_itself(a)) && is_permitted(c, a, t);
+    bool is_trial = (t->triggers & TRIGGER_REQUEST) && t->asked && !t->is_over && t->op.dry_run;
+    return is_trial || is_permitted(c, a, t); // a trial writes nothing
 }
 
 // Asked all the time: most of the time nothing is, whatever the number of applications.

@@ -188,6 +188,52 @@ static void due(void **state)
     assert_int_equal(t.triggers, TRIGGER_RETRY | TRIGGER_DRIFT | TRIGGER_COMMIT);
 }
 
+// What waits for a person is owed no turn, however long it waits.
+static void owed(void **state)
+{
+    (void)state;
+    static const char by_hand[] = "{}";
+    static const char automated[] = "{\"automated\":{}}";
+    static const char healing[] = "{\"automated\":{\"selfHeal\":true}}";
+    static const struct {
+        const char *policy;
+        unsigned triggers;
+        bool is_suspended, is_unread, is_held;
+        bool want;
+    } cases[] = {
+        {automated, 0, false, false, false, false},
+        {automated, TRIGGER_COMMIT, false, false, false, true},
+        {automated, TRIGGER_COMMIT, true, false, false, false},
+        {automated, TRIGGER_REQUEST, true, false, false, true},
+        {automated, TRIGGER_COMMIT, false, true, false, false},
+        {automated, TRIGGER_DRIFT, false, false, false, false},
+        {automated, TRIGGER_DRIFT | TRIGGER_COMMIT, false, false, false, true},
+        {healing, TRIGGER_DRIFT, false, false, false, true},
+        {by_hand, TRIGGER_COMMIT, false, false, false, false},
+        {by_hand, TRIGGER_REQUEST, false, false, false, true},
+        {automated, TRIGGER_COMMIT, false, false, true, false}, // a sync window
+    };
+    static const char *const names[] = {"a"};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct controller c = {0};
+        struct controller_counts n;
+        struct desired *d CLEANUP(desired_freep) = state_of(names, 1, NULL);
+        application_freep(&d->apps.v[0]);
+        d->apps.v[0] = app_of("a", cases[i].policy);
+        d->apps.v[0]->state = APP_KNOWN;
+        load(&c, d);
+        struct tracked *t = tracked_find(&c, "a");
+        d->apps.v[0]->state = cases[i].is_unread ? APP_UNKNOWN : APP_KNOWN;
+        t->triggers = cases[i].triggers;
+        t->is_suspended = cases[i].is_suspended;
+        t->held = cases[i].is_held ? str_dup("a window") : NULL;
+        controller_counts(&c, &n);
+        assert_int_equal(n.queue, cases[i].want);
+        assert_int_equal(tracked_is_owed(t, d->apps.v[0]), cases[i].want || cases[i].is_held);
+        tracked_clear(&c);
+    }
+}
+
 static void waiting(void **state)
 {
     (void)state;
@@ -288,7 +334,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(retries), cmocka_unit_test(waiting),     cmocka_unit_test(credentials),
         cmocka_unit_test(loads),   cmocka_unit_test(unknown),     cmocka_unit_test(unread_parent),
-        cmocka_unit_test(due),     cmocka_unit_test(listed_anew),
+        cmocka_unit_test(due),     cmocka_unit_test(listed_anew), cmocka_unit_test(owed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
