@@ -331,6 +331,7 @@ int cmd_reconcile(struct cli *c, struct err *err)
     CLEANUP(str_freep) char *root = cli_root(c, 0, s, err);
     if (!root || !cli_source_opts(c, root, &sources, err))
         return 0;
+    sources.counts = &v.sources;
     session_sources(s, root, &sources);
     keep(c, s, root, &v, err);
     c->events = v.own;

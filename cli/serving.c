@@ -76,6 +76,21 @@ static void cluster_metrics(const struct serving *v, struct buf *out)
         web_metric(out, "regrow_replicas", (double)json_dot_int(doc, "replicas", 1));
 }
 
+static void git_metrics(const struct source_counts *n, struct buf *out)
+{
+    const struct {
+        const char *type, *result;
+        unsigned long n;
+    } rows[] = {{"ls-refs", "ok", n->lists},
+                {"ls-refs", "failed", n->failed_lists},
+                {"fetch", "ok", n->fetches},
+                {"fetch", "failed", n->failed_fetches}};
+    web_metric_family(out, "regrow_git_requests_total");
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        prom_sample(out, "regrow_git_requests_total", (double)rows[i].n, "request_type",
+                    rows[i].type, "result", rows[i].result, NULL);
+}
+
 static void metrics(void *ctx, struct buf *out)
 {
     struct serving *v = ctx;
@@ -85,9 +100,11 @@ static void metrics(void *ctx, struct buf *out)
     web_metric_family(out, "regrow_app_sync_total");
     prom_sample(out, "regrow_app_sync_total", (double)n.syncs, "phase", "Succeeded", NULL);
     prom_sample(out, "regrow_app_sync_total", (double)n.failed_syncs, "phase", "Failed", NULL);
+    prom_sample(out, "regrow_app_sync_total", (double)n.refused_syncs, "phase", "Error", NULL);
     histogram(out, "regrow_app_reconcile_seconds", &n.turn_s);
     histogram(out, "regrow_source_load_seconds", &n.load_s);
     web_metric(out, "regrow_source_load_failures_total", (double)n.load_failures);
+    git_metrics(&v->sources, out);
     web_metrics_kube(out, v->session->kube);
     web_metric(out, "regrow_drift_total", (double)n.drifts);
     web_metric(out, "regrow_drift_healed_total", (double)n.heals);

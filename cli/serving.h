@@ -15,6 +15,7 @@ struct serving {
     struct web_server *web;         // NULL: nothing is served
     struct event_sink own;          // where events go besides
     struct web_hooks hooks;
+    struct source_counts sources;
 };
 // Before anything is connected to: what of --listen, --tls-* and --webhook-secret cannot be.
 MUST_CHECK bool serving_check(const struct cli *c, struct err *err);

@@ -86,7 +86,7 @@ struct controller_counts {
     size_t apps, synced, healthy, out_of_sync, unknown, failed;
     size_t queue; // applications that a turn is owed to
     unsigned long turns, loads, load_failures, drifts, heals, writes, pruned;
-    unsigned long syncs, failed_syncs;
+    unsigned long syncs, failed_syncs, refused_syncs;
     int64_t last_turn_unix_s; // 0: none has ended
     bool is_leading, is_breaker_open;
     struct prom_histogram turn_s, load_s, heal_s; // how long it took

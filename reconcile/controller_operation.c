@@ -313,6 +313,7 @@ void operation_settle(struct controller *c, struct tracked *t, enum operation_ph
 {
     t->outcome = phase;
     t->is_over = true;
+    c->sum.refused_syncs += phase == OPERATION_ERROR;
     str_set(&t->said, message);
     t->ended_unix_s = clock_unix_ms() / 1000;
     t->is_requested = t->is_ending = false;

@@ -55,8 +55,20 @@ void gitnet_cancel(struct gitcall *c)
     call_free(c);
 }
 
+static void count(const struct gitcall *c, bool ok)
+{
+    struct source_counts *n = c->r->c->o->counts;
+    if (!n || c->report)
+        return;
+    if (c->is_fetch)
+        *(ok ? &n->fetches : &n->failed_fetches) += 1;
+    else
+        *(ok ? &n->lists : &n->failed_lists) += 1;
+}
+
 static void end(struct gitcall *c, struct err *err)
 {
+    count(c, !err_is_set(err));
     c->done(c->ctx, err);
     err_clear(err);
     call_free(c);

@@ -76,6 +76,11 @@ struct source_revisions {
 };
 void source_revisions_clear(struct source_revisions *r);
 
+// How often Git hosts were asked.
+struct source_counts {
+    unsigned long lists, failed_lists, fetches, failed_fetches;
+};
+
 struct source_opts {
     const char *cache_dir;
     const char *root_revision; // overrides ?ref= of the root, or NULL
@@ -107,6 +112,7 @@ struct source_opts {
     // them, of Git, Helm repositories and registries. NULL: nothing is.
     const struct source_revisions *fixed;
     const struct event_sink *events;
+    struct source_counts *counts; // of all that is read with these options; NULL: none are kept
 };
 
 // The URL (or folder) this one is mirrored at, or a copy of it. Owned.
