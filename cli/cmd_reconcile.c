@@ -85,6 +85,12 @@ static void line_failed(const json_t *e, struct buf *b)
         buf_printf(b, " (try %lld; again in %s)", json_dot_int(e, "tries", 0), after);
 }
 
+static void line_failed_request(const json_t *e, struct buf *b)
+{
+    buf_printf(b, "what was asked for %s over HTTP was not: %s", text_at(e, "app"),
+               text_at(e, "message"));
+}
+
 static void line_held(const json_t *e, struct buf *b)
 {
     buf_printf(b, "%s waits: %s", text_at(e, "app"), text_at(e, "message"));
@@ -204,6 +210,7 @@ static const struct {
     {"turn.waiting", NODE_APPLIED, false, line_waits},
     {"sync.done", NODE_READY, false, line_done},
     {"sync.failed", NODE_FAILED, false, line_failed},
+    {"request.failed", NODE_FAILED, false, line_failed_request},
     {"sync.held", NODE_APPLIED, false, line_held},
     {"sync.tried", NODE_APPLIED, false, line_tried},
     {"prune.awaited", NODE_APPLIED, false, line_awaited},

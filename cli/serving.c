@@ -131,19 +131,42 @@ static void pushed(void *ctx, const struct web_push *push)
     controller_pushed(v->controller, &push->repos);
 }
 
+// What is not known is refused, never dropped.
+static bool are_known(const char *action, const json_t *args, struct err *err)
+{
+    const char *known = !strcmp(action, "sync")      ? "prune"
+                        : !strcmp(action, "refresh") ? "hard"
+                                                     : NULL;
+    const char *key;
+    json_t *v;
+    json_object_foreach((json_t *)args, key, v)
+    {
+        if (!str_eq(key, known))
+            return err_set(err, ERR_INVALID, "%s does not know \"%.100s\"", action, key);
+        if (!json_is_boolean(v))
+            return err_set(err, ERR_INVALID, "%s of %s is to be true or false", key, action);
+    }
+    return true;
+}
+
+static json_t *request_of(const char *action, const json_t *args, const char *who)
+{
+    if (!strcmp(action, "sync"))
+        return control_ask_sync(json_dot_bool(args, "prune", false), who ? who : "anonymous");
+    if (!strcmp(action, "refresh"))
+        return control_ask_refresh(json_dot_bool(args, "hard", false) ? REFRESH_HARD
+                                                                      : REFRESH_NORMAL);
+    return control_ask_suspend(!strcmp(action, "suspend"));
+}
+
 static bool act(void *ctx, const char *app, const char *action, const json_t *args, const char *who,
                 struct err *err)
 {
     struct serving *v = ctx;
-    (void)who;
-    if (!strcmp(action, "sync"))
-        return controller_sync(v->controller, app, err);
-    if (!strcmp(action, "refresh")) {
-        controller_refresh(v->controller, json_dot_bool(args, "hard", false));
-        return true;
-    }
-    return err_set(err, ERR_INVALID, "%s is asked for in the cluster: regrow %s %s", action, action,
-                   app);
+    if (!are_known(action, args, err))
+        return false;
+    CLEANUP(json_freep) json_t *request = request_of(action, args, who);
+    return controller_ask(v->controller, app, request, err);
 }
 
 static bool is_loopback(const char *listen)

@@ -288,6 +288,15 @@ json_t *control_ask_refresh(enum control_refresh how)
     return annotation(CONTROL_REFRESH, how == REFRESH_HARD ? "hard" : "normal");
 }
 
+json_t *control_ask_sync(bool prune, const char *username)
+{
+    json_t *sync = json_pack("{s:{s:{}}}", "syncStrategy", "hook");
+    if (prune)
+        json_object_set_new(sync, "prune", json_true());
+    return json_pack("{s:{s:o, s:{s:s}}}", "operation", "sync", sync, "initiatedBy", "username",
+                     username);
+}
+
 json_t *control_ask_suspend(bool yes)
 {
     return annotation(CONTROL_SKIP, yes ? "true" : NULL);

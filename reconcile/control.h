@@ -74,6 +74,7 @@ json_t *control_answer_room(json_t *sizes, const char *app, size_t len);
 // ---- for those who ask ----
 // Merge patches of an Application or an entry. Owned.
 json_t *control_ask_refresh(enum control_refresh how);
+json_t *control_ask_sync(bool prune, const char *username); // all of it, to what Git says
 json_t *control_ask_suspend(bool yes);
 json_t *control_ask_approval(int64_t at_unix_s);
 json_t *control_ask_end(void); // of the operation that is on; as Argo CD has it, in the status

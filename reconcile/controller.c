@@ -659,19 +659,6 @@ void controller_counts(const struct controller *c, struct controller_counts *out
     }
 }
 
-bool controller_sync(struct controller *c, const char *app, struct err *err)
-{
-    int at = c->desired ? desired_find_app(c->desired, app) : -1;
-    struct tracked *t = at < 0 ? NULL : tracked_find(c, c->desired->apps.v[at]->tracking_name);
-    if (!t && fleet_sync(c->fleet, app))
-        return true;
-    if (!t)
-        return err_set(err, ERR_NOT_FOUND, "there is no application %s", app);
-    tracked_trigger(t, TRIGGER_REQUEST, 0);
-    loop_timer_set(c->wake, 0);
-    return true;
-}
-
 bool controller_is_ready(const struct controller *c, char **why)
 {
     bool leads = c->is_leading;

@@ -91,9 +91,12 @@ struct controller_counts {
     bool is_leading, is_breaker_open;
     struct prom_histogram turn_s, load_s, heal_s; // how long it took
 };
-// A sync, whether or not the application asks for it by itself; what another one holds up waits.
-// NOT_FOUND: there is none of that name.
-MUST_CHECK bool controller_sync(struct controller *c, const char *app, struct err *err);
+// Asks for something as a person would, through the same object (docs/control.md): patch is one of
+// control_ask_*. It is accepted, no more: what comes of it is told there, or by request.failed.
+// NOT_FOUND: there is none of that name; CONFLICT: another sync was not taken yet; UNAVAILABLE:
+// this replica stands by.
+MUST_CHECK bool controller_ask(struct controller *c, const char *app, const json_t *patch,
+                               struct err *err);
 // Is every application known, synced and healthy, with nothing under way or owed, and of another
 // revision than `seen` (NULL: of any)? Then *revision is what the sources say, as a hash. What has
 // been seen costs little to ask; only the one that leads says so.

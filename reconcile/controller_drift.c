@@ -115,6 +115,32 @@ json_t *drift_doc(const struct controller *c, const char *app)
     return all;
 }
 
+// Of one that is gone there is no field to tell of.
+static void add_item(json_t *all, const struct drift_note *n, const json_t *change)
+{
+    json_array_append_new(
+        all, json_pack("{s:s, s:s, s:s*, s:s, s:s*, s:s*, s:s*, s:b}", "group", n->id.group, "kind",
+                       n->id.kind, "namespace", n->id.namespace, "name", n->id.name, "pointer",
+                       json_dot_str(change, "path"), "manager", json_dot_str(change, "manager"),
+                       "at", json_dot_str(change, "time"), "healed", !n->is_open));
+}
+
+json_t *drift_items(const struct controller *c, const char *app)
+{
+    json_t *all = json_array();
+    for (size_t i = 0; i < c->drifts.len; i++) {
+        const struct drift_note *n = c->drifts.v[i];
+        bool is_told = n->changes && (n->is_open || n->healed_ms >= n->found_ms);
+        if (!is_told || !str_eq(n->app, app))
+            continue;
+        for (size_t k = 0; k < json_array_size(n->changes); k++)
+            add_item(all, n, json_array_get(n->changes, k));
+        if (!json_array_size(n->changes))
+            add_item(all, n, NULL);
+    }
+    return all;
+}
+
 static void look(struct drift_note *n);
 
 // Whatever came while it was looked at is looked at now.

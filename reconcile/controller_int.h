@@ -7,6 +7,7 @@
 //   controller_turn.c   a turn: a run about a part, and what has become of it
 //   controller_drift.c  what others change: found, told, and mended
 //   controller_control.c  what people ask for
+//   controller_ask.c    the same, asked for over HTTP
 //   controller_wait.c   what a long turn waits for
 //   controller_argocd.c  credentials that Argo CD keeps, as they are now
 //   controller_order.c  who has no place in the order, and stays as it is
@@ -223,6 +224,9 @@ void drift_clear(struct controller *c);
 bool drift_is_open(const struct controller *c, const struct object_id *id);
 // [{group, kind, namespace, name, drift: [...]}], of what is not mended; owned.
 json_t *drift_doc(const struct controller *c, const char *app);
+// [{group, kind, namespace, name, pointer, manager, at, healed}], with what was mended lately;
+// owned.
+json_t *drift_items(const struct controller *c, const char *app);
 
 // ---- controller_order.c ----
 void order_note(struct controller *c);   // after a load: who has no place in it, told once

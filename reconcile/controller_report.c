@@ -21,7 +21,7 @@ struct look {
     struct strv images;
     enum health health;
     const char *message;
-    size_t differing;
+    size_t differing, missing, ready;
 };
 
 static void add_images(struct look *l, const struct object *o)
@@ -72,6 +72,8 @@ static void look_at(struct look *l, const struct object *o, bool is_synced)
     if (is_there)
         r->health_message = f->health.message;
     l->differing += !is_same && !o->is_hook;
+    l->missing += !is_there && !o->is_hook;
+    l->ready += o->is_hook || r->health <= HEALTH_SUSPENDED; // a hook has had its time
     add_images(l, o);
     if (o->is_hook || r->health <= l->health)
         return;
@@ -166,11 +168,26 @@ static void phase_of(const struct tracked *t, struct report_operation *o)
                                   : "successfully synced (no more tasks)";
 }
 
+static struct report_operation standing_of(const struct tracked *t)
+{
+    struct report_operation o = {.phase = OPERATION_NONE, .n_results = t->results.len};
+    if (!t->began_unix_s)
+        return o;
+    phase_of(t, &o);
+    if (t->next) { // what is told from now on is about that one
+        o.phase = OPERATION_RUNNING;
+        o.message = "waiting for what is under way";
+        o.n_results = 0;
+    }
+    return o;
+}
+
 static struct report_operation operation_of(const struct tracked *t, const struct application *a,
                                             struct report_result *results)
 {
-    struct report_operation o = {.phase = OPERATION_NONE, .prune = a->prune};
-    if (!t->began_unix_s)
+    struct report_operation o = standing_of(t);
+    o.prune = a->prune;
+    if (o.phase == OPERATION_NONE)
         return o;
     for (size_t i = 0; i < t->results.len; i++) {
         const struct operation_result *x = &t->results.v[i];
@@ -183,20 +200,11 @@ static struct report_operation operation_of(const struct tracked *t, const struc
                                             .hook_type = x->hook_type};
     }
     o.results = results;
-    o.n_results = t->results.len;
-    o.asked = t->asked;
+    o.asked = t->next ? t->next : t->asked;
     o.started_unix_s = t->began_unix_s;
-    o.finished_unix_s = t->ended_unix_s;
+    o.finished_unix_s = t->next ? 0 : t->ended_unix_s;
     o.revisions = &a->revisions;
     o.retry_count = t->tries;
-    phase_of(t, &o);
-    if (t->next) { // what is told from now on is about that one
-        o.asked = t->next;
-        o.phase = OPERATION_RUNNING;
-        o.message = "waiting for what is under way";
-        o.finished_unix_s = 0;
-        o.n_results = 0;
-    }
     return o;
 }
 
@@ -334,7 +342,7 @@ static void publish(struct controller *c, unsigned app, const json_t *live, json
         return;
     }
     json_t *doc = app_doc(c, app);
-    json_object_set_new(doc, "drift", drift_doc(c, a->tracking_name));
+    json_object_set_new(doc, "drift", drift_items(c, a->tracking_name));
     f->report(f->ctx, a, live ? json_incref(status) : NULL, taken ? json_incref(taken) : NULL, doc);
 }
 
@@ -620,12 +628,13 @@ static json_t *app_doc(struct controller *c, unsigned app)
     look_all(&l);
     enum sync_code sync = sync_of(c, app, t);
     bool known = a->state == APP_KNOWN;
-    json_t *doc = json_pack("{s:s, s:s*, s:s*, s:s, s:s, s:b, s:i, s:i, s:s*}", "name", a->name,
-                            "namespace", a->namespace, "project", a->project, "health",
-                            known ? health_name(l.health) : "Unknown", "sync", sync_code_name(sync),
-                            "good", sync == SYNC_SYNCED && l.health <= HEALTH_SUSPENDED, "objects",
-                            (int)l.resources.len, "differing", (int)l.differing, "revision",
-                            a->revision_text);
+    json_t *doc = json_pack(
+        "{s:s, s:s*, s:s*, s:s, s:s, s:b, s:i, s:i, s:i, s:i, s:s*, s:b}", "name", a->name,
+        "namespace", a->namespace, "project", a->project, "health",
+        known ? health_name(l.health) : "Unknown", "sync", sync_code_name(sync), "good",
+        sync == SYNC_SYNCED && l.health <= HEALTH_SUSPENDED, "objects", (int)l.resources.len,
+        "ready", (int)l.ready, "missing", (int)l.missing, "differing", (int)l.differing, "revision",
+        a->revision_text, "suspended", (int)t->is_suspended);
     const char *unordered = order_problem(c, t->name);
     const char *problem = !known       ? a->problem.msg
                           : unordered  ? unordered
@@ -635,6 +644,11 @@ static json_t *app_doc(struct controller *c, unsigned app)
         json_object_set_new(doc, "problem", json_string(problem));
     if (t->waits)
         json_object_set_new(doc, "waitsFor", json_string(t->waits));
+    struct report_operation o = standing_of(t);
+    if (o.phase != OPERATION_NONE)
+        json_object_set_new(
+            doc, "operation",
+            json_pack("{s:s, s:s*}", "phase", operation_phase_name(o.phase), "message", o.message));
     look_clear(&l);
     return doc;
 }
@@ -657,6 +671,6 @@ json_t *controller_application(struct controller *c, const char *name)
     if (at < 0 || !tracked_find(c, c->desired->apps.v[at]->tracking_name))
         return fleet_app(c->fleet, name);
     json_t *doc = app_doc(c, (unsigned)at);
-    json_object_set_new(doc, "drift", drift_doc(c, c->desired->apps.v[at]->tracking_name));
+    json_object_set_new(doc, "drift", drift_items(c, c->desired->apps.v[at]->tracking_name));
     return doc;
 }

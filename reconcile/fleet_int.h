@@ -83,7 +83,6 @@ void fleet_application(struct fleet *f, const char *ns, const char *name, json_t
 // controller_applications, appended.
 void fleet_applications(struct fleet *f, json_t *list);
 json_t *fleet_app(struct fleet *f, const char *name); // owned; NULL: none of that name
-bool fleet_sync(struct fleet *f, const char *app);    // false: none of that name is ours
 
 // ---- fleet.c ----
 void member_free(struct member *m);

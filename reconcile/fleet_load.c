@@ -229,15 +229,6 @@ json_t *fleet_app(struct fleet *f, const char *name)
     return m ? json_incref(json_object_get(m->docs, app)) : NULL;
 }
 
-bool fleet_sync(struct fleet *f, const char *name)
-{
-    const char *app;
-    struct member *m = member_of(f, name, &app);
-    if (m && m->spoke)
-        spoke_give_sync(m->spoke, app);
-    return m != NULL;
-}
-
 static json_t *cluster_doc(const struct fleet *f, const char *key, const char *name,
                            const char *server, const json_t *said, bool is_led)
 {

@@ -50,7 +50,6 @@ struct spoke {
     struct err problem;
     unsigned pins;
     VEC(struct given_app) given;
-    struct strv syncs;
     VEC(struct spoke_note) notes;
     unsigned long lost_notes;
 };
@@ -214,23 +213,14 @@ static void on_wake(void *ctx, uint32_t events)
     if (read(s->wake_fd, &n, sizeof(n)) < 0)
         return;
     VEC(struct given_app) given = {0};
-    struct strv syncs = {0};
     pthread_mutex_lock(&s->lock);
     bool is_fed = s->state || err_is_set(&s->problem);
     memcpy(&given, &s->given, sizeof(given));
     memset(&s->given, 0, sizeof(s->given));
-    syncs = s->syncs;
-    s->syncs = (struct strv){0};
     pthread_mutex_unlock(&s->lock);
     for (size_t i = 0; i < given.len; i++)
         take_app(s, &given.v[i]);
     vec_clear(&given);
-    for (size_t i = 0; i < syncs.len && s->controller; i++) {
-        struct err err = {0};
-        if (!controller_sync(s->controller, syncs.v[i], &err))
-            err_clear(&err); // it left meanwhile
-    }
-    strv_clear(&syncs);
     if (is_fed && s->controller)
         controller_fed(s->controller);
 }
@@ -465,7 +455,6 @@ static void release(struct spoke *s)
     for (size_t i = 0; i < s->notes.len; i++)
         spoke_note_clear(&s->notes.v[i]);
     vec_clear(&s->notes);
-    strv_clear(&s->syncs);
     desired_free(s->state);
     err_clear(&s->problem);
     pthread_mutex_destroy(&s->lock);
@@ -563,14 +552,6 @@ void spoke_give_application(struct spoke *s, const char *ns, const char *name, j
 {
     pthread_mutex_lock(&s->lock);
     *vec_push(&s->given) = (struct given_app){str_dup(ns), str_dup(name), doc};
-    pthread_mutex_unlock(&s->lock);
-    ring(s->wake_fd);
-}
-
-void spoke_give_sync(struct spoke *s, const char *app)
-{
-    pthread_mutex_lock(&s->lock);
-    strv_push(&s->syncs, app);
     pthread_mutex_unlock(&s->lock);
     ring(s->wake_fd);
 }

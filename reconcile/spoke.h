@@ -54,7 +54,6 @@ void spoke_free(struct spoke *s); // waits for the thread
 void spoke_give_state(struct spoke *s, struct desired *d, unsigned pins, struct err *problem);
 // An Application object as it is now, taken; NULL: it is gone.
 void spoke_give_application(struct spoke *s, const char *ns, const char *name, json_t *doc);
-void spoke_give_sync(struct spoke *s, const char *app); // a sync that somebody asks for
 
 // Takes what it has said: fn is called for each, and may keep what is in it by clearing the field.
 void spoke_drain(struct spoke *s, void (*fn)(void *ctx, struct spoke_note *n), void *ctx);

@@ -62,8 +62,9 @@ void api_application(struct ask *a)
     if (!may_ask_for(NULL, 0, a))
         return;
     json_t *doc = h->application(h->ctx, a->uri.seg[3]);
-    if (doc)
-        web_respond_json(a, 200, doc);
+    CLEANUP(json_freep) json_t *fleet = doc ? NULL : h->fleet(h->ctx);
+    if (doc || !fleet)
+        respond_doc(a, doc);
     else
         not_there(a);
 }

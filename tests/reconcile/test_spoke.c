@@ -68,7 +68,6 @@ static void give(struct spoke *s, unsigned round)
     spoke_give_state(s, some_state(), round, &err);
     spoke_give_application(s, "argocd", "web", doc);
     spoke_give_application(s, "argocd", "gone", NULL);
-    spoke_give_sync(s, "web");
     err_set(&err, ERR_UNAVAILABLE, "the sources do not answer");
     spoke_give_state(s, NULL, 0, &err);
     assert_false(err_is_set(&err));

@@ -331,6 +331,7 @@ static void test_a_replica_that_stands_by(void **state)
     t->hooks.applications = nothing;
     t->hooks.fleet = nothing;
     expect(t, GET("/api/v1/applications?sync=Synced"), "503", "another one leads");
+    expect(t, GET("/api/v1/applications/none"), "503", "another one leads");
     expect(t, GET("/api/v1/fleet"), "503", "another one leads");
     expect(t, GET("/metrics"), "200", "# TYPE regrow_app_info gauge\n# HELP");
     expect(t, GET("/healthz"), "200", "ok");
