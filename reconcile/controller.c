@@ -66,6 +66,13 @@ static void on_poll(void *ctx)
     poll_now(c, NULL);
 }
 
+// All is asked again, whatever a poll has found before.
+void controller_read_again(struct controller *c)
+{
+    c->must_load = true;
+    c->is_from_poll = false;
+}
+
 void controller_pushed(struct controller *c, const struct strv *repos)
 {
     struct strv uses = {0};
@@ -73,8 +80,8 @@ void controller_pushed(struct controller *c, const struct strv *repos)
         return;
     for (size_t i = 0; i < repos->len; i++)
         source_uses(c->source, repos->v[i], &uses);
-    if (uses.len && c->is_polling)
-        c->must_load = true; // it may have asked before the push
+    if (uses.len && (c->is_polling || c->is_loading || c->must_load))
+        controller_read_again(c); // what is on, or is to come, may have asked before the push
     else if (uses.len)
         poll_now(c, &uses);
     strv_clear(&uses);
@@ -192,7 +199,8 @@ void controller_free(struct controller *c)
 
 void controller_refresh(struct controller *c, bool hard)
 {
-    c->must_load = c->is_refreshed = true;
+    controller_read_again(c);
+    c->is_refreshed = true;
     c->is_hard |= hard;
 }
 

@@ -45,7 +45,7 @@ static void begin_operation(struct controller *c, struct tracked *t, json_t *ope
     }
     if (!operation_is_partial(t)) // a part, or a trial, says nothing about where it is to stay
         operation_pin(c, t, &t->op.revisions);
-    c->must_load = true; // it is to what Git says now, not at the last poll
+    controller_read_again(c); // it is to what Git says now, not at the last poll
     tracked_trigger(t, TRIGGER_REQUEST, 0);
     if (c->gone_rests) // what it had that is gone goes with it
         c->gone_due_ms = 0;

@@ -208,6 +208,9 @@ bool heals_itself(const struct application *a);
 // May it watch, tell and take requests: is it the one that leads?
 bool controller_leads(const struct controller *c);
 
+// ---- controller.c ----
+void controller_read_again(struct controller *c); // the next load asks every source
+
 // ---- controller_turn.c ----
 // One turn about whatever is due. False: the controller cannot go on.
 bool controller_turn(struct controller *c, struct err *err);

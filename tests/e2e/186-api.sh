@@ -4,7 +4,8 @@
 #
 # The API of a controller that runs, as docs/serving.md says it, over TLS and with tokens that the API
 # server reviews: who may do what; a sync with and without deletions, a suspension and its end; what the
-# documents tell of drift, suspension and operations; pushes; another certificate.
+# documents tell of drift, suspension and operations; pushes, also one that comes while the one before is
+# being read; another certificate.
 set -euo pipefail
 . "$(dirname "$0")/../lib/env.sh"
 . "$LIB/cluster.sh"
@@ -14,6 +15,18 @@ set -euo pipefail
 export XDG_CACHE_HOME=$SCRATCH/cache
 REPO=$SCRATCH/repo
 cd "$SCRATCH"
+
+# ---- the repository: shop is rendered by kustomize, which takes as long as the file `hold` is there ----
+kustomize_real=$(command -v kustomize)
+mkdir bin
+cat >bin/kustomize <<K
+#!/bin/sh
+: >'$SCRATCH/rendering'
+while [ -e '$SCRATCH/hold' ]; do sleep 0.05; done
+exec '$kustomize_real' "\$@"
+K
+chmod +x bin/kustomize
+PATH=$SCRATCH/bin:$PATH
 
 application() { # NAME SYNC-POLICY
   cat >"$REPO/root/$1.yaml" <<Y
@@ -175,11 +188,17 @@ drift() {
 
 pushes() {
   is "$(push wrong)" 401 'one that is not signed'
+  rm -f rendering
+  touch hold
+  set_shop 3
+  is "$(push)" 202 'a push'
+  wait_for 20 'its load' test -e rendering
   set_shop 4
-  is "$(push)" 202 'one that is'
-  wait_for 20 'what it brought' shop_is 4
+  is "$(push)" 202 'another while the one before is read'
+  rm hold
+  wait_for 20 'the second' shop_is 4
   reconcile_settled 20 "$(commit)"
-  ok 'is seen, an hour before the next poll'
+  ok 'both were seen, an hour before the next poll'
 }
 
 shown() { openssl s_client -connect "127.0.0.1:$PORT" </dev/null 2>/dev/null | openssl x509 -noout -subject 2>/dev/null; }
