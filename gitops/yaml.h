@@ -16,6 +16,7 @@
 struct yaml_opts {
     const char *name; // for messages: "apps/root.yaml"
     bool warn_only;   // duplicates and trailing text become warnings (rendered output)
+    bool no_merge;    // a merge key is an error, also for who takes more for one than we do
     size_t max_bytes; // of the whole text; 0: 64 MiB
 };
 

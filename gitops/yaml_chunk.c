@@ -317,6 +317,17 @@ static bool is_merge_key(const yaml_event_t *e)
     return scalar_is_merge(&s);
 }
 
+// Programs do not agree on which of several merges wins, nor on what one is: by its text, by its
+// tag.
+static bool is_unwanted(const struct reader *r, const yaml_event_t *e)
+{
+    if (!r->c->o->no_merge || e->type != YAML_SCALAR_EVENT)
+        return false;
+    const char *tag = (const char *)e->data.scalar.tag;
+    return !strcmp((const char *)e->data.scalar.value, "<<") ||
+           (tag && str_ends(tag, "2002:merge"));
+}
+
 static bool read_merge(struct reader *r, json_t *map, unsigned depth, size_t line)
 {
     yaml_event_t e CLEANUP(event_clear) = {0};
@@ -350,6 +361,10 @@ static json_t *read_mapping(struct reader *r, unsigned depth)
             return NULL;
         if (e.type == YAML_MAPPING_END_EVENT)
             return TAKE(map);
+        if (is_unwanted(r, &e)) {
+            fail_at(r, e.start_mark.line, "a merge key, which not all read alike");
+            return NULL;
+        }
         if (is_merge_key(&e)) {
             if (!explicit)
                 explicit = keys_of(map);

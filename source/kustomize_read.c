@@ -148,7 +148,8 @@ static bool take_generators(const json_t *g, const char *name, unsigned depth, j
 bool generators_read(const char *text, size_t len, const char *name, json_t **out, struct err *err)
 {
     struct yaml_docs docs = {0};
-    struct yaml_opts o = {.name = name}; // kustomize refuses a field that is there twice as well
+    // Kustomize merges otherwise than we do, and refuses a field that is there twice as well.
+    struct yaml_opts o = {.name = name, .no_merge = true};
     if (!yaml_read(text, len, &o, &docs, err))
         return false;
     *out = json_array();

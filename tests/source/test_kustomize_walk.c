@@ -171,9 +171,10 @@ static void generators(void **s)
         {GENERATOR ", ChartHome: /out}", "~is written \"chartHome\""},
         {GENERATOR ", chartHome: h, chartHome: /out}", "~apps/a/g.yaml:"},
         {GENERATOR ", chartHome: !!binary L291dA==}", "apps/a /out app;"},
-        {GENERATOR ", <<: [{chartHome: /out}, {chartHome: h}]}", "apps/a /out app;"},
-        {GENERATOR ", <<: [{chartHome: h}, {chartHome: /out}]}", "apps/a h app;"},
-        {GENERATOR ", <<: {chartHome: /out}, chartHome: h}", "apps/a h app;"},
+        // of several merges another wins than with us
+        {GENERATOR ", <<: {chartHome: h}}", "~a merge key"},
+        {"x: &a {chartHome: /out}\n!!merge y: *a\nchartHome: h\n", "~a merge key"},
+        {"x: 1\ny: {\"<<\": {}}\n", "~a merge key"},
         // the name of a chart is one of a folder, which no other field stands for
         {"{kind: HelmChartInflationGenerator, chartName: x, name: ../out/app}",
          "apps/a charts ../out/app;"},
