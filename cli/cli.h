@@ -83,8 +83,9 @@ struct drill_options {
 struct reconcile_options {
     int64_t poll_ms; // 0: as it is by default
     bool once;
-    const char *listen, *tls_cert, *tls_key;
+    const char *listen, *tls_cert, *tls_key, *tls_dir;
     struct strv webhook_secrets;
+    const char *webhook_secret_dir;
     const char *log_format;       // "text" or "json"; NULL: as --output says
     const char *snapshot_to;      // NULL: no snapshots are taken
     int64_t snapshot_interval_ms; // 0: as it is by default

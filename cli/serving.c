@@ -180,7 +180,9 @@ static void fill(const struct reconcile_options *r, struct web_opts *o)
     o->listen = r->listen;
     o->tls_cert = r->tls_cert;
     o->tls_key = r->tls_key;
+    o->tls_dir = r->tls_dir;
     o->webhook_secrets = &r->webhook_secrets;
+    o->webhook_secret_dir = r->webhook_secret_dir;
 }
 
 bool serving_check(const struct cli *c, struct err *err)

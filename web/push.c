@@ -5,6 +5,8 @@
 // looked at.
 #include "web/web_int.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -12,6 +14,7 @@
 #include <string.h>
 
 #define MAX_SECRET 4096
+#define MAX_SECRETS 64
 #define MAX_URL 2048
 #define MAX_REF 1024
 #define MAX_PATHS 5000
@@ -44,23 +47,48 @@ void push_secrets_clear(struct strv *secrets)
     strv_clear(secrets);
 }
 
-bool push_secrets(const struct strv *files, struct strv *out, struct err *err)
+static bool add_secret(const char *path, struct strv *out, struct err *err)
 {
-    for (size_t i = 0; files && i < files->len; i++) {
-        struct buf b CLEANUP(buf_clear) = {0};
-        if (!file_read(files->v[i], MAX_SECRET, &b, err))
-            return err_wrap(err, "webhook secret");
-        while (b.len && (b.p[b.len - 1] == '\n' || b.p[b.len - 1] == '\r'))
-            b.p[--b.len] = 0;
-        bool ok = b.len && !memchr(b.p, 0, b.len);
-        if (ok)
-            strv_push(out, b.p);
-        if (b.p)
-            OPENSSL_cleanse(b.p, b.cap);
-        if (!ok)
-            return err_set(err, ERR_INVALID, "webhook secret %s is empty or not text", files->v[i]);
+    struct buf b CLEANUP(buf_clear) = {0};
+    if (!file_read(path, MAX_SECRET, &b, err))
+        return err_wrap(err, "webhook secret");
+    while (b.len && (b.p[b.len - 1] == '\n' || b.p[b.len - 1] == '\r'))
+        b.p[--b.len] = 0;
+    bool ok = b.len && !memchr(b.p, 0, b.len);
+    if (ok)
+        strv_push(out, b.p);
+    if (b.p)
+        OPENSSL_cleanse(b.p, b.cap);
+    return ok || err_set(err, ERR_INVALID, "webhook secret %s is empty or not text", path);
+}
+
+// What begins with a dot is how a mounted Secret is replaced, and none.
+static bool add_folder(const char *dir, struct strv *out, struct err *err)
+{
+    DIR *d = opendir(dir);
+    int errnum = errno;
+    bool ok = true;
+    if (!d)
+        return errnum == ENOENT || err_set_errno(err, errnum, "webhook secrets in %s", dir);
+    for (const struct dirent *e; ok && (e = readdir(d));) {
+        CLEANUP(str_freep) char *path = path_join(dir, e->d_name);
+        if (*e->d_name == '.')
+            continue;
+        ok = out->len < MAX_SECRETS
+                 ? add_secret(path, out, err)
+                 : err_set(err, ERR_INVALID, "%s has more than %d webhook secrets", dir,
+                           MAX_SECRETS);
     }
-    return true;
+    closedir(d);
+    return ok;
+}
+
+bool push_secrets(const struct strv *files, const char *dir, struct strv *out, struct err *err)
+{
+    for (size_t i = 0; files && i < files->len; i++)
+        if (!add_secret(files->v[i], out, err))
+            return false;
+    return !dir || add_folder(dir, out, err);
 }
 
 static bool is_hmac(const char *hex, const char *secret, const char *body, size_t len)
@@ -271,13 +299,16 @@ static void count(struct ask *a, enum push_host h, enum result r)
     a->w->counts.deliveries[h][r]++;
 }
 
-static bool is_believed(struct ask *a, const struct push_from *f)
+// *any: is there a secret at all?
+static bool is_believed(struct ask *a, const struct push_from *f, bool *any)
 {
+    const struct web_opts *o = &a->w->o;
     struct strv secrets = {0};
     struct err err = {0};
     // Read anew each time: a secret is changed by changing its file.
-    bool ok = push_secrets(a->w->o.webhook_secrets, &secrets, &err) &&
-              push_is_signed(f, a->body.p ? a->body.p : "", a->body.len, &secrets);
+    bool ok = push_secrets(o->webhook_secrets, o->webhook_secret_dir, &secrets, &err);
+    *any = !ok || secrets.len;
+    ok = ok && push_is_signed(f, a->body.p ? a->body.p : "", a->body.len, &secrets);
     push_secrets_clear(&secrets);
     err_clear(&err);
     return ok;
@@ -315,12 +346,12 @@ void push_answer(struct ask *a)
         .content_type = web_header(a, "Content-Type"),
     };
     enum push_host h = push_host(&f);
-    if (is_believed(a, &f)) {
+    bool has_any = false;
+    if (is_believed(a, &f, &has_any)) {
         take(a, &f, h);
         return;
     }
     count(a, h, R_REFUSED);
-    bool has_any = a->w->o.webhook_secrets && a->w->o.webhook_secrets->len;
     web_respond_error(a, has_any ? 401 : 403, "denied",
                       has_any ? "the delivery is not signed with the webhook's secret"
                               : "no webhook secret is configured, so no delivery is taken",

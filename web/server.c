@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 
 #define SWEEP_MS 500
 #define DRAIN_MS 60000           // an old certificate's connections
@@ -305,16 +306,32 @@ static bool take_pair(struct web_server *w, struct web_pair *p, struct err *err)
     return true;
 }
 
-// Half of a pair that is being replaced is not one: the next look finds both.
+// The pair of the files; *has false: there is none, and need not be.
+static bool load_pair(const struct web_opts *o, struct web_pair *p, bool *has, struct err *err)
+{
+    *has = o->tls_cert != NULL;
+    if (o->tls_cert)
+        return web_pair_load(o->tls_cert, o->tls_key, p, err);
+    if (!o->tls_dir)
+        return true;
+    CLEANUP(str_freep) char *cert = path_join(o->tls_dir, "tls.crt");
+    CLEANUP(str_freep) char *key = path_join(o->tls_dir, "tls.key");
+    *has = file_exists(cert) || file_exists(key);
+    return !*has || web_pair_load(cert, key, p, err);
+}
+
+// Half of a pair that is being replaced is not one: the next look finds both. One that is gone
+// stays in use.
 static void on_reload(void *ctx)
 {
     struct web_server *w = ctx;
     struct web_pair p = {0};
     struct err err = {0};
     loop_timer_set(w->reload, w->limits.reload_ms);
-    bool ok = web_pair_load(w->o.tls_cert, w->o.tls_key, &p, &err);
-    struct sha256 hash = ok ? pair_hash(&p) : (struct sha256){0};
-    if (ok && sha256_eq(&hash, &w->tls_hash)) {
+    bool has = false;
+    bool ok = load_pair(&w->o, &p, &has, &err);
+    struct sha256 hash = ok && has ? pair_hash(&p) : (struct sha256){0};
+    if (ok && (!has || sha256_eq(&hash, &w->tls_hash))) {
         web_pair_clear(&p);
         str_set(&w->tls_problem, NULL);
         return;
@@ -331,11 +348,11 @@ static void on_reload(void *ctx)
 static bool start_tls(struct web_server *w, struct err *err)
 {
     struct web_pair p = {0};
-    bool ok = w->o.tls_cert ? web_pair_load(w->o.tls_cert, w->o.tls_key, &p, err)
-                            : web_pair_make(&p, err);
-    if (!ok || !take_pair(w, &p, err))
+    bool has = false;
+    if (!load_pair(&w->o, &p, &has, err) || (!has && !web_pair_make(&p, err)) ||
+        !take_pair(w, &p, err))
         return false;
-    if (w->o.tls_cert) {
+    if (w->o.tls_cert || w->o.tls_dir) {
         w->reload = loop_timer_new(w->loop, on_reload, w);
         loop_timer_set(w->reload, w->limits.reload_ms);
     }
@@ -344,9 +361,14 @@ static bool start_tls(struct web_server *w, struct err *err)
 
 // ---- life ----
 
+static bool wants_tls(const struct web_opts *o)
+{
+    return o->tls_cert || o->tls_dir || o->self_signed;
+}
+
 static bool may_listen(const struct web_server *w, struct err *err)
 {
-    bool has_tls = w->o.tls_cert || w->o.self_signed;
+    bool has_tls = wants_tls(&w->o);
     if (w->is_loopback || (has_tls && w->o.auth == WEB_AUTH_REVIEW))
         return true;
     return err_set(err, ERR_USAGE, "%s is reached from outside, and without %s it may not be",
@@ -360,11 +382,13 @@ bool web_opts_check(const struct web_opts *o, struct err *err)
 {
     struct strv secrets = {0};
     struct web_pair pair = {0};
+    bool has = false;
     if (!o->tls_cert != !o->tls_key)
         return err_set(err, ERR_USAGE, "a certificate and its key come together");
-    bool ok = web_address_check(o->listen, err) &&
-              (!o->tls_cert || web_pair_load(o->tls_cert, o->tls_key, &pair, err)) &&
-              (!o->webhook_secrets || push_secrets(o->webhook_secrets, &secrets, err));
+    if (o->tls_cert && o->tls_dir)
+        return err_set(err, ERR_USAGE, "a certificate has files or a folder, not both");
+    bool ok = web_address_check(o->listen, err) && load_pair(o, &pair, &has, err) &&
+              push_secrets(o->webhook_secrets, o->webhook_secret_dir, &secrets, err);
     push_secrets_clear(&secrets);
     web_pair_clear(&pair);
     return ok;
@@ -379,7 +403,7 @@ static bool begin(struct web_server *w, struct err *err)
     if (!web_listen(w->o.listen, &w->listen_fd, &w->port, &w->is_loopback, err) ||
         !may_listen(w, err))
         return false;
-    bool has_tls = w->o.tls_cert || w->o.self_signed;
+    bool has_tls = wants_tls(&w->o);
     if (!(has_tls ? start_tls(w, err) : web_front_add(w, NULL, NULL, err)))
         return false;
     event_emit(w->o.events, "web.listening", "{s:i, s:b, s:b}", "port", (int)w->port, "tls",

@@ -64,8 +64,10 @@ struct web_limits {
 struct web_opts {
     const char *listen;                 // "127.0.0.1:8080", "[::1]:0", ":8443"
     const char *tls_cert, *tls_key;     // PEM files; both or none
+    const char *tls_dir;                // or a folder, in which tls.crt and tls.key come to be
     bool self_signed;                   // without files: a certificate of our own, made at start
-    const struct strv *webhook_secrets; // files of one secret each; none: pushes are refused
+    const struct strv *webhook_secrets; // files of one secret each
+    const char *webhook_secret_dir;     // a folder of such files; without any pushes are refused
     enum web_auth auth;
     struct kube *kube;     // for reviews
     const char *namespace; // of Applications, in reviews; NULL: asked for all namespaces

@@ -181,8 +181,10 @@ bool push_is_signed(const struct push_from *f, const char *body, size_t len,
 MUST_CHECK bool push_parse(const struct push_from *f, const char *body, size_t len,
                            struct push_read *out, bool *is_push, struct err *err);
 void push_read_clear(struct push_read *p);
-// The secrets of these files, without the line end. An empty one is refused.
-MUST_CHECK bool push_secrets(const struct strv *files, struct strv *out, struct err *err);
+// The secrets of these files and of those in a folder, which may be absent (each may be NULL),
+// without the line end. An empty one is refused.
+MUST_CHECK bool push_secrets(const struct strv *files, const char *dir, struct strv *out,
+                             struct err *err);
 void push_secrets_clear(struct strv *secrets); // wipes them
 void push_answer(struct ask *a);
 

@@ -43,6 +43,7 @@ manifests() {
     jq '{apiVersion: "v1", kind: "Pod", metadata: {name: "probe", namespace: "regrow-system"}, spec: .spec.template.spec}' >pod.json
   check 'its Pod meets the restricted profile' kubectl create --dry-run=server -f pod.json
   is "$(jq -r '[.spec.volumes[] | keys[] | select(. != "name")] | sort | unique | join(" ")' pod.json)" 'emptyDir secret' 'and mounts nothing of a node'
+  configured
   if [[ -d $REGROW_SHARED/upstream/kube-prometheus ]]; then
     kubectl apply --server-side -f "$REGROW_SHARED/upstream/kube-prometheus/manifests/setup/0prometheusruleCustomResourceDefinition.yaml" \
       -f "$REGROW_SHARED/upstream/kube-prometheus/manifests/setup/0servicemonitorCustomResourceDefinition.yaml" >/dev/null
@@ -51,6 +52,21 @@ manifests() {
   else
     skip 'the operator of Prometheus takes its part' 'its definitions are not there'
   fi
+}
+
+# What the manifests say to regrow it knows, and what they mount is named to it.
+configured() {
+  local name
+  kubectl -n regrow-system get configmap regrow -o json | jq -r '.data | to_entries[] | "\(.key)=\(.value)"' >configured
+  "$REGROW" reconcile --help >help.txt
+  while read -r name; do
+    name=$(tr 'A-Z_' 'a-z-' <<<"${name#REGROW_}")
+    check "there is an option $name" grep -qE -- "^ *(-., )?--$name( |\$)" help.txt
+  done < <(cut -d= -f1 configured | grep -v '^REGROW_ROOT$')
+  jq -r '.spec.containers[0].env[].value' pod.json >>configured
+  while read -r name; do
+    check "$name, which is mounted, is used" grep -qE "(=|^)$name(/|\$)" configured
+  done < <(jq -r '.spec.containers[0].volumeMounts[].mountPath | select(startswith("/var/run/secrets/kubernetes.io/") | not)' pod.json)
 }
 
 # may ROWS: asks the API server about each "VERB GROUP RESOURCE[/SUB] [NAMESPACE]" of standard input, in one

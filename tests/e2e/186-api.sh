@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# timeout: 180
+# timeout: 240
 #
 # The API of a controller that runs, as docs/serving.md says it, over TLS and with tokens that the API
 # server reviews: who may do what; a sync with and without deletions, a suspension and its end; what the
 # documents tell of drift, suspension and operations; pushes, also one that comes while the one before is
-# being read; another certificate.
+# being read; certificate and secrets that come, and change, while it runs.
 set -euo pipefail
 . "$(dirname "$0")/../lib/env.sh"
 . "$LIB/cluster.sh"
@@ -76,6 +76,7 @@ post() { code "$1" "/api/v1/applications/$2" -X POST -H 'Content-Type: applicati
 app() { code viewer "/api/v1/applications/$1" >/dev/null && jq -c "$2" body; } # NAME JQ
 app_is() { [[ $(app "$1" "$2") == "$3" ]]; }
 metric() { code viewer /metrics >/dev/null && grep "^$1" body; }
+queue_is_empty() { [[ $(metric regrow_queue_depth) == 'regrow_queue_depth 0' ]]; }
 object() { kubectl get application -n argocd "$1" -o json | jq -c "$2"; }
 
 certificate() { # NAME
@@ -118,72 +119,74 @@ access() {
 syncs() {
   reconcile_mark
   is "$(post operator shop/sync)" 202 'a sync is accepted'
-  reconcile_saw 20 '.type == "sync.asked" and .app == "shop" and .by == "system:serviceaccount:default:operator"'
+  reconcile_saw 60 '.type == "sync.asked" and .app == "shop" and .by == "system:serviceaccount:default:operator"'
   ok 'and done, for who asked'
-  wait_for 5 'the event' grep -q '^event: sync.asked' followed
+  wait_for 60 'the event' grep -q '^event: sync.asked' followed
   ok 'who follows the events hears of it'
-  wait_for 20 'the operation' app_is shop '.operation.phase' '"Succeeded"'
+  wait_for 60 'the operation' app_is shop '.operation.phase' '"Succeeded"'
   is "$(object shop '[.operation, .status.operationState.phase, .status.operationState.operation.initiatedBy.username]')" \
     '[null,"Succeeded","system:serviceaccount:default:operator"]' 'its Application tells of it'
   is "$(post operator platform/sync)" 202 'of the root, too, which has no Application'
-  reconcile_saw 20 '.type == "sync.asked" and .app == "platform" and .by == "system:serviceaccount:default:operator"'
-  wait_for 10 'the answer' bash -c "kubectl -n regrow-system get cm control-answers -o json | jq -e '.data.platform | fromjson | .operationState.phase == \"Succeeded\"'"
+  reconcile_saw 60 '.type == "sync.asked" and .app == "platform" and .by == "system:serviceaccount:default:operator"'
+  wait_for 60 'the answer' bash -c "kubectl -n regrow-system get cm control-answers -o json | jq -e '.data.platform | fromjson | .operationState.phase == \"Succeeded\"'"
   ok 'through the ConfigMap'
   reconcile_mark
   is "$(post operator shop/refresh '{"hard":true}')" 202 'and so is a look at its sources'
-  wait_for 20 'the annotation to be taken out' bash -c "[[ \$(kubectl get application -n argocd shop -o json | jq '.metadata.annotations // {} | has(\"argocd.argoproj.io/refresh\")') == false ]]"
-  reconcile_settled 20 "$(commit)"
+  wait_for 60 'the annotation to be taken out' bash -c "[[ \$(kubectl get application -n argocd shop -o json | jq '.metadata.annotations // {} | has(\"argocd.argoproj.io/refresh\")') == false ]]"
+  reconcile_settled 60 "$(commit)"
 }
 
 prunes() {
   NO_EXTRA=1 set_shop 1
   is "$(push)" 202 'a push is accepted'
-  reconcile_settled 20 "$(commit)"
+  reconcile_settled 60 "$(commit)"
   is "$(post operator shop/sync)" 202 'a sync without deletions'
-  reconcile_saw 20 '.type == "sync.done" or .type == "turn.finished"'
+  reconcile_saw 60 '.type == "sync.done" or .type == "turn.finished"'
   is "$(kubectl get cm -n shop extra -o name)" configmap/extra 'deletes nothing'
   is "$(post operator shop/sync '{"prune":true}')" 202 'one with them'
-  wait_for 20 'extra to be deleted' bash -c '! kubectl get cm -n shop extra -o name'
+  wait_for 60 'extra to be deleted' bash -c '! kubectl get cm -n shop extra -o name'
   ok 'deletes what Git has no more'
 }
 
 suspends() {
   is "$(post operator shop/suspend)" 202 'a suspension is accepted'
-  wait_for 10 'shop to be suspended' app_is shop '.suspended' true
+  wait_for 60 'shop to be suspended' app_is shop '.suspended' true
   is "$(object shop '.metadata.annotations["argocd.argoproj.io/skip-reconcile"]')" '"true"' 'it stands in its Application'
   like "$(metric regrow_app_info)" 'name="shop".*suspended="true"' 'metrics say it'
   NO_EXTRA=1 set_shop 2
   is "$(push)" 202 'a push'
-  reconcile_settled 20 "$(commit)"
+  reconcile_settled 60 "$(commit)"
   check 'changes nothing of it' shop_is 1
-  is "$(metric regrow_queue_depth)" 'regrow_queue_depth 0' 'and nothing is owed to it'
+  wait_for 60 'the queue to be empty' queue_is_empty
+  ok 'and nothing is owed to it'
   is "$(post operator shop/resume)" 202 'its end is accepted'
-  wait_for 20 'what Git says' shop_is 2
+  wait_for 60 'what Git says' shop_is 2
   ok 'and it is made as Git says'
-  wait_for 10 'shop to be suspended no more' app_is shop '.suspended' false
+  wait_for 60 'shop to be suspended no more' app_is shop '.suspended' false
   is "$(post operator platform/suspend)" 202 'the root'
-  wait_for 10 'the root to be suspended' app_is platform '.suspended' true
+  wait_for 60 'the root to be suspended' app_is platform '.suspended' true
   is "$(post operator platform/resume)" 202 'and back'
-  wait_for 10 'the root to be suspended no more' app_is platform '.suspended' false
+  wait_for 60 'the root to be suspended no more' app_is platform '.suspended' false
   ok 'likewise'
 }
 
 drift() {
   kubectl patch cm -n shop settings --field-manager=somebody --type=merge -p '{"data":{"v":"hand"}}' >/dev/null
-  wait_for 10 'drift' app_is shop '.drift | length' 1
+  wait_for 60 'drift' app_is shop '.drift | length' 1
   is "$(app shop '.drift[0] | [.kind, .namespace, .name, .pointer, .manager, .healed]')" \
     '["ConfigMap","shop","settings","/data/v","somebody",false]' 'what another changed is told, field by field'
   like "$(app shop '.drift[0].at')" '^"20[0-9-]+T[0-9:]+Z"$' 'with its time'
   is "$(app shop .sync)" '"OutOfSync"' 'it stays'
-  is "$(metric regrow_queue_depth)" 'regrow_queue_depth 0' 'and no turn is owed to it'
+  wait_for 60 'the queue to be empty' queue_is_empty
+  ok 'and no turn is owed to it'
   is "$(post operator shop/sync)" 202 'until somebody asks'
-  wait_for 20 'it to be healed' app_is shop '[.drift[].healed]' '[true]'
+  wait_for 60 'it to be healed' app_is shop '[.drift[].healed]' '[true]'
   check 'then it is put back' shop_is 2
   kubectl delete cm -n shop settings >/dev/null
-  wait_for 10 'another' app_is shop '[.drift[] | [.name, .pointer, .healed]]' '[["settings",null,false]]'
+  wait_for 60 'another' app_is shop '[.drift[] | [.name, .pointer, .healed]]' '[["settings",null,false]]'
   ok 'of what is gone no field is told'
   is "$(post operator shop/sync)" 202 'which comes back'
-  wait_for 20 'it' shop_is 2
+  wait_for 60 'it' shop_is 2
 }
 
 pushes() {
@@ -192,19 +195,32 @@ pushes() {
   touch hold
   set_shop 3
   is "$(push)" 202 'a push'
-  wait_for 20 'its load' test -e rendering
+  wait_for 60 'its load' test -e rendering
   set_shop 4
   is "$(push)" 202 'another while the one before is read'
   rm hold
-  wait_for 20 'the second' shop_is 4
-  reconcile_settled 20 "$(commit)"
+  wait_for 60 'the second' shop_is 4
+  reconcile_settled 60 "$(commit)"
   ok 'both were seen, an hour before the next poll'
 }
 
 shown() { openssl s_client -connect "127.0.0.1:$PORT" </dev/null 2>/dev/null | openssl x509 -noout -subject 2>/dev/null; }
+# As in deploy/reconcile: two Secrets that need not be there, and come later.
+comes_later() {
+  is "$(curl -sk -o /dev/null -w '%{http_code}' "$URL/healthz")" 200 'without a certificate it serves with one of its own'
+  like "$(shown)" 'regrow' 'which says so'
+  is "$(code '' /api/webhook -k -X POST -d x)" 403 'and without a secret no push is taken'
+  like "$(jq -r .message body)" 'no webhook secret is configured' 'and why'
+  mkdir hooks
+  printf 'secret\n' >hooks/generic
+  is "$(code '' /api/webhook -k -X POST -d x)" 401 'a secret that comes counts'
+  put one
+  wait_for 60 'the certificate' bash -c "openssl s_client -connect 127.0.0.1:$PORT </dev/null 2>/dev/null | openssl x509 -noout -subject | grep -q one"
+  is "$(code viewer /api/v1/fleet)" 200 'and so does a certificate'
+}
 reloads() {
   put two
-  wait_for 20 'the new certificate' bash -c "openssl s_client -connect 127.0.0.1:$PORT </dev/null 2>/dev/null | openssl x509 -noout -subject | grep -q two"
+  wait_for 60 'the new certificate' bash -c "openssl s_client -connect 127.0.0.1:$PORT </dev/null 2>/dev/null | openssl x509 -noout -subject | grep -q two"
   cp two.crt shown.crt
   is "$(code viewer /api/v1/fleet)" 200 'another certificate is taken while it runs'
 }
@@ -215,14 +231,13 @@ accounts
 make_repo
 certificate one
 certificate two
-put one
 cp one.crt shown.crt
-printf 'secret\n' >secret
 PORT=$(free_port)
 URL=https://localhost:$PORT
-reconcile_start --poll 1h --listen "0.0.0.0:$PORT" --tls-cert data/tls.crt --tls-key data/tls.key --webhook-secret secret \
-  "$HTTP_URL/git/platform.git//root?ref=main"
+export REGROW_TLS_DIR=data REGROW_WEBHOOK_SECRET_DIR=hooks
+reconcile_start --poll 1h --listen "0.0.0.0:$PORT" "$HTTP_URL/git/platform.git//root?ref=main"
 reconcile_settled 60 "$(commit)"
+run_case comes-later comes_later
 spawn follower curl -sN -o followed --cacert one.crt -H "$(as viewer)" "$URL/api/v1/events"
 run_case access access
 run_case syncs syncs

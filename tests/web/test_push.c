@@ -179,21 +179,48 @@ static void test_secret_files(void **state)
     CLEANUP(str_freep) char *a = path_join(dir, "a");
     assert_true(file_replace(a, "one\r\n", 5, 0600, &err));
     strv_push(&files, a);
-    assert_true(push_secrets(&files, &secrets, &err));
+    assert_true(push_secrets(&files, NULL, &secrets, &err));
     assert_int_equal(secrets.len, 1);
     assert_string_equal(secrets.v[0], "one");
     push_secrets_clear(&secrets);
     assert_true(file_replace(a, "\n", 1, 0600, &err));
-    assert_false(push_secrets(&files, &secrets, &err));
+    assert_false(push_secrets(&files, NULL, &secrets, &err));
     assert_int_equal(err.kind, ERR_INVALID);
     err_clear(&err);
     strv_push(&files, "/nowhere/at/all");
     assert_true(file_replace(a, "x", 1, 0600, &err));
-    assert_false(push_secrets(&files, &secrets, &err));
+    assert_false(push_secrets(&files, NULL, &secrets, &err));
     assert_int_equal(err.kind, ERR_NOT_FOUND);
     err_clear(&err);
     push_secrets_clear(&secrets);
     strv_clear(&files);
+}
+
+// A Secret that is mounted: it may be absent, and is replaced behind names with a dot.
+static void test_secret_folder(void **state)
+{
+    struct strv secrets = {0};
+    struct err err = {0};
+    CLEANUP(dir_temp_cleanup) char *dir = NULL;
+    (void)state;
+    assert_true(push_secrets(NULL, "/nowhere/at/all", &secrets, &err));
+    assert_true(dir_make_temp("regrow-test", &dir, &err));
+    assert_true(push_secrets(NULL, dir, &secrets, &err));
+    assert_int_equal(secrets.len, 0);
+    CLEANUP(str_freep) char *hidden = path_join(dir, "..data");
+    CLEANUP(str_freep) char *a = path_join(dir, "github");
+    CLEANUP(str_freep) char *b = path_join(dir, "gitlab");
+    assert_true(dir_make(hidden, 0700, &err));
+    assert_true(file_replace(a, "one\n", 4, 0600, &err));
+    assert_true(file_replace(b, "two", 3, 0600, &err));
+    assert_true(push_secrets(NULL, dir, &secrets, &err));
+    assert_int_equal(secrets.len, 2);
+    push_secrets_clear(&secrets);
+    assert_true(file_replace(b, "", 0, 0600, &err));
+    assert_false(push_secrets(NULL, dir, &secrets, &err));
+    assert_int_equal(err.kind, ERR_INVALID);
+    err_clear(&err);
+    push_secrets_clear(&secrets);
 }
 
 int main(void)
@@ -202,6 +229,7 @@ int main(void)
         cmocka_unit_test(test_payloads),
         cmocka_unit_test(test_signatures),
         cmocka_unit_test(test_secret_files),
+        cmocka_unit_test(test_secret_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
