@@ -92,6 +92,8 @@ update coordination.k8s.io leases regrow-system
 patch - configmaps regrow-system
 list - secrets argocd
 create - events shop
+list apps deployments
+watch - configmaps
 patch apps deployments shop
 delete - secrets blog
 ROWS
@@ -125,6 +127,42 @@ approve certificates.k8s.io signers
 deletecollection - secrets
 ROWS
   kubectl delete clusterrolebinding regrow-access >/dev/null
+}
+
+# The account of deploy/reconcile/restricted, and a root that holds what it may keep and what it may not.
+restricted() {
+  mkdir -p root
+  cat >root/all.yaml <<'Y'
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings, namespace: shop}
+data: {v: "1"}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: blog}
+spec: {clusterIP: None, ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings, namespace: default}
+data: {v: "1"}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: key, namespace: shop}
+stringData: {v: "1"}
+Y
+  refuse 'a restricted controller does not do all of it' 10 env KUBECONFIG=server.config "$REGROW" reconcile --once --timeout 60s root
+  is "$(kubectl get cm -n shop settings -o 'jsonpath={.data.v}')" 1 'what it may it does'
+  is "$(kubectl get svc -n blog web -o name)" service/web 'in both of its namespaces'
+  is "$(kubectl get cm -n default settings --ignore-not-found -o name)" '' 'what it may not is not there'
+  is "$(kubectl get secret -n shop key --ignore-not-found -o name)" '' 'nor what it cannot look at'
+  like "$OUT" 'default/settings|settings.*default' 'and it says so'
+  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: shop}\ndata: {v: "2"}\n' >root/all.yaml
+  check 'what it may alone comes to its end' env KUBECONFIG=server.config "$REGROW" reconcile --once --timeout 60s root
+  is "$(kubectl get cm -n shop settings -o 'jsonpath={.data.v}')" 2 'as Git says'
+  is "$(kubectl get svc -n blog web --ignore-not-found -o name)" '' 'and what left is deleted'
 }
 
 # A kubeconfig that has the controller's token and nothing else, and tokens of others.
@@ -466,7 +504,8 @@ alerts() {
 cluster_up main
 run_case manifests manifests
 run_case rights rights
-[[ -n ${CASE:-} && ! access =~ $CASE ]] || accounts
+[[ -n ${CASE:-} && ! access =~ $CASE && ! restricted =~ $CASE ]] || accounts
+run_case restricted restricted
 run_case access access
 run_case refused refused
 run_case reload reload
