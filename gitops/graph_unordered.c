@@ -36,9 +36,11 @@ static char *said_of(const struct application *a, const char *name)
 static void note_unfound(struct search *s, unsigned app, const char *name)
 {
     CLEANUP(str_freep) char *said = said_of(s->d->apps.v[app], name);
+    bool is_registered = s->d->apps.v[0]->is_passing; // has those of this cluster alone
     CLEANUP(str_freep)
-    char *text = str_printf("%s, which is no application of this root%s", said,
-                            s->any_unknown ? ", or of one that cannot be read now" : "");
+    char *text = str_printf("%s, which is no application of this root%s%s", said,
+                            is_registered ? ", or goes to another cluster" : "",
+                            s->any_unknown ? ", or is of one that cannot be read now" : "");
     note(s, app, text);
 }
 
