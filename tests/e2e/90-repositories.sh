@@ -20,7 +20,8 @@ VERSION=1.34.0
 DIFFERENTIAL=$ROOT/tests/source/objects-differential
 TABLE=$ROOT/docs/compatibility.md
 ROWS=$SCRATCH/rows
-mkdir -p "$ROWS" "$SCRATCH/plans" "$SCRATCH/same"
+export KUBECTL=$SCRATCH/kubectl # what it makes of the same folders
+mkdir -p "$ROWS" "$SCRATCH/plans" "$SCRATCH/same" "$KUBECTL"
 
 # Why an application is unknown, in the words of the table. A reason that is not here fails.
 REASONS=(
@@ -128,7 +129,10 @@ both() { # DIR FOLDER
   fi
   what="$(head -c 300 "$1/err" | tr '\n\t' '  ')"
   [[ $what != *Sanitizer* && $what != *'runtime error'* ]] || ours=99
-  [[ $ours.$theirs != 0.0 ]] || return 0
+  if [[ $ours.$theirs == 0.0 ]]; then
+    [[ -f $2/Chart.yaml ]] || with_kubectl "$1" "$2"
+    return 0
+  fi
   case $ours.$theirs in
     0.*) echo 'ours alone' ;;
     3.0) if [[ $what == *'is no name for it'* ]] && grep -qE '^ *name: (\$\{|_$)' "$1/theirs.yaml"; then
@@ -143,6 +147,21 @@ both() { # DIR FOLDER
 }
 export -f both
 
+# The same folder a third time, by kubectl, whose kustomize is another build; it inflates no charts.
+with_kubectl() { # DIR FOLDER
+  local third=$KUBECTL/${1##*/}
+  mkdir "$third"
+  ln "$1/ours" "$third/ours"
+  if kubectl kustomize "$2" >"$third/theirs.yaml" 2>"$third/err"; then
+    return 0
+  elif grep -q 'enable-helm' "$third/err"; then
+    rm -r "$third"
+  else
+    tr '\n\t' '  ' <"$third/err" >"$third/result"
+  fi
+}
+export -f with_kubectl
+
 # The folders of the list, and the add-ons' own charts and kustomizations: "LABEL<TAB>FOLDER"
 folders() {
   awk -F'\t' -v at="$SCRATCH" 'NR > 1 && $1 != "kubefirst-gitops-template" {
@@ -152,12 +171,13 @@ folders() {
 }
 
 # "NUMBER<TAB>OBJECTS<TAB>RESULT", by number of the folder
-results() {
+results() { # FOLDER
   local file
-  find "$SCRATCH/same" -name theirs.yaml | while IFS= read -r file; do
+  find "$1" -name theirs.yaml | while IFS= read -r file; do
     [[ -f ${file%/*}/result ]] || echo "$file"
   done | controlplane yamloracle | "$DIFFERENTIAL" || true
-  for file in "$SCRATCH"/same/*/result; do
+  for file in "$1"/*/result; do
+    [[ -f $file ]] || continue
     file=${file%/result}
     printf '%s\t0\t%s\n' "${file##*/}" "$(cat "$file/result")"
   done
@@ -172,10 +192,13 @@ same() {
   awk -F'\t' -v at="$SCRATCH/same/" '{ print at NR; print $2 }' "$SCRATCH/folders" |
     xargs -d '\n' -P "$(nproc)" -n 2 bash -c 'both "$@"' -
   awk -F'\t' 'NR == FNR { n[$1] = $2; what[$1] = $3; next }
-    { print $1 "\t" n[FNR] "\t" what[FNR] "\t" $2 }' <(results) "$SCRATCH/folders" >"$SCRATCH/compared"
+    { print $1 "\t" n[FNR] "\t" what[FNR] "\t" $2 }' <(results "$SCRATCH/same") "$SCRATCH/folders" >"$SCRATCH/compared"
   is "$(grep -vE $'\t(same|neither|ours alone|a template)\t' "$SCRATCH/compared" || true)" '' \
     'every folder that kustomize or helm can render is the same in regrow'
   at_most 250 "$(grep -c $'\tsame\t' "$SCRATCH/compared")" 'that is many folders'
+  results "$KUBECTL" >"$SCRATCH/kubectl.compared"
+  is "$(grep -v $'\tsame$' "$SCRATCH/kubectl.compared" || true)" '' 'and the same in kubectl, where no charts are named'
+  at_most 150 "$(wc -l <"$SCRATCH/kubectl.compared")" 'these are many, too'
   awk -F'\t' '{ n[$1]++; same[$1] += $3 == "same"; objects[$1] += $2; other[$1] += $3 != "same" }
     END { for (k in n) printf "| %s | %d | %d | %d | %d |\n", k, n[k], same[k], objects[k], other[k] }' \
     "$SCRATCH/compared" | LC_ALL=C sort >"$ROWS/same"
