@@ -146,12 +146,19 @@ static bool send_safe(struct s3_store *s, const struct op *o, struct web_reply *
     }
 }
 
+// Of credentials that do not count any more, or never did: said with a 400.
+static bool is_refused_token(const struct web_reply *r)
+{
+    return is_code(r, "ExpiredToken") || is_code(r, "InvalidToken");
+}
+
 // Always false: what a status means. The server's own words are short and hold no content.
 static bool status_err(const struct web_reply *r, struct err *err)
 {
     CLEANUP(str_freep) char *code = xml_text(r->body.p, r->body.len, "Code");
     CLEANUP(str_freep) char *message = xml_text(r->body.p, r->body.len, "Message");
-    enum err_kind k = r->status == 401 || r->status == 403   ? ERR_DENIED
+    bool is_denied = r->status == 401 || r->status == 403 || is_refused_token(r);
+    enum err_kind k = is_denied                              ? ERR_DENIED
                       : r->status == 404                     ? ERR_NOT_FOUND
                       : r->status == 409 || r->status == 412 ? ERR_CONFLICT
                       : r->status == 429 || r->status >= 500 ? ERR_UNAVAILABLE
