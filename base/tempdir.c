@@ -16,6 +16,8 @@
 #include "base/vec.h"
 
 #define MAX_TRIES 10
+#define MADE_LETTERS 6 // of mkdtemp
+#define MADE_MODE 0700
 
 struct held {
     char *path;
@@ -111,17 +113,21 @@ static void sweep_one(const char *path)
     int fd CLEANUP(fd_closep) = open_folder(path);
     struct err err = {0};
     struct stat st;
-    if (fd < 0 || fstat(fd, &st) != 0 || st.st_uid != geteuid())
+    if (fd < 0 || fstat(fd, &st) != 0 || st.st_uid != geteuid() ||
+        (st.st_mode & 07777) != MADE_MODE)
         return;
     if (flock(fd, LOCK_EX | LOCK_NB) == 0 && !dir_remove(path, &err))
         err_clear(&err); // the next one tries again
 }
 
+// As mkdtemp names them: what a person has called so is no business of ours.
 static bool is_ours(const char *name, const char *const *prefixes)
 {
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
     for (; *prefixes; prefixes++) {
         size_t n = strlen(*prefixes);
-        if (!strncmp(name, *prefixes, n) && name[n] == '.')
+        if (!strncmp(name, *prefixes, n) && name[n] == '.' &&
+            strspn(name + n + 1, letters) == MADE_LETTERS && !name[n + 1 + MADE_LETTERS])
             return true;
     }
     return false;

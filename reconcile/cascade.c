@@ -155,13 +155,16 @@ const char *cascade_asks(const struct desired *d, const json_t *note)
     return NULL;
 }
 
-int cascade_ancestor(const struct desired *d, const json_t *note)
+bool cascade_rests(const struct desired *d, const json_t *note,
+                   bool (*is_resting)(const void *ctx, const char *app), const void *ctx)
 {
     int at = -1;
     for (int i = 0; at < 0 && note && i < MAX_ANCESTORS; i++) {
         note = json_object_get(note, "parent");
         const char *name = json_dot_str(note, "name");
         at = name ? desired_tracked_app(d, name) : -1;
+        if (name && is_resting(ctx, at < 0 ? name : d->apps.v[at]->tracking_name))
+            return true;
     }
-    return at;
+    return false;
 }

@@ -525,7 +525,9 @@ static void learn(struct controller *c)
     report_watch(c);
     while (!is_read(c) && clock_mono_ms() < end && !loop_stopping(c->loop))
         loop_run_once(c->loop, 200);
-    if (!is_read(c) && !loop_stopping(c->loop))
+    bool is_told = c->is_unread_told;
+    c->is_unread_told = !is_read(c);
+    if (c->is_unread_told && !is_told && !loop_stopping(c->loop))
         event_emit(c->o.events, "run.warning", "{s:s}", "message",
                    "the API server does not say what people have asked for (Applications, the "
                    "ConfigMap control): nothing is synced before it does");
@@ -645,7 +647,8 @@ bool controller_run(struct controller *c, struct err *err)
 static bool is_waiting_for_a_turn(const struct controller *c, const struct tracked *t)
 {
     int at = c->desired ? desired_tracked_app(c->desired, t->name) : -1;
-    return at >= 0 && !t->held && tracked_is_owed(t, c->desired->apps.v[at]);
+    return at >= 0 && !t->held && !order_problem(c, t->name) &&
+           tracked_is_owed(t, c->desired->apps.v[at]);
 }
 
 void controller_counts(const struct controller *c, struct controller_counts *out)

@@ -144,6 +144,7 @@ struct controller {
     bool is_from_poll; // the next load is for what a poll found
     bool is_loading, is_ending;
     bool app_is_read, map_is_read; // what people ask for was seen, or cannot be
+    bool is_unread_told;           // that it is waited for
     bool gone_was_seen;            // the turn that is on has come to see those
     int64_t kinds_due_ms;          // monotonic: discovery is asked once more; 0: it is not
     bool has_new_kinds;            // definitions were written since the last load

@@ -16,7 +16,13 @@ void order_note(struct controller *c)
     CLEANUP(json_freep) json_t *was = c->unordered;
     const char *app;
     json_t *why;
+    void *next;
     c->unordered = graph_unordered(c->desired, &c->run_opts.graph);
+    json_object_foreach_safe(c->unordered, next, app, why)
+    {
+        if (!tracked_find(c, app)) // it goes to another cluster, whose session tells of it
+            json_object_del(c->unordered, app);
+    }
     json_object_foreach(was, app, why)
     {
         if (!order_problem(c, app))
@@ -24,7 +30,7 @@ void order_note(struct controller *c)
     }
     json_object_foreach(c->unordered, app, why)
     {
-        if (!tracked_find(c, app) || json_equal(json_object_get(was, app), why))
+        if (json_equal(json_object_get(was, app), why))
             continue;
         report_news(c, app);
         event_emit(c->o.events, "sync.failed", "{s:s, s:s, s:i, s:i}", "app", app, "message",

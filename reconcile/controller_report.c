@@ -210,9 +210,10 @@ static struct report_operation operation_of(const struct tracked *t, const struc
 
 // Told of by a controller that is gone. What is synced of our own accord has an operation of ours
 // soon.
-static bool is_abandoned(const struct tracked *t)
+static bool is_abandoned(const struct controller *c, const struct tracked *t)
 {
-    bool begins = t->is_automated && !t->is_suspended && t->is_known && !t->held && t->triggers;
+    bool begins = t->is_automated && !t->is_suspended && t->is_known && !t->held && t->triggers &&
+                  !order_problem(c, t->name);
     return !t->began_unix_s && !begins;
 }
 
@@ -261,7 +262,7 @@ static json_t *status_of(struct controller *c, unsigned app, const json_t *befor
                            .resources = l.resources.v,
                            .n_resources = l.resources.len,
                            .operation = operation_of(t, a, results),
-                           .is_abandoned = is_abandoned(t),
+                           .is_abandoned = is_abandoned(c, t),
                            .is_deployed = t->is_deployed,
                            .deployed_by = t->asked && *t->op.username ? t->op.username : NULL,
                            .conditions = conditions,
@@ -600,7 +601,8 @@ void report_unwatch(struct controller *c)
         kube_watch_stop(c->app_watch);
     c->app_watch = NULL;
     json_object_clear(c->app_listed);
-    c->app_is_read = c->map_is_read = false;
+    // Of a session the hub tells what people ask for: nothing is watched for it.
+    c->app_is_read = c->map_is_read = c->o.feed != NULL;
 }
 
 // What came last is written before it ends, unless it has been told to hurry.

@@ -77,6 +77,8 @@ static bool is_its_turn(const struct controller *c, const struct application *a,
     struct tracked *t = tracked_find(c, a->tracking_name);
     if (!t || !tracked_is_due(t, now_ms) || !tracked_is_owed(t, a) || order_problem(c, t->name))
         return false;
+    if ((t->triggers & TRIGGER_REQUEST) && t->is_pending)
+        return false; // it still stands in its Application: another process would do it once more
     bool is_trial = (t->triggers & TRIGGER_REQUEST) && t->asked && !t->is_over && t->op.dry_run;
     return is_trial || is_permitted(c, a, t); // a trial writes nothing
 }
@@ -489,6 +491,7 @@ static bool one_by_one(struct controller *c, const bool *take, struct err *err)
         } else {
             refused(c, one, err);
             err_clear(err);
+            any = true; // held until it goes well
         }
         one[i] = false;
     }

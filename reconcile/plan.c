@@ -254,10 +254,9 @@ static void prune_or_keep(const struct planning *p, struct plan_item *it, const 
 static bool may_not_go(const struct planning *p, const char *app, const json_t *note)
 {
     const struct plan_policy *policy = p->policy;
-    int at = policy->is_resting ? cascade_ancestor(p->d, note) : -1;
     return policy->is_resting &&
            (policy->is_resting(policy->resting_ctx, app) ||
-            (at >= 0 && policy->is_resting(policy->resting_ctx, p->d->apps.v[at]->tracking_name)));
+            cascade_rests(p->d, note, policy->is_resting, policy->resting_ctx));
 }
 
 // One of an application that is no longer in Git.

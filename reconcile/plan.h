@@ -115,8 +115,10 @@ bool cascade_takes_along(const struct desired *d, const json_t *note, char **why
 // Its parent, if that (or what it says of the application) asks for a confirmation first; of one
 // whose parent is gone as well that one, or whoever deletes it. Borrowed from the note. NULL: none.
 const char *cascade_asks(const struct desired *d, const json_t *note);
-// The nearest one above it that Git still has, which is what deletes it; -1: there is none.
-int cascade_ancestor(const struct desired *d, const json_t *note);
+// Does that rest which deletes it, the nearest one above it that Git still has, or one in between
+// that is gone as well? By tracking names.
+bool cascade_rests(const struct desired *d, const json_t *note,
+                   bool (*is_resting)(const void *ctx, const char *app), const void *ctx);
 // In the note of one that has Delete=confirm itself.
 #define CASCADE_CONFIRM "confirm"
 // The note has it when it has been told that they stayed: since when, in RFC 3339.

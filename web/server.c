@@ -385,8 +385,6 @@ bool web_opts_check(const struct web_opts *o, struct err *err)
     bool has = false;
     if (!o->tls_cert != !o->tls_key)
         return err_set(err, ERR_USAGE, "a certificate and its key come together");
-    if (o->tls_cert && o->tls_dir)
-        return err_set(err, ERR_USAGE, "a certificate has files or a folder, not both");
     bool ok = web_address_check(o->listen, err) && load_pair(o, &pair, &has, err) &&
               push_secrets(o->webhook_secrets, o->webhook_secret_dir, &secrets, err);
     push_secrets_clear(&secrets);

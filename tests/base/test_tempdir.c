@@ -87,15 +87,17 @@ static void of_the_living(void **s)
 static void of_others(void **s)
 {
     (void)s;
-    static const char *const names[] = {"regrow-c.1", "regrow-ab.1", "regrow-a", "x.regrow-a.1"};
+    static const char *const names[] = {"regrow-c.backup",   "regrow-ab.backup", "regrow-a",
+                                        "x.regrow-a.backup", "regrow-a.old",     "regrow-a.backups",
+                                        "regrow-a.2026-1",   "regrow-a.backup"};
     struct err err = {0};
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         CLEANUP(str_freep) char *path = path_join(dir, names[i]);
-        assert_true(dir_make(path, 0700, &err));
+        assert_true(dir_make(path, i + 1 < ARRAY_LEN(names) ? 0700 : 0755, &err));
     }
     CLEANUP(str_freep) char *link = path_join(dir, "regrow-a.link");
     CLEANUP(str_freep) char *file = path_join(dir, "regrow-a.file");
-    assert_int_equal(symlink("regrow-c.1", link), 0);
+    assert_int_equal(symlink("regrow-c.backup", link), 0);
     assert_true(file_put(file, "x", 1, 0600, &err));
     sweep();
     for (size_t i = 0; i < ARRAY_LEN(names); i++)

@@ -140,8 +140,10 @@ prunes() {
   NO_EXTRA=1 set_shop 1
   is "$(push)" 202 'a push is accepted'
   reconcile_settled 60 "$(commit)"
+  reconcile_mark
   is "$(post operator shop/sync)" 202 'a sync without deletions'
-  reconcile_saw 60 '.type == "sync.done" or .type == "turn.finished"'
+  reconcile_saw 60 '.type == "sync.done" and .app == "shop"'
+  wait_for 60 'its request to be taken out' bash -c "[[ \$(kubectl get application -n argocd shop -o json | jq .operation) == null ]]"
   is "$(kubectl get cm -n shop extra -o name)" configmap/extra 'deletes nothing'
   is "$(post operator shop/sync '{"prune":true}')" 202 'one with them'
   wait_for 60 'extra to be deleted' bash -c '! kubectl get cm -n shop extra -o name'

@@ -61,15 +61,18 @@ boot() { # FILE ARGS...: the answer as JSON; its exit code in $CODE
 
 # up REPOSITORY ROOT: a row of the table
 up() {
-  local title=$1 file=$SCRATCH/up.json i
+  local title=$1 file=$SCRATCH/up.json i state before=''
   shift
   # Until nothing more is written: what is still waiting then waits for what nobody brings here.
-  for ((i = 0; i < 5; i++)); do
+  for ((i = 0; i < 8; i++)); do
     boot "$file" "$@"
     like "$CODE" '^(0|10)$' "$title: an end of which the code tells"
     is "$(jq -c '[.objects.rejected, .objects.lost, .applications.failed]' "$file")" '[0,0,0]' "$title: no write was rejected"
-    ((i == 0 || $(jq .objects.written "$file") > 0)) || break
+    state=$(jq -c '[.objects.written, .applications]' "$file")
+    [[ $state != "[0,"* || $state != "$before" ]] || break
+    before=$state
   done
+  like "$state" '^\[0,' "$title: at last nothing more is written"
   like "$(jq .objects.unchanged "$file")" '^[1-9]' "$title: objects were written"
   like "$(audit_max "$AUDIT" ' regrow-system ')" '^1 ' "$title: and none of them twice"
   is "$(jq -c '[.problems[] | select(.problem == "" and .waitsFor == "")]' "$file")" '[]' \

@@ -224,6 +224,8 @@ static void resting(void **s)
                         doc_of("{cascade: true, parent: {name: between, cascade: true, "
                                "parent: {name: app}}}"));
     row_is(&w, "P17");
+    w.policy.resting_ctx = "between"; // that is gone as well, and needed
+    row_is(&w, "P17");
     w.policy.resting_ctx = "other";
     row_is(&w, "P8");
     end(&w);

@@ -15,7 +15,7 @@
 #include "tests/test.h"
 
 struct fixture {
-    char *dir, *repo, *admin, *staging;
+    char *temp, *dir, *repo, *admin, *staging;
     struct age_identity own;
     char *recipient;
     struct slot_way ways[2];
@@ -27,7 +27,9 @@ static void begin(struct fixture *f)
 {
     struct err err = {0};
     *f = (struct fixture){0};
-    assert_true(dir_make_temp("regrow-init", &f->dir, &err));
+    assert_true(dir_make_temp("regrow-init", &f->temp, &err));
+    f->dir = path_join(f->temp, "at"); // who makes keys locks their folder
+    assert_true(dir_make(f->dir, 0700, &err));
     f->repo = path_join(f->dir, "repo");
     f->admin = path_join(f->dir, "admin.age");
     f->staging = path_join(f->dir, "admin.age.init");
@@ -45,7 +47,8 @@ static void end(struct fixture *f)
     free(f->admin);
     free(f->staging);
     free(f->recipient);
-    dir_temp_cleanup(&f->dir);
+    free(f->dir);
+    dir_temp_cleanup(&f->temp);
 }
 
 static void init(struct fixture *f, enum err_kind want, bool continued)
