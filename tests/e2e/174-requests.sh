@@ -108,6 +108,8 @@ stands_by() {
 
 # One that begins while the API server does not say what people have asked for.
 learns() {
+  local was
+  was=$(tenants_value 3)
   check 'suspended' "$REGROW" suspend tenant-3
   kubectl patch cm -n tenant-3 settings --type=merge -p '{"data":{"tenant":"hand"}}' >/dev/null
   proxy_up busy
@@ -119,7 +121,7 @@ learns() {
   wait_for 90 'the third one to go on' grep -q '"turn.finished"' "$SCRATCH/third.log"
   is "$(tenants_value 3)" hand 'then what is suspended stays'
   check 'resumed' "$REGROW" resume tenant-3
-  wait_for 20 'tenant-3 to be put back' bash -c "[[ \$(kubectl get cm -n tenant-3 settings -o 'jsonpath={.data.tenant}') == 3 ]]"
+  wait_for 20 'tenant-3 to be put back' bash -c "[[ \$(kubectl get cm -n tenant-3 settings -o 'jsonpath={.data.tenant}') == '$was' ]]"
   ok 'and is put back when it is resumed'
   stop third
 }

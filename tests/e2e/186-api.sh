@@ -142,7 +142,7 @@ prunes() {
   reconcile_settled 60 "$(commit)"
   reconcile_mark
   is "$(post operator shop/sync)" 202 'a sync without deletions'
-  reconcile_saw 60 '.type == "sync.done" and .app == "shop"'
+  reconcile_saw 60 '.type == "turn.finished" and (.apps | index("shop"))'
   wait_for 60 'its request to be taken out' bash -c "[[ \$(kubectl get application -n argocd shop -o json | jq .operation) == null ]]"
   is "$(kubectl get cm -n shop extra -o name)" configmap/extra 'deletes nothing'
   is "$(post operator shop/sync '{"prune":true}')" 202 'one with them'
