@@ -7,7 +7,6 @@
 
 // Never the controller's: what a person asks for must not look like its own doing.
 #define MANAGER "regrow-cli"
-#define MAP_PATH "/api/v1/namespaces/" REGROW_NAMESPACE "/configmaps"
 
 static bool call(struct asking *a, const struct kube_call *c, const char *what, json_t **out,
                  struct err *err)
@@ -96,7 +95,7 @@ static bool is_remembered(struct asking *a, bool *yes, struct err *err)
     size_t i;
     json_t *v;
     struct kube_call c = {.method = "GET",
-                          .path = MAP_PATH "?labelSelector=regrow.dev%2Finventory%3Dapp",
+                          .path = CONTROL_MAPS_PATH "?labelSelector=regrow.dev%2Finventory%3Dapp",
                           .accept =
                               "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
                           .patience_ms = KUBE_PATIENCE_MS};
@@ -115,8 +114,8 @@ static bool read_maps(struct asking *a, struct err *err)
     CLEANUP(json_freep) json_t *answers = NULL;
     json_t *entry = NULL;
     json_t *answer = NULL;
-    if (!get(a, MAP_PATH "/" CONTROL_MAP, &asked, err) ||
-        !get(a, MAP_PATH "/" CONTROL_ANSWERS, &answers, err) ||
+    if (!get(a, CONTROL_MAPS_PATH "/" CONTROL_MAP, &asked, err) ||
+        !get(a, CONTROL_MAPS_PATH "/" CONTROL_ANSWERS, &answers, err) ||
         !control_entry(asked, a->name, &entry, err))
         return false;
     json_decref(a->doc);
@@ -134,7 +133,8 @@ static bool send_to_map(struct asking *a, const json_t *patch, struct err *err)
     CLEANUP(json_freep) json_t *map = NULL;
     CLEANUP(json_freep) json_t *entry = NULL;
     struct buf text CLEANUP(buf_clear) = {0};
-    if (!get(a, MAP_PATH "/" CONTROL_MAP, &map, err) || !control_entry(map, a->name, &entry, err))
+    if (!get(a, CONTROL_MAPS_PATH "/" CONTROL_MAP, &map, err) ||
+        !control_entry(map, a->name, &entry, err))
         return false;
     if (!json_is_object(entry)) {
         json_decref(entry);
@@ -146,11 +146,11 @@ static bool send_to_map(struct asking *a, const json_t *patch, struct err *err)
     json_t *doc = json_pack("{s:s, s:s, s:{s:s}, s:{s:s}}", "apiVersion", "v1", "kind", "ConfigMap",
                             "metadata", "name", CONTROL_MAP, "data", a->name, text.p);
     if (!map)
-        return write_doc(a, "POST", MAP_PATH, doc, err);
+        return write_doc(a, "POST", CONTROL_MAPS_PATH, doc, err);
     // Another who asks at the same time must not be overwritten.
     json_object_set_new(json_object_get(doc, "metadata"), "resourceVersion",
                         json_string(json_dot_text(map, "metadata.resourceVersion")));
-    return write_doc(a, "PATCH", MAP_PATH "/" CONTROL_MAP, doc, err);
+    return write_doc(a, "PATCH", CONTROL_MAPS_PATH "/" CONTROL_MAP, doc, err);
 }
 
 // ---- both ----
@@ -158,10 +158,8 @@ static bool read_name(struct cli *c, struct asking *a, struct err *err)
 {
     const char *arg = c->o.args.len ? c->o.args.v[0] : NULL;
     const char *slash = arg ? strchr(arg, '/') : NULL;
-    if (!arg || !*arg) {
-        err_set(err, ERR_USAGE, "APP is missing: an application, as regrow status names it");
-        return false;
-    }
+    if (!arg || !*arg)
+        return err_set(err, ERR_USAGE, "APP is missing: an application, as regrow status names it");
     a->name = str_dup(slash ? slash + 1 : arg);
     a->ns = slash ? str_ndup(arg, (size_t)(slash - arg)) : str_dup_or_null(c->o.namespace);
     for (const char *s = a->name; *s; s++)

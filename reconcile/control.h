@@ -14,6 +14,8 @@
 
 #include "gitops/gitops.h"
 
+// Where the two ConfigMaps below lie; needs REGROW_NAMESPACE (reconcile/run.h).
+#define CONTROL_MAPS_PATH "/api/v1/namespaces/" REGROW_NAMESPACE "/configmaps"
 #define CONTROL_MAP "control"
 #define CONTROL_ANSWERS "control-answers"
 #define CONTROL_REFRESH "argocd.argoproj.io/refresh"

@@ -10,7 +10,6 @@
 
 // Never the controller's: what a person asks for must not look like its own doing.
 #define MANAGER "?fieldManager=regrow-api"
-#define MAP_PATH "/api/v1/namespaces/" REGROW_NAMESPACE "/configmaps"
 #define MAX_TRIES 5 // others write to the ConfigMap as well
 
 struct request {
@@ -93,7 +92,8 @@ static void write_map(struct request *r, const json_t *map, json_t *entry)
     json_t *doc = json_pack("{s:s, s:s, s:{s:s, s:s*}, s:{s:s}}", "apiVersion", "v1", "kind",
                             "ConfigMap", "metadata", "name", CONTROL_MAP, "resourceVersion",
                             json_dot_str(map, "metadata.resourceVersion"), "data", r->app, text.p);
-    send(r, map ? "PATCH" : "POST", map ? MAP_PATH "/" CONTROL_MAP MANAGER : MAP_PATH MANAGER, doc,
+    send(r, map ? "PATCH" : "POST",
+         map ? CONTROL_MAPS_PATH "/" CONTROL_MAP MANAGER : CONTROL_MAPS_PATH MANAGER, doc,
          on_map_written);
 }
 
@@ -124,7 +124,7 @@ static void on_map_read(void *ctx, const struct kube_reply *reply)
 static void read_map(struct request *r)
 {
     r->tries++;
-    send(r, "GET", MAP_PATH "/" CONTROL_MAP, NULL, on_map_read);
+    send(r, "GET", CONTROL_MAPS_PATH "/" CONTROL_MAP, NULL, on_map_read);
 }
 
 // ---- the Application ----

@@ -9,8 +9,6 @@
 #include "reconcile/control.h"
 #include "reconcile/controller_int.h"
 
-#define MAP_PATH "/api/v1/namespaces/" REGROW_NAMESPACE "/configmaps"
-
 // From now on it is read at these revisions, until a sync that names none, or its own sync is on
 // again.
 void operation_pin(struct controller *c, struct tracked *t, const struct strv *revisions)
@@ -149,7 +147,7 @@ static void patch_map(struct controller *c, const char *name, const json_t *doc,
     struct buf body CLEANUP(buf_clear) = {0};
     canon_write(doc, &body);
     CLEANUP(str_freep)
-    char *path = str_printf("%s/%s?fieldManager=regrow-status", MAP_PATH, name);
+    char *path = str_printf("%s/%s?fieldManager=regrow-status", CONTROL_MAPS_PATH, name);
     struct kube_call call = {.method = "PATCH",
                              .path = path,
                              .body = body.p,
@@ -186,8 +184,8 @@ static void make_answers(struct controller *c)
     if (c->has_answers)
         return;
     c->has_answers = true;
-    kube_apply(c->kube, MAP_PATH "/" CONTROL_ANSWERS, body, sizeof(body) - 1, &o, on_patched,
-               map_call(c, NULL, NULL));
+    kube_apply(c->kube, CONTROL_MAPS_PATH "/" CONTROL_ANSWERS, body, sizeof(body) - 1, &o,
+               on_patched, map_call(c, NULL, NULL));
 }
 
 static json_t *as_text(json_t *answer_take)
