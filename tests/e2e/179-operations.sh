@@ -213,7 +213,7 @@ asked_now() {
 }
 
 # deny NUMBER EXPRESSION: an update that makes it false is refused, as by a definition with another
-# schema. NUMBER tells this policy from the one before.
+# schema. NUMBER tells this policy from the one before; that it is asked for must leave no label.
 deny() {
   kubectl apply -f - >/dev/null <<Y
 apiVersion: admissionregistration.k8s.io/v1
@@ -232,7 +232,7 @@ kind: ValidatingAdmissionPolicyBinding
 metadata: {name: applications}
 spec: {policyName: applications, validationActions: [Deny]}
 Y
-  wait_for 20 'the policy to be in force' bash -c "! kubectl label --overwrite application -n argocd hang probe$1=\$RANDOM"
+  wait_for 20 'the policy to be in force' bash -c "! kubectl label --dry-run=server application -n argocd hang probe$1=x"
 }
 
 value() { kubectl get configmap -n shop a -o jsonpath='{.data.v}'; }

@@ -49,7 +49,12 @@ reconcile_count() { reconcile_events | jq -s "[.[] | select($1)] | length"; }
 
 reconcile_has() { (($(reconcile_count "$1") > 0)); }
 
-reconcile_saw() { wait_for "$1" "an event with $2" reconcile_has "$2"; }
+# What came instead is shown.
+reconcile_saw() {
+  wait_for "$1" "an event with $2" reconcile_has "$2" && return
+  reconcile_events | tail -n 20 | cut -c 1-400 | sed 's/^/# /'
+  return 1
+}
 
 # The one that runs has read the commit, all its turns that began have ended, and none began for a
 # second.
