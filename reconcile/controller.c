@@ -290,7 +290,9 @@ static void on_kinds(void *ctx, struct err *err)
 // Charts are rendered for what the cluster serves now.
 static void renew_kinds(struct controller *c)
 {
-    c->kinds_due_ms = c->kinds_due_ms ? 0 : clock_mono_ms() + DISCOVERY_MS;
+    int64_t now = clock_mono_ms();
+    bool is_once_more = c->kinds_due_ms && c->kinds_due_ms <= now;
+    c->kinds_due_ms = is_once_more ? 0 : now + DISCOVERY_MS;
     c->pending++;
     kube_rediscover(c->kube, c->o.kinds, on_kinds, c);
     while (c->has_new_kinds && !loop_stopping(c->loop))
