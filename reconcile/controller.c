@@ -287,7 +287,8 @@ static void on_kinds(void *ctx, struct err *err)
     c->has_new_kinds = false;
 }
 
-// Charts are rendered for what the cluster serves now.
+// Charts are rendered for what the cluster serves now. News that comes before the second look puts
+// it off, for discovery may lag behind that, too.
 static void renew_kinds(struct controller *c)
 {
     int64_t now = clock_mono_ms();
