@@ -116,7 +116,7 @@ for role in write prune judge; do # who could at any time
   jq -rs --arg r "$role" --arg c "$chain" 'map(.signers[] | select(.role == $r and
     (.chains | length == 0 or index($c))) | .key) | unique[]' "$work/trusts" >"$work/ever-$role"
 done
-flag=$(jq -r '.features.read // [] | map(select(. != "zstd-rows")) | .[0] // empty' "$work/trust")
+flag=$(jq -r '.features.read // [] | map(select(IN("pages", "zstd-index", "zstd-rows") | not)) | .[0] // empty' "$work/trust")
 [ -z "$flag" ] || die "the repository needs \"$flag\" to be read, which this script does not know"
 id=$(jq -r .repo "$work/trust")
 # Nothing of an entry is looked at before a signature holds; the text it begins with says whose.
@@ -216,16 +216,23 @@ named() { # packs|index HASH
   [ -f "$dir/$1/$2" ] || die "$1/$2 is missing"
   [ "$(hash_of "$dir/$1/$2")" = "$2" ] || die "$1/$2 is damaged"
 }
-with_over() { head -n1 "$dir/index/$1" | jq -r '.over[]'; echo "$1"; }
-# The box behind line 1: salt, records, tag. Its name was in what is signed, so that the tag need not
-# be looked at; block 0 is that of the tag.
+line() { # INDEX: its line 1, of version 3 a frame of its own, behind which zstd skips the rest
+  case $(head -c 1 "$dir/index/$1") in
+  '{') head -n1 "$dir/index/$1" ;;
+  *) zstd -dcq <"$dir/index/$1" ;;
+  esac
+}
+with_over() { line "$1" | jq -r '.over[]'; echo "$1"; }
+# The box at the end: salt, records, tag. Its name was in what is signed, so that the tag need not be
+# looked at; block 0 is that of the tag.
 records() { # INDEX: "id kind length pack", in order
-  at=$(($(head -n1 "$dir/index/$1" | wc -c)))
-  size=$(($(wc -c <"$dir/index/$1") - at - 32))
-  salt=$(tail -c +$((at + 1)) "$dir/index/$1" | head -c 16 | od -An -v -tx1 | tr -d ' \n')
-  tail -c +$((at + 17)) "$dir/index/$1" | head -c "$size" |
+  line "$1" >"$work/line"
+  box=$(jq '.box // empty' "$work/line")
+  [ -n "$box" ] || box=$(($(wc -c <"$dir/index/$1") - $(wc -c <"$work/line")))
+  salt=$(tail -c "$box" "$dir/index/$1" | head -c 16 | od -An -v -tx1 | tr -d ' \n')
+  tail -c $((box - 16)) "$dir/index/$1" | head -c $((box - 32)) |
     openssl enc -d -chacha20 -K "$(kdf "$k" "$salt" 'regrow/1 index')" -iv 01000000000000000000000000000000 |
-    case $(head -c 24 "$dir/index/$1") in *v2*) zstd -dcq ;; *) cat ;; esac |
+    case $(jq -r .type "$work/line") in *v1) cat ;; *) zstd -dcq ;; esac |
     od -An -v -tx1 -w24 | awk '
       function digit(c) { return index("0123456789abcdef", c) - 1 }
       function hex(s) { return 16 * digit(substr(s, 1, 1)) + digit(substr(s, 2, 1)) }
@@ -237,7 +244,7 @@ objects=$(jq -r .objects "$work/entry") gits=$(jq -r '.git // ""' "$work/entry")
 named index "$objects"
 for i in $(with_over "$objects"); do
   named index "$i"
-  head -n1 "$dir/index/$i" | jq -r '.packs[].id' >"$work/packs"
+  line "$i" | jq -r '.packs[].id' >"$work/packs"
   while read -r p; do named packs "$p"; done <"$work/packs"
   records "$i" | awk -v list="$work/packs" '
     BEGIN { last = -1; while ((getline p < list) > 0) name[n++] = p }
@@ -245,7 +252,7 @@ for i in $(with_over "$objects"); do
 done
 [ -z "$gits" ] || { named index "$gits"; for i in $(with_over "$gits"); do
   named index "$i"
-  for p in $(head -n1 "$dir/index/$i" | jq -r '.packs[].id'); do named packs "$p"; done
+  for p in $(line "$i" | jq -r '.packs[].id'); do named packs "$p"; done
 done; }
 say 'every file it needs is there and whole'
 
@@ -258,13 +265,21 @@ blob() { # ID
   fi
   tail -c +$(($4 + 1)) "$work/open-$3" | head -c "$5"
 }
-list() { # ID MEMBER FILTER: all its rows, one a line, to $work/rows. Not in a pipe: its end would go unseen.
-  next=$1
+# A list to $work/list and all its rows, one a line, to $work/rows: its own, those of its pages, and what it
+# goes on in. Not in a pipe: its end would go unseen.
+list() { # ID MEMBER FILTER
+  blob "$1" >"$work/list"
+  cp "$work/list" "$work/part"
   : >"$work/rows"
-  while [ -n "$next" ]; do
-    blob "$next" >"$work/list"
-    jq -rc --arg m "$2" ".[\$m][]? | $3" "$work/list" >>"$work/rows"
-    next=$(jq -r '.more.blob // ""' "$work/list")
+  while :; do
+    jq -rc --arg m "$2" ".[\$m][]? | $3" "$work/part" >>"$work/rows"
+    for page in $(jq -r '.pages.blobs[]?' "$work/part"); do
+      blob "$page" >"$work/page"
+      jq -rc --arg m "$2" ".[\$m][]? | $3" "$work/page" >>"$work/rows"
+    done
+    next=$(jq -r '.more.blob // ""' "$work/part")
+    [ -n "$next" ] || break
+    blob "$next" >"$work/part"
   done
 }
 short() { basename "$1" .git | tr -c 'A-Za-z0-9._\n-' '_' | sed 's/^[.-]/_/'; }
@@ -331,8 +346,8 @@ done <"$work/sources"
 if [ -n "$gits" ]; then
   git init -q --bare "$work/out/git/all.git"
   for i in $(with_over "$gits"); do
-    for number in $(head -n1 "$dir/index/$i" | jq -r '[.packs[].git] | unique[]'); do
-      for p in $(head -n1 "$dir/index/$i" | jq -r --argjson n "$number" '.packs[] | select(.git == $n).id'); do
+    for number in $(line "$i" | jq -r '[.packs[].git] | unique[]'); do
+      for p in $(line "$i" | jq -r --argjson n "$number" '.packs[] | select(.git == $n).id'); do
         age -d -i "$work/key" "$dir/packs/$p" | zstd -dcq
       done | git --git-dir="$work/out/git/all.git" index-pack --stdin --fix-thin >/dev/null
     done

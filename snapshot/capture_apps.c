@@ -9,6 +9,8 @@
 #include "snapshot/capture_int.h"
 
 #define APPS_PER_SHARD 12
+#define WHOLE_ROWS 32 // with more its rows stand in pages …
+#define PAGE_ROWS 16  // … of so many on average: a change costs the page and the list of pages
 #define MIN_EMPTIED 3 // an application that had as many objects and has none is a question
 
 struct rows {
@@ -179,17 +181,59 @@ static json_t *describe(struct capture *c, const struct application *a)
     return v;
 }
 
+// ---- its rows ----
+// Where pages end goes by the rows themselves, so that one more or less changes one page or two.
+static bool is_page_end(const struct object *o)
+{
+    CLEANUP(str_freep) char *key = object_key(&o->id);
+    struct sha256 sum = sha256_of(key, strlen(key));
+    return sum.b[0] < 256 / PAGE_ROWS;
+}
+
+static bool add_page(struct capture *c, json_t *rows, json_t *pages, struct err *err)
+{
+    CLEANUP(json_freep)
+    json_t *v = json_pack("{s:s, s:O}", "type", "regrow rows v1", "objects", rows);
+    struct blob_id id;
+    char hex[33];
+    if (!capture_add(c, 'l', v, &id, err))
+        return false;
+    blob_id_hex(&id, hex);
+    json_array_append_new(pages, json_string(hex));
+    return true;
+}
+
+static bool add_rows(struct capture *c, const struct rows *r, unsigned app, json_t *v,
+                     struct err *err)
+{
+    size_t end = r->first[app + 1];
+    bool in_pages = writer_may_page(c->w) && end - r->first[app] > WHOLE_ROWS;
+    CLEANUP(json_freep) json_t *rows = json_array();
+    CLEANUP(json_freep) json_t *pages = json_array();
+    for (size_t i = r->first[app]; i < end; i++) {
+        const struct object *o = &c->d->objects.v[r->v[i]];
+        if (!add_row(c, o, rows, err))
+            return false;
+        if (in_pages && (i + 1 == end || is_page_end(o))) {
+            if (!add_page(c, rows, pages, err))
+                return false;
+            json_array_clear(rows);
+        }
+    }
+    json_object_set(v, "objects", rows);
+    if (in_pages)
+        json_object_set_new(v, "pages", json_pack("{s:O}", "blobs", pages));
+    return true;
+}
+
 static bool add_list(struct capture *c, const struct rows *r, unsigned app, struct blob_id *id,
                      struct err *err)
 {
     const struct application *a = c->d->apps.v[app];
     CLEANUP(json_freep) json_t *v = describe(c, a);
-    json_t *rows = json_array();
     struct blob_id graph;
-    json_object_set_new(v, "objects", rows);
-    for (size_t i = r->first[app]; i < r->first[app + 1]; i++)
-        if (!add_row(c, &c->d->objects.v[r->v[i]], rows, err))
-            return false;
+    if (!add_rows(c, r, app, v, err))
+        return false;
     if (!add_document(c, a, v, err) || !capture_graph(c, app, &graph, err))
         return false;
     json_object_set_new(v, "graph", capture_ref(&graph));

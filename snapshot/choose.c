@@ -9,10 +9,10 @@
 #include "base/str.h"
 #include "snapshot/writer.h"
 
-#define LITTLE 8      // less than such a part of a batch is needed: it goes
-#define MERGE_LEAST 8 // of so many batches, or more, one is made …
-#define MERGE_SHARE 4 // … when the others have at least so many times what the largest has
-#define MERGE_HARD 32 // so many: of half of them one is made, whatever they have
+#define LITTLE 8       // less than such a part of a batch is needed: it goes
+#define MERGE_LEAST 12 // of so many batches, or more, one is made …
+#define MERGE_SHARE 4  // … when the others have at least so many times what the largest has
+#define MERGE_HARD 32  // so many: of half of them one is made, whatever they have
 
 struct candidate {
     size_t at;

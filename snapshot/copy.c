@@ -365,8 +365,10 @@ bool copy_begin(struct reader *r, const struct entry *snapshot, struct repo *to,
     c->names = (struct renaming){.r = r, .loop = to->loop, .put = add_blob, .ctx = c};
     describe(snapshot, o, origin_of(snapshot->repo, snapshot->chain, snapshot->seq),
              &c->e.snapshot);
-    if (!workdir_make(o->work, &c->work, err) || !writer_begin(to, &wo, &c->w, err) ||
-        !copy_all(c, snapshot, err))
+    if (!workdir_make(o->work, &c->work, err) || !writer_begin(to, &wo, &c->w, err))
+        return false;
+    c->names.joins_pages = !writer_may_page(c->w);
+    if (!copy_all(c, snapshot, err))
         return false;
     *out = TAKE(c);
     return true;

@@ -145,7 +145,8 @@ bool export_lists(struct export *x, struct err *err)
 {
     struct carrying c CLEANUP(carrying_clear) = {.x = x, .objects = -1};
     c.objects_path = path_join(x->work, "objects");
-    c.names = (struct renaming){.r = x->rd, .loop = x->r->loop, .put = put, .ctx = &c};
+    c.names = (struct renaming){
+        .r = x->rd, .loop = x->r->loop, .put = put, .ctx = &c, .joins_pages = true};
     c.objects = open(c.objects_path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (c.objects < 0)
         return err_set(err, ERR_UNAVAILABLE, "make %s: %m", c.objects_path);

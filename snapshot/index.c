@@ -10,6 +10,8 @@
 
 #define PREFIX "{\"type\":\"regrow index v1\","
 #define PREFIX_ZSTD "{\"type\":\"regrow index v2\"," // its records are zstd frames
+#define PREFIX_STREAM                                                                              \
+    "{\"type\":\"regrow index v3\"," // and so is this line, the box behind it skipped
 #define SALT_BYTES 16
 #define BOX_EXTRA_BYTES (SALT_BYTES + TAG_BYTES)
 #define RECORD_BYTES 24
@@ -154,9 +156,11 @@ static void write_hex(struct buf *b, const void *p, size_t len)
     buf_str(b, hex);
 }
 
-static void write_line(const struct index *x, bool is_packed, struct buf *out)
+static void write_line(const struct index *x, const char *prefix, size_t box, struct buf *out)
 {
-    buf_str(out, is_packed ? PREFIX_ZSTD : PREFIX);
+    buf_str(out, prefix);
+    if (box)
+        buf_printf(out, "\"box\":%zu,", box);
     buf_str(out, "\"repo\":\"");
     write_hex(out, x->repo, sizeof(x->repo));
     buf_printf(out, "\",\"chain\":\"%s\",\"set\":\"%s\",\"over\":[", x->chain, sets[x->is_git]);
@@ -192,25 +196,55 @@ static void write_record(const struct index_record *r, struct buf *out)
 
 static const uint8_t nonce_zero[NONCE_BYTES]; // the key is used once
 
-static void seal_box(const struct chain_keys *k, const struct buf *line, const struct buf *records,
+// Behind what out has from `from` on, which it is bound to.
+static void seal_box(const struct chain_keys *k, size_t from, const struct buf *records,
                      struct buf *out)
 {
+    struct buf box CLEANUP(buf_clear) = {0};
     uint8_t salt[SALT_BYTES];
     uint8_t key[KEY_BYTES];
     crypto_random(salt, sizeof(salt));
     chain_index_key(k, salt, SALT_BYTES, key);
-    buf_append(out, line->p, line->len);
-    buf_append(out, salt, sizeof(salt));
-    aead_seal(key, nonce_zero, line->p, line->len, records->p, records->len, out);
+    aead_seal(key, nonce_zero, out->p + from, out->len - from, records->p, records->len, &box);
     crypto_wipe(key, sizeof(key));
+    buf_append(out, salt, sizeof(salt));
+    buf_append(out, box.p, box.len);
+}
+
+// Both give the length of the line.
+static size_t write_plain(const struct index *i, const struct chain_keys *k,
+                          const struct buf *records, struct buf *out)
+{
+    struct buf packed CLEANUP(buf_clear) = {0};
+    size_t from = out->len;
+    if (i->version == 2)
+        zstream_rows(records->p, records->len, &packed);
+    bool is_packed = packed.len && packed.len < records->len;
+    write_line(i, is_packed ? PREFIX_ZSTD : PREFIX, 0, out);
+    size_t line = out->len - from;
+    seal_box(k, from, is_packed ? &packed : records, out);
+    return line;
+}
+
+static size_t write_stream(const struct index *i, const struct chain_keys *k,
+                           const struct buf *records, struct buf *out)
+{
+    struct buf line CLEANUP(buf_clear) = {0};
+    struct buf packed CLEANUP(buf_clear) = {0};
+    size_t from = out->len;
+    zstream_rows(records->p, records->len, &packed);
+    size_t box = packed.len + BOX_EXTRA_BYTES;
+    write_line(i, PREFIX_STREAM, box, &line);
+    zstream_rows(line.p, line.len, out);
+    zstream_skip_header(box, out);
+    seal_box(k, from, &packed, out);
+    return line.len;
 }
 
 bool index_write(const struct index *i, const struct chain_keys *k, struct buf *out,
                  struct sha256 *name, struct err *err)
 {
-    struct buf line CLEANUP(buf_clear) = {0};
     struct buf records CLEANUP(buf_clear) = {0};
-    struct buf packed CLEANUP(buf_clear) = {0};
     const char *why = wrong_packs(i);
     if (!why)
         why = wrong_records(i);
@@ -218,15 +252,15 @@ bool index_write(const struct index *i, const struct chain_keys *k, struct buf *
         return err_set(err, ERR_INVALID, "an index with %s", why);
     for (size_t n = 0; n < i->records.len; n++)
         write_record(&i->records.v[n], &records);
-    if (i->may_zstd_rows)
-        zstream_rows(records.p, records.len, &packed);
-    bool is_packed = packed.len && packed.len < records.len;
-    write_line(i, is_packed, &line);
-    if (records.len > INDEX_MAX_BYTES - BOX_EXTRA_BYTES - line.len)
+    size_t from = out->len;
+    size_t line = (i->version == 3 ? write_stream : write_plain)(i, k, &records, out);
+    // Opened it must not be larger either.
+    if (records.len > INDEX_MAX_BYTES - BOX_EXTRA_BYTES - line ||
+        out->len - from > INDEX_MAX_BYTES) {
+        out->len = from;
         return err_set(err, ERR_INVALID, "an index of %zu records, more than %u bytes",
                        i->records.len, INDEX_MAX_BYTES);
-    size_t from = out->len;
-    seal_box(k, &line, is_packed ? &packed : &records, out);
+    }
     *name = sha256_of(out->p + from, out->len - from);
     return true;
 }
@@ -266,50 +300,97 @@ static bool read_members(const json_t *o, struct index *x, struct err *err)
     return !m.is_bad;
 }
 
-static bool is_zstd(const char *p, size_t len)
+// Where what lies, in a file or in what it opens to.
+struct parts {
+    unsigned version;
+    struct buf opened; // the line of version 3
+    const char *line;  // with its \n
+    size_t line_len;
+    const uint8_t *box; // bound to all that is before it
+    size_t box_len;
+};
+
+static void parts_clear(struct parts *f)
 {
-    return len >= strlen(PREFIX_ZSTD) && !memcmp(p, PREFIX_ZSTD, strlen(PREFIX_ZSTD));
+    buf_clear(&f->opened);
 }
 
-// *line_len is the length of the clear line; behind it the box is whole records, or frames of them.
-static bool read_line(const char *p, size_t len, size_t *line_len, json_t **out, struct err *err)
+static bool begins(const char *p, size_t len, const char *prefix)
 {
-    if (len > INDEX_MAX_BYTES)
-        return err_set(err, ERR_CORRUPT, "%zu bytes, more than %u", len, INDEX_MAX_BYTES);
-    if ((len < strlen(PREFIX) || memcmp(p, PREFIX, strlen(PREFIX))) && !is_zstd(p, len))
-        return err_set(err, ERR_CORRUPT, "not an index of version 1 or 2");
+    return len >= strlen(prefix) && !memcmp(p, prefix, strlen(prefix));
+}
+
+static bool split_stream(const char *p, size_t len, struct parts *f, struct err *err)
+{
+    struct zstream_tail tail;
+    if (!zstream_open(p, len, LINE_MAX_BYTES, &f->opened, &tail, err))
+        return false;
+    f->version = 3;
+    f->line = f->opened.p;
+    f->line_len = f->opened.len;
+    f->box = tail.p;
+    f->box_len = tail.len;
+    return (begins(f->line, f->line_len, PREFIX_STREAM) &&
+            memchr(f->line, '\n', f->line_len) == f->line + f->line_len - 1) ||
+           err_set(err, ERR_CORRUPT, "not an index of version 3");
+}
+
+static bool split_plain(const char *p, size_t len, struct parts *f, struct err *err)
+{
+    f->version = begins(p, len, PREFIX_ZSTD) ? 2 : 1;
+    if (f->version == 1 && !begins(p, len, PREFIX))
+        return err_set(err, ERR_CORRUPT, "not an index of version 1, 2 or 3");
     const char *end = memchr(p, '\n', len < LINE_MAX_BYTES ? len : LINE_MAX_BYTES);
     if (!end)
         return err_set(err, ERR_CORRUPT, "a line above %u bytes", LINE_MAX_BYTES);
-    *line_len = (size_t)(end + 1 - p);
-    size_t box = len - *line_len;
-    if (box < BOX_EXTRA_BYTES || (!is_zstd(p, len) && (box - BOX_EXTRA_BYTES) % RECORD_BYTES))
+    f->line = p;
+    f->line_len = (size_t)(end + 1 - p);
+    f->box = (const uint8_t *)end + 1;
+    f->box_len = len - f->line_len;
+    return true;
+}
+
+static bool split(const char *p, size_t len, struct parts *f, struct err *err)
+{
+    if (len > INDEX_MAX_BYTES)
+        return err_set(err, ERR_CORRUPT, "%zu bytes, more than %u", len, INDEX_MAX_BYTES);
+    if (!(len && *p != '{' ? split_stream : split_plain)(p, len, f, err))
+        return false;
+    if (f->box_len < BOX_EXTRA_BYTES ||
+        (f->version == 1 && (f->box_len - BOX_EXTRA_BYTES) % RECORD_BYTES))
         return err_set(err, ERR_CORRUPT, "a box that is cut off");
-    return bounded_json(p, *line_len, out, err);
+    return true;
+}
+
+// By hand the box is found by its length: it has to be what it is.
+static bool read_box_length(const json_t *o, const struct parts *f, struct err *err)
+{
+    struct members m = members_of(o, err);
+    if (f->version == 3 && member_uint(&m, "box", 0, INDEX_MAX_BYTES) != f->box_len)
+        member_bad(&m, "box", "not the length of what is skipped");
+    return !m.is_bad;
 }
 
 static bool read_clear(const void *p, size_t len, const uint8_t repo[16], const char *chain,
-                       struct index *out, size_t *line_len, struct err *err)
+                       struct index *out, struct parts *f, struct err *err)
 {
-    json_t *o = NULL;
-    if (!read_line(p, len, line_len, &o, err))
-        return false;
-    bool ok = read_members(o, out, err);
-    json_decref(o);
-    if (!ok)
+    json_auto_t *o = NULL;
+    if (!split(p, len, f, err) || !bounded_json(f->line, f->line_len, &o, err) ||
+        !read_box_length(o, f, err) || !read_members(o, out, err))
         return false;
     if (memcmp(out->repo, repo, sizeof(out->repo)) || !str_eq(out->chain, chain))
         return err_set(err, ERR_CORRUPT, "of another repository or chain");
     const char *why = wrong_packs(out);
     out->size = len;
+    out->version = f->version;
     return !why || err_set(err, ERR_CORRUPT, "%s", why);
 }
 
 bool index_read_clear(const void *p, size_t len, const uint8_t repo[16], const char *chain,
                       struct index *out, struct err *err)
 {
-    size_t line_len;
-    if (read_clear(p, len, repo, chain, out, &line_len, err))
+    struct parts f CLEANUP(parts_clear) = {0};
+    if (read_clear(p, len, repo, chain, out, &f, err))
         return true;
     index_clear(out);
     return err_wrap(err, "index");
@@ -335,41 +416,42 @@ static bool read_records(const struct buf *box, struct index *x, struct err *err
     return !why || err_set(err, ERR_CORRUPT, "%s", why);
 }
 
-// Frames of whole records, and nothing behind them.
-static bool unpack(const struct buf *box, size_t line_len, struct buf *records, struct err *err)
+// Frames of whole records, and nothing behind them. Of no records there is no frame, which is of
+// version 3 alone.
+static bool unpack(const struct buf *box, const struct parts *f, struct buf *records,
+                   struct err *err)
 {
+    size_t max = INDEX_MAX_BYTES - BOX_EXTRA_BYTES - f->line_len;
     size_t used = 0;
-    if (!zstream_frames(box->p, box->len, INDEX_MAX_BYTES - BOX_EXTRA_BYTES - line_len, records,
-                        &used, err))
+    bool is_empty = f->version == 3 && !box->len;
+    if (!is_empty && !zstream_frames(box->p, box->len, max, records, &used, err))
         return false;
     return (used == box->len && records->len % RECORD_BYTES == 0) ||
            err_set(err, ERR_CORRUPT, "a box that is cut off");
 }
 
-static bool open_box(const char *p, size_t len, size_t line_len, const struct chain_keys *k,
+static bool open_box(const char *p, const struct parts *f, const struct chain_keys *k,
                      struct index *out, struct err *err)
 {
     struct buf box CLEANUP(buf_clear) = {0};
     struct buf records CLEANUP(buf_clear) = {0};
     uint8_t key[KEY_BYTES];
-    const uint8_t *salt = (const uint8_t *)p + line_len;
-    chain_index_key(k, salt, SALT_BYTES, key);
-    bool ok = aead_open(key, nonce_zero, p, line_len, salt + SALT_BYTES,
-                        len - line_len - SALT_BYTES, &box);
+    chain_index_key(k, f->box, SALT_BYTES, key);
+    bool ok = aead_open(key, nonce_zero, p, (size_t)((const char *)f->box - p), f->box + SALT_BYTES,
+                        f->box_len - SALT_BYTES, &box);
     crypto_wipe(key, sizeof(key));
     if (!ok)
         return err_set(err, ERR_CORRUPT, "the box does not open with this chain's key");
-    if (!is_zstd(p, len))
+    if (f->version == 1)
         return read_records(&box, out, err);
-    return unpack(&box, line_len, &records, err) && read_records(&records, out, err);
+    return unpack(&box, f, &records, err) && read_records(&records, out, err);
 }
 
 bool index_read(const void *p, size_t len, const uint8_t repo[16], const char *chain,
                 const struct chain_keys *k, struct index *out, struct err *err)
 {
-    size_t line_len;
-    if (read_clear(p, len, repo, chain, out, &line_len, err) &&
-        open_box(p, len, line_len, k, out, err))
+    struct parts f CLEANUP(parts_clear) = {0};
+    if (read_clear(p, len, repo, chain, out, &f, err) && open_box(p, &f, k, out, err))
         return true;
     index_clear(out);
     return err_wrap(err, "index");

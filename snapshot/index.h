@@ -33,8 +33,10 @@ struct index {
     VEC(struct index_pack) packs;
     VEC(struct index_record) records; // in pack order; empty when opened without a key
     bool has_records;
-    bool may_zstd_rows; // how it is written: where the read flags say so (TRUST_ZSTD_ROWS)
-    uint64_t size;      // of the file; set by the readers
+    // How it is written, as the read flags allow (trust_index_version): 1 (or 0) plain, 2 records
+    // compressed where that is shorter, 3 all of it. Set by the readers too.
+    unsigned version;
+    uint64_t size; // of the file; set by the readers
 };
 void index_clear(struct index *i);
 void index_copy(const struct index *from, struct index *to); // to is empty

@@ -117,6 +117,8 @@ static bool stage_first(struct making *m, struct err *err)
     crypto_random(t.repo, sizeof(t.repo));
     signer_new(&m->admin);
     age_identity_new(&id);
+    strv_push(&t.read_flags, TRUST_PAGES);
+    strv_push(&t.read_flags, TRUST_ZSTD_INDEX);
     strv_push(&t.read_flags, TRUST_ZSTD_ROWS);
     *a = (struct trust_admin){.label = str_dup("admin")};
     memcpy(a->public, m->admin.public, KEY_BYTES);

@@ -21,11 +21,37 @@ bool list_open(struct reader *r, const json_t *ref, json_t **out, struct err *er
            reader_json(r, &id, 'l', out, err);
 }
 
-bool list_read(struct reader *r, const json_t *ref, const char *rows, json_t **out, struct err *err)
+// One list may name another any number of times: what comes of it is bounded, not only what is
+// there.
+static bool add_rows(json_t *to, const json_t *part, const char *rows, struct err *err)
 {
-    if (!list_open(r, ref, out, err))
-        return false;
-    json_t *next = *out ? json_incref(json_object_get(*out, "more")) : NULL;
+    const json_t *from = json_object_get(part, rows);
+    if (json_array_size(to) + json_array_size(from) > MAX_ROWS)
+        return err_set(err, ERR_CORRUPT, "a list of more than %d rows", MAX_ROWS);
+    json_array_extend(to, (json_t *)from);
+    return true;
+}
+
+bool list_join_pages(struct reader *r, json_t *list, const char *rows, struct err *err)
+{
+    const json_t *ids = json_object_get(json_object_get(list, "pages"), "blobs");
+    size_t i;
+    json_t *hex;
+    json_array_foreach(ids, i, hex)
+    {
+        CLEANUP(json_freep) json_t *ref = json_pack("{s:O}", "blob", hex);
+        CLEANUP(json_freep) json_t *page = NULL;
+        if (!list_open(r, ref, &page, err) ||
+            !add_rows(json_object_get(list, rows), page, rows, err))
+            return false;
+    }
+    json_object_del(list, "pages");
+    return true;
+}
+
+static bool read_more(struct reader *r, const char *rows, json_t *list, struct err *err)
+{
+    json_t *next = json_incref(json_object_get(list, "more"));
     bool ok = true;
     for (size_t i = 0; ok && next; i++) {
         CLEANUP(json_freep) json_t *part = NULL;
@@ -34,11 +60,18 @@ bool list_read(struct reader *r, const json_t *ref, const char *rows, json_t **o
         ok = ok && list_open(r, at, &part, err);
         if (!ok || !part)
             break;
-        json_array_extend(json_object_get(*out, rows), json_object_get(part, rows));
+        ok = add_rows(json_object_get(list, rows), part, rows, err);
         next = json_incref(json_object_get(part, "more"));
     }
     json_decref(next);
+    json_object_del(list, "more");
     return ok;
+}
+
+bool list_read(struct reader *r, const json_t *ref, const char *rows, json_t **out, struct err *err)
+{
+    return list_open(r, ref, out, err) &&
+           (!*out || (list_join_pages(r, *out, rows, err) && read_more(r, rows, *out, err)));
 }
 
 bool list_read_all(struct reader *r, const json_t *root, const char *member, const char *rows,

@@ -12,6 +12,9 @@ MUST_CHECK bool list_open(struct reader *r, const json_t *ref, json_t **out, str
 // A list with the rows of all its parts (its member of that name).
 MUST_CHECK bool list_read(struct reader *r, const json_t *ref, const char *rows, json_t **out,
                           struct err *err);
+// The rows of its pages go into the list itself, which has none then. CORRUPT: more than a snapshot
+// can have.
+MUST_CHECK bool list_join_pages(struct reader *r, json_t *list, const char *rows, struct err *err);
 // Rows of all of the root's lists of something: "sources" or "git" with that of before, "rows" the
 // member. *out: an array, owned; what the newer one has goes first.
 MUST_CHECK bool list_read_all(struct reader *r, const json_t *root, const char *member,

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "gitops/gitops.h"
+#include "snapshot/lists.h"
 
 #define OPEN UINT32_MAX // what it names is not done yet
 
@@ -130,7 +131,8 @@ static bool visit_list(struct renaming *n, const struct blob_id *old, char kind,
     CLEANUP(json_freep) json_t *doc = NULL;
     struct blob_id new;
     size_t before = n->todo.len;
-    if (!reader_json(n->r, old, kind, &doc, err))
+    if (!reader_json(n->r, old, kind, &doc, err) ||
+        (n->joins_pages && !list_join_pages(n->r, doc, "objects", err)))
         return false;
     if (!idmap_has(&n->map, old)) {
         idmap_set(&n->map, old, OPEN);

@@ -17,6 +17,7 @@ struct renaming {
     struct loop *loop; // or NULL
     rename_put_fn put;
     void *ctx;
+    bool joins_pages; // what it goes to knows lists without pages only
     struct idmap map; // old id -> position in ids
     VEC(struct blob_id) ids, todo;
 };

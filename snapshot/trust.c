@@ -380,20 +380,31 @@ const struct trust_epoch *trust_open_epoch(const struct trust *t)
     return best;
 }
 
-bool trust_has_zstd_rows(const struct trust *t)
+bool trust_has_flag(const struct trust *t, const char *read_flag)
 {
-    for (size_t i = 0; i < t->read_flags.len; i++)
-        if (str_eq(t->read_flags.v[i], TRUST_ZSTD_ROWS))
-            return true;
-    return false;
+    return strv_has(&t->read_flags, read_flag);
+}
+
+unsigned trust_index_version(const struct trust *t)
+{
+    if (trust_has_flag(t, TRUST_ZSTD_INDEX))
+        return 3;
+    return trust_has_flag(t, TRUST_ZSTD_ROWS) ? 2 : 1;
+}
+
+static bool is_one_of(const char *flag, const char *const *known)
+{
+    while (*known && strcmp(*known, flag) != 0)
+        known++;
+    return *known;
 }
 
 // Whatever else is there was brought by a later program.
-static bool refuse_flags(const struct strv *flags, const char *known, const char *what,
+static bool refuse_flags(const struct strv *flags, const char *const *known, const char *what,
                          struct err *err)
 {
     for (size_t i = 0; i < flags->len; i++)
-        if (!str_eq(flags->v[i], known))
+        if (!is_one_of(flags->v[i], known))
             return err_set(err, ERR_INVALID,
                            "the repository needs \"%s\" to be %s, which "
                            "this program does not know",
@@ -403,7 +414,9 @@ static bool refuse_flags(const struct strv *flags, const char *known, const char
 
 bool trust_check_flags(const struct trust *t, bool writes, bool prunes, struct err *err)
 {
-    return refuse_flags(&t->read_flags, TRUST_ZSTD_ROWS, "read", err) &&
-           (!writes || refuse_flags(&t->write_flags, NULL, "written", err)) &&
-           (!prunes || refuse_flags(&t->prune_flags, NULL, "pruned", err));
+    static const char *const reads[] = {TRUST_PAGES, TRUST_ZSTD_INDEX, TRUST_ZSTD_ROWS, NULL};
+    static const char *const none[] = {NULL};
+    return refuse_flags(&t->read_flags, reads, "read", err) &&
+           (!writes || refuse_flags(&t->write_flags, none, "written", err)) &&
+           (!prunes || refuse_flags(&t->prune_flags, none, "pruned", err));
 }

@@ -80,10 +80,13 @@ const struct trust_signer *trust_signer_for(const struct trust *t, const struct 
 bool trust_is_void(const struct trust_signer *s, const char *chain, uint64_t seq);
 const struct trust_epoch *trust_epoch(const struct trust *t, unsigned n); // NULL: none
 const struct trust_epoch *trust_open_epoch(const struct trust *t); // the newest open; NULL: none
-// The read flag of repositories in which rows of tables and of index files may be compressed
-// (docs/repository-format.md section 15).
+// Read flags (docs/repository-format.md section 15): rows of tables and of index files may be
+// compressed; index files may be compressed as a whole; lists may have pages.
 #define TRUST_ZSTD_ROWS "zstd-rows"
-bool trust_has_zstd_rows(const struct trust *t);
+#define TRUST_ZSTD_INDEX "zstd-index"
+#define TRUST_PAGES "pages"
+bool trust_has_flag(const struct trust *t, const char *read_flag);
+unsigned trust_index_version(const struct trust *t); // in which index files are written
 // Unknown flags: read -> INVALID for everything; write, prune -> INVALID for that.
 MUST_CHECK bool trust_check_flags(const struct trust *t, bool writes, bool prunes, struct err *err);
 

@@ -253,6 +253,11 @@ bool writer_needs_again(const struct writer *w)
     return w->needs_again;
 }
 
+bool writer_may_page(const struct writer *w)
+{
+    return trust_has_flag(trust_now(&w->r->trust), TRUST_PAGES);
+}
+
 bool writer_found_damage(const struct writer *w)
 {
     return w->has_damage;

@@ -35,6 +35,8 @@ const struct entry *writer_last_good(const struct writer *w);
 const struct entry *writer_yardstick(const struct writer *w);
 // The newest one of which every source was known; NULL: none.
 const struct entry *writer_last_known(const struct writer *w);
+// May lists have pages? As the repository's read flags say.
+bool writer_may_page(const struct writer *w);
 // What the store had lost or damaged, one line each. Borrowed.
 const struct strv *writer_warnings(const struct writer *w);
 // The list that had that name in the newest snapshot (its n record: "repository URL", an

@@ -189,7 +189,7 @@ static bool seal_pack(struct writer *w, const struct my_pack *p, struct buf *out
                       struct sha256 *name, struct err *err)
 {
     CLEANUP(pack_builder_freep) struct pack_builder *b = pack_builder_new(p->info.class);
-    pack_zstd_rows(b, trust_has_zstd_rows(trust_now(&w->r->trust)));
+    pack_zstd_rows(b, trust_has_flag(trust_now(&w->r->trust), TRUST_ZSTD_ROWS));
     for (size_t i = 0; i < p->blobs.len; i++)
         if (!add_blob(w, b, &w->blobs.v[p->blobs.v[i]], err))
             return false;
@@ -402,7 +402,7 @@ bool writer_write_index(struct writer *w, bool is_git, struct sha256 *name, bool
 {
     struct index x = {.is_git = is_git,
                       .has_records = true,
-                      .may_zstd_rows = trust_has_zstd_rows(trust_now(&w->r->trust))};
+                      .version = trust_index_version(trust_now(&w->r->trust))};
     struct set_view v = look_at(w, is_git);
     memcpy(x.repo, w->o.job->repo, sizeof(x.repo));
     x.chain = str_dup(w->o.job->chain);

@@ -53,7 +53,7 @@ ours_create() { # ROW MIRROR
 }
 # Its Git packs and their index files; everything else is for the objects.
 ours_git() {
-  head -qn1 "$REGROW_REPO"/chains/prod/index/* | jq -s '[.[] | select(.set == "git").packs[]] | unique_by(.id) | map(.size) | add // 0'
+  index_lines "$REGROW_REPO"/chains/prod/index/* | jq -s '[.[] | select(.set == "git").packs[]] | unique_by(.id) | map(.size) | add // 0'
 }
 ours_git_of() { # NAME
   REGROW_REPO=$SNAP/$1 ours_git
@@ -61,7 +61,7 @@ ours_git_of() { # NAME
 ours_git_index() {
   local f
   for f in "$REGROW_REPO"/chains/prod/index/*; do
-    ! head -qn1 "$f" | grep -q '"set":"git"' || stat -c %s "$f"
+    ! index_lines "$f" | grep -q '"set":"git"' || stat -c %s "$f"
   done | awk '{ n += $1 } END { print n + 0 }'
 }
 
@@ -184,7 +184,7 @@ lists_out() {
   local pack chain=$SNAP/ours/chains/prod
   age -d -i "$SNAP/id" "$SNAP"/ours/keys/* >"$SNAP/repo.key"
   mkdir -p "$SNAP/in/lists"
-  head -qn1 "$chain"/index/* | jq -r '.packs[] | select(.class == "o").id' | while read -r pack; do
+  index_lines "$chain"/index/* | jq -r '.packs[] | select(.class == "o").id' | while read -r pack; do
     age -d -i "$SNAP/repo.key" "$chain/packs/$pack" | zstd -dcq | jq -c 'select(.type)'
   done | (cd "$SNAP/in/lists" && split -l 1 -a 4)
   LISTS=$(find "$SNAP/in/lists" -type f | wc -l)

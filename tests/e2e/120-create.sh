@@ -15,6 +15,7 @@ need_shared upstream
 . "$LIB/charts.sh"
 . "$LIB/fleet.sh"
 . "$LIB/s3.sh"
+. "$LIB/index.sh"
 
 SHAPE=$ROOT/tests/cli/shape
 KILLS=${KILLS:-40}
@@ -420,8 +421,8 @@ heals() {
   local index pack
   # Of the oldest batch, on which every run stands.
   index=$(head -n1 "$(find killed/chains/prod/log -type f | sort | tail -1)" | jq -r .git)
-  index=$(head -n1 "killed/chains/prod/index/$index" | jq -r --arg own "$index" '.over[0] // $own')
-  pack=$(head -n1 "killed/chains/prod/index/$index" | jq -r '.packs[0].id')
+  index=$(index_lines "killed/chains/prod/index/$index" | jq -r --arg own "$index" '.over[0] // $own')
+  pack=$(index_lines "killed/chains/prod/index/$index" | jq -r '.packs[0].id')
   rm "killed/chains/prod/packs/$pack"
   change 3000
   like "$(create small/root 2>&1)" 'written anew' 'a Git pack that the store lost: written anew of its own accord'
@@ -432,7 +433,7 @@ heals() {
 rots() {
   local pack entry text
   entry=$(find killed/chains/prod/log -type f | sort | tail -1)
-  pack=$(head -n1 "killed/chains/prod/index/$(head -n1 "$entry" | jq -r .objects)" | jq -r '.packs[0].id')
+  pack=$(index_lines "killed/chains/prod/index/$(head -n1 "$entry" | jq -r .objects)" | jq -r '.packs[0].id')
   printf x | dd of="killed/chains/prod/packs/$pack" bs=1 seek=300 conv=notrunc 2>/dev/null
   text=$(create --if-changed small/root 2>&1)
   like "$text" "$pack is damaged or missing: what it held is written anew" 'a pack with other bytes is told, nothing else being new'

@@ -21,25 +21,46 @@ static void check(bool ok, struct err *err)
     err_clear(err);
 }
 
-// The line and the records behind it, in a box that opens; of version 2 as they are, and compressed
-// where they are whole.
-static void seal(const uint8_t *data, size_t line, size_t size, struct buf *out)
+// Behind what out has, which it is bound to.
+static void seal_box(const void *p, size_t len, struct buf *out)
 {
-    struct buf packed = {0};
     static const uint8_t zero[16];
+    struct buf box = {0};
     uint8_t key[KEY_BYTES];
     hkdf_sha256(keys.k, KEY_BYTES, zero, sizeof(zero), "regrow/1 index", key);
-    buf_append(out, data, line);
+    aead_seal(key, zero, out->p, out->len, p, len, &box);
     buf_append(out, zero, sizeof(zero));
+    buf_append(out, box.p, box.len);
+    buf_clear(&box);
+}
+
+// The line and the records behind it, in a box that opens. Of version 2 and 3 the records as they
+// are, and compressed where they are whole; of version 3 the line in its frame, with the length of
+// the box put in.
+static void seal(const uint8_t *data, size_t line, size_t size, struct buf *out)
+{
+    static const char v3[] = "{\"type\":\"regrow index v3\",";
+    struct buf packed = {0};
+    struct buf full = {0};
     const uint8_t *box = data + line;
     size_t len = size - line;
-    if (len && len % 24 == 0 && memmem(data, line, "index v2", 8)) {
+    bool is_stream = line >= sizeof(v3) - 1 && !memcmp(data, v3, sizeof(v3) - 1);
+    if (len && len % 24 == 0 && (is_stream || memmem(data, line, "index v2", 8))) {
         zstream_rows(box, len, &packed);
         box = (const uint8_t *)packed.p;
         len = packed.len;
     }
-    aead_seal(key, zero, data, line, box, len, out);
+    if (is_stream) {
+        buf_printf(&full, "%s\"box\":%zu,", v3, len + 32);
+        buf_append(&full, data + sizeof(v3) - 1, line - (sizeof(v3) - 1));
+        zstream_rows(full.p, full.len, out);
+        zstream_skip_header(len + 32, out);
+    } else {
+        buf_append(out, data, line);
+    }
+    seal_box(box, len, out);
     buf_clear(&packed);
+    buf_clear(&full);
 }
 
 static void again(const struct index *x)
@@ -49,7 +70,7 @@ static void again(const struct index *x)
     struct sha256 name;
     struct err err = {0};
     struct index z = *x; // borrowed
-    z.may_zstd_rows = true;
+    z.version = x->version == 3 ? 3 : 2;
     if (!index_write(&z, &keys, &b, &name, &err) ||
         !index_read(b.p, b.len, repo, "c", &keys, &y, &err) || y.records.len != x->records.len ||
         y.packs.len != x->packs.len)

@@ -97,7 +97,10 @@ class Snapshot:
     def read_set(self, name):
         def line(index):
             with open(os.path.join(self.chain, "index", index), "rb") as f:
-                return json.loads(f.readline())
+                data = f.read()
+            if not data.startswith(b"{"):
+                data = run(["zstd", "-dcq"], data)
+            return json.loads(data.split(b"\n", 1)[0])
         own = line(name)
         for index in [line(i) for i in own["over"]] + [own]:
             last = None
@@ -113,6 +116,8 @@ class Snapshot:
 
     def json(self, ref):
         value = json.loads(self.blobs[ref["blob"]])
+        for page in value.pop("pages", {"blobs": []})["blobs"]:
+            value["objects"] += json.loads(self.blobs[page])["objects"]
         while "more" in value:
             rest = self.json(value.pop("more"))
             for k, v in rest.items():

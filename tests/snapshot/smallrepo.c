@@ -22,12 +22,12 @@ static const char epoch_chain[] = PROD;
 static void batch_init(struct batch *b, struct repo *r, const struct chain_keys *keys)
 {
     *b = (struct batch){.r = r, .keys = keys, .namer = blob_namer_new(keys->id_key)};
-    bool may = trust_has_zstd_rows(trust_now(&r->trust));
+    bool may = trust_has_flag(trust_now(&r->trust), TRUST_ZSTD_ROWS);
     for (size_t i = 0; i < 4; i++) {
         b->builders[i] = pack_builder_new(classes[i]);
         pack_zstd_rows(b->builders[i], may);
     }
-    b->objects.may_zstd_rows = b->git.may_zstd_rows = may;
+    b->objects.version = b->git.version = trust_index_version(trust_now(&r->trust));
     memcpy(b->objects.repo, r->marker.repo, sizeof(b->objects.repo));
     memcpy(b->git.repo, r->marker.repo, sizeof(b->git.repo));
     b->objects.chain = str_dup(epoch_chain);
@@ -124,12 +124,28 @@ static json_t *row(struct batch *b, const char *kind, const char *name, const ch
     return o;
 }
 
+// Where the flags say so its rows stand in two pages, the last of its own; else in the list.
+static json_t *pages_of(struct batch *b, json_t *rows)
+{
+    json_t *first = json_deep_copy(rows);
+    json_t *last = json_pack("[O]", json_array_get(rows, 2));
+    json_array_remove(first, 2);
+    json_array_clear(rows);
+    CLEANUP(str_freep)
+    char *x = add_json(b, 'l', json_pack("{s:s, s:o}", "type", "regrow rows v1", "objects", first));
+    CLEANUP(str_freep)
+    char *y = add_json(b, 'l', json_pack("{s:s, s:o}", "type", "regrow rows v1", "objects", last));
+    return json_pack("{s:[s, s]}", "blobs", x, y);
+}
+
 static json_t *web(struct batch *b, const char *greeting)
 {
     json_t *rows = json_array();
     json_array_append_new(rows, row(b, "ConfigMap", "a", greeting, 1));
     json_array_append_new(rows, row(b, "ConfigMap", "b", "the same", 9));
     json_array_append_new(rows, row(b, "Secret", "login", NULL, 17));
+    bool in_pages = trust_has_flag(trust_now(&b->r->trust), TRUST_PAGES);
+    json_t *pages = in_pages ? pages_of(b, rows) : NULL;
     json_t *graph =
         list(b, json_pack("{s:s, s:[[i, i, s, s, s], [i, s, s, s, s]]}", "type", "regrow graph v1",
                           "edges", 0, 2, "applied", "reference", "soft", 1,
@@ -137,11 +153,11 @@ static json_t *web(struct batch *b, const char *greeting)
     json_t *document = ref(add_json(b, 'o', object("Application", "web", "blob")));
     return named_list(
         b, "web", 3,
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:[{s:s, s:s, s:s, s:s}], s:o, s:o, s:o}", "type",
-                  "regrow application v1", "name", "web", "namespace", "argocd", "project",
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:[{s:s, s:s, s:s, s:s}], s:o, s:o, s:o, s:o*}",
+                  "type", "regrow application v1", "name", "web", "namespace", "argocd", "project",
                   "default", "parent", "root", "sources", "kind", "git", "url",
                   "https://git.example.com/platform", "path", "clusters", "target", "main",
-                  "document", document, "objects", rows, "graph", graph));
+                  "document", document, "objects", rows, "graph", graph, "pages", pages));
 }
 
 static json_t *shards(struct batch *b, const char *greeting)
@@ -346,13 +362,14 @@ static struct sha256 report(struct repo *r)
     return name;
 }
 
-static void allow_zstd_rows(struct store *st)
+static void allow(struct store *st, const char *const *flags, size_t n)
 {
     struct trust_chain c = {0};
     struct trust t = {0};
     kit_read(st, &c);
     trust_next(&c, &t);
-    strv_push(&t.read_flags, TRUST_ZSTD_ROWS);
+    for (size_t i = 0; i < n; i++)
+        strv_push(&t.read_flags, flags[i]);
     kit_write(st, &c, &t, "ann", "ben");
     trust_clear(&t);
     trust_chain_clear(&c);
@@ -393,10 +410,10 @@ struct store *small_repo(bool atomic_create)
     return fill(log_kit_store(atomic_create));
 }
 
-struct store *small_repo_zstd_rows(void)
+struct store *small_repo_flags(const char *const *flags, size_t n)
 {
     struct store *st = log_kit_store(true);
-    allow_zstd_rows(st);
+    allow(st, flags, n);
     return fill(st);
 }
 

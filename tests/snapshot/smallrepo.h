@@ -13,8 +13,8 @@
 
 // A store of its own; atomic_create as said.
 struct store *small_repo(bool atomic_create);
-// The same with the read flag zstd-rows, by trust/0002.
-struct store *small_repo_zstd_rows(void);
+// The same with these read flags, by trust/0002.
+struct store *small_repo_flags(const char *const *flags, size_t n);
 
 // Reads all that the pin, the chain's key and the identity open, as a restore would: trust, marker,
 // log, index files, packs, every id, every reference from every root, a drill's report. *sum is

@@ -173,6 +173,18 @@ zstd_rows() {
   like "$OUT" 'not signed by the admins' 'is not looked at'
 }
 
+# Index files that are one zstd stream, and a list in pages: the same comes back.
+pages() {
+  local script=$ROOT/scripts/emergency.sh golden=$ROOT/tests/snapshot/golden/1-pages index
+  for index in "$golden"/chains/prod/index/*; do
+    like "$(zstd -dcq "$index")" '^.{9}regrow index v3' 'zstd shows the line of an index file of version 3'
+  done
+  check 'emergency.sh' sh "$script" "$golden" paged -i repo.key --trust "$PIN" --chain prod
+  [[ -d out ]] || check 'and without' sh "$script" "$ROOT/tests/snapshot/golden/1" out -i repo.key --trust "$PIN" --chain prod
+  check 'the same comes back' diff -r -x hooks -x pack -x info out paged
+  is "$(find paged/objects -path '*-web/*' | wc -l)" 2 'with the objects of both pages'
+}
+
 # A copier that does not keep times makes it look new, and what is signed tells: both are shown.
 looks_new() {
   export REGROW_REPO=$PWD/new REGROW_TRUST=$PIN
@@ -241,5 +253,6 @@ run_case git git_packs
 run_case emergency emergency
 run_case left-out left_out
 run_case zstd-rows zstd_rows
+run_case pages pages
 run_case 'looks new' looks_new
 run_case holes holes

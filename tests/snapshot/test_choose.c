@@ -47,7 +47,7 @@ static void git_grows_slowly(void **state)
         uint64_t first, each;
         size_t runs, most;
         unsigned times; // as much is written as there is new
-    } rows[] = {{300, 2, 430, 17, 4}, {1, 1, 10000, 25, 6}, {1000000, 1, 100000, 31, 7}};
+    } rows[] = {{300, 2, 430, 21, 4}, {1, 1, 10000, 29, 6}, {1000000, 1, 100000, 32, 7}};
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct chain c = {0};
         run_git(&c, rows[i].first);
@@ -84,13 +84,13 @@ static void few_stay(void **state)
     for (size_t i = 0; i < ARRAY_LEN(b); i++)
         b[i] = (struct batch_use){.bytes = 10, .needed = 10};
     for (int is_git = 0; is_git < 2; is_git++) {
-        choose_batches(b, 8, is_git, true);
+        choose_batches(b, 12, is_git, true);
         choose_batches(b, 40, is_git, false); // nothing may go
         for (size_t i = 0; i < 40; i++)
             assert_false(b[i].is_drop);
     }
-    choose_batches(b, 9, true, true);
-    for (size_t i = 0; i < 9; i++)
+    choose_batches(b, 13, true, true);
+    for (size_t i = 0; i < 13; i++)
         assert_int_equal(b[i].is_drop, i >= 1);
 }
 
@@ -98,11 +98,11 @@ static void few_stay(void **state)
 static void git_large_stays(void **state)
 {
     (void)state;
-    struct batch_use b[12] = {{.bytes = 5}, {.bytes = 1000}};
+    struct batch_use b[16] = {{.bytes = 5}, {.bytes = 2000}};
     for (size_t i = 2; i < ARRAY_LEN(b); i++)
         b[i].bytes = 100 + i;
-    choose_batches(b, 12, true, true);
-    for (size_t i = 0; i < 12; i++)
+    choose_batches(b, 16, true, true);
+    for (size_t i = 0; i < 16; i++)
         assert_int_equal(b[i].is_drop, i >= 2);
 }
 
@@ -125,16 +125,16 @@ static void falling(void **state)
 static void git_damaged(void **state)
 {
     (void)state;
-    struct batch_use b[10] = {{.bytes = 50, .is_drop = true}};
+    struct batch_use b[14] = {{.bytes = 50, .is_drop = true}};
     for (size_t i = 1; i < ARRAY_LEN(b); i++)
         b[i].bytes = 10;
-    choose_batches(b, 9, true, true);
-    for (size_t i = 1; i < 9; i++)
+    choose_batches(b, 13, true, true);
+    for (size_t i = 1; i < 13; i++)
         assert_false(b[i].is_drop);
-    choose_batches(b, 10, true, true);
+    choose_batches(b, 14, true, true);
     assert_true(b[0].is_drop);
     assert_false(b[1].is_drop);
-    assert_true(b[9].is_drop);
+    assert_true(b[13].is_drop);
 }
 
 static void objects_little_needed(void **state)
@@ -152,13 +152,13 @@ static void objects_little_needed(void **state)
 static void objects_small_go(void **state)
 {
     (void)state;
-    struct batch_use b[10] = {0};
+    struct batch_use b[14] = {0};
     for (size_t i = 0; i < ARRAY_LEN(b); i++)
         b[i] = (struct batch_use){.bytes = 90, .needed = 30 + i};
-    b[9] = (struct batch_use){.bytes = 900, .needed = 900};
-    choose_batches(b, 10, false, true);
-    for (size_t i = 0; i < 10; i++)
-        assert_int_equal(b[i].is_drop, i < 9);
+    b[13] = (struct batch_use){.bytes = 900, .needed = 900};
+    choose_batches(b, 14, false, true);
+    for (size_t i = 0; i < 14; i++)
+        assert_int_equal(b[i].is_drop, i < 13);
 }
 
 int main(void)

@@ -206,7 +206,23 @@ static void there_and_back(void **s)
     }
 }
 
-// Where the repository's flags allow it the records are zstd frames, if that is shorter.
+static void expect_same(const struct index *x, const struct index *y)
+{
+    assert_int_equal(y->records.len, x->records.len);
+    for (size_t i = 0; i < x->records.len; i++) {
+        assert_true(blob_id_eq(&y->records.v[i].id, &x->records.v[i].id));
+        assert_int_equal(y->records.v[i].len, x->records.v[i].len);
+        assert_int_equal(y->records.v[i].pack, x->records.v[i].pack);
+        assert_int_equal(y->records.v[i].kind, x->records.v[i].kind);
+    }
+    assert_int_equal(y->over.len, x->over.len);
+    assert_int_equal(y->packs.len, x->packs.len);
+    for (size_t i = 0; i < x->over.len; i++)
+        assert_true(sha256_eq(&y->over.v[i], &x->over.v[i]));
+}
+
+// Where the repository's flags allow it the records are zstd frames, if that is shorter, or the
+// line is one too.
 static void compressed(void **s)
 {
     (void)s;
@@ -220,29 +236,30 @@ static void compressed(void **s)
     x.records.v[5].len = 1;
     assert_true(written(&x, &c, &plain));
     for (size_t n = x.records.len; n; n = n == 6 ? 0 : 6) { // more than a frame holds, and few
-        struct index y CLEANUP(index_clear) = {0};
-        struct buf b CLEANUP(buf_clear) = {0};
-        struct err err = {0};
+        size_t before = plain.len;
         x.records.len = n;
-        x.may_zstd_rows = true;
-        assert_true(written(&x, &c, &b));
-        assert_memory_equal(b.p, "{\"type\":\"regrow index v2\",", 26);
-        assert_true(b.len < plain.len);
-        if (!index_read(b.p, b.len, c.repo, CHAIN, &c.chain, &y, &err))
-            fail_msg("%s", err.msg);
-        assert_int_equal(y.records.len, n);
-        for (size_t i = 0; i < n; i++) {
-            assert_true(blob_id_eq(&y.records.v[i].id, &x.records.v[i].id));
-            assert_int_equal(y.records.v[i].len, x.records.v[i].len);
-            assert_int_equal(y.records.v[i].pack, x.records.v[i].pack);
-            assert_int_equal(y.records.v[i].kind, x.records.v[i].kind);
+        for (x.version = 2; x.version <= 3; x.version++) {
+            struct index y CLEANUP(index_clear) = {0};
+            struct buf b CLEANUP(buf_clear) = {0};
+            struct err err = {0};
+            assert_true(written(&x, &c, &b));
+            if (x.version == 2)
+                assert_memory_equal(b.p, "{\"type\":\"regrow index v2\",", 26);
+            assert_true(b.len < before);
+            before = b.len;
+            if (!index_read(b.p, b.len, c.repo, CHAIN, &c.chain, &y, &err))
+                fail_msg("%s", err.msg);
+            assert_int_equal(y.version, x.version);
+            expect_same(&x, &y);
         }
     }
-    struct buf b CLEANUP(buf_clear) = {0};
-    x.records.len = 0;
-    assert_true(written(&x, &c, &b)); // nothing to compress
-    assert_memory_equal(b.p, "{\"type\":\"regrow index v1\",", 26);
-    assert_int_equal(read_kind(&c, b.p, b.len, true), ERR_NONE);
+    x.records.len = 0; // nothing to compress
+    for (x.version = 2; x.version <= 3; x.version++) {
+        struct buf b CLEANUP(buf_clear) = {0};
+        assert_true(written(&x, &c, &b));
+        assert_int_equal(!memcmp(b.p, "{\"type\":\"regrow index v1\",", 26), x.version == 2);
+        assert_int_equal(read_kind(&c, b.p, b.len, true), ERR_NONE);
+    }
 }
 
 // ---- what is refused on both sides ----
@@ -495,6 +512,63 @@ static void lines(void **s)
     }
 }
 
+// A line in a frame, and the box of no records behind it.
+static void stream_of(const struct test_chain *c, const char *line, size_t len, struct buf *out)
+{
+    uint8_t key[KEY_BYTES];
+    static const uint8_t zero[16];
+    struct buf box CLEANUP(buf_clear) = {0};
+    chain_index_key(&c->chain, zero, sizeof(zero), key);
+    zstream_rows(line, len, out);
+    zstream_skip_header(32, out);
+    aead_seal(key, zero, out->p, out->len, "", 0, &box);
+    buf_append(out, zero, sizeof(zero));
+    buf_append(out, box.p, box.len);
+}
+
+// What stands in the frame is held to all that a line in clear is.
+static void lines_in_frames(void **s)
+{
+    (void)s;
+    struct test_chain c CLEANUP(test_chain_clear) = {0};
+    test_chain_init(&c);
+#define STREAM(version, members) "{\"type\":\"regrow index v" version "\"," members
+#define MEMBERS                                                                                    \
+    "\"repo\":\"" REPO "\",\"chain\":\"prod\",\"set\":\"objects\",\"over\":[],\"packs\":[]}"
+    static const struct {
+        enum err_kind kind;
+        const char *line;
+    } rows[] = {
+        {ERR_NONE, STREAM("3", "\"box\":32," MEMBERS "\n")},
+        {ERR_CORRUPT, STREAM("3", "\"box\":33," MEMBERS "\n")},
+        {ERR_CORRUPT, STREAM("3", MEMBERS "\n")},
+        {ERR_CORRUPT, STREAM("2", "\"box\":32," MEMBERS "\n")},
+        {ERR_CORRUPT, STREAM("1", "\"box\":32," MEMBERS "\n")},
+        {ERR_CORRUPT, STREAM("3", "\"box\":32," MEMBERS)},
+        {ERR_CORRUPT, STREAM("3", "\"box\":32," MEMBERS "\n\n")},
+        {ERR_CORRUPT, STREAM("3", "\n\"box\":32," MEMBERS "\n")},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct buf b CLEANUP(buf_clear) = {0};
+        stream_of(&c, rows[i].line, strlen(rows[i].line), &b);
+        for (unsigned whole = 0; whole < 2; whole++)
+            if (read_kind(&c, b.p, b.len, whole) != rows[i].kind)
+                fail_msg("row %zu", i);
+    }
+    // One that would open to more than a line may be, and one that is not compressed.
+    struct buf large CLEANUP(buf_clear) = {0};
+    struct buf b CLEANUP(buf_clear) = {0};
+    buf_str(&large, STREAM("3", "\"box\":32,\"long\":\""));
+    while (large.len < 1U << 20)
+        buf_char(&large, 'x');
+    buf_str(&large, "\"," MEMBERS "\n");
+    stream_of(&c, large.p, large.len, &b);
+    assert_int_equal(read_kind(&c, b.p, b.len, false), ERR_CORRUPT);
+    buf_reset(&b);
+    box_of(&c, rows[0].line, "", 0, &b);
+    assert_int_equal(read_kind(&c, b.p, b.len, true), ERR_CORRUPT);
+}
+
 static void git_packs_in_order(void **s)
 {
     (void)s;
@@ -526,8 +600,7 @@ static void any_byte_changed(void **s)
     struct index x CLEANUP(index_clear) = {0};
     struct buf b CLEANUP(buf_clear) = {0};
     sample(&x, &c, false);
-    for (unsigned zstd = 0; zstd < 2; zstd++) {
-        x.may_zstd_rows = zstd;
+    for (x.version = 1; x.version <= 3; x.version++) {
         buf_reset(&b);
         assert_true(written(&x, &c, &b));
         for (size_t i = 0; i < b.len; i++) {
@@ -595,7 +668,8 @@ int main(void)
         cmocka_unit_test(records_of_others),  cmocka_unit_test(lines),
         cmocka_unit_test(git_packs_in_order), cmocka_unit_test(any_byte_changed),
         cmocka_unit_test(another_key),        cmocka_unit_test(as_many_as_fit),
-        cmocka_unit_test(compressed),         cmocka_unit_test(frames_of_others),
+        cmocka_unit_test(compressed),         cmocka_unit_test(lines_in_frames),
+        cmocka_unit_test(frames_of_others),
     };
     return cmocka_run_group_tests_name("snapshot index", tests, NULL, NULL);
 }

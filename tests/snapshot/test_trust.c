@@ -42,9 +42,14 @@ static void flags(void **s)
     struct trust t = {0};
     struct err err = {0};
     assert_true(trust_check_flags(&t, true, true, &err));
-    assert_false(trust_has_zstd_rows(&t));
+    assert_false(trust_has_flag(&t, TRUST_ZSTD_ROWS));
+    assert_int_equal(trust_index_version(&t), 1);
     strv_push(&t.read_flags, TRUST_ZSTD_ROWS);
-    assert_true(trust_check_flags(&t, true, true, &err) && trust_has_zstd_rows(&t));
+    assert_int_equal(trust_index_version(&t), 2);
+    strv_push(&t.read_flags, TRUST_ZSTD_INDEX);
+    assert_int_equal(trust_index_version(&t), 3);
+    strv_push(&t.read_flags, TRUST_PAGES);
+    assert_true(trust_check_flags(&t, true, true, &err) && trust_has_flag(&t, TRUST_PAGES));
     strv_push(&t.prune_flags, "p");
     assert_true(trust_check_flags(&t, true, false, &err));
     assert_false(trust_check_flags(&t, true, true, &err));

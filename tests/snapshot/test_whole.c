@@ -24,8 +24,9 @@ static bool read_clone(const struct fixture *f, struct store *clone_take, struct
 static void fixture_init(struct fixture *f, bool atomic_create)
 {
     struct err err = {0};
-    // Of compressed rows and of others there are both in the one.
-    *f = (struct fixture){.st = atomic_create ? small_repo_zstd_rows() : small_repo(false),
+    static const char *const flags[] = {TRUST_PAGES, TRUST_ZSTD_INDEX, TRUST_ZSTD_ROWS};
+    *f = (struct fixture){.st = atomic_create ? small_repo_flags(flags, ARRAY_LEN(flags))
+                                              : small_repo(false),
                           .identity = kit_identity(1)};
     f->pin = kit_pin(f->st);
     if (!small_repo_read(memstore_clone(f->st), &f->pin, &f->identity, false, &f->sum, &err) ||

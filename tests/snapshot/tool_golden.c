@@ -7,7 +7,7 @@
 // tool_golden DIR left-out: a judge called snapshot 2 bad, another was written, and a checkpoint
 // leaves the verdict out, as a thief with the pruner's key may.
 //
-// tool_golden DIR zstd-rows: with that read flag.
+// tool_golden DIR FLAG...: with those read flags.
 #include <stdio.h>
 
 #include "base/file.h"
@@ -80,12 +80,14 @@ int main(int argc, char **argv)
 {
     struct err err = {0};
     bool left_out = argc == 3 && str_eq(argv[2], "left-out");
-    bool zstd_rows = argc == 3 && str_eq(argv[2], TRUST_ZSTD_ROWS);
-    if (argc != 2 && !left_out && !zstd_rows) {
-        fprintf(stderr, "usage: tool_golden DIR [left-out | zstd-rows]\n");
+    if (argc < 2) {
+        fprintf(stderr, "usage: tool_golden DIR [left-out | FLAG...]\n");
         return 2;
     }
-    CLEANUP(store_freep) struct store *st = zstd_rows ? small_repo_zstd_rows() : small_repo(true);
+    CLEANUP(store_freep)
+    struct store *st = argc == 2 || left_out
+                           ? small_repo(true)
+                           : small_repo_flags((const char *const *)argv + 2, (size_t)argc - 2);
     if (left_out)
         leave_out(st);
     bool ok = !file_exists(argv[1]) || err_set(&err, ERR_CONFLICT, "%s is there already", argv[1]);
