@@ -619,7 +619,7 @@ static void many_commits(void **state)
     struct capture_report report = {0};
     struct opened o;
     struct entry e = snapshot(f, &report);
-    for (int i = 0; i < 9; i++) {
+    for (int i = 0; i < 14; i++) {
         shell(f, "cd apps; date +%N >>web/empty.yaml; g add .; g commit -qm more; "
                  "g update-ref refs/pull/$(git rev-list --count HEAD)/head HEAD");
         entry_clear(&e);
