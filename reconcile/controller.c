@@ -284,20 +284,31 @@ static void on_kinds(void *ctx, struct err *err)
     struct controller *c = ctx;
     err_clear(err); // what is known is what was known
     c->pending--;
-    c->has_new_kinds = false;
+    c->is_asking_kinds = false;
 }
 
-// Charts are rendered for what the cluster serves now. News that comes before the second look puts
-// it off, for discovery may lag behind that, too.
-static void renew_kinds(struct controller *c)
+static bool are_kinds_due(const struct controller *c)
 {
-    int64_t now = clock_mono_ms();
-    bool is_once_more = c->kinds_due_ms && c->kinds_due_ms <= now;
-    c->kinds_due_ms = is_once_more ? 0 : now + DISCOVERY_MS;
+    return c->kinds_due_ms && c->kinds_due_ms <= clock_mono_ms();
+}
+
+// Charts are rendered for what the cluster serves now. Discovery may lag behind the definitions:
+// after the last news it is asked once more, and news that comes while it is asked is not in its
+// answer. False: there was nothing to ask.
+static bool renew_kinds(struct controller *c)
+{
+    if (!c->has_new_kinds && !are_kinds_due(c))
+        return false;
+    c->kinds_due_ms = c->has_new_kinds ? clock_mono_ms() + DISCOVERY_MS : 0;
+    c->has_new_kinds = false;
+    c->is_asking_kinds = true;
     c->pending++;
     kube_rediscover(c->kube, c->o.kinds, on_kinds, c);
-    while (c->has_new_kinds && !loop_stopping(c->loop))
+    while (c->is_asking_kinds && !loop_stopping(c->loop))
         loop_run_once(c->loop, 200);
+    if (c->has_new_kinds)
+        c->kinds_due_ms = clock_mono_ms() + DISCOVERY_MS;
+    return true;
 }
 
 // Revisions that cannot be read are given up, and whoever asked for them is told.
@@ -340,10 +351,8 @@ static void load_fed(struct controller *c)
     struct desired *next = NULL;
     struct err err = {0};
     unsigned pins = 0;
-    if (c->has_new_kinds) {
-        renew_kinds(c);
+    if (renew_kinds(c))
         f->kinds(f->ctx, kinds_dup(c->o.kinds));
-    }
     tell_pins(c);
     if (c->is_refreshed)
         f->refresh(f->ctx, c->is_hard);
@@ -366,8 +375,7 @@ static bool load(struct controller *c, struct err *err)
         load_fed(c);
         return true;
     }
-    if (c->has_new_kinds)
-        renew_kinds(c);
+    (void)renew_kinds(c);
     if (c->must_renew_source)
         renew_source(c);
     argocd_watch(c);
@@ -617,8 +625,7 @@ bool controller_run(struct controller *c, struct err *err)
     while (!loop_stopping(c->loop)) {
         if (fleet_is_on(c->fleet) ? !lead_in_fleet(c, err) : !lead_alone(c, err))
             break;
-        if (c->kinds_due_ms && c->kinds_due_ms <= clock_mono_ms())
-            c->must_load = c->has_new_kinds = true;
+        c->must_load |= are_kinds_due(c);
         if (c->must_load && !load(c, err))
             break;
         if (c->desired && !is_read(c))

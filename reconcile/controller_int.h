@@ -147,7 +147,8 @@ struct controller {
     bool is_unread_told;           // that it is waited for
     bool gone_was_seen;            // the turn that is on has come to see those
     int64_t kinds_due_ms;          // monotonic: discovery is asked once more; 0: it is not
-    bool has_new_kinds;            // definitions were written since the last load
+    bool has_new_kinds;            // definitions were written since discovery was asked last
+    bool is_asking_kinds;          // discovery
     char *breaker;                 // why nothing is deleted; NULL: it is not tripped
     bool has_gone;                 // there may be records of applications that Git no longer has
     int64_t gone_due_ms;           // monotonic: not before
