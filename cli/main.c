@@ -81,13 +81,18 @@ static void cli_clear(struct cli *c)
 
 // What was printed and did not arrive (a full disk) is no success. A reader that had enough, as
 // head has, is told nothing.
-static bool written_whole(void)
+static bool written_whole(const struct cli *c)
 {
+    struct err err = {0};
     if (fflush(stdout) == 0 && !ferror(stdout))
         return true;
     struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
-    if (poll(&out, 1, 0) < 1 || !(out.revents & POLLERR))
-        fputs("the output could not be written whole: is the disk full?\n", stderr);
+    if (poll(&out, 1, 0) < 1 || !(out.revents & POLLERR)) {
+        err_set(&err, ERR_UNAVAILABLE, "the output could not be written whole: is the disk full?");
+        err_hint(&err, "Make room, or send it elsewhere, and run the same again.");
+        cli_print_error(c, &err);
+    }
+    err_clear(&err);
     return false;
 }
 
@@ -122,8 +127,9 @@ static int run_command(const struct command *cmd, int argc, char **argv)
             code = fail(&c, cmd, &err);
         loop_free(c.loop);
     }
+    bool is_whole = written_whole(&c);
     cli_clear(&c);
-    return written_whole() || code ? code : err_exit_code(ERR_UNAVAILABLE);
+    return is_whole || code ? code : err_exit_code(ERR_UNAVAILABLE);
 }
 
 static int no_command(int n, int argc, char **words)
