@@ -99,6 +99,7 @@ head -n1 "$before" >"$work/trust"
 for file in "$repo"/trust/[0-9][0-9][0-9][0-9]; do head -n1 "$file"; done >"$work/trusts"
 
 # ---- what the log says ----
+[ -d "$repo/chains" ] || die "no snapshot was ever written to $repo"
 if [ -z "$chain" ]; then
   chain=$(ls "$repo/chains")
   [ "$(printf '%s\n' "$chain" | wc -l)" = 1 ] || die "--chain is wanted, one of: $(echo $chain)"
@@ -186,7 +187,10 @@ jq -rs --arg want "$seq" '
   | map(select(if $want != "" then (.seq | tostring) == $want
       else ($said[.hash].verdict // .state) == "good" and (.doubt <= .seq or .doubt <= ($said[.hash].seq // 0)) end))
   | .[0].file // empty' "$work/log" >"$work/candidate"
-[ -s "$work/candidate" ] || die 'there is no such snapshot'
+[ -s "$work/candidate" ] || die "there is no such snapshot$(
+  [ -n "$seq" ] || printf ': none is good. These are there, and --snapshot SEQ takes one of them:%s' \
+    "$(jq -r 'select(.type == "regrow snapshot v1") | " \(.seq)"' "$work/log" | tr -d '\n')"
+)"
 entry=$(cat "$work/candidate")
 head -n1 "$entry" >"$work/entry"
 say "snapshot $(jq -r .seq "$work/entry") of $chain, $(jq -r '.time | todate? // .' "$work/entry"), $(jq -r .state "$work/entry")"

@@ -146,6 +146,10 @@ emergency() {
   sed -i 's/"state":"good"/"state":"goof"/' bad/chains/prod/log/0000000002
   refuse 'an entry that was changed' 1 sh "$script" bad none -i repo.key --trust "$PIN" --snapshot 2
   like "$OUT" 'log/0000000002 is not signed' 'is told'
+  mkdir -p empty/trust
+  cp "$golden"/trust/* empty/trust/
+  refuse 'a repository that nobody has written to' 1 sh "$script" empty none -i repo.key --trust "$PIN"
+  like "$OUT" 'no snapshot was ever written to empty' 'is told'
   is "$(ls -d none* 2>/dev/null)" '' 'nothing half is left'
 }
 
@@ -153,7 +157,7 @@ emergency() {
 left_out() {
   local script=$ROOT/scripts/emergency.sh left=$ROOT/tests/snapshot/golden/1-left-out
   refuse 'none that is good' 1 sh "$script" "$left" none -i repo.key --trust "$PIN"
-  like "$OUT" 'there is no such snapshot' 'is left'
+  like "$OUT" 'there is no such snapshot: none is good.*: [0-9 ]*2' 'is left, and those that are there are named'
   check 'by its number' sh "$script" "$left" by-number -i repo.key --trust "$PIN" --snapshot 2
 }
 
