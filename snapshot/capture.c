@@ -21,11 +21,16 @@ bool capture_add(struct capture *c, char kind, const json_t *v, struct blob_id *
     return true;
 }
 
-json_t *capture_ref(const struct blob_id *id)
+json_t *capture_id(const struct blob_id *id)
 {
     char hex[33];
     blob_id_hex(id, hex);
-    return json_pack("{s:s}", "blob", hex);
+    return json_string(hex);
+}
+
+json_t *capture_ref(const struct blob_id *id)
+{
+    return json_pack("{s:o}", "blob", capture_id(id));
 }
 
 static char *full_name(const struct capture *c, const char *name)

@@ -118,9 +118,7 @@ static bool add_row(struct capture *c, const struct object *o, json_t *rows, str
         return err_set(err, ERR_INVALID, "an object is larger than %u MiB", BLOB_MAX_BYTES >> 20);
     CLEANUP(str_freep) char *line = str_printf("%s\n", o->body);
     struct blob_id id = writer_add(c->w, 'o', line, o->body_len + 1);
-    char hex[33];
-    blob_id_hex(&id, hex);
-    json_object_set_new(row, "blob", json_string(hex));
+    json_object_set_new(row, "blob", capture_id(&id));
     return true;
 }
 
@@ -195,11 +193,9 @@ static bool add_page(struct capture *c, json_t *rows, json_t *pages, struct err 
     CLEANUP(json_freep)
     json_t *v = json_pack("{s:s, s:O}", "type", "regrow rows v1", "objects", rows);
     struct blob_id id;
-    char hex[33];
     if (!capture_add(c, 'l', v, &id, err))
         return false;
-    blob_id_hex(&id, hex);
-    json_array_append_new(pages, json_string(hex));
+    json_array_append_new(pages, capture_id(&id));
     return true;
 }
 
@@ -346,13 +342,11 @@ static bool add_shards(struct capture *c, json_t *const *shards, size_t n, struc
     for (size_t i = 0; i < n; i++) {
         CLEANUP(json_freep)
         json_t *v = json_pack("{s:s, s:O}", "type", "regrow shard v1", "applications", shards[i]);
-        char hex[33];
         if (!capture_add(c, 'l', v, &id, err)) {
             json_decref(blobs);
             return false;
         }
-        blob_id_hex(&id, hex);
-        json_array_append_new(blobs, json_string(hex));
+        json_array_append_new(blobs, capture_id(&id));
     }
     json_object_set_new(c->root, "shards", json_pack("{s:o}", "blobs", blobs));
     if (!c->apps_unknown && !capture_add(c, 'l', all, &id, err))

@@ -55,7 +55,8 @@ struct capture {
 // Canonical bytes and a line end. INVALID when they are too long for a blob.
 MUST_CHECK bool capture_add(struct capture *c, char kind, const json_t *v, struct blob_id *id,
                             struct err *err);
-// {"blob": id}, owned.
+// An id as text, as in "blobs"; and {"blob": id}. Owned.
+json_t *capture_id(const struct blob_id *id);
 json_t *capture_ref(const struct blob_id *id);
 // The same of the list that had this name in the newest snapshot, stale; NULL: there was none.
 json_t *capture_kept(struct capture *c, const char *name, uint32_t *count);

@@ -37,10 +37,8 @@ static int by_text(const void *a, const void *b)
 
 static void add_blob(struct capture *c, char kind, const char *p, size_t len, json_t *blobs)
 {
-    char hex[33];
     struct blob_id id = writer_add(c->w, kind, p, len);
-    blob_id_hex(&id, hex);
-    json_array_append_new(blobs, json_string(hex));
+    json_array_append_new(blobs, capture_id(&id));
 }
 
 static bool add_all(struct capture *c, json_t *blobs, struct err *err)

@@ -185,12 +185,10 @@ static bool note_apps(struct copy *c, const json_t *root, struct err *err)
     {
         struct blob_id old;
         struct blob_id new;
-        char text[33];
         const char *name = json_string_value(hex);
         if (!name || !blob_id_parse(name, &old) || !renamed(&c->names, &old, &new))
             return err_set(err, ERR_CORRUPT, "a reference that is no blob's name");
-        blob_id_hex(&new, text);
-        json_array_append_new(blobs, json_string(text));
+        json_array_append_new(blobs, capture_id(&new));
     }
     if (!list_each_app(c->r, shards, note_app, &x, err))
         return false;
