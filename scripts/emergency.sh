@@ -233,6 +233,7 @@ records() { # INDEX: "id kind length pack", in order
   line "$1" >"$work/line"
   box=$(jq '.box // empty' "$work/line")
   [ -n "$box" ] || box=$(($(wc -c <"$dir/index/$1") - $(wc -c <"$work/line")))
+  [ "$box" -gt 32 ] || return 0 # no records
   salt=$(tail -c "$box" "$dir/index/$1" | head -c 16 | od -An -v -tx1 | tr -d ' \n')
   tail -c $((box - 16)) "$dir/index/$1" | head -c $((box - 32)) |
     openssl enc -d -chacha20 -K "$(kdf "$k" "$salt" 'regrow/1 index')" -iv 01000000000000000000000000000000 |

@@ -45,6 +45,7 @@ void index_copy(const struct index *from, struct index *to)
     to->chain = str_dup(from->chain);
     to->is_git = from->is_git;
     to->has_records = from->has_records;
+    to->version = from->version;
     to->size = from->size;
     COPY(&from->over, &to->over);
     COPY(&from->packs, &to->packs);

@@ -37,6 +37,8 @@ bool list_join_pages(struct reader *r, json_t *list, const char *rows, struct er
     const json_t *ids = json_object_get(json_object_get(list, "pages"), "blobs");
     size_t i;
     json_t *hex;
+    if (json_array_size(ids) && !json_object_get(list, rows))
+        json_object_set_new(list, rows, json_array()); // all of them are in pages
     json_array_foreach(ids, i, hex)
     {
         CLEANUP(json_freep) json_t *ref = json_pack("{s:O}", "blob", hex);

@@ -122,6 +122,10 @@ static bool put_doc(struct renaming *n, json_t *doc, char kind, struct blob_id *
         return false;
     canon_write(doc, &b);
     buf_char(&b, '\n');
+    // One that was put together from pages may be more than it was.
+    if (b.len > BLOB_MAX_BYTES)
+        return err_set(err, ERR_INVALID, "a list is longer than %u MiB without pages",
+                       BLOB_MAX_BYTES >> 20);
     return n->put(n->ctx, kind, b.p, b.len, out, err);
 }
 

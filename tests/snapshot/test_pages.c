@@ -104,7 +104,53 @@ static void joined_on_the_way(void **state)
     assert_int_equal(joined.lists, as_is.lists - 2);
 }
 
+// All rows may lie in pages: then they make the list.
+static void nothing_of_its_own(void **state)
+{
+    (void)state;
+    struct fixture f CLEANUP(fixture_clear);
+    CLEANUP(json_freep) json_t *root = NULL;
+    struct err err = {0};
+    fixture_init(&f);
+    assert_true(reader_root(f.rd, &root, &err));
+    CLEANUP(json_freep)
+    json_t *list = json_pack("{s:{s:[O]}}", "pages", "blobs",
+                             json_object_get(json_object_get(root, "live"), "blob"));
+    assert_true(list_join_pages(f.rd, list, "objects", &err));
+    assert_int_equal(json_array_size(json_object_get(list, "objects")), 1);
+}
+
 // ---- bounds ----
+
+static bool take_any(void *ctx, char kind, const void *p, size_t len, struct blob_id *id,
+                     struct err *err)
+{
+    (void)ctx;
+    (void)kind;
+    (void)p;
+    (void)err;
+    assert_true(len <= BLOB_MAX_BYTES);
+    *id = (struct blob_id){0};
+    return true;
+}
+
+// What pages make together may be longer than a blob: told, before anyone is given it.
+static void too_long_together(void **state)
+{
+    (void)state;
+    struct fixture f CLEANUP(fixture_clear);
+    struct err err = {0};
+    struct blob_id id;
+    fixture_init(&f);
+    CLEANUP(str_freep) char *text = mem_alloc(BLOB_MAX_BYTES + 1);
+    memset(text, 'x', BLOB_MAX_BYTES);
+    CLEANUP(json_freep) json_t *doc = json_pack("{s:s}", "long", text);
+    struct renaming n CLEANUP(renaming_clear) = {.r = f.rd, .put = take_any, .joins_pages = true};
+    assert_false(rename_doc(&n, doc, 'l', &id, &err));
+    assert_int_equal(err.kind, ERR_INVALID);
+    assert_non_null(strstr(err.msg, "longer than 8 MiB without pages"));
+    err_clear(&err);
+}
 
 // One page may be named any number of times: rows that nobody can have end it, not memory.
 static void bounded(void **state)
@@ -134,6 +180,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(read_as_one),
         cmocka_unit_test(joined_on_the_way),
+        cmocka_unit_test(nothing_of_its_own),
+        cmocka_unit_test(too_long_together),
         cmocka_unit_test(bounded),
     };
     return cmocka_run_group_tests_name("snapshot pages", tests, NULL, NULL);
