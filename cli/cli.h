@@ -222,10 +222,13 @@ MUST_CHECK bool cli_session(struct cli *c, size_t at, bool use_cluster, struct s
 // A run over it, prepared. *out may be set on failure too.
 MUST_CHECK bool cli_run(struct cli *c, struct session *s, bool read_only, struct run **out,
                         struct err *err);
-// The same, with what is to be done before all else (run_opts.first).
+// One that only looks, with what was open settled. What a run that writes would be refused with
+// because it deletes too much is told as a warning. *out as above.
+MUST_CHECK bool cli_look(struct cli *c, struct session *s, struct run **out, struct err *err);
 // The options of a run over it, as the command line has them.
 MUST_CHECK bool cli_run_opts(struct cli *c, const struct session *s, struct run_opts *out,
                              struct err *err);
+// As cli_run, with what is to be done before all else (run_opts.first).
 MUST_CHECK bool cli_run_first(struct cli *c, struct session *s, bool read_only,
                               bool (*first)(void *ctx, struct err *err), void *ctx,
                               struct run **out, struct err *err);

@@ -236,8 +236,7 @@ int cmd_diff(struct cli *c, struct err *err)
 {
     struct session *s CLEANUP(session_closep) = NULL;
     struct run *r CLEANUP(run_freep) = NULL;
-    if (!cli_session(c, 0, true, &s, err) || !cli_run(c, s, true, &r, err) ||
-        !run_resolve_checks(r, err))
+    if (!cli_session(c, 0, true, &s, err) || !cli_look(c, s, &r, err))
         return 0;
     CLEANUP(json_freep) json_t *out = doc_new("diff", s);
     json_t *list = json_array();

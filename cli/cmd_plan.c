@@ -394,7 +394,10 @@ int cmd_plan(struct cli *c, struct err *err)
         .c = c, .s = s, .d = s->desired, .g = run ? run_graph(run) : own, .run = run};
     planning_fill(&p);
     size_t all = 0;
-    if (c->o.plan_out && !count_unknown(&p, &all) && !planfile_save(&p, &sum, err))
+    // What bootstrap would refuse is shown, and refused: it is written to no file.
+    const struct err *breaker = run ? &run_plan(run)->breaker : err;
+    bool is_refused = err_is_set(breaker);
+    if (c->o.plan_out && !is_refused && !count_unknown(&p, &all) && !planfile_save(&p, &sum, err))
         return 0;
     p.sum = sum;
     if (wants_doc(c))
@@ -403,6 +406,10 @@ int cmd_plan(struct cli *c, struct err *err)
         print_plan_dot(&p);
     else
         print_text(&p);
+    if (is_refused) {
+        err_copy(err, breaker);
+        return 0;
+    }
     if (count_unknown(&p, &all)) {
         if (c->o.plan_out)
             (void)!planfile_save(&p, &sum, err); // says that it is not written

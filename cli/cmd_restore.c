@@ -23,6 +23,7 @@ void restoring_clear(struct restoring *x)
     partial_clear(&x->part);
     strv_clear(&x->changes);
     strv_clear(&x->deletes);
+    err_clear(&x->breaker);
     target_clear(&x->target);
     json_decref(x->volumes);
     json_decref(x->images);
@@ -222,7 +223,7 @@ static bool verify(struct restoring *x, const struct age_identity *id, struct er
     struct age_identities ids CLEANUP(age_identities_clear) = {0};
     int64_t began = clock_mono_ms();
     *vec_push(&ids.v) = *id;
-    struct verify_opts o = {.identities = &ids, .only_seq = x->e->seq, .no_slots = true};
+    struct verify_opts o = {.identities = &ids, .only_seq = x->e->seq, .is_restore = true};
     if (!repo_verify(&x->snap.repo, &x->snap.log, &o, &x->verified, err) || !is_proved(x, err))
         return false;
     x->verify_ms = clock_mono_ms() - began;
@@ -357,6 +358,7 @@ static bool compare(struct restoring *x, struct err *err)
     if (!restoring_take_part(x, run, err))
         return false;
     memcpy(x->counts, run_plan(run)->counts, sizeof(x->counts));
+    err_copy(&x->breaker, &run_plan(run)->breaker);
     name_items(x, run);
     return true;
 }
@@ -634,11 +636,13 @@ static int restore(struct restoring *x, struct run **run, struct err *err)
         return 0;
     if (o->output == OUT_TEXT && !(o->quiet && o->restore.yes))
         restoring_print_plan(x);
+    if (err_is_set(&x->breaker))
+        err_copy(err, &x->breaker); // seen, and gone no further
     if (o->snap.dry_run)
         return show_only(x, err);
     if (o->restore.git_only)
         return confirm_git(x, err) ? only_git(x, err) : 0;
-    if (!confirm(x, err) || !restoring_run(x, run, err))
+    if (err_is_set(err) || !confirm(x, err) || !restoring_run(x, run, err))
         return 0;
     return finish(x, *run, err);
 }

@@ -66,7 +66,8 @@ static bool prove(struct copying *x, struct err *err)
     bool all = x->c->o.args.len == 0;
     bool ok = true;
     for (size_t i = 0; ok && i < (all ? 1 : x->wanted.len); i++) {
-        struct verify_opts o = {.identities = &ids, .only_seq = all ? 0 : x->wanted.v[i]->seq};
+        struct verify_opts o = {
+            .identities = &ids, .only_seq = all ? 0 : x->wanted.v[i]->seq, .is_restore = true};
         struct verify_result v = {0};
         ok = repo_verify(&x->from.repo, &x->from.log, &o, &v, err);
         for (size_t k = 0; ok && k < v.harmed.len; k++)

@@ -146,6 +146,11 @@ static bool was_opened(const struct verified *v, uint64_t seq)
     return true;
 }
 
+// What to do where only files are damaged that no snapshot is read from.
+static const char spare_text[] =
+    "Every snapshot can be restored without them. Reports of drills go with their snapshot, when "
+    "it is forgotten; a slot is replaced by regrow snapshot key add and key remove.";
+
 static void print_problems(const struct verified *v)
 {
     struct buf b CLEANUP(buf_clear) = {0};
@@ -160,14 +165,15 @@ static void print_problems(const struct verified *v)
                   "put the files back from another copy of the repository: their names are the "
                   "SHA-256 of what they must be.",
                   8, 8);
-    if (!b.len)
-        return;
     CLEANUP(str_freep)
     char *text =
-        str_printf("Else run regrow snapshot create, which writes again what its "
-                   "sources still have, then regrow snapshot forget%s (--write-off where an index "
-                   "file is lost)",
-                   b.p);
+        !b.len
+            ? str_dup(spare_text)
+            : str_printf(
+                  "Else run regrow snapshot create, which writes again what its "
+                  "sources still have, then regrow snapshot forget%s (--write-off where an index "
+                  "file is lost)",
+                  b.p);
     printf("        ");
     print_wrapped(stdout, text, 8, 8);
 }
@@ -186,6 +192,10 @@ static void print_text(const struct verified *v)
     if (whole)
         buf_printf(&b, "%llu snapshot%s of %s whole", (unsigned long long)r->snapshots,
                    r->snapshots == 1 ? "" : "s", v->s.chain);
+    else if (!r->harmed.len)
+        buf_printf(&b, "%llu snapshot%s of %s whole, but %zu other file%s damaged",
+                   (unsigned long long)r->snapshots, r->snapshots == 1 ? "" : "s", v->s.chain,
+                   r->problems.len, r->problems.len == 1 ? "" : "s");
     else
         buf_printf(&b, "%zu of %llu snapshots of %s damaged", r->harmed.len,
                    (unsigned long long)r->snapshots, v->s.chain);

@@ -173,8 +173,7 @@ int cmd_status(struct cli *c, struct err *err)
     struct run *r CLEANUP(run_freep) = NULL;
     if (c->o.watch)
         return status_watch(c, err);
-    if (!cli_session(c, 0, true, &s, err) || !cli_run(c, s, true, &r, err) ||
-        !run_resolve_checks(r, err))
+    if (!cli_session(c, 0, true, &s, err) || !cli_look(c, s, &r, err))
         return 0;
     struct shown x = {.c = c, .s = s, .r = r};
     status_read(&x.st, s, r);

@@ -280,8 +280,7 @@ int cmd_why(struct cli *c, struct err *err)
         err_hint(err, "regrow status lists applications.");
         return 0;
     }
-    if (!cli_session(c, 1, true, &s, err) || !cli_run(c, s, true, &r, err) ||
-        !run_resolve_checks(r, err))
+    if (!cli_session(c, 1, true, &s, err) || !cli_look(c, s, &r, err))
         return 0;
     int app = desired_find_app(s->desired, what);
     int object = app < 0 ? find_object(c, s, what) : -1;

@@ -340,6 +340,18 @@ bool cli_run(struct cli *c, struct session *s, bool read_only, struct run **out,
     return cli_run_first(c, s, read_only, NULL, NULL, out, err);
 }
 
+bool cli_look(struct cli *c, struct session *s, struct run **out, struct err *err)
+{
+    if (!cli_run(c, s, true, out, err) || !run_resolve_checks(*out, err))
+        return false;
+    const struct err *breaker = &run_plan(*out)->breaker;
+    CLEANUP(str_freep)
+    char *text = str_printf("bootstrap would refuse to go on: %s. %s", breaker->msg, breaker->hint);
+    if (err_is_set(breaker))
+        event_emit(&c->events, "run.warning", "{s:s}", "message", text);
+    return true;
+}
+
 bool cli_run_opts(struct cli *c, const struct session *s, struct run_opts *out, struct err *err)
 {
     if (!parse_ready(c, err))
@@ -392,7 +404,7 @@ bool cli_run_first(struct cli *c, struct session *s, bool read_only,
     struct run_opts o;
     if (!choose_successor(c, s, err) || !cli_run_opts(c, s, &o, err))
         return false;
-    o.read_only = read_only;
+    o.read_only = o.policy.is_read = read_only;
     o.first = first;
     o.first_ctx = ctx;
     *out = run_new(c->loop, s->kube, s->desired, &o);

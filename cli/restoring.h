@@ -28,6 +28,7 @@ struct restoring {
     struct mappings maps;
     struct partial part;                   // when not all of it is wanted
     size_t counts[ACTION_TERMINATING + 1]; // of the plan
+    struct err breaker;                    // of the plan: it would delete too much
     struct strv changes, deletes;          // of the plan: what is written over, what goes
     bool is_order_broken;                  // declared edges gave way
     bool is_running;                       // the run is prepared

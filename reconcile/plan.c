@@ -48,6 +48,7 @@ void plan_free(struct plan *p)
     for (size_t i = 0; i < p->items.len; i++)
         free(p->items.v[i].reason);
     vec_clear(&p->items);
+    err_clear(&p->breaker);
     free(p);
 }
 
@@ -374,8 +375,8 @@ static bool check_breaker(const struct planning *p, const struct plan *out, stru
                         "again with --allow-mass-prune; to leave what it had alone, with "
                         "--no-prune.",
                         policy->replaced_root);
-    return err_hint(err, "If that is what Git says, run again with --allow-mass-prune; to leave "
-                         "them alone, with --no-prune.");
+    return err_hint(err, "If that is meant, run it with --allow-mass-prune; to leave them alone, "
+                         "with --no-prune.");
 }
 
 bool plan_make(const struct desired *d, const struct live_fact *facts, size_t n_facts,
@@ -431,8 +432,11 @@ bool plan_make(const struct desired *d, const struct live_fact *facts, size_t n_
         if (plan->items.v[i].object >= 0 || plan->items.v[i].action != ACTION_NONE)
             plan->counts[plan->items.v[i].action]++;
     free(p.n_desired);
-    if (!check_breaker(&p, plan, err))
+    (void)!check_breaker(&p, plan, &plan->breaker);
+    if (err_is_set(&plan->breaker) && !policy->is_read) {
+        err_move(err, &plan->breaker);
         return false;
+    }
     *out = TAKE(plan);
     return true;
 }

@@ -64,6 +64,7 @@ struct plan_policy {
     unsigned min_prune_count;   // ... but only above this many
     size_t n_all_records;       // where not all of them are given: how many there are; 0: all are
     bool allow_mass_prune;
+    bool is_read; // the plan is only looked at: a tripped breaker is noted in it
     // The root this cluster was grown from, if another takes its place: it may be a mistyped one,
     // so that anything to delete trips the breaker. NULL: the same.
     const char *replaced_root;
@@ -101,10 +102,12 @@ struct plan_item {
 struct plan {
     VEC(struct plan_item) items; // desired objects in their order, then records no longer desired
     size_t counts[ACTION_LEFT + 1];
+    struct err breaker; // set: CONFLICT, what a run that writes is refused with, and what to do
 };
 
 // facts and records sorted by id; notes: cascade_note of each application of a record, by its
-// tracking name, where there is one. A tripped breaker is CONFLICT and says what to do.
+// tracking name, where there is one. A tripped breaker is CONFLICT and says what to do, unless
+// policy.is_read.
 MUST_CHECK bool plan_make(const struct desired *d, const struct live_fact *facts, size_t n_facts,
                           const struct record *records, size_t n_records, const json_t *notes,
                           const struct plan_policy *policy, struct plan **out, struct err *err);

@@ -198,6 +198,12 @@ static void sort_unique(struct strv *l)
     l->len = n;
 }
 
+bool verdict_reports(const struct entry *e, const struct entry *snapshot)
+{
+    return e->kind == ENTRY_VERDICT && !e->is_void && e->verdict.has_report &&
+           e->verdict.of.seq == snapshot->seq && sha256_eq(&e->verdict.of.hash, &snapshot->hash);
+}
+
 bool snapshot_needs(struct repo *r, const struct log *l, const struct entry *snapshot,
                     struct strv *out, struct err *err)
 {
@@ -209,12 +215,13 @@ bool snapshot_needs(struct repo *r, const struct log *l, const struct entry *sna
         for (size_t k = 0; k < b.v.v[i].packs.len; k++)
             push_pack(out, l->chain, &b.v.v[i].packs.v[k].id);
     }
-    for (size_t i = 0; i < l->v.len; i++) {
-        const struct entry *e = &l->v.v[i];
-        if (e->kind == ENTRY_VERDICT && !e->is_void && e->verdict.has_report &&
-            e->verdict.of.seq == snapshot->seq && sha256_eq(&e->verdict.of.hash, &snapshot->hash))
-            push_pack(out, l->chain, &e->verdict.report);
-    }
     sort_unique(out);
     return true;
+}
+
+void snapshot_reports(const struct log *l, const struct entry *snapshot, struct strv *out)
+{
+    for (size_t i = 0; i < l->v.len; i++)
+        if (verdict_reports(&l->v.v[i], snapshot))
+            push_pack(out, l->chain, &l->v.v[i].verdict.report);
 }

@@ -65,7 +65,8 @@ struct verify_result {
     uint64_t content_bytes, stored_bytes;
     int64_t ms;
     enum verify_level level; // what was proved
-    struct strv problems;    // one line each, naming file and the snapshots it harms
+    struct strv problems;    // one line each, naming file and the snapshots it harms; slots and
+                             // reports of drills harm none
     VEC(uint64_t) harmed;    // seqs of live snapshots that cannot be restored whole
     VEC(uint64_t) unopened;  // of an epoch that no identity opens: their bytes were compared
 };
@@ -75,7 +76,7 @@ struct verify_opts {
     const struct chain_keys *k;
     uint64_t only_seq; // 0: all live snapshots
     bool quick;        // presence and size of packs only, no bytes read
-    bool no_slots;     // what opens it is open: the slots of others are not looked at
+    bool is_restore;   // only what it is read from: neither slots nor reports of drills
 };
 // Goes on after a bad file, so that the result names everything. False only when the log itself
 // cannot be trusted or the store does not answer.

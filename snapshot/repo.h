@@ -139,8 +139,13 @@ void index_memo_free(struct index_memo *m);
 MUST_CHECK bool batches_read(struct repo *r, const char *chain, const struct entry *snapshot,
                              const struct chain_keys *k, struct batches *out, struct err *err);
 void batches_clear(struct batches *b);
-// Full names of all files a snapshot needs: index files, packs, and report packs of its verdicts.
+// Full names of all files a snapshot is read from, sorted, none twice: index files and packs.
 MUST_CHECK bool snapshot_needs(struct repo *r, const struct log *l, const struct entry *snapshot,
                                struct strv *out, struct err *err);
+// Those of the reports of its verdicts, appended: they live as long as it does, and none is needed
+// to read it.
+void snapshot_reports(const struct log *l, const struct entry *snapshot, struct strv *out);
+// Is this entry a verdict on that snapshot, one that counts and has a report?
+bool verdict_reports(const struct entry *e, const struct entry *snapshot);
 
 #endif

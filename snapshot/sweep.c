@@ -28,13 +28,21 @@ static bool has(const struct strv *sorted, const char *name)
     return sorted->len && bsearch(&name, sorted->v, sorted->len, sizeof(char *), by_text);
 }
 
-// Everything that live and waiting snapshots need, sorted.
+// What goes with a snapshot, and no sooner.
+static bool belongings(struct pruning_run *p, const struct entry *snapshot, struct strv *out,
+                       struct err *err)
+{
+    snapshot_reports(&p->log, snapshot, out);
+    return snapshot_needs(p->r, &p->log, snapshot, out, err);
+}
+
+// Everything that live and waiting snapshots need, and their reports, sorted.
 static bool needed_by_all(struct pruning_run *p, struct strv *out, struct err *err)
 {
     for (size_t i = 0; i < p->log.v.len; i++) {
         const struct entry *e = &p->log.v.v[i];
         if (e->kind == ENTRY_SNAPSHOT && log_standing(&p->log, e) != STANDING_DEAD &&
-            !snapshot_needs(p->r, &p->log, e, out, err))
+            !belongings(p, e, out, err))
             return false;
     }
     strv_sort(out);
@@ -69,9 +77,8 @@ static bool swept_needs(struct pruning_run *p, const char *file, uint64_t seq, s
     struct err unreadable = {0};
     if (!store_get(p->r->store, file, ENTRY_MAX_BYTES, &bytes, &found, err))
         return false;
-    bool ok = !found ||
-              (log_entry_read(p->r, p->chain, seq, &bytes, &e, &unreadable) &&
-               (e.kind != ENTRY_SNAPSHOT || snapshot_needs(p->r, &p->log, &e, out, &unreadable)));
+    bool ok = !found || (log_entry_read(p->r, p->chain, seq, &bytes, &e, &unreadable) &&
+                         (e.kind != ENTRY_SNAPSHOT || belongings(p, &e, out, &unreadable)));
     entry_clear(&e);
     if (ok || unreadable.kind == ERR_CORRUPT) {
         err_clear(&unreadable);

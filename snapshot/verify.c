@@ -19,7 +19,7 @@ void verify_result_clear(struct verify_result *v)
     *v = (struct verify_result){0};
 }
 
-static bool is_checked(const struct verifying *v, const struct entry *e)
+bool verify_is_checked(const struct verifying *v, const struct entry *e)
 {
     return e->kind == ENTRY_SNAPSHOT && log_standing(v->l, e) != STANDING_DEAD &&
            (!v->o->only_seq || e->seq == v->o->only_seq);
@@ -54,7 +54,7 @@ bool verify_goes_on(struct verifying *v, uint64_t seq, struct err *err)
     return true;
 }
 
-static const struct age_identity *identity_of(const struct verifying *v, const struct entry *e)
+const struct age_identity *verify_identity(const struct verifying *v, const struct entry *e)
 {
     const struct trust *t = trust_now(&v->r->trust);
     for (size_t i = 0; i < v->o->identities->v.len; i++) {
@@ -99,7 +99,7 @@ static bool collect(struct verifying *v, struct err *err)
     for (size_t i = 0; i < v->l->v.len; i++) {
         const struct entry *e = &v->l->v.v[i];
         struct strv needs = {0};
-        if (!is_checked(v, e))
+        if (!verify_is_checked(v, e))
             continue;
         v->out->snapshots++;
         check_judged(v, e);
@@ -117,8 +117,9 @@ static bool collect(struct verifying *v, struct err *err)
 
 // ---- V0, V1: every file is there, and its bytes are what its name says ----
 
-static bool is_listed(const struct store_items *items, const char *name, uint64_t *size)
+bool verify_is_listed(const struct verifying *v, const char *name, uint64_t *size)
 {
+    const struct store_items *items = &v->items;
     for (size_t lo = 0, hi = items->v.len; lo < hi;) {
         size_t mid = (lo + hi) / 2;
         int c = strcmp(items->v.v[mid].name, name);
@@ -165,16 +166,16 @@ static bool is_read_later(const struct verifying *v, size_t first)
         return false;
     for (size_t i = first; i < v->files.len && !strcmp(v->files.v[i].name, name); i++) {
         const struct entry *e = log_find(v->l, v->files.v[i].seq);
-        if (e && identity_of(v, e))
+        if (e && verify_identity(v, e))
             return true;
     }
     return false;
 }
 
-static bool check_listed(struct verifying *v, const struct store_items *items, size_t first)
+static bool check_listed(struct verifying *v, size_t first)
 {
     uint64_t size = 0;
-    if (is_listed(items, v->files.v[first].name, &size)) {
+    if (verify_is_listed(v, v->files.v[first].name, &size)) {
         v->out->files++;
         v->out->stored_bytes += size;
     } else {
@@ -186,16 +187,14 @@ static bool check_listed(struct verifying *v, const struct store_items *items, s
 
 static bool check_files(struct verifying *v, struct err *err)
 {
-    struct store_items items CLEANUP(store_items_clear) = {0};
     CLEANUP(str_freep) char *prefix = str_printf("chains/%s/", v->l->chain);
-    if (!store_list(v->r->store, prefix, &items, err))
+    if (!store_list(v->r->store, prefix, &v->items, err))
         return false;
     for (size_t i = 0; i < v->files.len; i++) {
         bool is_same = i && !strcmp(v->files.v[i].name, v->files.v[i - 1].name);
         if (is_same)
             continue;
-        if (!(v->o->quick || is_read_later(v, i) ? check_listed(v, &items, i)
-                                                 : check_bytes(v, i, err)))
+        if (!(v->o->quick || is_read_later(v, i) ? check_listed(v, i) : check_bytes(v, i, err)))
             return false;
         event_emit(v->r->events, "verify.file", "{s:s, s:I}", "file", v->files.v[i].name, "bytes",
                    (json_int_t)v->out->stored_bytes);
@@ -207,7 +206,7 @@ static bool check_files(struct verifying *v, struct err *err)
 static bool check_slots(struct verifying *v, struct err *err)
 {
     const struct trust *t = trust_now(&v->r->trust);
-    for (size_t i = 0; !v->o->no_slots && i < t->slots.len; i++) {
+    for (size_t i = 0; !v->o->is_restore && i < t->slots.len; i++) {
         struct buf bytes CLEANUP(buf_clear) = {0};
         CLEANUP(str_freep) char *name = str_printf("keys/%s", t->slots.v[i].file);
         if (repo_fetch(v->r, name, STORE_MAX_FILE_BYTES, &bytes, err)) {
@@ -229,7 +228,7 @@ static bool check_boxes(struct verifying *v, struct err *err)
     for (size_t i = 0; i < v->l->v.len; i++) {
         const struct entry *e = &v->l->v.v[i];
         struct batches b = {0};
-        if (!is_checked(v, e))
+        if (!verify_is_checked(v, e))
             continue;
         bool ok = batches_read(v->r, v->l->chain, e, v->o->k, &b, err);
         batches_clear(&b);
@@ -245,9 +244,9 @@ static bool check_content(struct verifying *v, struct err *err)
 {
     for (size_t i = 0; i < v->l->v.len; i++) {
         const struct entry *e = &v->l->v.v[i];
-        if (!is_checked(v, e))
+        if (!verify_is_checked(v, e))
             continue;
-        const struct age_identity *id = identity_of(v, e);
+        const struct age_identity *id = verify_identity(v, e);
         if (!id)
             *vec_push(&v->out->unopened) = e->seq;
         else if (!verify_content(v, e, id, err) && !verify_goes_on(v, e->seq, err))
@@ -261,6 +260,7 @@ static void clear(struct verifying *v)
     for (size_t i = 0; i < v->files.len; i++)
         free(v->files.v[i].name);
     vec_clear(&v->files);
+    store_items_clear(&v->items);
     verify_content_clear(v);
     index_memo_free(v->r->memo);
     v->r->memo = NULL;
@@ -272,7 +272,8 @@ bool repo_verify(struct repo *r, const struct log *l, const struct verify_opts *
     struct verifying v = {.r = r, .l = l, .o = o, .out = out};
     int64_t start = clock_mono_ms();
     r->memo = index_memo_new();
-    bool ok = collect(&v, err) && check_slots(&v, err) && check_files(&v, err);
+    bool ok = collect(&v, err) && check_slots(&v, err) && check_files(&v, err) &&
+              (o->is_restore || verify_reports(&v, err));
     out->level = VERIFY_CHAIN;
     if (ok && o->k && !o->identities) {
         ok = check_boxes(&v, err);

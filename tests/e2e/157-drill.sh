@@ -143,7 +143,34 @@ history() {
   like "$(cat out.txt)" '1 of 1 drills of prod good' 'as text'
   "$REGROW" drill --history -o json >out.json
   is "$(jq -c '[.history[] | [.verdict, .rto_ms]]' out.json)" '[["drilled",null]]' 'without a key the verdict alone'
-  check 'the report is among what the snapshot needs' snap verify -i ann.id
+  check 'the report is whole' snap verify -i ann.id
+}
+
+# A report changed, cut or lost is told, and stands in nobody's way.
+report_lost() {
+  local code name file how
+  name=$(head -qn1 repo/chains/prod/log/* | jq -r 'select(.type == "regrow verdict v1" and .report) | .report' | head -n1)
+  file=repo/chains/prod/packs/$name
+  cp "$file" report.pack
+  for how in changed cut gone; do
+    case $how in
+    changed) printf X | dd of="$file" bs=1 seek=500 conv=notrunc status=none ;;
+    cut) truncate -s 400 "$file" ;;
+    gone) rm "$file" ;;
+    esac
+    code=0
+    snap verify -i ann.id -o json >said.json || code=$?
+    is "$code $(jq -c '[(.problems | length), .damaged]' said.json | tr '\n' ' ')" '9 [1,[]] ' "$how: verify tells, and no snapshot is harmed"
+    like "$(jq -r '.problems[0]' said.json)" "report of a drill of snapshot 1 .*$name" "$how: and names the report"
+    check "$how: the plan of a restore" "$REGROW" restore -i ann.id --dry-run
+    drill --history >said.txt
+    like "$(cat said.txt)" '1 of 1 drills of prod good' "$how: the verdict is signed, and stays"
+  done
+  code=0
+  snap verify -i ann.id >said.txt || code=$?
+  like "$(tr -s ' \n' ' ' <said.txt)" '1 snapshot of prod whole, but 1 other file damaged.*can be restored without' 'as text'
+  cp report.pack "$file"
+  check 'put back, all is whole' snap verify -i ann.id
 }
 
 killed() { # SIGNAL CODE
@@ -263,6 +290,7 @@ run_case grown grown
 run_case 'it comes back' comes_back
 run_case signed signed
 run_case history history
+run_case 'report lost' report_lost
 run_case 'killed at once' killed KILL 137
 run_case interrupted killed INT 130
 run_case 'in use' in_use

@@ -126,6 +126,20 @@ remembered() {
   refuse 'another root that would delete' 6 "$REGROW" bootstrap "$HTTP_URL/git/fleet.git//other?ref=main"
   like "$OUT" "this would delete [0-9]+ of.*grown from $HTTP_URL/git/fleet.git//root.*--allow-mass-prune" 'says what the cluster was grown from'
   check 'nothing is deleted' kubectl get deploy -n tenant-2 api
+  # Who only looks is shown all of it, and told what bootstrap would say.
+  local other="$HTTP_URL/git/fleet.git//other?ref=main" words
+  for words in "status $other" "diff $other" "why tenant-1 $other"; do
+    # shellcheck disable=SC2086 # words
+    "$REGROW" $words >"$SCRATCH/out" 2>"$SCRATCH/said" || true
+    like "$(tr -s ' \n' ' ' <"$SCRATCH/said")" 'bootstrap would refuse to go on: this would delete [0-9]+ of' "${words%% *} warns"
+    unlike "$(<"$SCRATCH/said")" 'error' "${words%% *} does not refuse"
+    like "$(<"$SCRATCH/out")" 'tenant-1' "${words%% *} shows"
+  done
+  refuse 'plan shows it, and refuses' 6 "$REGROW" plan --use-cluster "$other"
+  like "$OUT" '[1-9][0-9]* to prune.*this would delete' 'with what it would do'
+  refuse 'it is saved in no file' 6 "$REGROW" plan --out "$SCRATCH/refused.plan" "$other"
+  check 'as it would be refused' test ! -e "$SCRATCH/refused.plan"
+  check 'allowed, it is no refusal' "$REGROW" plan --use-cluster --allow-mass-prune "$other"
   check 'unless that is wanted' "$REGROW" bootstrap --allow-mass-prune "$HTTP_URL/git/fleet.git//other?ref=main"
   refuse 'then it is' 1 kubectl get deploy -n tenant-2 api
   check 'another ref of it is no other root' "$REGROW" bootstrap "$HTTP_URL/git/fleet.git//other?ref=HEAD"

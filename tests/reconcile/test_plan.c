@@ -564,6 +564,12 @@ static void breaker(void **s)
     assert_false(plan_make(w.d, &w.fact, 1, &w.record, 1, w.notes, &w.policy, &p, &err));
     assert_int_equal(err.kind, ERR_CONFLICT);
     err_clear(&err);
+    w.policy.is_read = true; // only looked at: it is decided, and noted
+    assert_true(plan_make(w.d, &w.fact, 1, &w.record, 1, w.notes, &w.policy, &p, &err));
+    assert_int_equal(p->counts[ACTION_PRUNE], 1);
+    assert_int_equal(p->breaker.kind, ERR_CONFLICT);
+    plan_free(p);
+    w.policy.is_read = false;
     w.policy.allow_mass_prune = true;
     row_is(&w, "P8");
     end(&w);

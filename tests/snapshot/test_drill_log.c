@@ -75,6 +75,98 @@ static void noted_and_read(void **state)
     repo_close(&r);
 }
 
+static struct verify_result verify(struct repo *r, bool with_key, bool quick, bool is_restore)
+{
+    struct age_identities ids = {0};
+    struct verify_opts o = {
+        .identities = with_key ? &ids : NULL, .quick = quick, .is_restore = is_restore};
+    struct verify_result v = {0};
+    struct log l = {0};
+    struct err err = {0};
+    *vec_push(&ids.v) = kit_identity(1);
+    log_kit_read(r, &l);
+    if (!repo_verify(r, &l, &o, &v, &err))
+        fail_msg("%s", err.msg);
+    log_clear(&l);
+    age_identities_clear(&ids);
+    return v;
+}
+
+static void expect_told(struct repo *r, bool with_key, bool quick, bool is_told)
+{
+    struct verify_result v = verify(r, with_key, quick, false);
+    assert_int_equal(v.problems.len, is_told);
+    assert_int_equal(v.harmed.len, 0);
+    if (is_told)
+        assert_true(str_starts(v.problems.v[0], "report of a drill of snapshot 1 (log entry 2)"));
+    verify_result_clear(&v);
+}
+
+// Every byte of it changed, cut, and gone: verify tells, no snapshot is harmed, and who restores
+// never asks for it.
+static void damage_is_told(void **state)
+{
+    (void)state;
+    struct repo r;
+    struct log l = {0};
+    log_kit_open(log_kit_store(true), &r);
+    struct entry e = written(&r);
+    uint64_t seq = note(&r, &e, VERDICT_DRILLED, 1);
+    log_kit_read(&r, &l);
+    CLEANUP(str_freep) char *hex = hex_encode(log_find(&l, seq)->verdict.report.b, 32);
+    CLEANUP(str_freep) char *name = chain_file(PROD, "packs", hex);
+    struct buf was CLEANUP(buf_clear) = {0};
+    buf_append(&was, memstore_file(r.store, name)->p, memstore_file(r.store, name)->len);
+    expect_told(&r, true, false, false);
+    for (size_t i = 0; i < was.len; i++) {
+        was.p[i] ^= 1;
+        memstore_put(r.store, name, was.p, was.len);
+        expect_told(&r, i % 2, false, true);
+        was.p[i] ^= 1;
+    }
+    memstore_put(r.store, name, was.p, was.len - 1);
+    expect_told(&r, true, false, true);
+    memstore_drop(r.store, name);
+    expect_told(&r, true, false, true);
+    expect_told(&r, false, false, true);
+    expect_told(&r, true, true, true);
+    struct verify_result v = verify(&r, true, false, true);
+    assert_int_equal(v.problems.len, 0);
+    verify_result_clear(&v);
+    log_clear(&l);
+    entry_clear(&e);
+    repo_close(&r);
+}
+
+// A judge who seals it to somebody else: the bytes are those of the name, and nobody opens them.
+static void sealed_to_another(void **state)
+{
+    (void)state;
+    struct repo r;
+    struct err err = {0};
+    struct buf pack CLEANUP(buf_clear) = {0};
+    struct age_identity other = kit_identity(2);
+    struct credential judge = key_of("judge");
+    struct judgement j = {.verdict = VERDICT_DRILLED, .has_report = true};
+    bool made = false;
+    uint64_t seq = 0;
+    log_kit_open(log_kit_store(true), &r);
+    struct entry e = written(&r);
+    CLEANUP(pack_builder_freep) struct pack_builder *b = pack_builder_new('f');
+    pack_add(b, 'f', "{}\n", 3);
+    assert_true(pack_seal(b, other.public, &pack, &j.report, &err));
+    CLEANUP(str_freep) char *hex = hex_encode(j.report.b, 32);
+    CLEANUP(str_freep) char *name = chain_file(PROD, "packs", hex);
+    j.seq = e.seq;
+    assert_true(store_create(r.store, name, pack.p, pack.len, NULL, &made, &err));
+    assert_true(repo_judge_by(&r, PROD, &judge, &j, &seq, &err));
+    expect_told(&r, false, false, false);
+    expect_told(&r, true, false, true);
+    credential_clear(&judge);
+    entry_clear(&e);
+    repo_close(&r);
+}
+
 static void bad_counts(void **state)
 {
     (void)state;
@@ -136,10 +228,9 @@ static void bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(noted_and_read),
-        cmocka_unit_test(bad_counts),
-        cmocka_unit_test(not_by_a_writer),
-        cmocka_unit_test(bounded),
+        cmocka_unit_test(noted_and_read),    cmocka_unit_test(damage_is_told),
+        cmocka_unit_test(sealed_to_another), cmocka_unit_test(bad_counts),
+        cmocka_unit_test(not_by_a_writer),   cmocka_unit_test(bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
