@@ -73,7 +73,7 @@ static bool prove(struct copying *x, struct err *err)
         for (size_t k = 0; ok && k < v.harmed.len; k++)
             *vec_push(&x->harmed) = v.harmed.v[k];
         for (size_t k = 0; ok && k < v.problems.len; k++)
-            event_emit(&x->c->events, "run.warning", "{s:s}", "message", v.problems.v[k]);
+            cli_warn(x->c, v.problems.v[k]);
         verify_result_clear(&v);
     }
     age_identities_clear(&ids);
@@ -95,7 +95,7 @@ static void warn_of_lock(struct copying *x, const struct entry *made)
     CLEANUP(str_freep)
     char *problem = create_lock_problem(&x->to.repo, x->to.chain, made, x->c->o.to.retain_ms);
     if (problem)
-        event_emit(&x->c->events, "run.warning", "{s:s}", "message", problem);
+        cli_warn(x->c, problem);
 }
 
 static bool copy_one(struct copying *x, const struct entry *e, struct err *err)

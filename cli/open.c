@@ -254,7 +254,16 @@ static bool no_root(const struct cli *c, const struct session *s, struct err *er
                     "in the cluster.");
 }
 
-// Beside the answer: an event where there are any, else a line of standard error.
+void cli_warn(const struct cli *c, const char *text)
+{
+    if (c->events.emit) {
+        event_emit(&c->events, "run.warning", "{s:s}", "message", text);
+    } else if (!c->o.quiet) {
+        fprintf(stderr, "! ");
+        print_wrapped(stderr, text, 2, 2);
+    }
+}
+
 static void say_recalled(const struct cli *c, const char *root)
 {
     CLEANUP(str_freep) char *line = str_printf("root: %s (remembered)", root);
@@ -348,7 +357,7 @@ bool cli_look(struct cli *c, struct session *s, struct run **out, struct err *er
     CLEANUP(str_freep)
     char *text = str_printf("bootstrap would refuse to go on: %s. %s", breaker->msg, breaker->hint);
     if (err_is_set(breaker))
-        event_emit(&c->events, "run.warning", "{s:s}", "message", text);
+        cli_warn(c, text);
     return true;
 }
 
