@@ -68,6 +68,7 @@ static enum err_kind kind_of_errno(int errnum)
     case ENETUNREACH:
     case EHOSTUNREACH:
     case ENOSPC:
+    case EFBIG:
     case EDQUOT:
     case EIO:
         return ERR_UNAVAILABLE;

@@ -378,6 +378,7 @@ static NORETURN void run_child(const struct child *c)
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
+    signal(SIGXFSZ, SIG_DFL);
     limit(RLIMIT_DATA, c->data_bytes);
     limit(RLIMIT_CPU, c->cpu_s);
     limit(RLIMIT_FSIZE, MAX_FILE_BYTES);

@@ -259,6 +259,7 @@ bool wants_doc(const struct cli *c);                      // JSON or YAML
 void print_doc(const struct cli *c, const json_t *v);
 json_t *print_texts(const struct strv *v);                  // as an array; owned
 json_t *doc_new(const char *kind, const struct session *s); // version, kind, root, cluster
+#define CODE_DIFFERS 20 // the answer of diff, and of plan --exit-code (docs/exit-codes.md)
 void cli_print_error(const struct cli *c, const struct err *err);
 // What a state looks like: a symbol in colour.
 const char *state_symbol(const struct cli *c, enum node_state s);

@@ -247,5 +247,5 @@ int cmd_diff(struct cli *c, struct err *err)
     else
         print_text(c, s, list);
     bool unknown = check_unknown(s);
-    return unknown ? err_exit_code(ERR_PARTIAL) : json_array_size(list) ? 20 : 0;
+    return unknown ? err_exit_code(ERR_PARTIAL) : json_array_size(list) ? CODE_DIFFERS : 0;
 }

@@ -415,5 +415,5 @@ int cmd_plan(struct cli *c, struct err *err)
             (void)!planfile_save(&p, &sum, err); // says that it is not written
         return err_exit_code(ERR_PARTIAL);
     }
-    return c->o.exit_code && (!p.run || planning_has_changes(&p)) ? 20 : 0;
+    return c->o.exit_code && (!p.run || planning_has_changes(&p)) ? CODE_DIFFERS : 0;
 }

@@ -255,5 +255,5 @@ int cmd_snapshot_diff(struct cli *c, struct err *err)
         print_doc(c, doc);
     else
         print_text(c, doc);
-    return json_is_true(json_object_get(doc, "differs")) ? 20 : 0;
+    return json_is_true(json_object_get(doc, "differs")) ? CODE_DIFFERS : 0;
 }

@@ -31,6 +31,7 @@ static void set_signals(void)
     sigaction(SIGINT, &sa, NULL);
     sigaction(SIGTERM, &sa, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); // a limit to files is told as a full disk is
     // A core would hold tokens. One byte is too few for a file, and stops one that is piped to a
     // program, which none does not (core(5)). To be not dumpable would keep /proc/self/fd from ssh.
     struct rlimit one = {1, 1};
@@ -79,21 +80,22 @@ static void cli_clear(struct cli *c)
     options_clear(&c->o);
 }
 
-// What was printed and did not arrive (a full disk) is no success. A reader that had enough, as
-// head has, is told nothing.
-static bool written_whole(const struct cli *c)
+// What was printed and did not arrive (a full disk) is no success, nor is it an answer (20). A
+// reader that had enough, as head has, is told nothing.
+static int code_of_output(const struct cli *c, int code)
 {
     struct err err = {0};
     if (fflush(stdout) == 0 && !ferror(stdout))
-        return true;
+        return code;
     struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
-    if (poll(&out, 1, 0) < 1 || !(out.revents & POLLERR)) {
+    bool is_lost = poll(&out, 1, 0) < 1 || !(out.revents & POLLERR);
+    if (is_lost) {
         err_set(&err, ERR_UNAVAILABLE, "the output could not be written whole: is the disk full?");
         err_hint(&err, "Make room, or send it elsewhere, and run the same again.");
         cli_print_error(c, &err);
     }
     err_clear(&err);
-    return false;
+    return !code || (is_lost && code == CODE_DIFFERS) ? err_exit_code(ERR_UNAVAILABLE) : code;
 }
 
 // What runs that were killed may have left: values, trees, packs. The folder of a drill is its
@@ -127,9 +129,9 @@ static int run_command(const struct command *cmd, int argc, char **argv)
             code = fail(&c, cmd, &err);
         loop_free(c.loop);
     }
-    bool is_whole = written_whole(&c);
+    code = code_of_output(&c, code);
     cli_clear(&c);
-    return is_whole || code ? code : err_exit_code(ERR_UNAVAILABLE);
+    return code;
 }
 
 static int no_command(int n, int argc, char **words)
@@ -162,7 +164,7 @@ static int print_about(const struct command *cmd, int argc, char **argv, bool is
         is_asked_for |= !strcmp(argv[i], "--help") || !strcmp(argv[i], "-h");
     if (is_asked_for) {
         print_help(stdout, cmd);
-        return 0;
+        return code_of_output(&c, 0);
     }
     options_find_output(argc, argv, &c.o.output);
     if (!argc && c.o.output == OUT_TEXT) {
@@ -193,7 +195,7 @@ int main(int argc, char **argv)
     }
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
         print_usage(stdout);
-        return 0;
+        return code_of_output(&(struct cli){0}, 0);
     }
     if (!strcmp(argv[1], "--version"))
         return run_command(command_find("version"), argc - 2, argv + 2);

@@ -166,8 +166,9 @@ char *restore_git_host(const struct restoring *x)
         const char *scheme = strstr(to, "://");
         const char *at = scheme ? scheme + 3 : to;
         const char *user = strchr(at, '@');
-        if (!scheme && !(user && strchr(user, ':')))
-            return str_dup(to); // a folder
+        bool is_folder = scheme ? str_starts(to, "file:") : !(user && strchr(user, ':'));
+        if (is_folder)
+            return str_dup(to);
         at = user && user < at + strcspn(at, "/") ? user + 1 : at;
         return str_ndup(at, strcspn(at, scheme ? "/" : ":/"));
     }

@@ -159,6 +159,8 @@ static const char *trouble_of(int errnum)
     switch (errnum) {
     case ENOSPC:
         return "is on a full disk";
+    case EFBIG:
+        return "may not grow so large (ulimit -f)";
     case EDQUOT:
         return "is on a disk of which you may use no more";
     case EROFS:

@@ -177,6 +177,9 @@ refused() {
   refuse 'nowhere' 2 back
   refuse 'nobody to ask' 2 restore --git-only --push-git "$HTTP_URL/git"
   like "$OUT" 'confirm that 127.0.0.1:[0-9]+ is the Git host that is meant.*--yes' 'it says whom'
+  refuse 'nobody to ask, a folder by URL' 2 restore --git-only --push-git "$HTTP_URL/git=file://$GIT_ROOT"
+  like "$OUT" "confirm that file://$GIT_ROOT[^ ]* is the Git host that is meant" 'it says which'
+  refuse 'an empty answer confirms none' 2 python3 "$LIB/ptyrun.py" '' -- "$REGROW" restore -i ann.id --git-only --push-git "$HTTP_URL/git=file://$GIT_ROOT"
   nothing_there 'unasked'
   # Another history in the second: the first is not touched either.
   other=$(in_git tools commit-tree -m other "$(in_git tools hash-object -t tree -w /dev/null)" </dev/null)

@@ -88,6 +88,10 @@ Y
 lost() { # what was printed and did not arrive
   refuse 'an answer that a full disk took' 7 bash -c '"$1" health -o json "$2" >/dev/full' _ "$REGROW" "$REPO/root"/*.yaml
   like "$OUT" 'could not be written whole' 'and it says so'
+  refuse 'and help' 7 bash -c '"$1" --help >/dev/full' _ "$REGROW"
+  refuse 'of a group too' 7 bash -c '"$1" snapshot --help >/dev/full' _ "$REGROW"
+  refuse 'what is limited by ulimit' 7 bash -c 'ulimit -f 0; "$1" health -o json "$2" >"$3"' _ "$REGROW" "$REPO/root"/*.yaml "$SCRATCH/short"
+  like "$OUT" 'could not be written whole' 'is no silent end'
   is "$("$REGROW" --help | head -n 1 | wc -l) ${PIPESTATUS[0]}" '1 0' 'a reader that had enough is no failure'
 }
 
