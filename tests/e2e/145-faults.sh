@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 1200
 #
-# Stores that fail. Of create, forget, prune, copy, import and key add, which write to a repository of
+# Stores that fail. Of init, create, forget, prune, copy, import and key add, which write to a repository of
 # snapshots, and of verify, each call of the store goes wrong in turn: in a folder, on an S3 server, in a registry. The command ends
 # well or says what is wrong; what was called good stays whole; run again it completes.
 # FAULTS=all tries every fault at every call.
@@ -19,7 +19,7 @@ cd "$SCRATCH"
 commands() { # STORE
   local command
   faults_begin "$1"
-  for command in ${COMMANDS:-create forget prune verify copy import key-add}; do faults_of "$command"; done
+  for command in ${COMMANDS:-init create forget prune verify copy import key-add}; do faults_of "$command"; done
   [[ -n ${COMMANDS:-} ]] || faults_kinds
   faults_end
 }

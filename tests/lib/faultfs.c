@@ -52,7 +52,7 @@ static bool is_under(const char *path)
     const char *folder = getenv("FAULTFS_UNDER");
     size_t n = folder ? strlen(folder) : 0;
     return n && !strncmp(path, folder, n) && (!path[n] || path[n] == '/') &&
-           strncmp(path + n, "/probe", strlen("/probe")) != 0;
+           (getenv("FAULTFS_PROBES") || strncmp(path + n, "/probe", strlen("/probe")) != 0);
 }
 
 static void note(unsigned n, const char *call, const char *path, const char *fault)
