@@ -272,6 +272,54 @@ flipped() {
     'chains/prod/index chains/prod/log chains/prod/packs keys regrow.json trust ' 'in files of all kinds'
   check 'put back, it is whole' snap verify -i ann.id
 }
+# Whole files, all of them signed or sealed by the right ones, in another's place.
+exchanged() {
+  local a b code bad='' tried=0 newest
+  NAME=exchanged
+  make_repo "$SCRATCH/exchanged" exchanged
+  admin key add --role writer --chain prod --out exchanged.job >/dev/null
+  for at in 1 2 3 4 5; do "$WRITE" "$REGROW_REPO" exchanged.job 2 2 "$at" >/dev/null; done
+  cp -a exchanged good
+  expect_9() { # WHAT: then all is as it was
+    code=0
+    snap verify -i ann.id >said 2>&1 || code=$?
+    [[ $code == 9 ]] || bad+="$1: $code: $(<said)"$'\n'
+    tried=$((tried + 1))
+    rm -rf exchanged
+    cp -a good exchanged
+  }
+  for kind in packs index log; do
+    for a in exchanged/chains/prod/$kind/*; do
+      for b in exchanged/chains/prod/$kind/*; do
+        [[ $a < $b ]] || continue
+        cp "$b" "${a/exchanged/good}.other"
+        cp "$a" "$b"
+        mv "${a/exchanged/good}.other" "$a"
+        expect_9 "$a and $b"
+      done
+    done
+  done
+  is "$bad" '' "$tried pairs of files that change places"
+  newest=exchanged/chains/prod/log/0000000005
+  for a in 1 2 3 4 5; do # an old manifest again: behind the newest, and in its place
+    cp "exchanged/chains/prod/log/000000000$a" exchanged/chains/prod/log/0000000006
+    expect_9 "entry $a as the sixth"
+    ((a == 5)) || cp "exchanged/chains/prod/log/000000000$a" "$newest"
+    ((a == 5)) || expect_9 "entry $a as the newest"
+  done
+  sed -i '1s/"state":"good"/"state":"suspect"/' "$newest"
+  expect_9 'a manifest that says something else'
+  (
+    NAME=stranger
+    make_repo "$SCRATCH/stranger" stranger
+    admin key add --role writer --chain prod --out stranger.job >/dev/null
+    "$WRITE" "$REGROW_REPO" stranger.job 2 2 9 >/dev/null
+  )
+  cp stranger/chains/prod/log/0000000001 exchanged/chains/prod/log/0000000006
+  expect_9 'an entry of a stranger'
+  is "$bad" '' 'replayed, changed, and of a stranger'
+  check 'put back, it is whole' snap verify -i ann.id
+}
 
 forgotten() {
   make_chain old
@@ -422,6 +470,7 @@ run_case looked_at looked_at
 run_case tree tree
 run_case damaged damaged
 run_case flipped flipped
+run_case exchanged exchanged
 run_case forgotten forgotten
 run_case killed killed
 run_case s3 s3

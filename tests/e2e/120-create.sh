@@ -223,9 +223,17 @@ unreadable() {
   mv "$GIT_ROOT/base.git" "$GIT_ROOT/away.git"
   suspect 'a remote base' "$SCRATCH/cold-4"
   mv "$GIT_ROOT/away.git" "$GIT_ROOT/base.git"
-  git init -q --bare --object-format=sha256 "$GIT_ROOT/base256.git"
+  mv "$GIT_ROOT/fleet.git" "$GIT_ROOT/away.git"
+  git init -q --bare "$GIT_ROOT/fleet.git"
+  suspect 'a repository without any ref' "$SCRATCH/cache/regrow"
+  rm -rf "$GIT_ROOT/fleet.git"
+  mv "$GIT_ROOT/away.git" "$GIT_ROOT/fleet.git"
   githttp_stop
   suspect 'the Git host itself' "$SCRATCH/cache/regrow"
+  spawn silent python3 "$LIB/slowhttp.py" "${HTTP_URL##*:}" 1 "$SCRATCH/silent.requests" --hang
+  wait_for 10 'a host that answers nothing' port_open "${HTTP_URL##*:}"
+  suspect 'a Git host that answers nothing' "$SCRATCH/cache/regrow"
+  stop silent
   githttp_again
   wait_for 10 'the registry again' port_open "${OCI_HOST##*:}"
   check 'all back: good' create --use-cluster --cache-dir "$SCRATCH/cold-2" "$(root_url)"
