@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "snapshot/oci_net.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "snapshot/crypto.h"
+#include "snapshot/oci_answer.h"
 
 #define TRIES 5
 #define MAX_MANIFEST (4U << 20)
@@ -42,23 +42,12 @@ static void add_authorization(const struct oci *o, struct strv *headers)
     }
 }
 
-// The value of name="…" in a challenge; owned, NULL when absent.
-static char *challenge_value(const char *challenge, const char *name)
-{
-    CLEANUP(str_freep) char *key = str_printf("%s=\"", name);
-    const char *p = strcasestr(challenge, key);
-    if (!p)
-        return NULL;
-    p += strlen(key);
-    return str_ndup(p, strcspn(p, "\""));
-}
-
 // Asks the token server a challenge names. Only https, or plain where the registry is plain too.
 static bool ask_token(struct oci *o, const char *challenge, struct err *err)
 {
-    CLEANUP(str_freep) char *realm = challenge_value(challenge, "realm");
-    CLEANUP(str_freep) char *service = challenge_value(challenge, "service");
-    CLEANUP(str_freep) char *scope = challenge_value(challenge, "scope");
+    CLEANUP(str_freep) char *realm = oci_challenge_value(challenge, "realm");
+    CLEANUP(str_freep) char *service = oci_challenge_value(challenge, "service");
+    CLEANUP(str_freep) char *scope = oci_challenge_value(challenge, "scope");
     if (!realm || (!str_starts(realm, "https://") && strcmp(o->scheme, "http") != 0))
         return err_set(err, ERR_DENIED, "the registry's challenge names no token server");
     struct buf url CLEANUP(buf_clear) = {0};
@@ -76,15 +65,11 @@ static bool ask_token(struct oci *o, const char *challenge, struct err *err)
     struct web_reply r = {0};
     bool ok = web_run(o->web, &q, &r, err);
     strv_clear(&headers);
-    json_t *v = ok && r.status == 200 ? json_loadb(r.body.p, r.body.len, 0, NULL) : NULL;
-    const char *token = json_string_value(json_object_get(v, "token"));
-    if (!token)
-        token = json_string_value(json_object_get(v, "access_token"));
-    if (token)
-        o->token = str_dup(token);
-    else if (ok)
-        ok = err_set(err, ERR_DENIED, "the token server answered %d", r.status);
-    json_decref(v);
+    if (ok && r.status == 200)
+        o->token = oci_token(r.body.p, r.body.len);
+    if (ok && !o->token)
+        ok = err_set(err, ERR_DENIED, "the token server answered %d%s", r.status,
+                     r.status == 200 ? ", and gave no token" : "");
     web_reply_clear(&r);
     return ok;
 }
@@ -137,9 +122,7 @@ bool oci_send(struct oci *o, const char *method, const char *path, const struct 
 
 bool oci_status_err(const struct web_reply *r, struct err *err)
 {
-    json_t *v = r->body.p ? json_loadb(r->body.p, r->body.len, 0, NULL) : NULL;
-    const json_t *first = json_array_get(json_object_get(v, "errors"), 0);
-    const char *code = json_string_value(json_object_get(first, "code"));
+    CLEANUP(str_freep) char *code = oci_error_code(r->body.p, r->body.len);
     enum err_kind k = r->status == 401 || r->status == 403   ? ERR_DENIED
                       : r->status == 404                     ? ERR_NOT_FOUND
                       : r->status == 409 || r->status == 412 ? ERR_CONFLICT
@@ -147,7 +130,6 @@ bool oci_status_err(const struct web_reply *r, struct err *err)
                                                              : ERR_INVALID;
     err_set(err, k, "the registry answered %d%s%.60s", r->status, code ? " " : "",
             code ? code : "");
-    json_decref(v);
     return false;
 }
 
@@ -288,29 +270,6 @@ bool oci_delete_manifest(struct oci *o, const char *digest, struct err *err)
     return ok;
 }
 
-static bool add_tags(const struct web_reply *r, struct strv *out, struct err *err)
-{
-    json_t *v = json_loadb(r->body.p ? r->body.p : "", r->body.len, 0, NULL);
-    const json_t *tags = json_object_get(v, "tags");
-    size_t i;
-    json_t *t;
-    bool ok = v != NULL || err_set(err, ERR_UNAVAILABLE, "the list of tags cannot be read");
-    json_array_foreach(tags, i, t)
-    {
-        if (json_string_value(t))
-            strv_push(out, json_string_value(t));
-    }
-    json_decref(v);
-    return ok;
-}
-
-// The next page of Link: </v2/…>; rel="next"; owned, NULL when this was the last.
-static char *next_page(const struct web_reply *r)
-{
-    const char *lt = r->link && strstr(r->link, "next") ? strchr(r->link, '<') : NULL;
-    return lt ? str_ndup(lt + 1, strcspn(lt + 1, ">")) : NULL;
-}
-
 bool oci_tags(struct oci *o, struct strv *out, struct err *err)
 {
     CLEANUP(str_freep) char *path = str_dup("tags/list?n=10000");
@@ -326,32 +285,10 @@ bool oci_tags(struct oci *o, struct strv *out, struct err *err)
         else if (ok && r.status != 200)
             ok = oci_status_err(&r, err);
         o->is_there |= ok;
-        ok = ok && add_tags(&r, out, err);
-        path = ok ? next_page(&r) : NULL;
+        ok = ok && oci_read_tags(r.body.p, r.body.len, out, err);
+        path = ok ? oci_next_page(r.link) : NULL;
     }
     web_reply_clear(&r);
     strv_sort(out);
-    return ok;
-}
-
-bool oci_docker_auth(const char *json, const char *host, char **user, char **password)
-{
-    json_t *v = json_loads(json, 0, NULL);
-    const json_t *auths = json_object_get(v, "auths");
-    const json_t *entry = json_object_get(auths, host);
-    if (!entry) {
-        CLEANUP(str_freep) char *url = str_printf("https://%s", host);
-        entry = json_object_get(auths, url);
-    }
-    const char *auth = json_string_value(json_object_get(entry, "auth"));
-    struct buf b CLEANUP(buf_clear) = {0};
-    bool ok = auth && base64_decode(auth, strlen(auth), &b) && b.p && strchr(b.p, ':');
-    if (ok) {
-        char *colon = strchr(b.p, ':');
-        *user = str_ndup(b.p, (size_t)(colon - b.p));
-        *password = str_dup(colon + 1);
-        crypto_wipe(b.p, b.len);
-    }
-    json_decref(v);
     return ok;
 }

@@ -41,7 +41,4 @@ MUST_CHECK bool oci_delete_manifest(struct oci *o, const char *digest, struct er
 // All tags, sorted. A repository that is not there has none; one that was there is not gone.
 MUST_CHECK bool oci_tags(struct oci *o, struct strv *out, struct err *err);
 
-// User and password for a host from docker's config.json text. Pure; false: none.
-bool oci_docker_auth(const char *json, const char *host, char **user, char **password);
-
 #endif

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "snapshot/crypto.h"
+#include "snapshot/oci_answer.h"
 #include "snapshot/oci_net.h"
 
 #define EMPTY_CONFIG "{}"
@@ -80,7 +81,7 @@ static char *tag_of(const char *name, bool *is_prefix)
 }
 
 // The other way round; owned, NULL for tags of others. keys are found whole in their manifest.
-static char *name_of(const char *tag)
+char *store_oci_name(const char *tag)
 {
     if (!strcmp(tag, "regrow"))
         return str_dup("regrow.json");
@@ -366,7 +367,7 @@ static bool oci_list(struct store *base, const char *prefix, struct store_items 
     bool wants_blobs = !*prefix || strstr(prefix, "/packs/") || strstr(prefix, "/index/") ||
                        (str_starts(prefix, "chains/") && !strstr(prefix, "/log/"));
     for (size_t i = 0; ok && i < tags.len; i++) {
-        CLEANUP(str_freep) char *name = name_of(tags.v[i]);
+        CLEANUP(str_freep) char *name = store_oci_name(tags.v[i]);
         bool is_key = str_starts(tags.v[i], "key.");
         if (is_key && (!*prefix || str_starts(prefix, "keys")))
             ok = add_layers(s, tags.v[i], true, prefix, out, err);

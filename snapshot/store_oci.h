@@ -8,5 +8,7 @@
 #include "snapshot/store.h"
 
 MUST_CHECK bool store_oci_open(const struct store_opts *o, struct store **out, struct err *err);
+// The name of the file a tag stands for; owned, NULL for tags of others. Pure.
+char *store_oci_name(const char *tag);
 
 #endif

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What stores answer, and small files that lie beside them: the first byte says which, the rest is
-// it. S3's and STS's XML, notes of what was read, docker's config.json, AWS's file of keys.
+// it. S3's and STS's XML, notes of what was read, docker's config.json, AWS's file of keys, and
+// what a registry answers.
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
-#include "snapshot/oci_net.h"
+#include "snapshot/oci_answer.h"
 #include "snapshot/proofs.h"
 #include "snapshot/s3_creds.h"
 #include "snapshot/s3_xml.h"
+#include "snapshot/store_oci.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -71,6 +73,31 @@ static void docker(const char *p, size_t size)
         abort();
 }
 
+// As an answer's body and, its first line, as a header.
+static void registry(const char *p, size_t size)
+{
+    CLEANUP(str_freep) char *text = str_ndup(p, size);
+    text[strcspn(text, "\r\n")] = 0;
+    CLEANUP(str_freep) char *realm = oci_challenge_value(text, "realm");
+    CLEANUP(str_freep) char *page = oci_next_page(text);
+    CLEANUP(str_freep) char *token = oci_token(p, size);
+    CLEANUP(str_freep) char *code = oci_error_code(p, size);
+    struct strv tags = {0};
+    struct err err = {0};
+    if (token && strpbrk(token, "\r\n \t"))
+        abort();
+    if (!oci_read_tags(p, size, &tags, &err) && err.kind != ERR_UNAVAILABLE)
+        abort();
+    err_clear(&err);
+    strv_push(&tags, text);
+    for (size_t i = 0; i < tags.len; i++) {
+        CLEANUP(str_freep) char *name = store_oci_name(tags.v[i]);
+        if (name && (strstr(name, "..") == name || *name == '/'))
+            abort();
+    }
+    strv_clear(&tags);
+}
+
 static void keys(const char *p, size_t size)
 {
     CLEANUP(str_freep) char *text = str_ndup(p, size);
@@ -82,8 +109,8 @@ static void keys(const char *p, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static void (*const of[])(const char *, size_t) = {xml, proofs, docker, keys};
+    static void (*const of[])(const char *, size_t) = {xml, proofs, docker, keys, registry};
     if (size)
-        of[data[0] % ARRAY_LEN(of)]((const char *)data + 1, size - 1);
+        of[(uint8_t)(data[0] - '0') % ARRAY_LEN(of)]((const char *)data + 1, size - 1);
     return 0;
 }
