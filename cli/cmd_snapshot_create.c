@@ -402,8 +402,11 @@ static void tell_monitoring(struct creation *x, bool ok, const struct err *err)
     size_t before = w->len;
     snap_metrics(x->c, x->s, ok ? &x->r : NULL, x->began_ms ? x->began_ms : clock_boot_ms(),
                  ok ? exit_of(&x->r) : err_exit_code(err->kind), w);
-    for (size_t i = before; !ok && i < w->len; i++)
-        fprintf(stderr, "! %s\n", w->v[i]);
+    for (size_t i = before; i < w->len; i++) {
+        event_emit(&x->c->events, "run.warning", "{s:s}", "message", w->v[i]);
+        if (!ok)
+            fprintf(stderr, "! %s\n", w->v[i]);
+    }
 }
 
 int cmd_snapshot_create(struct cli *c, struct err *err)

@@ -10,6 +10,7 @@
 struct file { // content, shared by the names that lead to it
     char *bytes;
     size_t len, synced; // synced: so many bytes are on the disk
+    int64_t mtime_ms;
 };
 struct name {
     char *path;
@@ -90,6 +91,7 @@ static int write_new(void *ctx, const char *path, const void *bytes, size_t len)
     struct file *f = mem_alloc(sizeof(*f));
     *vec_push(&p->files) = f;
     add_name(p, path, f);
+    f->mtime_ms = p->clock_ms;
     f->bytes = mem_dup(len ? bytes : "", len);
     f->len = len / 2; // written in two pieces
     rc = step(p);
@@ -177,7 +179,8 @@ static int list(void *ctx, const char *dir,
         const struct name *n = &p->names.v[i];
         char *parent = parent_of(n->path);
         if (!n->is_gone && !strcmp(parent, dir))
-            entry(to, strrchr(n->path, '/') + 1, !n->file, n->file ? n->file->len : 0, p->clock_ms);
+            entry(to, strrchr(n->path, '/') + 1, !n->file, n->file ? n->file->len : 0,
+                  n->file ? n->file->mtime_ms : p->clock_ms);
         free(parent);
     }
     return 0;
@@ -227,6 +230,11 @@ void powercut_free(struct powercut *p)
 const struct folder_fs *powercut_fs(struct powercut *p)
 {
     return &p->fs;
+}
+
+void powercut_set_clock(struct powercut *p, int64_t unix_ms)
+{
+    p->clock_ms = unix_ms;
 }
 
 void powercut_at(struct powercut *p, unsigned n)

@@ -13,6 +13,7 @@ struct powercut *powercut_new(uint64_t seed);
 void powercut_free(struct powercut *p);
 const struct folder_fs *powercut_fs(struct powercut *p); // lives as long as p
 
+void powercut_set_clock(struct powercut *p, int64_t unix_ms); // 2026 began, if it was not set
 // The power goes at the nth step from now (1: the next); every call after it fails with EIO.
 void powercut_at(struct powercut *p, unsigned step);
 // The nth step from now fails with errnum; the others are fine. 0: no fault.

@@ -77,6 +77,9 @@ static void read_one(const char *facts)
     assert_string_equal(hex, json_dot_str(o, "sum"));
 }
 
+// Kept and read for ever: none goes, and a new one is named here.
+static const char *const kept[] = {"1-left-out.json", "1-pages.json", "1-zstd-rows.json", "1.json"};
+
 static void golden(void **s)
 {
     (void)s;
@@ -85,13 +88,15 @@ static void golden(void **s)
     int found = 0;
     for (int i = 0; i < n; i++) {
         if (str_ends(names[i]->d_name, ".json")) {
+            assert_in_range(found, 0, (int)ARRAY_LEN(kept) - 1);
+            assert_string_equal(names[i]->d_name, kept[found]);
             read_one(names[i]->d_name);
             found++;
         }
         free(names[i]);
     }
     free(names);
-    assert_true(found > 0);
+    assert_int_equal(found, ARRAY_LEN(kept));
 }
 
 int main(void)
