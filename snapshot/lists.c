@@ -5,7 +5,8 @@
 
 #include "gitops/gitops.h"
 
-#define MAX_PARTS 100000 // of one list that goes on in others
+#define MAX_LIST_PAGES 65536 // of one list; a writer makes one for 16 rows or so
+#define MAX_PARTS 100000     // of one list that goes on in others
 #define MAX_PARENTS 256
 #define MAX_APPS 20000
 #define MAX_ROWS 1000000 // of all applications: one list may be named any number of times
@@ -32,11 +33,35 @@ static bool add_rows(json_t *to, const json_t *part, const char *rows, struct er
     return true;
 }
 
-bool list_join_pages(struct reader *r, json_t *list, const char *rows, struct err *err)
+// The names of its pages, each once: what is named again would be opened again. Borrowed; *ids
+// NULL: it has none.
+static bool page_names(const json_t *list, const json_t **ids, struct err *err)
 {
-    const json_t *ids = json_object_get(json_object_get(list, "pages"), "blobs");
+    const json_t *pages = json_object_get(list, "pages");
+    CLEANUP(json_freep) json_t *seen = json_object();
     size_t i;
     json_t *hex;
+    *ids = json_object_get(pages, "blobs");
+    if (!pages)
+        return true;
+    if (!json_is_array(*ids) || json_array_size(*ids) > MAX_LIST_PAGES)
+        return err_set(err, ERR_CORRUPT, "pages of a list that are no list");
+    json_array_foreach(*ids, i, hex)
+    {
+        if (!json_is_string(hex) || json_object_get(seen, json_string_value(hex)))
+            return err_set(err, ERR_CORRUPT, "a page of a list that is none, or is named twice");
+        json_object_set(seen, json_string_value(hex), hex);
+    }
+    return true;
+}
+
+bool list_join_pages(struct reader *r, json_t *list, const char *rows, struct err *err)
+{
+    const json_t *ids;
+    size_t i;
+    json_t *hex;
+    if (!page_names(list, &ids, err))
+        return false;
     if (json_array_size(ids) && !json_object_get(list, rows))
         json_object_set_new(list, rows, json_array()); // all of them are in pages
     json_array_foreach(ids, i, hex)
@@ -60,6 +85,8 @@ static bool read_more(struct reader *r, const char *rows, json_t *list, struct e
         CLEANUP(json_freep) json_t *at = TAKE(next);
         ok = i < MAX_PARTS || err_set(err, ERR_CORRUPT, "a list without end");
         ok = ok && list_open(r, at, &part, err);
+        if (ok && json_object_get(part, "pages"))
+            ok = err_set(err, ERR_CORRUPT, "pages in what a list goes on in");
         if (!ok || !part)
             break;
         ok = add_rows(json_object_get(list, rows), part, rows, err);

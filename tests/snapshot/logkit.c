@@ -24,6 +24,19 @@ struct store *log_kit_store(bool atomic_create)
     return st;
 }
 
+void log_kit_allow(struct store *st, const char *const *flags, size_t n)
+{
+    struct trust_chain c = {0};
+    struct trust t = {0};
+    kit_read(st, &c);
+    trust_next(&c, &t);
+    for (size_t i = 0; i < n; i++)
+        strv_push(&t.read_flags, flags[i]);
+    kit_write(st, &c, &t, "ann", "ben");
+    trust_clear(&t);
+    trust_chain_clear(&c);
+}
+
 void log_kit_open(struct store *st_take, struct repo *r)
 {
     struct sha256 pin = kit_pin(st_take);

@@ -13,6 +13,8 @@
 
 // A store with an empty repository.
 struct store *log_kit_store(bool atomic_create);
+// Read flags, by the next trust.
+void log_kit_allow(struct store *st, const char *const *flags, size_t n);
 void log_kit_open(struct store *st_take, struct repo *r);
 void log_kit_read(struct repo *r, struct log *l); // clears l before; fails the test
 // trust n+1 revokes that signer in PROD after seq; r is opened again.

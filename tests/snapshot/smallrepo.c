@@ -362,19 +362,6 @@ static struct sha256 report(struct repo *r)
     return name;
 }
 
-static void allow(struct store *st, const char *const *flags, size_t n)
-{
-    struct trust_chain c = {0};
-    struct trust t = {0};
-    kit_read(st, &c);
-    trust_next(&c, &t);
-    for (size_t i = 0; i < n; i++)
-        strv_push(&t.read_flags, flags[i]);
-    kit_write(st, &c, &t, "ann", "ben");
-    trust_clear(&t);
-    trust_chain_clear(&c);
-}
-
 static struct store *fill(struct store *st)
 {
     struct repo r;
@@ -413,7 +400,7 @@ struct store *small_repo(bool atomic_create)
 struct store *small_repo_flags(const char *const *flags, size_t n)
 {
     struct store *st = log_kit_store(true);
-    allow(st, flags, n);
+    log_kit_allow(st, flags, n);
     return fill(st);
 }
 

@@ -144,7 +144,7 @@ static void nothing_is_believed(void **state)
          "{\"git\":{\"blob\":\"%s\"}}\n", false},
         {"{\"pages\":{\"blobs\":[\"00000000000000000000000000000000\"]}}\n",
          "{\"live\":{\"blob\":\"%s\"}}\n", false},
-        {"{\"pages\":{\"blobs\":[5,null]}}\n", "{\"live\":{\"blob\":\"%s\"}}\n", true},
+        {"{\"pages\":{\"blobs\":[5,null]}}\n", "{\"live\":{\"blob\":\"%s\"}}\n", false},
         {"{\"objects\":[{\"secret\":true,\"name\":{},\"rule\":[]}]}\n",
          "{\"live\":{\"blob\":\"%s\"}}\n", true},
         {"{\"sources\":[{\"blob\":\"\"}]}\n", "{\"sources\":{\"blob\":\"%s\"}}\n", false},

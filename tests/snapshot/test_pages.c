@@ -175,6 +175,34 @@ static void bounded(void **state)
     err_clear(&err);
 }
 
+// Pages that are no names, one named twice, none at all: damage, told before any is opened.
+static void no_names(void **state)
+{
+    (void)state;
+    struct fixture f CLEANUP(fixture_clear);
+    CLEANUP(json_freep) json_t *root = NULL;
+    struct err err = {0};
+    fixture_init(&f);
+    assert_true(reader_root(f.rd, &root, &err));
+    const json_t *page = json_object_get(json_object_get(root, "live"), "blob");
+    json_t *bad[] = {json_pack("{s:[O,O]}", "blobs", page, page), json_pack("{s:[i]}", "blobs", 5),
+                     json_pack("{s:O}", "blobs", page), json_object(), json_array()};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        CLEANUP(json_freep) json_t *list = json_pack("{s:[], s:o}", "objects", "pages", bad[i]);
+        assert_false(list_join_pages(f.rd, list, "objects", &err));
+        assert_int_equal(err.kind, ERR_CORRUPT);
+        err_clear(&err);
+    }
+    CLEANUP(json_freep) json_t *many = json_array();
+    for (unsigned i = 0; i <= 65536; i++)
+        json_array_append_new(many, json_string("00000000000000000000000000000000"));
+    CLEANUP(json_freep)
+    json_t *list = json_pack("{s:[], s:{s:O}}", "objects", "pages", "blobs", many);
+    assert_false(list_join_pages(f.rd, list, "objects", &err));
+    assert_int_equal(err.kind, ERR_CORRUPT);
+    err_clear(&err);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -183,6 +211,7 @@ int main(void)
         cmocka_unit_test(nothing_of_its_own),
         cmocka_unit_test(too_long_together),
         cmocka_unit_test(bounded),
+        cmocka_unit_test(no_names),
     };
     return cmocka_run_group_tests_name("snapshot pages", tests, NULL, NULL);
 }
