@@ -117,7 +117,7 @@ for role in write prune judge; do # who could at any time
   jq -rs --arg r "$role" --arg c "$chain" 'map(.signers[] | select(.role == $r and
     (.chains | length == 0 or index($c))) | .key) | unique[]' "$work/trusts" >"$work/ever-$role"
 done
-flag=$(jq -r '.features.read // [] | map(select(IN("pages", "zstd-index", "zstd-rows") | not)) | .[0] // empty' "$work/trust")
+flag=$(jq -r '.features.read // [] | map(select(IN("pages", "salted-files", "zstd-index", "zstd-rows") | not)) | .[0] // empty' "$work/trust")
 [ -z "$flag" ] || die "the repository needs \"$flag\" to be read, which this script does not know"
 id=$(jq -r .repo "$work/trust")
 # Nothing of an entry is looked at before a signature holds; the text it begins with says whose.
@@ -268,7 +268,9 @@ blob() { # ID
     age -d -i "$work/key" -o "$work/pack" "$dir/packs/$3" || die "packs/$3 does not open"
     zstd -dcq <"$work/pack" >"$work/open-$3" || die "packs/$3 does not open"
   fi
-  tail -c +$(($4 + 1)) "$work/open-$3" | head -c "$5"
+  # Of a salted piece of a file what stands behind the salt.
+  case $2 in h) salt=32 ;; *) salt=0 ;; esac
+  tail -c +$(($4 + salt + 1)) "$work/open-$3" | head -c $(($5 - salt))
 }
 # A list to $work/list and all its rows, one a line, to $work/rows: its own, those of its pages, and what it
 # goes on in. Not in a pipe: its end would go unseen.

@@ -38,7 +38,8 @@ char blob_class(char kind)
 {
     static const struct {
         char kind, class;
-    } rows[] = {{'r', 'o'}, {'l', 'o'}, {'o', 'o'}, {'f', 'f'}, {'g', 'g'}, {'k', 's'}, {'s', 's'}};
+    } rows[] = {{'r', 'o'}, {'l', 'o'}, {'o', 'o'}, {'f', 'f'},
+                {'h', 'f'}, {'g', 'g'}, {'k', 's'}, {'s', 's'}};
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         if (rows[i].kind == kind)
             return rows[i].class;
@@ -72,15 +73,30 @@ void blob_namer_free(struct blob_namer *n)
     free(n);
 }
 
+void blob_salt(const struct blob_namer *n, const void *p, size_t len, uint8_t out[BLOB_SALT_BYTES])
+{
+    struct sha256 h = sha256_of(p, len);
+    if (!scrypt_derive(h.b, sizeof(h.b), n->id_key, KEY_BYTES, GUESS_COST_LOG_N, out))
+        abort(); // no 16 MiB left: no memory, as everywhere
+}
+
+const char *blob_of_file(char kind, const char *p, size_t *len)
+{
+    if (kind == 'f' || kind == 'g')
+        return p;
+    if (kind != 'h' || *len <= BLOB_SALT_BYTES)
+        return NULL;
+    *len -= BLOB_SALT_BYTES;
+    return p + BLOB_SALT_BYTES;
+}
+
 struct blob_id blob_name(struct blob_namer *n, char kind, const void *p, size_t len)
 {
-    uint8_t slow[KEY_BYTES];
+    uint8_t slow[BLOB_SALT_BYTES];
     uint8_t mac[KEY_BYTES];
     struct blob_id id;
     if (kind == 's') {
-        struct sha256 h = sha256_of(p, len);
-        if (!scrypt_derive(h.b, sizeof(h.b), n->id_key, KEY_BYTES, GUESS_COST_LOG_N, slow))
-            abort(); // no 16 MiB left: no memory, as everywhere
+        blob_salt(n, p, len, slow);
         p = slow;
         len = sizeof(slow);
     }

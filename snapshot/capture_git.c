@@ -4,6 +4,7 @@
 // does not hold yet.
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "snapshot/capture_int.h"
 
@@ -53,18 +54,45 @@ size_t capture_source_of(struct capture *c, const struct application *a,
     return at;
 }
 
-static bool add_file(struct capture *c, const struct source_file *f, json_t *files, struct err *err)
+// Files that stand outside Git hold what nobody has hashed together, a Secret perhaps: who holds
+// the key of a job shall not guess them one by one. Those of one source are salted with all of
+// them.
+static bool salt_of(struct capture *c, const struct source_item *i, struct file_salt *out)
+{
+    struct buf all CLEANUP(buf_wipe) = {0};
+    if (strcmp(i->kind, "folder") != 0 && strcmp(i->kind, "url") != 0)
+        return false;
+    for (size_t k = 0; k < i->files.len; k++) {
+        const struct source_file *f = &i->files.v[k];
+        buf_printf(&all, "%s %s\n", f->path, f->sha256 ? f->sha256 : "");
+        if (!f->sha256 && f->bytes)
+            buf_append(&all, f->bytes, f->len);
+    }
+    return writer_salt(c->w, all.p ? all.p : "", all.len, out);
+}
+
+static bool is_large(const struct source_file *f)
+{
+    struct stat st;
+    return f->from ? stat(f->from, &st) != 0 || st.st_size > BLOB_MAX_BYTES - BLOB_SALT_BYTES
+                   : f->len > BLOB_MAX_BYTES - BLOB_SALT_BYTES;
+}
+
+static bool add_file(struct capture *c, const struct source_file *f, const struct file_salt *salt,
+                     json_t *files, struct err *err)
 {
     json_t *path = json_string(f->path);
     json_t *v = NULL;
     if (!path)
         return err_set(err, ERR_INVALID, "the name of a file in it is not UTF-8");
-    if (f->from && !writer_add_file(c->w, f->from, -1, &v, err)) {
+    if (is_large(f))
+        salt = NULL; // of several pieces, as everywhere
+    if (f->from && !writer_add_file(c->w, f->from, -1, salt, &v, err)) {
         json_decref(path);
         return false;
     }
     if (!f->from)
-        v = writer_add_bytes(c->w, f->bytes, f->len);
+        v = writer_add_bytes(c->w, f->bytes, f->len, salt);
     json_object_set_new(v, "path", path);
     if (f->sha256 && !str_eq(json_dot_str(v, "sha256"), f->sha256)) {
         json_decref(v);
@@ -88,8 +116,10 @@ static bool add_source(struct capture *c, const struct source_item *i, struct bl
     capture_set(v, "target", i->target);
     capture_set(v, "revision", i->revision);
     capture_set(v, "digest", i->digest);
+    struct file_salt salt;
+    bool is_salted = salt_of(c, i, &salt);
     for (size_t k = 0; k < i->files.len; k++)
-        if (!add_file(c, &i->files.v[k], files, err))
+        if (!add_file(c, &i->files.v[k], is_salted ? &salt : NULL, files, err))
             return false;
     if (!strcmp(i->kind, "git")) {
         json_object_del(v, "files");
@@ -174,7 +204,7 @@ static bool add_packs(struct capture *c, const struct source_repo *r, int *git, 
         json_t *file = NULL;
         if (*git >= MAX_GIT_PACKS)
             return err_set(err, ERR_INVALID, "more than %d Git packs", MAX_GIT_PACKS);
-        if (!writer_add_file(c->w, r->packs.v[i], (*git)++, &file, err))
+        if (!writer_add_file(c->w, r->packs.v[i], (*git)++, NULL, &file, err))
             return false;
         json_decref(file); // the index names its pieces
     }

@@ -96,7 +96,12 @@ static bool add_blob(void *ctx, char kind, const void *p, size_t len, struct blo
                      struct err *err)
 {
     struct copy *c = ctx;
-    bool may_lie = kind == 'f' || kind == 'o';
+    bool is_salted = kind == 'h' && len > BLOB_SALT_BYTES;
+    if (is_salted && !writer_may_salt(c->w)) {
+        p = blob_of_file(kind, p, &len);
+        kind = 'f';
+    }
+    bool may_lie = kind == 'f' || kind == 'h' || kind == 'o';
     if (!may_lie || c->kept + len <= MAX_KEPT_BYTES) {
         c->kept += may_lie ? len : 0;
         *id = writer_add(c->w, kind, p, len);
@@ -120,7 +125,7 @@ static bool copy_git(struct copy *c, struct err *err)
         if (fd < 0)
             return err_set(err, ERR_UNAVAILABLE, "make %s: %m", path);
         if (!reader_git_pack(c->r, i, write_bytes, &fd, err) ||
-            !writer_add_file(c->w, path, (int)i, &file, err))
+            !writer_add_file(c->w, path, (int)i, NULL, &file, err))
             return false;
         json_decref(file);
     }

@@ -95,8 +95,11 @@ static bool put(void *ctx, char kind, const void *p, size_t len, struct blob_id 
         return put_secret(c, kind, p, len, id, err);
     if (kind == 'o')
         return put_object(c, p, len, id, err);
-    if (kind == 'f')
-        return put_piece(c, p, len, id, err);
+    if (kind == 'f' || kind == 'h') {
+        const char *piece = blob_of_file(kind, p, &len); // it is in clear there: no salt
+        return piece ? put_piece(c, piece, len, id, err)
+                     : err_set(err, ERR_CORRUPT, "a salted piece without anything in it");
+    }
     buf_append(kind == 'r' ? &c->root : &c->lists, p, len);
     *id = form_id(kind, p, len);
     return true;

@@ -118,6 +118,7 @@ static bool stage_first(struct making *m, struct err *err)
     signer_new(&m->admin);
     age_identity_new(&id);
     strv_push(&t.read_flags, TRUST_PAGES);
+    strv_push(&t.read_flags, TRUST_SALTED_FILES);
     strv_push(&t.read_flags, TRUST_ZSTD_INDEX);
     strv_push(&t.read_flags, TRUST_ZSTD_ROWS);
     *a = (struct trust_admin){.label = str_dup("admin")};

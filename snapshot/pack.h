@@ -20,8 +20,8 @@ int blob_id_cmp(const struct blob_id *a, const struct blob_id *b);
 void blob_id_hex(const struct blob_id *id, char out[33]);
 MUST_CHECK bool blob_id_parse(const char *hex, struct blob_id *out);
 
-// Kinds: 'r' root, 'l' list, 'o' object, 'f' file piece, 'g' Git pack piece, 'k' unguessable
-// Secret, 's' pooled Secrets. Index only: 'n' application name, 't' Git tip.
+// Kinds: 'r' root, 'l' list, 'o' object, 'f' file piece, 'h' the same behind its salt, 'g' Git pack
+// piece, 'k' unguessable Secret, 's' pooled Secrets. Index only: 'n' application name, 't' Git tip.
 bool blob_kind_is_valid(char kind); // one that has content
 char blob_class(char kind);         // 'o', 'f', 'g', 's'; 0: no kind that has content
 
@@ -32,6 +32,11 @@ struct blob_namer *blob_namer_new(const uint8_t id_key[KEY_BYTES]);
 void blob_namer_free(struct blob_namer *n);
 CLEANUP_FN(struct blob_namer, blob_namer_free, blob_namer_freep);
 struct blob_id blob_name(struct blob_namer *n, char kind, const void *p, size_t len);
+// The same every time, costs as much as an id of kind s, and takes all of those bytes.
+#define BLOB_SALT_BYTES 32
+void blob_salt(const struct blob_namer *n, const void *p, size_t len, uint8_t out[BLOB_SALT_BYTES]);
+// What a blob of a kind that files consist of holds of one; *len is made to fit. NULL: it is none.
+const char *blob_of_file(char kind, const char *p, size_t *len);
 
 struct pack_entry {
     char kind;

@@ -281,11 +281,13 @@ static bool pass_piece(struct reader *r, const json_t *hex, struct sha256_ctx *h
         return err_set(err, ERR_CORRUPT, "a file's piece has no name");
     if (!reader_blob(r, &id, &kind, &b, err))
         return false;
-    if (kind != 'f' && kind != 'g')
+    size_t len = b.len;
+    const char *p = blob_of_file(kind, b.p, &len);
+    if (!p)
         return err_set(err, ERR_CORRUPT, "a file's piece is of kind %c", kind);
-    sha256_add(hash, b.p, b.len);
-    *size += b.len;
-    return !sink || sink(ctx, b.p, b.len, err);
+    sha256_add(hash, p, len);
+    *size += len;
+    return !sink || sink(ctx, p, len, err);
 }
 
 bool reader_file(struct reader *r, const json_t *file, reader_sink_fn sink, void *ctx,

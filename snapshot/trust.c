@@ -414,7 +414,8 @@ static bool refuse_flags(const struct strv *flags, const char *const *known, con
 
 bool trust_check_flags(const struct trust *t, bool writes, bool prunes, struct err *err)
 {
-    static const char *const reads[] = {TRUST_PAGES, TRUST_ZSTD_INDEX, TRUST_ZSTD_ROWS, NULL};
+    static const char *const reads[] = {TRUST_PAGES, TRUST_SALTED_FILES, TRUST_ZSTD_INDEX,
+                                        TRUST_ZSTD_ROWS, NULL};
     static const char *const none[] = {NULL};
     return refuse_flags(&t->read_flags, reads, "read", err) &&
            (!writes || refuse_flags(&t->write_flags, none, "written", err)) &&

@@ -81,10 +81,12 @@ bool trust_is_void(const struct trust_signer *s, const char *chain, uint64_t seq
 const struct trust_epoch *trust_epoch(const struct trust *t, unsigned n); // NULL: none
 const struct trust_epoch *trust_open_epoch(const struct trust *t); // the newest open; NULL: none
 // Read flags (docs/repository-format.md section 15): rows of tables and of index files may be
-// compressed; index files may be compressed as a whole; lists may have pages.
+// compressed; index files may be compressed as a whole; lists may have pages; pieces of files may
+// be salted (kind h).
 #define TRUST_ZSTD_ROWS "zstd-rows"
 #define TRUST_ZSTD_INDEX "zstd-index"
 #define TRUST_PAGES "pages"
+#define TRUST_SALTED_FILES "salted-files"
 bool trust_has_flag(const struct trust *t, const char *read_flag);
 unsigned trust_index_version(const struct trust *t); // in which index files are written
 // Unknown flags: read -> INVALID for everything; write, prune -> INVALID for that.

@@ -215,6 +215,7 @@ void writer_free(struct writer *w)
     batches_clear(&w->batches);
     proofs_clear(&w->proofs);
     log_clear(&w->log);
+    vec_clear(&w->salts);
     strv_clear(&w->files);
     strv_clear(&w->warnings);
     free(w->piece);
@@ -256,6 +257,19 @@ bool writer_needs_again(const struct writer *w)
 bool writer_may_page(const struct writer *w)
 {
     return trust_has_flag(trust_now(&w->r->trust), TRUST_PAGES);
+}
+
+bool writer_may_salt(const struct writer *w)
+{
+    return trust_has_flag(trust_now(&w->r->trust), TRUST_SALTED_FILES);
+}
+
+bool writer_salt(struct writer *w, const void *of, size_t len, struct file_salt *out)
+{
+    if (!writer_may_salt(w))
+        return false;
+    blob_salt(w->namer, of, len, out->b);
+    return true;
 }
 
 bool writer_found_damage(const struct writer *w)
@@ -341,25 +355,36 @@ static void push_id(json_t *list, const struct blob_id *id)
     json_array_append_new(list, json_string(hex));
 }
 
-json_t *writer_add_bytes(struct writer *w, const void *p, size_t len)
+// Salt and piece are one blob.
+#define PIECE_BYTES (BLOB_MAX_BYTES - BLOB_SALT_BYTES)
+
+json_t *writer_add_bytes(struct writer *w, const void *p, size_t len, const struct file_salt *salt)
 {
     struct sha256_ctx *whole = sha256_begin();
     json_t *blobs = json_array();
-    for (size_t at = 0; at < len; at += BLOB_MAX_BYTES) {
-        size_t n = len - at < BLOB_MAX_BYTES ? len - at : BLOB_MAX_BYTES;
-        struct blob_id id = writer_add(w, 'f', (const char *)p + at, n);
-        sha256_add(whole, (const char *)p + at, n);
+    size_t most = salt ? PIECE_BYTES : BLOB_MAX_BYTES;
+    for (size_t at = 0; at < len; at += most) {
+        size_t n = len - at < most ? len - at : most;
+        const char *piece = (const char *)p + at;
+        struct buf salted CLEANUP(buf_clear) = {0};
+        if (salt)
+            buf_append(&salted, salt->b, sizeof(salt->b));
+        if (salt)
+            buf_append(&salted, piece, n);
+        struct blob_id id =
+            salt ? writer_add(w, 'h', salted.p, salted.len) : writer_add(w, 'f', piece, n);
+        sha256_add(whole, piece, n);
         push_id(blobs, &id);
     }
     return file_row(len, whole, blobs);
 }
 
-// Reads up to a blob's worth; -1 on failure.
-static ssize_t read_piece(int fd, char *p)
+// Reads up to so much; -1 on failure.
+static ssize_t read_piece(int fd, char *p, size_t most)
 {
     size_t n = 0;
-    while (n < BLOB_MAX_BYTES) {
-        ssize_t got = read(fd, p + n, BLOB_MAX_BYTES - n);
+    while (n < most) {
+        ssize_t got = read(fd, p + n, most - n);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
@@ -371,7 +396,39 @@ static ssize_t read_piece(int fd, char *p)
     return (ssize_t)n;
 }
 
-bool writer_add_file(struct writer *w, const char *path, int git, json_t **out, struct err *err)
+// The pieces of an open file, the last of w->files. False: errno says why.
+static bool add_pieces(struct writer *w, int fd, int git, const struct file_salt *salt,
+                       json_t **out)
+{
+    struct sha256_ctx *whole = sha256_begin();
+    json_t *blobs = json_array();
+    uint64_t offset = 0;
+    size_t front = salt ? sizeof(salt->b) : 0;
+    ssize_t n;
+    if (salt)
+        memcpy(w->piece, salt->b, front);
+    while ((n = read_piece(fd, w->piece + front, BLOB_MAX_BYTES - front)) > 0) {
+        char kind = git >= 0 ? 'g' : salt ? 'h' : 'f';
+        size_t len = front + (size_t)n;
+        struct new_blob b = {.id = blob_name(w->namer, kind, w->piece, len),
+                             .kind = kind,
+                             .len = (uint32_t)len,
+                             .file = (uint32_t)w->files.len - 1,
+                             .offset = offset,
+                             .git = git,
+                             .is_salted = salt != NULL,
+                             .salt = (uint32_t)(w->salts.len - 1)};
+        want(w, &b);
+        sha256_add(whole, w->piece + front, (size_t)n);
+        push_id(blobs, &b.id);
+        offset += (uint64_t)n;
+    }
+    *out = file_row(offset, whole, blobs);
+    return n == 0;
+}
+
+bool writer_add_file(struct writer *w, const char *path, int git, const struct file_salt *salt,
+                     json_t **out, struct err *err)
 {
     int fd CLEANUP(fd_closep) = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
@@ -380,29 +437,12 @@ bool writer_add_file(struct writer *w, const char *path, int git, json_t **out, 
     }
     if (!w->piece)
         w->piece = mem_alloc(BLOB_MAX_BYTES); // once: clearing it costs more than a small file
-    char *piece = w->piece;
-    struct sha256_ctx *whole = sha256_begin();
-    json_t *blobs = json_array();
-    uint64_t offset = 0;
-    ssize_t n;
     strv_push(&w->files, path);
-    while ((n = read_piece(fd, piece)) > 0) {
-        char kind = git >= 0 ? 'g' : 'f';
-        struct new_blob b = {.id = blob_name(w->namer, kind, piece, (size_t)n),
-                             .kind = kind,
-                             .len = (uint32_t)n,
-                             .file = (uint32_t)w->files.len - 1,
-                             .offset = offset,
-                             .git = git};
-        want(w, &b);
-        sha256_add(whole, piece, (size_t)n);
-        push_id(blobs, &b.id);
-        offset += (uint64_t)n;
-    }
-    int errnum = errno;
-    *out = file_row(offset, whole, blobs);
-    if (n == 0)
+    if (salt)
+        *vec_push(&w->salts) = *salt;
+    if (add_pieces(w, fd, git, salt, out))
         return true;
+    int errnum = errno;
     json_decref(*out);
     *out = NULL;
     return err_set_errno(err, errnum, "read %s", path);

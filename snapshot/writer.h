@@ -37,6 +37,7 @@ const struct entry *writer_yardstick(const struct writer *w);
 const struct entry *writer_last_known(const struct writer *w);
 // May lists have pages? As the repository's read flags say.
 bool writer_may_page(const struct writer *w);
+bool writer_may_salt(const struct writer *w); // salted pieces (kind h)
 // What the store had lost or damaged, one line each. Borrowed.
 const struct strv *writer_warnings(const struct writer *w);
 // The list that had that name in the newest snapshot (its n record: "repository URL", an
@@ -50,16 +51,23 @@ bool writer_known_tip(struct writer *w, const char *hex);
 
 // A blob of kinds r l o k s; bytes are copied. The same blob twice is one.
 struct blob_id writer_add(struct writer *w, char kind, const void *p, size_t len);
+// What a file must be salted with whose bytes might be guessed one by one: slow to make, and to be
+// made only by who knows all that is given. False: this repository has no such pieces.
+struct file_salt {
+    uint8_t b[BLOB_SALT_BYTES];
+};
+bool writer_salt(struct writer *w, const void *of, size_t len, struct file_salt *out);
 // A file as pieces of kind 'f' or (with git >= 0, number of the Git pack) 'g', read again at
-// commit: it must stay as it is until then. *out: {"size","sha256","blobs":[…]}, owned.
-MUST_CHECK bool writer_add_file(struct writer *w, const char *path, int git, json_t **out,
-                                struct err *err);
+// commit: it must stay as it is until then. With a salt, of kind 'h'. *out:
+// {"size","sha256","blobs":[…]}, owned.
+MUST_CHECK bool writer_add_file(struct writer *w, const char *path, int git,
+                                const struct file_salt *salt, json_t **out, struct err *err);
 // A blob of which a copy lies in a file, from that offset on, as that file must stay until commit:
 // nothing of it is kept in memory.
 struct blob_id writer_add_lying(struct writer *w, char kind, const void *p, size_t len,
                                 const char *path, uint64_t offset);
 // As writer_add_file, from memory (copied).
-json_t *writer_add_bytes(struct writer *w, const void *p, size_t len);
+json_t *writer_add_bytes(struct writer *w, const void *p, size_t len, const struct file_salt *salt);
 // Names a list of this snapshot, so that the next run finds it without being able to read it.
 void writer_note_list(struct writer *w, const char *name, const struct blob_id *list,
                       uint32_t count);

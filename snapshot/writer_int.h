@@ -22,6 +22,8 @@ struct new_blob {
     uint32_t file;   // position in files
     uint64_t offset; // in it
     int git;         // number of the Git pack; -1
+    bool is_salted;  // of the file is what is behind the salt
+    uint32_t salt;   // position in salts
     bool is_missing; // decided for this attempt: in nothing we stand on
     bool is_mine;    // in a pack this run has written
 };
@@ -52,6 +54,7 @@ struct writer {
     VEC(struct batch_state) states; // one a batch
     VEC(struct new_blob) blobs;
     struct strv files;
+    VEC(struct file_salt) salts;
     char *piece;         // room to read one of a file, once any was read
     struct idmap wanted; // id -> position in blobs
     struct idmap lists;  // name -> position in known_lists: n records of the batches

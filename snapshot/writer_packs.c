@@ -116,8 +116,11 @@ static bool add_blob(struct writer *w, struct pack_builder *p, const struct new_
     }
     const char *path = w->files.v[b->file];
     CLEANUP(str_freep) char *bytes = mem_alloc(b->len);
+    size_t front = b->is_salted ? BLOB_SALT_BYTES : 0;
+    if (front)
+        memcpy(bytes, w->salts.v[b->salt].b, front);
     int fd CLEANUP(fd_closep) = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || !read_at(fd, bytes, b->len, b->offset))
+    if (fd < 0 || !read_at(fd, bytes + front, b->len - front, b->offset))
         return err_set(err, ERR_UNAVAILABLE, "%s cannot be read any more", path);
     struct blob_id id = blob_name(w->namer, b->kind, bytes, b->len);
     if (!blob_id_eq(&id, &b->id))

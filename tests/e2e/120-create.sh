@@ -282,6 +282,11 @@ turned() {
   commit_all 'a chart'
   check 'a good one' create --metrics told.prom small/root
   is "$(metric suspect)" 0 'as monitoring hears'
+  # The folder's own files, each known word for word: none is found.
+  local file guesses=()
+  for file in small/root/*; do guesses+=("f$(<"$file")" "h$(<"$file")"); done
+  is "$((${#guesses[@]} > 5)) $("$BUILD/tests/snapshot/tool_writeonly" "$REGROW_REPO" "$JOB" "${guesses[@]}" | grep -c '^known')" \
+    '1 0' 'with the credential of the job no file of the folder can be confirmed by a guess'
   echo '{{ fail "on purpose" }}' >small/apps/charted/templates/b.yaml
   commit_all 'a chart that fails'
   turned_bad 'a chart that stopped rendering'

@@ -107,7 +107,8 @@ class Snapshot:
             for pack in index["packs"]:
                 rows = self.read_pack(pack["id"])
                 for kind, content in rows:
-                    self.blobs[self.blob_id(kind, content)] = content
+                    # A salted piece of a file is what stands behind its salt.
+                    self.blobs[self.blob_id(kind, content)] = content[32:] if kind == b"h" else content
                 if "git" in pack and pack["git"] != last:
                     self.git.append(b"")
                     last = pack["git"]

@@ -70,7 +70,7 @@ static bool fill(struct writer *w, const struct snap_state *s, struct snapshot_e
     }
     if (s->file) {
         json_t *file = NULL;
-        if (!writer_add_file(w, s->file, 0, &file, err)) {
+        if (!writer_add_file(w, s->file, 0, NULL, &file, err)) {
             json_decref(root);
             return false;
         }

@@ -252,7 +252,7 @@ static void write_git(struct repo *r, const char *dir, const struct git_case *g)
     CLEANUP(writer_freep) struct writer *w = NULL;
     CLEANUP(str_freep) char *pack = path_join(dir, g->pack);
     tip_of(dir, g->tip, tip);
-    if (!writer_begin(r, &o, &w, &err) || !writer_add_file(w, pack, 0, &file, &err))
+    if (!writer_begin(r, &o, &w, &err) || !writer_add_file(w, pack, 0, NULL, &file, &err))
         fail_msg("%s", err.msg);
     json_decref(file);
     struct blob_id list =

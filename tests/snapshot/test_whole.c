@@ -24,7 +24,8 @@ static bool read_clone(const struct fixture *f, struct store *clone_take, struct
 static void fixture_init(struct fixture *f, bool atomic_create)
 {
     struct err err = {0};
-    static const char *const flags[] = {TRUST_PAGES, TRUST_ZSTD_INDEX, TRUST_ZSTD_ROWS};
+    static const char *const flags[] = {TRUST_PAGES, TRUST_SALTED_FILES, TRUST_ZSTD_INDEX,
+                                        TRUST_ZSTD_ROWS};
     *f = (struct fixture){.st = atomic_create ? small_repo_flags(flags, ARRAY_LEN(flags))
                                               : small_repo(false),
                           .identity = kit_identity(1)};
