@@ -345,8 +345,8 @@ static void look_at_rights(struct doctor *d, struct session *s)
         checks_fail(&d->checks, "plan", &err);
     }
     begin(d);
-    if (rights_check(s->kube, d->c->loop, s->desired, is_planned ? r : NULL, &missing, &grants,
-                     &err)) {
+    if (rights_check(s->kube, d->c->loop, s->desired, is_planned ? r : NULL, NULL, &missing,
+                     &grants, &err)) {
         tell_rights(d, &missing, &grants);
     } else {
         note_late(d, &err);

@@ -235,72 +235,16 @@ static bool verify(struct restoring *x, const struct age_identity *id, struct er
     return true;
 }
 
-// ---- the target ----
-static bool is_known_target(const struct restoring *x)
-{
-    bool same_root = x->s->remembered && !session_is_new_root(x->s);
-    return same_root || str_eq(x->target.chain, x->snap.chain);
-}
-
-// A drill writes to nothing that anybody may still want: not even to what it restored itself.
-static bool refuse_used(struct restoring *x, struct err *err)
-{
-    const char *name = kubeconfig_context(x->s->config);
-    const char *uid = kube_cluster_uid(x->s->kube);
-    if (str_eq(uid, x->frozen.cluster))
-        err_set(err, ERR_CONFLICT, "cluster %s is the very one that the snapshot is of", name);
-    else if (x->target.chain || x->s->remembered)
-        err_set(err, ERR_CONFLICT, "cluster %s is not empty: it was %s %s", name,
-                x->target.chain ? "restored from a snapshot of" : "grown from",
-                x->target.chain ? x->target.chain : x->s->remembered);
-    else if (x->target.foreign)
-        err_set(err, ERR_CONFLICT,
-                "cluster %s is not empty: it has %zu namespace%s or workloads, "
-                "such as %s",
-                name, x->target.foreign, x->target.foreign == 1 ? "" : "s",
-                x->target.examples.v[0]);
-    else
-        return true;
-    return err_hint(err, "Nothing was written. A drill wants an empty cluster that is thrown away "
-                         "afterwards; without --kubeconfig it starts one of its own.");
-}
-
-static bool refuse_foreign(struct restoring *x, struct err *err)
-{
-    const char *name = kubeconfig_context(x->s->config);
-    if (x->is_drill)
-        return refuse_used(x, err);
-    if (is_known_target(x))
-        return true;
-    if (x->c->o.restore.adopt) {
-        x->c->o.no_prune = true; // what it has besides is others'
-        return true;
-    }
-    if (x->s->remembered)
-        err_set(err, ERR_CONFLICT, "cluster %s was grown from %s, the snapshot is of %s", name,
-                x->s->remembered, x->s->root);
-    else if (x->target.chain)
-        err_set(err, ERR_CONFLICT,
-                "cluster %s was restored from snapshot %llu of %s, this one is of %s", name,
-                x->target.seq, x->target.chain, x->snap.chain);
-    else if (x->target.foreign)
-        err_set(
-            err, ERR_CONFLICT,
-            "cluster %s is not empty: %zu namespace%s or workloads that regrow did not make, such "
-            "as %s",
-            name, x->target.foreign, x->target.foreign == 1 ? "" : "s", x->target.examples.v[0]);
-    else
-        return true;
-    return err_hint(err, "Nothing was written. Check --kubeconfig and --context. If this is the "
-                         "cluster you mean, --adopt restores into it and leaves alone what it has "
-                         "besides.");
-}
-
 // ---- the plan ----
 static bool check_rights(struct restoring *x, struct err *err)
 {
     struct strv missing = {0};
-    bool ok = rights_check(x->s->kube, x->c->loop, x->s->desired, NULL, &missing, NULL, err);
+    VEC(struct object_id) zero = {0}; // keys and credentials: borrowed
+    for (size_t i = 0; i < x->frozen.zero.len; i++)
+        *vec_push(&zero) = x->frozen.zero.v[i].id;
+    struct rights_more more = {zero.v, zero.len};
+    bool ok = rights_check(x->s->kube, x->c->loop, x->s->desired, NULL, &more, &missing, NULL, err);
+    vec_clear(&zero);
     if (ok && missing.len) {
         struct buf b CLEANUP(buf_clear) = {0};
         for (size_t i = 0; i < missing.len && i < 3; i++)
@@ -396,7 +340,7 @@ bool restoring_plan(struct restoring *x, const struct age_identity *id, struct e
     timeline_enter(&x->timeline, "plan", clock_mono_ms());
     if (!read_snapshot(x, id, err) || !restoring_map(x, err) ||
         !target_look(x->s->kube, x->c->loop, x->s->kinds, &x->target, err) ||
-        !refuse_foreign(x, err))
+        !restoring_check_target(x, err))
         return false;
     apis_settle(x->s->desired, x->s->kinds, kube_minor(x->s->kube), &x->apis);
     if (!settle_fields(x, err))
@@ -488,8 +432,9 @@ static bool first(void *ctx, struct err *err)
                                .seq = x->e->seq,
                                .head = restoring_other_writer(x) ? x->target.head : newest_seq(x),
                                .repository = repository,
-                               .root = x->s->root};
-    if (!target_note(x->s->kube, &x->target, &note, err) ||
+                               .root = x->s->root,
+                               .cluster = restoring_cluster(x)};
+    if (!restoring_note_target(x, &note, err) ||
         !zero_write(x->s->kube, x->c->loop, x->s->kinds, x->s->desired, &x->frozen, &x->zero, err))
         return false;
     timeline_enter(&x->timeline, "apply", clock_mono_ms());
@@ -528,7 +473,10 @@ static int finish(struct restoring *x, const struct run *run, struct err *err)
         o.code = err_exit_code(ERR_PARTIAL);
     if (!x->c->o.restore.is_part && !x->c->o.restore.maps.len && !x->c->o.restore.rerender)
         outcome_note_healthy(&o, x->s); // else it is not what that commit says
-    bool can_push = !o.code || o.code == err_exit_code(ERR_PARTIAL);
+    // What only waits may wait for Git, or for a person. The host is outside of the cluster, or is
+    // waited for.
+    bool can_push =
+        !o.code || o.code == err_exit_code(ERR_PARTIAL) || o.code == err_exit_code(ERR_TIMEOUT);
     restoring_settle(x, &o);
     x->is_put_off = x->has_git && !can_push;
     if (x->has_git && can_push)

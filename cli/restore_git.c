@@ -9,6 +9,7 @@
 #include "cli/restoring.h"
 
 #define WAIT_GIT_MS 120000
+#define PUSH_MS (5 * 60 * 1000LL)
 #define PAUSE_MS 2000
 #define SHOWN_AWAY 5
 
@@ -219,7 +220,9 @@ bool restore_git_push(struct restoring *x, struct err *err)
     struct progress *p CLEANUP(progress_freep) = progress_new(x->c);
     int64_t began = clock_mono_ms();
     progress_say(p, "asking the Git host");
-    loop_set_deadline(x->c->loop, x->c->deadline_ms); // the run took it away
+    // The run took it away; where it has used all of it Git still gets a while of its own.
+    int64_t until = x->c->deadline_ms;
+    loop_set_deadline(x->c->loop, until && until < began + PUSH_MS ? began + PUSH_MS : until);
     bool ok = look_and_wait(x, &s, err) && gitback_push(&x->git, s, &x->c->events, err);
     progress_end(p);
     x->git_ms = clock_mono_ms() - began;
@@ -360,8 +363,14 @@ static void print_repo(const struct restoring *x, size_t i)
 
 void restore_git_print_end(const struct restoring *x)
 {
-    if (x->is_put_off)
-        print_item("!", "Git was not pushed: the cluster comes first. The same command continues.");
+    if (x->is_put_off) {
+        CLEANUP(str_freep) char *command = restore_git_command(x);
+        CLEANUP(str_freep)
+        char *text = str_printf("Git was not pushed: the cluster comes first. The same command "
+                                "continues; without a cluster: %s",
+                                command);
+        print_item("!", text);
+    }
     for (size_t i = 0; i < x->git.places.v.len; i++)
         print_repo(x, i);
     for (size_t i = 0; i < x->git.places.v.len && x->is_pushed; i++) {
@@ -414,19 +423,75 @@ static void add_words(struct buf *b, const char *option, const struct strv *word
         add_word(b, option, words->v[i]);
 }
 
+// Which repository, and what opens it: as it was said.
+static void add_snapshot(struct buf *b, const struct restoring *x)
+{
+    const struct snapshot_options *o = &x->c->o.snap;
+    const struct {
+        const char *option, *value, *env;
+    } all[] = {{"--repo", o->repo, "REGROW_REPO"},
+               {"--trust", o->trust, "REGROW_TRUST"},
+               {"--chain", o->chain, "REGROW_CHAIN"},
+               {"--key", o->key, "REGROW_KEY"},
+               {"--passphrase-file", o->passphrase_file, "REGROW_PASSPHRASE_FILE"}};
+    buf_printf(b, "regrow restore %llu", (unsigned long long)x->e->seq);
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        if (all[i].value && !str_eq(getenv(all[i].env), all[i].value))
+            add_word(b, all[i].option, all[i].value);
+    add_words(b, "-i", &o->identities);
+}
+
+static void add_places(struct buf *b, const struct restoring *x)
+{
+    for (size_t i = 0; i < x->c->o.restore.push_git.len; i++) {
+        // OLD=URL, both without credentials.
+        const char *text = x->c->o.restore.push_git.v[i];
+        const char *equals = strchr(text, '=');
+        CLEANUP(str_freep) char *old = equals ? str_ndup(text, (size_t)(equals - text)) : NULL;
+        CLEANUP(str_freep) char *from = old ? repo_url_shown(old) : NULL;
+        CLEANUP(str_freep) char *to = repo_url_shown(equals ? equals + 1 : text);
+        CLEANUP(str_freep) char *both = str_printf("%s%s%s", from ? from : "", from ? "=" : "", to);
+        add_word(b, "--push-git", both);
+    }
+}
+
+// Without the cluster, in which something is in the way.
+char *restore_git_command(const struct restoring *x)
+{
+    struct buf b = {0};
+    add_snapshot(&b, x);
+    buf_str(&b, " --git-only");
+    add_places(&b, x);
+    return buf_take(&b);
+}
+
 char *restore_again_command(const struct restoring *x, bool is_whole)
 {
     const struct options *o = &x->c->o;
     struct buf b = {0};
-    buf_printf(&b, "regrow restore %llu", (unsigned long long)x->e->seq);
+    const struct {
+        const char *option, *value;
+    } same[] = {{"--kubeconfig", o->kubeconfig}, {"--context", o->context}, {"--then", o->then}};
+    const struct {
+        const char *option;
+        bool is_given;
+    } flags[] = {{"--adopt", o->restore.adopt},
+                 {"--allow-suspect", o->restore.allow_suspect},
+                 {"--rerender", o->restore.rerender}};
+    add_snapshot(&b, x);
+    for (size_t i = 0; i < ARRAY_LEN(same); i++)
+        if (same[i].value)
+            add_word(&b, same[i].option, same[i].value);
     if (!is_whole) {
         add_words(&b, "--app", &o->apps);
         add_words(&b, "--namespace", &o->restore.namespaces);
     }
     add_words(&b, "--map", &o->restore.maps);
     add_words(&b, "--cluster", &o->restore.clusters);
-    if (o->restore.rerender)
-        buf_str(&b, " --rerender");
+    for (size_t i = 0; i < ARRAY_LEN(flags); i++)
+        if (flags[i].is_given)
+            buf_printf(&b, " %s", flags[i].option);
+    add_places(&b, x);
     return buf_take(&b);
 }
 

@@ -28,6 +28,7 @@ struct restoring {
     struct mappings maps;
     struct partial part;                   // when not all of it is wanted
     size_t counts[ACTION_TERMINATING + 1]; // of the plan
+    bool is_adopting;                      // of another: what it had is forgotten, and stays
     struct err breaker;                    // of the plan: it would delete too much
     struct strv changes, deletes;          // of the plan: what is written over, what goes
     bool is_order_broken;                  // declared edges gave way
@@ -51,6 +52,15 @@ struct restoring {
 // Which snapshot is meant, proved whole; *id is borrowed from x->snap.
 MUST_CHECK bool restoring_open(struct restoring *x, const struct age_identity **id,
                                struct err *err);
+// ---- restore_target.c ----
+// May it be written to? CONFLICT: it is another's, and --adopt was not given.
+MUST_CHECK bool restoring_check_target(struct restoring *x, struct err *err);
+// Holding the Lease, before all else: what is restored to it; of one that is adopted nothing is
+// remembered from then on.
+MUST_CHECK bool restoring_note_target(struct restoring *x, struct target_note *note,
+                                      struct err *err);
+
+// ---- cmd_restore.c again ----
 // The target and what would be done; nothing is written.
 MUST_CHECK bool restoring_plan(struct restoring *x, const struct age_identity *id, struct err *err);
 MUST_CHECK bool restoring_run(struct restoring *x, struct run **run, struct err *err);
@@ -133,6 +143,7 @@ MUST_CHECK bool restore_git_push(struct restoring *x, struct err *err);
 void restore_git_print_plan(const struct restoring *x);
 void restore_git_print_end(const struct restoring *x);
 // This restore once more, of the same part with the same names; or of the whole. Owned.
+char *restore_git_command(const struct restoring *x); // --git-only; owned
 char *restore_again_command(const struct restoring *x, bool is_whole);
 // The bootstrap that switches back to Git; owned.
 char *restore_next_command(const struct restoring *x);

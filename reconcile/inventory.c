@@ -157,6 +157,20 @@ static json_t *map_doc(const struct run *r, const char *name, const char *what, 
                      INVENTORY_LABEL, what, "data", "records", text);
 }
 
+bool inventory_forget_all(struct kube *k, struct err *err)
+{
+    struct kube_reply reply;
+    struct buf store CLEANUP(buf_clear) = {0};
+    struct kube_call all = {.method = "DELETE",
+                            .path = "/api/v1/namespaces/" REGROW_NAMESPACE
+                                    "/configmaps?labelSelector=" INVENTORY_LABEL,
+                            .patience_ms = KUBE_PATIENCE_MS,
+                            .is_idempotent = true};
+    kube_send_wait(k, &all, &reply, &store);
+    return reply.cls == KUBE_OK || reply.http == 404 ||
+           kube_reply_err(&reply, err, "forget what was made here");
+}
+
 // r->stored has what was listed, or with informers what this run has written since; null: deleted.
 static bool is_stored(const struct run *r, const char *name, const char *text)
 {

@@ -177,7 +177,7 @@ static void add_grants(struct asking *a, const struct desired *d)
     }
 }
 
-static void add_kinds(struct asking *a, const struct desired *d)
+static void add_kinds(struct asking *a, const struct desired *d, const struct rights_more *more)
 {
     add(a, "", "configmaps", "*", NULL); // the inventory
     for (size_t i = 0; i < d->objects.len; i++) {
@@ -185,13 +185,32 @@ static void add_kinds(struct asking *a, const struct desired *d)
         if (k)
             add(a, k->group, k->plural, "*", NULL);
     }
+    for (size_t i = 0; more && i < more->n; i++) {
+        const struct kind_info *k = kinds_find(d->kinds, more->v[i].group, NULL, more->v[i].kind);
+        if (k)
+            add(a, k->group, k->plural, "*", NULL);
+    }
+}
+
+// What makes one, where not all is allowed of its kind.
+static void add_writes(struct asking *a, const struct kind_info *k, const char *namespace,
+                       const struct asking *denied)
+{
+    bool is_denied = false;
+    for (size_t n = 0; k && !is_denied && n < denied->v.len; n++)
+        is_denied = !denied->v.v[n].is_allowed && !strcmp(denied->v.v[n].group, k->group) &&
+                    !strcmp(denied->v.v[n].resource, k->plural);
+    if (!is_denied)
+        return;
+    add(a, k->group, k->plural, "create", namespace);
+    add(a, k->group, k->plural, "patch", namespace);
 }
 
 // Every verb of the kinds that not all is allowed of; writes by namespace where there is one.
-static void add_verbs(struct asking *a, const struct desired *d, const struct asking *denied)
+static void add_verbs(struct asking *a, const struct desired *d, const struct rights_more *more,
+                      const struct asking *denied)
 {
     static const char *const everywhere[] = {"list", "watch"};
-    static const char *const writes[] = {"create", "patch"};
     for (size_t i = 0; i < denied->v.len; i++) {
         const struct question *q = &denied->v.v[i];
         if (!q->is_allowed && !*q->group && !strcmp(q->resource, "configmaps")) {
@@ -203,14 +222,11 @@ static void add_verbs(struct asking *a, const struct desired *d, const struct as
     }
     for (size_t i = 0; i < d->objects.len; i++) {
         const struct object *o = &d->objects.v[i];
-        const struct kind_info *k = kind_of(d, o);
-        bool is_denied = false;
-        for (size_t n = 0; k && !is_denied && n < denied->v.len; n++)
-            is_denied = !denied->v.v[n].is_allowed && !strcmp(denied->v.v[n].group, k->group) &&
-                        !strcmp(denied->v.v[n].resource, k->plural);
-        for (size_t n = 0; is_denied && n < ARRAY_LEN(writes); n++)
-            add(a, k->group, k->plural, writes[n], o->id.namespace);
+        add_writes(a, kind_of(d, o), o->id.namespace, denied);
     }
+    for (size_t i = 0; more && i < more->n; i++)
+        add_writes(a, kinds_find(d->kinds, more->v[i].group, NULL, more->v[i].kind),
+                   more->v[i].namespace, denied);
 }
 
 static void tell(const struct asking *a, struct strv *out)
@@ -227,7 +243,8 @@ static void tell(const struct asking *a, struct strv *out)
 }
 
 bool rights_check(struct kube *k, struct loop *l, const struct desired *d, const struct run *r,
-                  struct strv *out, struct strv *grants, struct err *err)
+                  const struct rights_more *more, struct strv *out, struct strv *grants,
+                  struct err *err)
 {
     struct asking kinds = {.k = k, .l = l};
     struct asking verbs = {.k = k, .l = l};
@@ -235,12 +252,12 @@ bool rights_check(struct kube *k, struct loop *l, const struct desired *d, const
     bool all = false;
     bool ok = may_all(&kinds, &all, err);
     if (ok && !all) {
-        add_kinds(&kinds, d);
+        add_kinds(&kinds, d, more);
         add_deleted(&kinds, d, r, NULL);
         ok = ask_all(&kinds, err);
         if (ok) {
             add_own(&verbs);
-            add_verbs(&verbs, d, &kinds);
+            add_verbs(&verbs, d, more, &kinds);
             add_deleted(&verbs, d, r, &kinds);
             if (grants)
                 add_grants(&roles, d);

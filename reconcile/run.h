@@ -103,6 +103,9 @@ MUST_CHECK bool run_execute(struct run *r, struct err *err);
 #define REGROW_ROOT_PATH "/api/v1/namespaces/" REGROW_NAMESPACE "/configmaps/" REGROW_ROOT_MAP
 char *inventory_root(const json_t *config_map);
 char *inventory_then(const json_t *config_map); // run_opts.then
+// Nothing is remembered any more of what was made here: no run deletes any of it. The caller holds
+// the Lease.
+MUST_CHECK bool inventory_forget_all(struct kube *k, struct err *err);
 
 // Is there an object that waits to be sent, or to be deleted? And how many of an application's (by
 // its tracking name; NULL: of all) should be deleted and are not?

@@ -159,6 +159,8 @@ static bool read_note(struct kube *k, struct target *out, struct err *err)
         out->chain = str_dup(chain);
         out->repository = str_dup_or_null(json_dot_str(doc, "data.repository"));
         out->root = str_dup_or_null(json_dot_str(doc, "data.root"));
+        out->cluster = str_dup_or_null(json_dot_str(doc, "data.cluster"));
+        out->is_adopting = str_eq(json_dot_str(doc, "data.adopting"), "true");
         out->seq = (unsigned long long)seq;
         text = json_dot_str(doc, "data.head");
         if (text && str_to_int(text, 1, ENTRY_MAX_SEQ, &head))
@@ -186,6 +188,7 @@ void target_clear(struct target *t)
     free(t->chain);
     free(t->repository);
     free(t->root);
+    free(t->cluster);
     *t = (struct target){0};
 }
 
@@ -193,15 +196,20 @@ bool target_note(struct kube *k, const struct target *seen, const struct target_
                  struct err *err)
 {
     if (str_eq(seen->chain, n->chain) && seen->seq == n->seq && seen->head == n->head &&
-        str_eq(seen->repository, n->repository) && str_eq(seen->root, n->root))
+        str_eq(seen->repository, n->repository) && str_eq(seen->root, n->root) &&
+        str_eq(seen->cluster, n->cluster) && seen->is_adopting == n->is_adopting)
         return true;
     CLEANUP(str_freep) char *seq = str_printf("%llu", n->seq);
     CLEANUP(str_freep) char *head = str_printf("%llu", n->head);
     CLEANUP(json_freep)
-    json_t *doc = json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:s, s:s, s:s, s:s, s:s*}}", "apiVersion",
-                            "v1", "kind", "ConfigMap", "metadata", "name", TARGET_NOTE_MAP,
-                            "namespace", REGROW_NAMESPACE, "data", "chain", n->chain, "snapshot",
-                            seq, "head", head, "repository", n->repository, "root", n->root);
+    json_t *doc = json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*}}",
+                            "apiVersion", "v1", "kind", "ConfigMap", "metadata", "name",
+                            TARGET_NOTE_MAP, "namespace", REGROW_NAMESPACE, "data", "chain",
+                            n->chain, "snapshot", seq, "head", head, "repository", n->repository,
+                            "root", n->root, "cluster", n->cluster, "adopting",
+                            n->is_adopting      ? "true"
+                            : seen->is_adopting ? "false"
+                                                : NULL);
     struct buf body CLEANUP(buf_clear) = {0};
     struct kube_reply reply;
     struct buf store CLEANUP(buf_clear) = {0};

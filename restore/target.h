@@ -15,6 +15,8 @@ struct target {
     unsigned long long seq;  // … which snapshot
     char *repository, *root; // … of which repository (its id in hex), from which root; or NULL
     unsigned long long head; // … and the newest snapshot of the chain then; 0: not noted
+    char *cluster;           // … as which of a hub's clusters; NULL: the snapshot's own
+    bool is_adopting;        // what it had is not forgotten yet
 };
 
 MUST_CHECK bool target_look(struct kube *k, struct loop *l, const struct kinds *served,
@@ -30,6 +32,8 @@ struct target_note {
     unsigned long long seq, head;
     const char *repository; // its id, in hex
     const char *root;       // what it was grown from, or NULL
+    const char *cluster;    // of a hub; NULL: the snapshot's own
+    bool is_adopting;
 };
 #define TARGET_NOTE_MAP "restored-from"
 // Nothing is written where `seen` says the same.

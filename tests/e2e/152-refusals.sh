@@ -238,8 +238,53 @@ a_registry() {
   writes_nothing 'it is planned from there' 0 ann --repo "$to" --trust "$pin" --dry-run
   check 'and restored' ann --repo "$to" --trust "$pin"
   is "$(kubectl -n web get configmap settings -o jsonpath='{.data.text}') $(audit_rejected)" 'one 0' 'as it was, without a rejected write'
+  writes_nothing 'a chain of the same name in another repository' 6 ann
+  like "$OUT" 'was restored from snapshot [0-9]+ of prod in another repository' 'and why'
+  writes_nothing 'a drill there' 6 "$REGROW" drill -i ann.id --kubeconfig "$KUBECONFIG"
+  like "$OUT" 'is not empty: it was restored from a snapshot of prod' 'and why'
   cluster_control reset
   oci_stop
+}
+
+# ---- somebody else's cluster, adopted ----
+
+theirs() { kubectl -n theirs get configmap,secret -o name | sort; }
+adopted() {
+  local all
+  cluster_use second
+  mkdir -p others
+  cat >others/all.yaml <<'Y'
+apiVersion: v1
+kind: Namespace
+metadata: {name: theirs}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: one, namespace: theirs}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: two, namespace: theirs}
+Y
+  kubectl create namespace foreign >/dev/null
+  writes_nothing 'a drill in a cluster of others' 6 "$REGROW" drill -i ann.id --kubeconfig "$KUBECONFIG"
+  like "$OUT" 'is not empty: it has 1 namespace or workloads, such as Namespace foreign' 'and why'
+  check 'it is grown from another root' "$REGROW" bootstrap "$SCRATCH/others"
+  all=$(theirs)
+  writes_nothing 'and not to be written to' 6 ann
+  check 'but for who says so' ann --adopt
+  is "$(theirs)" "$all" 'what it had besides is there'
+  is "$(kubectl -n web get configmap settings -o jsonpath='{.data.text}')" one 'and what was restored'
+  check 'the same again' ann --adopt
+  check 'and without the word: it is known now' ann
+  check 'as after a kill right at the beginning' kubectl -n regrow-system patch configmap restored-from --type merge -p '{"data":{"adopting":"true"}}'
+  check 'it goes on' ann
+  is "$(kubectl -n regrow-system get configmap restored-from -o jsonpath='{.data.adopting}')" false 'to its end'
+  check 'and from Git' "$REGROW" bootstrap "$SCRATCH/root"
+  is "$(theirs)" "$all" 'what it had besides is there still'
+  is "$(kubectl get namespace foreign theirs -o name | wc -l)" 2 'with its namespaces'
+  rm -r others
+  cluster_control reset
 }
 
 # ---- two clusters, one chain ----
@@ -255,6 +300,10 @@ two_clusters() {
   refuse 'and may not write its chain' 6 create
   like "$OUT" "belongs to the cluster with uid $first.*chain of its own.*--adopt-chain" 'and what to do'
   is "$(newest)" "1 $first" 'nothing was written to it'
+  writes_nothing 'nor is it taken for the lost one' 6 ann
+  like "$OUT" 'was grown from .*/root too, and no snapshot of prod is of this cluster.*--adopt' 'and why'
+  writes_nothing 'nor used for a drill' 6 "$REGROW" drill -i ann.id --kubeconfig "$KUBECONFIG"
+  like "$OUT" 'is not empty: it was grown from' 'and why'
   cluster_control reset
   # It takes the place of the lost one.
   check 'restored, it goes on' ann
@@ -338,5 +387,6 @@ run_case 'let in' let_in
 run_case 'a dead server' a_dead_server
 run_case 'a late server' a_late_server
 run_case 'a registry' a_registry
+run_case adopted adopted
 run_case 'two clusters' two_clusters
 run_case 'another chain' another_chain

@@ -292,6 +292,26 @@ with_cluster() {
   refuse 'in the way: told before the cluster' 6 restore --yes --push-git "$HTTP_URL/git"
 }
 
+# What only waits, for an address that nobody gives, keeps Git from nobody.
+while_something_waits() {
+  local main
+  export REGROW_GIT_USERNAME=$HTTP_USER REGROW_GIT_PASSWORD=$HTTP_PASSWORD
+  rm -rf "$GIT_ROOT"
+  cp -r "$LOST" "$GIT_ROOT"
+  githttp_again
+  main=$(in_git tools rev-parse main)
+  mkdir waits
+  app tools tools >waits/tools.yaml
+  printf 'apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: web, namespace: default}\nspec: {defaultBackend: {service: {name: web, port: {number: 80}}}}\n' >waits/web.yaml
+  refuse 'one that is smaller' 10 snap create --key job.key --adopt-chain "$SCRATCH/waits"
+  empty_host
+  cluster_wipe
+  refuse 'an Ingress waits' 8 restore --yes --allow-suspect "$(snap list -o json | jq '.chains[0].snapshots[0].seq')" --timeout 15s \
+    --push-git "$HTTP_URL/git" --report waits.json
+  is "$(in_git tools rev-parse main)" "$main" 'Git was pushed all the same'
+  like "$(jq -r '.next_steps[].command // empty' waits.json)" 'regrow restore [0-9]+ -i ann.id --allow-suspect --push-git' 'and the next command is the same one'
+}
+
 githttp_start
 gitssh_start
 cluster_up main
@@ -309,3 +329,4 @@ run_case host hosts_of_their_own_mind
 run_case killed killed
 run_case damaged damaged
 run_case cluster with_cluster
+run_case waits while_something_waits
