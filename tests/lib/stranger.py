@@ -14,6 +14,9 @@
 #   OUT/objects.jsonl                   every object as it is stored, a line each
 #   OUT/secrets.jsonl                   every line of the pool
 #   OUT/live.json
+#   OUT/clusters/NAME/                  a hub's other clusters: apps, objects.jsonl, secrets.jsonl
+#
+# What could not be read when a suspect snapshot was made is as it was before (members "before").
 import hashlib
 import hmac
 import json
@@ -118,7 +121,7 @@ class Snapshot:
     def json(self, ref):
         value = json.loads(self.blobs[ref["blob"]])
         for page in value.pop("pages", {"blobs": []})["blobs"]:
-            value["objects"] += json.loads(self.blobs[page])["objects"]
+            value.setdefault("objects", []).extend(json.loads(self.blobs[page])["objects"])
         while "more" in value:
             rest = self.json(value.pop("more"))
             for k, v in rest.items():
@@ -160,14 +163,58 @@ class Snapshot:
                         "files": [f["path"] for f in s.get("files", [])]})
         self.write("sources.json", out)
 
-    def write_apps(self, root):
+    def apps_of(self, blobs):
+        """{name: (row, list or None)} of shards."""
+        rows = [r for b in blobs for r in self.json({"blob": b})["applications"]]
+        return {r["name"]: (r, self.json(r) if "blob" in r else None) for r in rows}
+
+    def all_apps(self, root):
+        """Those there are; and what was found in one that could not be read now, as it was before."""
+        apps = self.apps_of(root["shards"]["blobs"])
+        if "before" not in root:
+            return apps
+        before = self.apps_of(self.json(root["before"])["blobs"])
+        kept = {}
+        for name in before.keys() - apps.keys():
+            above = name
+            while above in before and above not in apps:
+                above = (before[above][1] or {}).get("parent")
+            if above in apps and apps[above][0].get("stale"):
+                kept[name] = before[name]
+        return {**apps, **kept}
+
+    def write_apps(self, root, where=""):
         lines = []
-        shards = [self.json({"blob": b}) for b in root["shards"]["blobs"]]
-        for row in (r for s in shards for r in s["applications"] if "blob" in r):
-            app = self.json(row)
-            self.write(f"apps/{app['name']}.json", app)
-            lines += [self.blobs[o["blob"]] for o in app["objects"] if "blob" in o]
-        self.write("objects.jsonl", b"".join(lines))
+        for _, app in self.all_apps(root).values():
+            if app and not app.get("elsewhere"):
+                self.write(f"{where}apps/{app['name']}.json", app)
+                lines += [self.blobs[o["blob"]] for o in app["objects"] if "blob" in o]
+        self.write(f"{where}objects.jsonl", b"".join(lines))
+
+    def write_secrets(self, root, where=""):
+        """The first list that holds a Secret counts."""
+        seen, lines = set(), []
+        for blob in (b for p in root["secrets"] for b in self.json(p)["blobs"]):
+            for text in self.blobs[blob].splitlines(keepends=True):
+                line = json.loads(text)
+                o = line["object"]
+                key = (line["from"], o["kind"], o["metadata"].get("namespace"), o["metadata"]["name"])
+                if key not in seen:
+                    lines.append(text)
+                seen.add(key)
+        self.write(f"{where}secrets.jsonl", b"".join(lines))
+
+    def write_clusters(self, root):
+        seen = {}
+        for m in ("clusters", "clustersBefore"):
+            for row in self.json(root[m])["clusters"] if m in root else []:
+                seen.setdefault((row.get("server"), row.get("name")), row)
+        for row in seen.values():
+            if "blob" in row:
+                cluster = self.json(row)
+                where = "clusters/" + (row.get("name") or row["server"].split("/")[-1]) + "/"
+                self.write_apps(cluster, where)
+                self.write_secrets(cluster, where)
 
     def write_all(self):
         self.read_set(self.entry["objects"])
@@ -181,8 +228,8 @@ class Snapshot:
                                   for r in self.lists(root, "git", "repositories")])
         self.write_sources(root)
         self.write_apps(root)
-        pools = [self.json(p) for p in root["secrets"]]
-        self.write("secrets.jsonl", b"".join(self.blobs[b] for p in pools for b in p["blobs"]))
+        self.write_secrets(root)
+        self.write_clusters(root)
         self.write("live.json", self.json(root["live"]) if "live" in root else {"objects": []})
 
 
