@@ -120,9 +120,9 @@ git_packs() {
 # The same by the script that is there for that day.
 emergency() {
   local script=$ROOT/scripts/emergency.sh f
-  refuse 'no pin' 1 sh "$script" "$golden" out -i repo.key
+  refuse 'no pin' 9 sh "$script" "$golden" out -i repo.key
   like "$OUT" "$PIN" 'is shown'
-  refuse 'a wrong pin' 1 sh "$script" "$golden" out -i repo.key --trust "${PIN//[0-7]/8}"
+  refuse 'a wrong pin' 9 sh "$script" "$golden" out -i repo.key --trust "${PIN//[0-7]/8}"
   check 'emergency.sh' sh "$script" "$golden" out -i repo.key --trust "$PIN" --chain prod
   is "$(stat -c %a out)" 700 'for its owner alone'
   is "$(cat out/objects/*-web/*.json | jq -rs 'map(.metadata.name+" "+.data.greeting)|join(", ")')" \
@@ -133,22 +133,22 @@ emergency() {
   is "$(find out/sources -type f ! -name '*.json' -size 11c | wc -l)" 1 'a chart'
   check 'an older one' sh "$script" "$golden" older -i repo.key --trust "$PIN" --snapshot 1
   isnt "$(cat older/objects/*-web/*.json | sha256sum)" "$(cat out/objects/*-web/*.json | sha256sum)" 'is another'
-  refuse 'one that is not there' 1 sh "$script" "$golden" none -i repo.key --trust "$PIN" --snapshot 77
+  refuse 'one that is not there' 4 sh "$script" "$golden" none -i repo.key --trust "$PIN" --snapshot 77
   cp -r "$golden" bad
   chmod -R u+w bad
   f=bad/chains/prod/packs/$(head -n1 "$chain/index/$(head -n1 "$chain/log/0000000001" | jq -r .objects)" | jq -r '.packs[0].id')
   printf x | dd of="$f" bs=1 seek=300 conv=notrunc 2>/dev/null
-  refuse 'a damaged pack' 1 sh "$script" bad none -i repo.key --trust "$PIN" --snapshot 1
+  refuse 'a damaged pack' 9 sh "$script" bad none -i repo.key --trust "$PIN" --snapshot 1
   like "$OUT" damaged 'is told'
   rm -rf bad
   cp -r "$golden" bad
   chmod -R u+w bad
   sed -i 's/"state":"good"/"state":"goof"/' bad/chains/prod/log/0000000002
-  refuse 'an entry that was changed' 1 sh "$script" bad none -i repo.key --trust "$PIN" --snapshot 2
+  refuse 'an entry that was changed' 4 sh "$script" bad none -i repo.key --trust "$PIN" --snapshot 2
   like "$OUT" 'log/0000000002 is not signed' 'is told'
   mkdir -p empty/trust
   cp "$golden"/trust/* empty/trust/
-  refuse 'a repository that nobody has written to' 1 sh "$script" empty none -i repo.key --trust "$PIN"
+  refuse 'a repository that nobody has written to' 4 sh "$script" empty none -i repo.key --trust "$PIN"
   like "$OUT" 'no snapshot was ever written to empty' 'is told'
   is "$(ls -d none* 2>/dev/null)" '' 'nothing half is left'
 }
@@ -156,7 +156,7 @@ emergency() {
 # A checkpoint leaves out that a judge called the good one bad: whoever wrote since remembers it.
 left_out() {
   local script=$ROOT/scripts/emergency.sh left=$ROOT/tests/snapshot/golden/1-left-out
-  refuse 'none that is good' 1 sh "$script" "$left" none -i repo.key --trust "$PIN"
+  refuse 'none that is good' 4 sh "$script" "$left" none -i repo.key --trust "$PIN"
   like "$OUT" 'there is no such snapshot: none is good.*: [0-9 ]*2' 'is left, and those that are there are named'
   check 'by its number' sh "$script" "$left" by-number -i repo.key --trust "$PIN" --snapshot 2
 }
@@ -173,7 +173,7 @@ zstd_rows() {
   chmod -R u+w tomorrow
   rm tomorrow/trust/0002
   sed 's/"zstd-rows"/"tomorrow"/' "$golden/trust/0002" >tomorrow/trust/0002
-  refuse 'a forged flag' 1 sh "$script" tomorrow none -i repo.key --trust "$PIN"
+  refuse 'a forged flag' 9 sh "$script" tomorrow none -i repo.key --trust "$PIN"
   like "$OUT" 'not signed by the admins' 'is not looked at'
 }
 
