@@ -193,14 +193,23 @@ imported() {
 
 # The repository itself, without regrow, by the script for that day.
 emergency() {
-  local tool
+  local tool seq
   bare_path
   mkdir -p stock
-  for tool in zstd openssl jq od base64 head cut wc tr awk basename ls cp sed; do ln -sf "$(command -v $tool)" "stock/$tool"; done
-  check 'emergency.sh, with stock tools alone' env -i PATH="$SCRATCH/bare:$SCRATCH/stock" HOME="$SCRATCH/nobody" \
+  for tool in age zstd openssl jq git sh awk sed grep cat mkdir rm mv cp ls chmod sha256sum base64 head tail cut tr wc od dd sort join comm uniq paste id; do
+    ln -sf "$(command -v $tool)" "stock/$tool"
+  done
+  check 'emergency.sh, with stock tools alone' env -i PATH="$SCRATCH/stock" HOME="$SCRATCH/nobody" \
     sh "$ROOT/scripts/emergency.sh" repo rescued -i ann.id --trust "$REGROW_TRUST"
   is "$(cat rescued/objects/*/*.json | jq -r '"\(.kind) \(.metadata.namespace // "") \(.metadata.name)"' | grep -v '^Application ' | sort -u)" \
     "$(identities one/manifests/*.yaml | grep -v ' only-here$' | sort -u)" 'has every object'
+  seq=$(snap list -o json | jq '.chains[0].lastGood')
+  "$LIB/stranger.py" repo prod "$seq" ann.id strange
+  is "$(find rescued/objects -name '*.json' ! -path '*/000-live/*' -exec cat {} + | sort | sha256sum)" "$(sort strange/objects.jsonl | sha256sum)" \
+    'byte by byte what another reader finds'
+  is "$(sort rescued/secrets.json | sha256sum)" "$(sort strange/secrets.jsonl | sha256sum)" 'Secrets too'
+  is "$(cd rescued/sources && find . -type f ! -path './*.json' -exec sha256sum {} + | cut -c1-64 | sort)" \
+    "$(find strange/files -type f -exec sha256sum {} + 2>/dev/null | cut -c1-64 | sort)" 'and charts, artifacts, folders'
   is "$(git --git-dir=rescued/git/fleet.git for-each-ref)" "$(git --git-dir="$GIT_ROOT/fleet.git" for-each-ref)" 'and every ref'
   is "$(jq -r 'select(.from == "live" and .object.metadata.name == "edge").object.data["tls.crt"]' rescued/secrets.json | base64 -d)" \
     "$(<tls.crt)" 'and what only the cluster had'
