@@ -335,7 +335,7 @@ bool restoring_plan(struct restoring *x, const struct age_identity *id, struct e
 {
     int64_t began = clock_mono_ms();
     timeline_enter(&x->timeline, "target", began);
-    if (!cli_cluster(x->c, &x->s, err))
+    if (!restoring_read_ahead(x, id, err) || !cli_cluster(x->c, &x->s, err))
         return false;
     timeline_enter(&x->timeline, "plan", clock_mono_ms());
     if (!read_snapshot(x, id, err) || !restoring_map(x, err) ||

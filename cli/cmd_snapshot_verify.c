@@ -151,6 +151,18 @@ static const char spare_text[] =
     "Every snapshot can be restored without them. Reports of drills go with their snapshot, when "
     "it is forgotten; a slot is replaced by regrow snapshot key add and key remove.";
 
+static const char closed_text[] =
+    "No slot is left: nobody can open this repository any more, unless with an identity file that "
+    "was printed from one. Else begin a new repository (regrow snapshot init) while Git and the "
+    "cluster are there.";
+
+static bool is_closed(const struct verified *v)
+{
+    const struct trust_epoch *e = trust_open_epoch(trust_now(&v->s.repo.trust));
+    size_t all = 0;
+    return e && !repo_slots_whole((struct repo *)&v->s.repo, e->n, &all) && all;
+}
+
 static void print_problems(const struct verified *v)
 {
     struct buf b CLEANUP(buf_clear) = {0};
@@ -168,7 +180,7 @@ static void print_problems(const struct verified *v)
     CLEANUP(str_freep)
     char *text =
         !b.len
-            ? str_dup(spare_text)
+            ? str_dup(is_closed(v) ? closed_text : spare_text)
             : str_printf(
                   "Else run regrow snapshot create, which writes again what its "
                   "sources still have, then regrow snapshot forget%s (--write-off where an index "

@@ -85,6 +85,23 @@ static void look_at_store(struct checks *x, struct cli *c, struct snap *s)
                "%lld s from that of this machine", (long long)(apart < 0 ? -apart : apart));
 }
 
+// Is there still a way to open it?
+static void look_at_slots(struct checks *x, struct snap *s)
+{
+    const struct trust_epoch *e = trust_open_epoch(trust_now(&s->repo.trust));
+    size_t all = 0;
+    size_t whole = e ? repo_slots_whole(&s->repo, e->n, &all) : 0;
+    if (!all)
+        return;
+    const char *next = "Put keys/ back from another copy of the repository.";
+    checks_add(x, "slots",
+               !whole        ? CHECK_FAIL
+               : whole < all ? CHECK_WARN
+                             : CHECK_OK,
+               whole == all ? NULL : next, "%zu of %zu way%s to open it %s whole", whole, all,
+               all == 1 ? "" : "s", whole == 1 ? "is" : "are");
+}
+
 // The one that is named, or the only one there is.
 static bool find_chain(struct checks *x, struct snap *s)
 {
@@ -126,6 +143,7 @@ static void look(struct doctor *d)
         checks_add(&d->repo, "repository", CHECK_OK, NULL, "%s, and it is the one of the pin",
                    s.repo.store->url);
         look_at_key(&d->repo, &s);
+        look_at_slots(&d->repo, &s);
         if (find_chain(&d->repo, &s))
             look_at_last(&d->repo, &s);
     }

@@ -6,7 +6,8 @@
 
 // Has this chain a snapshot of it? Of a chain that was made without looking at a cluster nobody
 // knows.
-static bool is_of_chain(const struct restoring *x)
+enum of_chain { NOT_OF_CHAIN, MAYBE_OF_CHAIN, OF_CHAIN };
+static enum of_chain is_of_chain(const struct restoring *x)
 {
     const char *uid = kube_cluster_uid(x->s->kube);
     bool any = false;
@@ -14,18 +15,20 @@ static bool is_of_chain(const struct restoring *x)
         const struct entry *e = &x->snap.log.v.v[i];
         const char *of = e->kind == ENTRY_SNAPSHOT && !e->is_void ? e->snapshot.cluster : NULL;
         if (str_eq(of, uid))
-            return true;
+            return OF_CHAIN;
         any |= of != NULL;
     }
-    return !any;
+    return any ? NOT_OF_CHAIN : MAYBE_OF_CHAIN;
 }
 
+// Or of the one that this is a copy of.
 static bool is_of_repository(const struct restoring *x)
 {
     const uint8_t *id = x->snap.repo.marker.repo;
     CLEANUP(str_freep) char *own = hex_encode(id, sizeof(x->snap.repo.marker.repo));
-    // Earlier notes did not have it.
-    return !x->target.repository || str_eq(x->target.repository, own);
+    const char *noted = x->target.repository; // earlier notes did not have it
+    const char *origin = x->e->snapshot.origin;
+    return !noted || str_eq(noted, own) || (origin && str_starts(origin, noted));
 }
 
 // It was restored from this chain, as the same cluster of it.
@@ -38,8 +41,10 @@ static bool is_noted(const struct restoring *x)
 
 static bool is_known_target(const struct restoring *x)
 {
-    bool same_root = x->s->remembered && !session_is_new_root(x->s) && !x->target.chain;
-    return is_noted(x) || (same_root && !restoring_cluster(x) && is_of_chain(x));
+    bool same_root = x->s->remembered && !session_is_new_root(x->s) && !restoring_cluster(x);
+    enum of_chain of = is_of_chain(x);
+    return is_noted(x) ||
+           (same_root && (of == OF_CHAIN || (of == MAYBE_OF_CHAIN && !x->target.chain)));
 }
 
 // Why not, of one that regrow has made something of; false: it has not.

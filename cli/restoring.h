@@ -52,6 +52,11 @@ struct restoring {
 // Which snapshot is meant, proved whole; *id is borrowed from x->snap.
 MUST_CHECK bool restoring_open(struct restoring *x, const struct age_identity **id,
                                struct err *err);
+// ---- restore_ahead.c ----
+// Before a cluster is waited for: all that can be read and checked without one.
+MUST_CHECK bool restoring_read_ahead(struct restoring *x, const struct age_identity *id,
+                                     struct err *err);
+
 // ---- restore_target.c ----
 // May it be written to? CONFLICT: it is another's, and --adopt was not given.
 MUST_CHECK bool restoring_check_target(struct restoring *x, struct err *err);

@@ -236,7 +236,7 @@ static bool open_repo(struct snap *s, const struct sha256 *pin, struct err *err)
         err_wrap(err, "%s", s->o->repo);
     if (err->kind == ERR_NOT_FOUND)
         err_hint(err, "Check --repo. regrow snapshot init makes a repository.");
-    else if (err->kind == ERR_CORRUPT)
+    else if (err->kind == ERR_CORRUPT && !err->hint)
         err_hint(err, "This is not the repository that the pin, or the key, was made for, or "
                       "somebody changed it. Trust nothing in it before you know which.");
     return false;
@@ -353,6 +353,10 @@ char *snap_fault_text(const struct log_fault *f)
     unsigned long long n = f->seq;
     if (!n)
         return NULL;
+    if (f->lost_trust)
+        return str_printf("Put trust/%04u back from another copy of the repository: entry %llu is "
+                          "signed, and names it.",
+                          f->lost_trust, n);
     if (!f->is_there)
         return str_printf("Put entry %llu back from another copy of the repository. If it is lost "
                           "for good: regrow snapshot forget --write-off %llu.",

@@ -179,7 +179,8 @@ bool admin_add_slot(struct repo *r, const struct credential *admin, const struct
 {
     struct adding a = {.u = u, .w = w};
     bool made;
-    bool ok = change_run(r, admin, add_slots, &a, &made, err);
+    bool ok =
+        repo_has_newest_trust(r, NULL, err) && change_run(r, admin, add_slots, &a, &made, err);
     *added = ok ? a.added : 0;
     return ok;
 }
@@ -279,7 +280,8 @@ bool admin_remove_slot(struct repo *r, const struct credential *admin, const cha
 {
     struct removing m = {.name = name};
     bool made;
-    bool ok = change_run(r, admin, remove_slots, &m, &made, err);
+    bool ok =
+        repo_has_newest_trust(r, NULL, err) && change_run(r, admin, remove_slots, &m, &made, err);
     *removed = ok ? m.removed : 0;
     return ok;
 }
@@ -338,7 +340,8 @@ bool admin_rotate(struct repo *r, const struct credential *admin, const struct r
     *n = 0;
     if (o->n_ways < (o->is_single ? 1 : INIT_MIN_SLOTS))
         return err_set(err, ERR_USAGE, "%zu ways to open the new epoch are too few", o->n_ways);
-    bool ok = change_run(r, admin, rotate_once, &x, made, err);
+    bool ok =
+        repo_has_newest_trust(r, NULL, err) && change_run(r, admin, rotate_once, &x, made, err);
     *n = x.n;
     return ok;
 }

@@ -73,7 +73,7 @@ bool admin_add_signer(struct repo *r, const struct credential *admin,
                       const struct signer_new_row *s, bool *made, struct err *err)
 {
     struct signer_new_row row = *s;
-    return change_run(r, admin, add_signer, &row, made, err);
+    return repo_has_newest_trust(r, NULL, err) && change_run(r, admin, add_signer, &row, made, err);
 }
 
 // ---- revoking ----
@@ -185,6 +185,16 @@ static bool revoke_once(struct repo *r, struct trust *next, void *ctx, bool *new
     struct revoking *x = ctx;
     json_decref(*x->until);
     *x->until = NULL;
+    // What the key itself signed, of a trust that never was, keeps nobody from revoking it.
+    const struct trust_signer *of = NULL;
+    for (size_t i = 0; i < next->signers.len && !of; i++)
+        if (is_meant(next->signers.v[i].label, next->signers.v[i].public, x->v->who))
+            of = &next->signers.v[i];
+    struct key_id key = {0};
+    if (of)
+        key = key_id_of(of->public);
+    if (!repo_has_newest_trust(r, of ? &key : NULL, err))
+        return false;
     return revoke_one(r, next, x->v, x->until, news, err);
 }
 
@@ -214,7 +224,7 @@ static bool set_need(struct repo *r, struct trust *next, void *ctx, bool *news, 
 bool admin_quorum(struct repo *r, const struct credential *admin, unsigned need, bool *made,
                   struct err *err)
 {
-    return change_run(r, admin, set_need, &need, made, err);
+    return repo_has_newest_trust(r, NULL, err) && change_run(r, admin, set_need, &need, made, err);
 }
 
 // ---- credentials of jobs ----

@@ -129,6 +129,20 @@ static void look_at_lock(struct creation *c)
         strv_push_take(&c->out->report.warnings, problem);
 }
 
+// What nobody could open is not written, and not called good.
+static bool check_slots(const struct creation *c, struct err *err)
+{
+    size_t all = 0;
+    size_t whole = repo_slots_whole(c->r, c->o->writer.job->epoch, &all);
+    if (whole || !all)
+        return true;
+    err_set(err, ERR_CORRUPT,
+            "nobody could open what would be written: %s keys/ %s missing or damaged",
+            all == 1 ? "the one slot in" : "all slots in", all == 1 ? "is" : "are");
+    return err_hint(err, "Put keys/ back from another copy of the repository; else begin a new one "
+                         "with regrow snapshot init, while Git and the cluster are there.");
+}
+
 // One run. *again: it failed, and another may do.
 static bool attempt(struct creation *c, bool *again, struct err *err)
 {
@@ -138,7 +152,7 @@ static bool attempt(struct creation *c, bool *again, struct err *err)
     co.work_dir = c->work.path;
     *again = false;
     if (!writer_begin(c->r, &c->o->writer, &w, err) || !check_cluster(c, w, err) ||
-        !check_root(c, w, err))
+        !check_slots(c, err) || !check_root(c, w, err))
         return false;
     note_last_good(c, w);
     look_behind(c, w);

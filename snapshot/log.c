@@ -116,7 +116,7 @@ static const struct log_file *find_file(const struct reading *rd, uint64_t seq)
 static bool fault_at(struct reading *rd, uint64_t seq, bool is_there)
 {
     uint64_t head = rd->files.len ? rd->files.v[rd->files.len - 1].seq : 0;
-    rd->fault = (struct log_fault){seq, is_there, seq >= head};
+    rd->fault = (struct log_fault){.seq = seq, .is_there = is_there, .is_last = seq >= head};
     return false;
 }
 
@@ -144,8 +144,10 @@ static bool read_file(struct reading *rd, uint64_t seq, const char *name, int64_
     if (ok && !rd->is_atomic && !is_named_by(name, &e.hash))
         ok = err_set(err, ERR_CORRUPT, "its name is not that of its bytes");
     if (!ok) {
-        entry_clear(&e);
+        bool names_lost = !e.is_void && e.trust > trust_now(&rd->r->trust)->n;
         fault_at(rd, seq, true);
+        rd->fault.lost_trust = names_lost ? e.trust : 0;
+        entry_clear(&e);
         return err_wrap(err, "log entry %llu", ull(seq));
     }
     e.stored_at_ms = stored_at_ms;

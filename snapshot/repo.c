@@ -5,9 +5,20 @@
 
 static bool read_marker(struct repo *r, struct err *err)
 {
+    struct strv chains CLEANUP(strv_clear) = {0};
+    struct err unknown = {0};
     bool found;
-    return marker_read(r->store, &r->trust, &r->marker, &found, err) &&
-           (found || err_set(err, ERR_NOT_FOUND, "no repository in %s", r->store->url));
+    if (!marker_read(r->store, &r->trust, &r->marker, &found, err))
+        return false;
+    if (found)
+        return true;
+    // One that was begun has no snapshots; one that has them has lost it.
+    bool is_lost = repo_chains(r, &chains, &unknown) && chains.len;
+    err_clear(&unknown);
+    if (!is_lost)
+        return err_set(err, ERR_NOT_FOUND, "no repository in %s", r->store->url);
+    err_set(err, ERR_CORRUPT, "regrow.json is missing, and %s has snapshots", r->store->url);
+    return err_hint(err, "Put it back from another copy of the repository.");
 }
 
 bool repo_open_store_take(struct store *s, const struct sha256 *pin, struct repo *out,

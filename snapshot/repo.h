@@ -13,9 +13,10 @@
 
 // Why the last reading of a log failed, when it was for one entry.
 struct log_fault {
-    uint64_t seq;  // 0: for something else
-    bool is_there; // a file that nobody signed, or that is damaged; else there is none
-    bool is_last;  // nothing stands above it
+    uint64_t seq;        // 0: for something else
+    bool is_there;       // a file that nobody signed, or that is damaged; else there is none
+    bool is_last;        // nothing stands above it
+    unsigned lost_trust; // it is signed, and names this trust, which is missing; 0: not so
 };
 
 // Changes of trust that take several admins.
@@ -48,6 +49,13 @@ void repo_close(struct repo *r);
 char *chain_file(const char *chain, const char *folder, const char *name); // owned
 // hash is looked at only where the store has no atomic create. Owned.
 char *log_name(const struct repo *r, const char *chain, uint64_t seq, const struct sha256 *hash);
+// Does no entry at the end of a log name a later trust? CORRUPT: one was lost, and with it what it
+// revoked. For whoever changes trust, or gives up what looks unsigned. What a key that is revoked
+// has signed, or `except`, says nothing.
+MUST_CHECK bool repo_has_newest_trust(struct repo *r, const struct key_id *except, struct err *err);
+// Of the ways to open that epoch how many are whole; one that may not be read, or does not answer,
+// counts as whole. *out_of: how many there should be.
+size_t repo_slots_whole(struct repo *r, unsigned epoch, size_t *out_of);
 MUST_CHECK bool repo_chains(struct repo *r, struct strv *out, struct err *err); // sorted
 // A file named by the SHA-256 of its bytes ("chains/prod/packs/<hash>"), appended to out. Other
 // bytes under the name: CORRUPT. Absent: CORRUPT too, since something verified named it.

@@ -236,7 +236,7 @@ bool repo_remove_untrusted(struct repo *r, const char *chain, uint64_t seq, stru
     CLEANUP(str_freep) char *prefix = chain_file(chain, "log", "");
     struct store_items items CLEANUP(store_items_clear) = {0};
     bool removed = false;
-    if (!store_list(r->store, prefix, &items, err))
+    if (!repo_has_newest_trust(r, NULL, err) || !store_list(r->store, prefix, &items, err))
         return false;
     for (size_t i = 0; i < items.v.len; i++) {
         const char *name = items.v.v[i].name;

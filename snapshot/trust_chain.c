@@ -102,10 +102,20 @@ static bool read_one(struct store *s, unsigned n, const struct sha256 *pin, stru
 bool trust_read(struct store *s, const struct sha256 *pin, struct trust_chain *out, struct err *err)
 {
     *out = (struct trust_chain){0};
-    bool found = true;
     bool ok = true;
-    for (unsigned n = 1; ok && found && n <= TRUST_MAX; n++)
-        ok = read_one(s, n, pin, out, &found, err);
+    unsigned above = 1; // the highest that is known to be there
+    for (int i = 0; ok && above > out->v.len && i < 3; i++) { // others may be writing
+        bool found = true;
+        while (ok && found && out->v.len < TRUST_MAX)
+            ok = read_one(s, (unsigned)out->v.len + 1, pin, out, &found, err);
+        ok = ok && trust_above(s, (unsigned)out->v.len, &above, err);
+    }
+    if (ok && above > out->v.len) {
+        ok = err_set(err, ERR_CORRUPT, "trust/%04zu is missing, and trust/%04u is there",
+                     out->v.len + 1, above);
+        err_hint(err, "Put it back from another copy of the repository. Nothing is believed until "
+                      "then.");
+    }
     if (ok && !out->v.len)
         ok = err_set(err, ERR_NOT_FOUND, "there is no trust/0001: not a repository");
     if (!ok)

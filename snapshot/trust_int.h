@@ -24,4 +24,7 @@ MUST_CHECK bool trust_check_new(const struct trust *before, const struct trust *
 MUST_CHECK bool create_same(struct store *s, const char *name, const struct buf *bytes,
                             struct err *err);
 
+// The highest number of a trust file above n; 0: none is listed, or they may not be listed.
+MUST_CHECK bool trust_above(struct store *s, unsigned n, unsigned *out, struct err *err);
+
 #endif

@@ -100,6 +100,58 @@ lost() {
   is "$(snap list -o json | jq -c '[.chains[0].snapshots[] | select(.inDoubt).seq]')" '[5,4,2]' 'and stays in doubt'
 }
 
+# A trust file that is gone: what it revoked is not trusted again, and what names it is no forgery.
+trust_lost() {
+  local newest words
+  NAME=trusts
+  make_repo "$SCRATCH/trusts" trusts
+  admin key add --role writer --chain prod --label one --out one.job >/dev/null
+  "$WRITE" "$REGROW_REPO" one.job 2 2 1 >/dev/null
+  admin key add --role writer --chain prod --label two --out two.job >/dev/null
+  admin key revoke one --last-trusted prod:1 >/dev/null
+  "$WRITE" "$REGROW_REPO" two.job 2 2 2 >/dev/null
+  cp -r trusts kept
+  newest=$(ls trusts/trust | tail -1)
+  rm "trusts/trust/$newest"
+  refuse 'the newest is gone: list' 9 snap list
+  like "$OUT" "Put trust/$newest back from another copy.*entry 2 is signed" 'says which'
+  for words in '--role judge --out t.judge' '--role admin --out t.admin'; do
+    # shellcheck disable=SC2086 # words
+    refuse "nothing is changed upon it: key add $words" 9 admin key add $words
+    like "$OUT" "trust/$newest is missing: entry 2 of prod names it.*Nothing was changed" 'and why'
+  done
+  refuse 'nor revoked' 9 admin key revoke one --last-trusted prod:1
+  refuse 'nor is what it trusts thrown away' 9 snap prune --remove-untrusted 2
+  is "$(ls trusts/trust trusts/chains/prod/log t.judge t.admin 2>/dev/null | grep -c .)" "$(($(ls kept/trust kept/chains/prod/log | grep -c .) - 1))" 'all else is there, and no key'
+  cp "kept/trust/$newest" trusts/trust/
+  check 'put back: all is well' snap verify -i ann.id
+  # One in between.
+  rm trusts/trust/0002
+  for words in 'key list' 'list' 'verify -i ann.id' 'prune --remove-untrusted 2'; do
+    # shellcheck disable=SC2086 # words
+    refuse "a gap: $words" 9 snap $words
+    like "$OUT" "trust/0002 is missing, and trust/$newest is there.*Put it back" 'is told'
+  done
+  refuse 'a gap: key add' 9 admin key add --role judge --out t.judge
+  is "$(ls trusts/trust)" "$(ls kept/trust | grep -v 0002)" 'and nothing is written into it'
+  cp kept/trust/0002 trusts/trust/
+  local file
+  for file in trust/0001 regrow.json; do
+    rm "trusts/$file"
+    refuse "$file is gone" 9 snap list
+    like "$OUT" "$file is missing.*Put it back" 'and is named'
+    cp "kept/$file" "trusts/$file"
+  done
+  rm -r trusts/keys
+  refuse 'no slot is left: verify' 9 snap verify
+  like "$(tr -s ' \n' ' ' <<<"$OUT")" 'No slot is left: nobody can open this repository any more' 'says what that means'
+  mkdir -p nothing
+  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, namespace: default}\n' >nothing/x.yaml
+  refuse 'and no snapshot is called good' 9 "$REGROW" snapshot create --key two.job "$SCRATCH/nothing"
+  like "$OUT" 'nobody could open what would be written.*Put keys/ back' 'as nobody could open it'
+  like "$("$REGROW" doctor --key two.job "$SCRATCH/nothing" 2>&1 || true)" '✗ slots +0 of [0-9] ways? to open it are whole' 'and doctor sees it'
+}
+
 forgotten() {
   make_chain old
   is "$(snap list -o json | jq '.chains[0].snapshots[0].counts.apps')" \
@@ -203,4 +255,5 @@ run_case identities identities
 run_case rotated rotated
 run_case roles roles
 run_case lost lost
+run_case 'trust lost' trust_lost
 run_case forgotten forgotten

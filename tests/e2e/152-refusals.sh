@@ -205,6 +205,12 @@ a_dead_server() {
   sed 's#127.0.0.1:[0-9]*#127.0.0.1:1#' "$KUBECONFIG" >dead.yaml
   refuse 'a server that is not there' 7 "$REGROW" restore -i ann.id --kubeconfig dead.yaml --wait-for-cluster 3s --yes
   like "$(tr -s ' \n' ' ' <<<"$OUT")" 'waiting for cluster [^ ]+, up to 3.0 s, 1.[0-9] s so far: https://127.0.0.1:1: ' 'after a second it says for what, and how long'
+  like "$(tr -s ' \n' ' ' <<<"$OUT")" 'snapshot [0-9]+ is whole, and read: 0 applications, 3 objects.* now the cluster.*waiting for cluster' 'the snapshot is read while it comes up'
+  refuse 'what is not in it is told before' 4 "$REGROW" restore -i ann.id --kubeconfig dead.yaml --wait-for-cluster 1h --yes --namespace nowhere
+  cp -r "$REGROW_REPO" cut
+  rm "$(find cut/chains/prod/packs -type f | head -1)"
+  refuse 'and what is damaged' 9 "$REGROW" restore -i ann.id --repo cut --kubeconfig dead.yaml --wait-for-cluster 1h --yes
+  rm -r cut
   refuse 'and in events' 7 "$REGROW" restore -i ann.id --kubeconfig dead.yaml --wait-cluster 3s --yes -o ndjson
   is "$(grep kube.awaited <<<"$OUT" | jq -r '"\(.server) \(.wait_ms) \(.ms < 2000)"')" 'https://127.0.0.1:1 3000 true' 'it is one of them'
 }

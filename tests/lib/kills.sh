@@ -5,7 +5,7 @@
 # undisturbed run. After cluster.sh and fleet.sh.
 #
 #   kills_want STATE           STATE, a function, prints what the undisturbed run left; kept
-#   kills TIMES SEED FROM UNTIL   TIMES times: kills_renew (back to the beginning), kills_start in the
+#   kills TIMES SEED FROM UNTIL [HITS]   TIMES times, or until HITS came while it ran: kills_renew (back to the beginning), kills_start in the
 #                              background (it ends with exec, so that it is the process), SIGKILL between
 #                              FROM and UNTIL ms later, kills_again, and the state. Prints what is wrong; sets
 #                              kills_bad and kills_hit (how many came while it ran)
@@ -44,7 +44,7 @@ kills() {
   local times=$1 from=$3 until=$4 i at
   kills_bad=0 kills_hit=0
   RANDOM=$2
-  for ((i = 1; i <= times; i++)); do
+  for ((i = 1; i <= times && kills_hit < ${5:-times}; i++)); do
     at=$((from + RANDOM % (until - from)))
     kills_renew >/dev/null
     kills_after "$at"

@@ -4,6 +4,7 @@
 // time, nobody is locked out, and a store that fails at any call leaves the old or the new.
 #include "snapshot/admin.h"
 
+#include "snapshot/prune.h"
 #include "snapshot/reader.h"
 #include "snapshot/verdict.h"
 #include "tests/snapshot/snapkit.h"
@@ -492,9 +493,44 @@ static void judging(void **state)
     end(&f);
 }
 
+// A thief signs of a trust that never was: that holds up changes, but not the revocation of his
+// key, after which it says nothing.
+static void trust_that_never_was(void **state)
+{
+    struct fixture f;
+    struct err err = {0};
+    json_t *until = NULL;
+    bool made = false;
+    (void)state;
+    begin(&f);
+    struct credential job = snap_kit_job("writer");
+    struct snap_state st = {.apps = 2, .objects = 2};
+    struct entry first = {0};
+    expect(snap_kit_write(&f.r, &job, &st, NULL, &first, &err), &err, ERR_NONE);
+    struct entry e = kit_snapshot(true);
+    e.trust = 77;
+    log_kit_put(&f.r, &e, 2, &first.hash, "writer");
+    expect(repo_has_newest_trust(&f.r, NULL, &err), &err, ERR_CORRUPT);
+    struct signer_new_row row = {.role = ROLE_JUDGE, .label = "new"};
+    memcpy(row.public, kit_signer("another").public, KEY_BYTES);
+    expect(admin_add_signer(&f.r, &f.ann, &row, &made, &err), &err, ERR_CORRUPT);
+    expect(repo_remove_untrusted(&f.r, PROD, 2, &err), &err, ERR_CORRUPT);
+    CLEANUP(json_freep) json_t *one = json_pack("{s:i}", PROD, 1);
+    struct revocation v = {.who = "writer", .last = one};
+    expect(admin_revoke(&f.r, &f.ann, &v, &until, &err), &err, ERR_NONE);
+    json_decref(until);
+    expect(repo_has_newest_trust(&f.r, NULL, &err), &err, ERR_NONE);
+    expect(admin_add_signer(&f.r, &f.ann, &row, &made, &err), &err, ERR_NONE);
+    expect(repo_remove_untrusted(&f.r, PROD, 2, &err), &err, ERR_NONE);
+    entry_clear(&first);
+    credential_clear(&job);
+    end(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(trust_that_never_was),
         cmocka_unit_test(slots),
         cmocka_unit_test(foreign_slot),
         cmocka_unit_test(lost_slot),
