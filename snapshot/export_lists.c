@@ -52,6 +52,8 @@ static bool seal_secrets(struct carrying *c, struct err *err)
 static bool put_secret(struct carrying *c, char kind, const void *p, size_t len, struct blob_id *id,
                        struct err *err)
 {
+    if (c->x->o->without_secrets)
+        return err_set(err, ERR_CORRUPT, "Secrets where a snapshot has none");
     buf_reserve(&c->secrets, FORM_SEALED_MAX); // growing would leave copies behind
     form_secret_head(kind, len, &c->secrets);
     buf_append(&c->secrets, p, len);
@@ -134,8 +136,6 @@ static bool name_all(struct carrying *c, struct err *err)
 {
     struct blob_id id;
     CLEANUP(json_freep) json_t *root = json_deep_copy(c->x->root);
-    if (c->x->o->without_secrets) // as a snapshot that was made without them
-        json_object_set_new(root, "secrets", json_array());
     return rename_doc(&c->names, root, 'r', &id, err) && seal_secrets(c, err);
 }
 
@@ -148,8 +148,12 @@ bool export_lists(struct export *x, struct err *err)
 {
     struct carrying c CLEANUP(carrying_clear) = {.x = x, .objects = -1};
     c.objects_path = path_join(x->work, "objects");
-    c.names = (struct renaming){
-        .r = x->rd, .loop = x->r->loop, .put = put, .ctx = &c, .joins_pages = true};
+    c.names = (struct renaming){.r = x->rd,
+                                .loop = x->r->loop,
+                                .put = put,
+                                .ctx = &c,
+                                .joins_pages = true,
+                                .drops_secrets = x->o->without_secrets};
     c.objects = open(c.objects_path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (c.objects < 0)
         return err_set(err, ERR_UNAVAILABLE, "make %s: %m", c.objects_path);

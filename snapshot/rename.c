@@ -129,6 +129,13 @@ static bool put_doc(struct renaming *n, json_t *doc, char kind, struct blob_id *
     return n->put(n->ctx, kind, b.p, b.len, out, err);
 }
 
+// As in a snapshot that was made without them.
+static void drop_secrets(const struct renaming *n, json_t *doc)
+{
+    if (n->drops_secrets && json_object_get(doc, "secrets"))
+        json_object_set_new(doc, "secrets", json_array());
+}
+
 // The first time what it names is noted, to be done before; the second time it is its turn.
 static bool visit_list(struct renaming *n, const struct blob_id *old, char kind, struct err *err)
 {
@@ -138,6 +145,7 @@ static bool visit_list(struct renaming *n, const struct blob_id *old, char kind,
     if (!reader_json(n->r, old, kind, &doc, err) ||
         (n->joins_pages && !list_join_pages(n->r, doc, "objects", err)))
         return false;
+    drop_secrets(n, doc);
     if (!idmap_has(&n->map, old)) {
         idmap_set(&n->map, old, OPEN);
         *vec_push(&n->todo) = *old;
@@ -192,6 +200,7 @@ bool rename_blob(struct renaming *n, const struct blob_id *old, struct blob_id *
 
 bool rename_doc(struct renaming *n, json_t *doc, char kind, struct blob_id *out, struct err *err)
 {
+    drop_secrets(n, doc);
     return each_ref(n, doc, note_missing, err) && visit_all(n, err) &&
            put_doc(n, doc, kind, out, err);
 }

@@ -17,8 +17,9 @@ struct renaming {
     struct loop *loop; // or NULL
     rename_put_fn put;
     void *ctx;
-    bool joins_pages; // what it goes to knows lists without pages only
-    struct idmap map; // old id -> position in ids
+    bool joins_pages;   // what it goes to knows lists without pages only
+    bool drops_secrets; // the pools of what has any are emptied: of the root, of a hub's clusters
+    struct idmap map;   // old id -> position in ids
     VEC(struct blob_id) ids, todo;
 };
 void renaming_clear(struct renaming *n);
