@@ -115,26 +115,26 @@ static void print_sources(const struct cli *c, const json_t *list)
     }
 }
 
-static void print_fields(const struct cli *c, const json_t *fields)
+static void print_fields(const struct cli *c, const json_t *fields, int in)
 {
     size_t n = json_array_size(fields);
     size_t shown = c->o.verbose || n <= SHOWN_FIELDS ? n : SHOWN_FIELDS;
     for (size_t i = 0; i < shown; i++) {
         const json_t *x = json_array_get(fields, i);
-        printf("      ");
-        print_wrapped(stdout, text_at(x, "path"), 6, 8);
+        printf("%*s", in, "");
+        print_wrapped(stdout, text_at(x, "path"), in, in + 2);
         const json_t *from = json_object_get(x, "from");
         const json_t *to = json_object_get(x, "to");
         if (from)
-            print_value(c, "-", "red", from, 10, SHOWN_VALUE);
+            print_value(c, "-", "red", from, in + 4, SHOWN_VALUE);
         if (to)
-            print_value(c, "+", "green", to, 10, SHOWN_VALUE);
+            print_value(c, "+", "green", to, in + 4, SHOWN_VALUE);
     }
     if (shown < n)
-        printf("      and %zu more; -v shows them\n", n - shown);
+        printf("%*sand %zu more; -v shows them\n", in, "", n - shown);
 }
 
-static void print_objects(const struct cli *c, const json_t *list)
+static void print_objects(const struct cli *c, const json_t *list, int in)
 {
     size_t i;
     json_t *x;
@@ -144,27 +144,30 @@ static void print_objects(const struct cli *c, const json_t *list)
         CLEANUP(str_freep)
         char *name =
             str_printf("%s %s%s%s", text_at(x, "kind"), ns, *ns ? "/" : "", text_at(x, "name"));
-        print_sign(c, x, 2);
-        print_wrapped(stdout, name, 4, 6);
-        print_fields(c, json_object_get(x, "fields"));
+        print_sign(c, x, in);
+        print_wrapped(stdout, name, in + 2, in + 4);
+        print_fields(c, json_object_get(x, "fields"), in + 4);
     }
 }
 
-static void print_applications(const struct cli *c, const json_t *list)
+static const char *stale_text(const json_t *x)
+{
+    return json_is_true(json_object_get(x, "stale")) ? "   (unknown then: as it was before)" : "";
+}
+
+static void print_applications(const struct cli *c, const json_t *list, int in)
 {
     size_t i;
     json_t *x;
     json_array_foreach(list, i, x)
     {
-        print_sign(c, x, 0);
-        printf("%s%s%s%s\n", paint(c, "bold"), text_at(x, "name"), paint(c, ""),
-               json_is_true(json_object_get(x, "stale")) ? "   (unknown then: as it was before)"
-                                                         : "");
-        print_objects(c, json_object_get(x, "objects"));
+        print_sign(c, x, in);
+        printf("%s%s%s%s\n", paint(c, "bold"), text_at(x, "name"), paint(c, ""), stale_text(x));
+        print_objects(c, json_object_get(x, "objects"), in + 2);
     }
 }
 
-static void print_secrets(const struct cli *c, const json_t *list)
+static void print_secrets(const struct cli *c, const json_t *list, int in)
 {
     size_t i;
     json_t *x;
@@ -175,8 +178,30 @@ static void print_secrets(const struct cli *c, const json_t *list)
         CLEANUP(str_freep)
         char *name = str_printf("Secret %s%s%s%s", ns, *ns ? "/" : "", text_at(x, "name"),
                                 live ? ", as it is in the cluster" : "");
+        print_sign(c, x, in);
+        print_wrapped(stdout, name, in + 2, in + 4);
+    }
+}
+
+// Of a hub: under each what is told of its own without a name.
+static void print_clusters(const struct cli *c, const json_t *list)
+{
+    size_t i;
+    json_t *x;
+    json_array_foreach(list, i, x)
+    {
+        const json_t *kubernetes = json_object_get(x, "kubernetes");
         print_sign(c, x, 0);
-        print_wrapped(stdout, name, 2, 4);
+        printf("cluster %s%s%s%s\n", paint(c, "bold"),
+               text_at(x, json_object_get(x, "name") ? "name" : "server"), paint(c, ""),
+               stale_text(x));
+        if (json_is_true(json_object_get(x, "unread")))
+            printf("  what goes there was never read in one of the two\n");
+        if (kubernetes)
+            printf("  for Kubernetes %s → %s\n", text_at(kubernetes, "from"),
+                   text_at(kubernetes, "to"));
+        print_applications(c, json_object_get(x, "applications"), 2);
+        print_secrets(c, json_object_get(x, "secrets"), 2);
     }
 }
 
@@ -189,12 +214,13 @@ static void print_text(const struct cli *c, const json_t *doc)
            text_at(doc, "chain"), from, from + (*from ? 11 : 0), to, to + (*to ? 11 : 0));
     print_repositories(c, json_object_get(doc, "repositories"));
     print_sources(c, json_object_get(doc, "sources"));
-    print_applications(c, json_object_get(doc, "applications"));
+    print_applications(c, json_object_get(doc, "applications"), 0);
     if (json_array_size(json_object_get(doc, "live")))
         printf("%sin the cluster, of no application%s\n", paint(c, "bold"), paint(c, ""));
-    print_objects(c, json_object_get(doc, "live"));
-    print_secrets(c, json_object_get(doc, "secrets"));
-    print_fields(c, json_object_get(doc, "versions"));
+    print_objects(c, json_object_get(doc, "live"), 2);
+    print_secrets(c, json_object_get(doc, "secrets"), 0);
+    print_fields(c, json_object_get(doc, "versions"), 6);
+    print_clusters(c, json_object_get(doc, "clusters"));
     if (json_is_false(json_object_get(doc, "differs")))
         printf("Nothing differs.\n");
 }

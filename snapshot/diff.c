@@ -116,11 +116,32 @@ static bool applications_of(const struct diff_side *s, json_t **out, struct err 
            list_each_app(s->r, json_object_get(before, "blobs"), add_row, *out, err);
 }
 
+// In the shards of another cluster stand also those that are only parents of what goes there.
+static bool goes_there(const struct diffing *d, const json_t *list)
+{
+    return !d->is_other || json_array_size(json_object_get(list, "objects")) ||
+           (json_object_get(list, "parent") && !json_is_true(json_object_get(list, "elsewhere")));
+}
+
+static bool list_of(const struct diffing *d, const struct diff_side *s, const json_t **row,
+                    json_t **out, struct err *err)
+{
+    if (*row && !list_read(s->r, *row, "objects", out, err))
+        return false;
+    if (*out && !goes_there(d, *out))
+        *row = NULL;
+    return true;
+}
+
 static bool compare_application(struct diffing *d, const char *name, const json_t *row_a,
                                 const json_t *row_b, json_t *out, struct err *err)
 {
     CLEANUP(json_freep) json_t *a = NULL;
     CLEANUP(json_freep) json_t *b = NULL;
+    if (!list_of(d, &d->a, &row_a, &a, err) || !list_of(d, &d->b, &row_b, &b, err))
+        return false;
+    if (!row_a && !row_b)
+        return true;
     json_t *objects = json_array();
     CLEANUP(json_freep)
     json_t *x = json_pack("{s:s, s:s, s:o}", "name", name, "change",
@@ -128,9 +149,7 @@ static bool compare_application(struct diffing *d, const char *name, const json_
                           : !row_b ? "removed"
                                    : "changed",
                           "objects", objects);
-    if ((row_a && !list_read(d->a.r, row_a, "objects", &a, err)) ||
-        (row_b && !list_read(d->b.r, row_b, "objects", &b, err)) ||
-        !compare_rows(d, json_object_get(a, "objects"), json_object_get(b, "objects"), objects,
+    if (!compare_rows(d, json_object_get(a, "objects"), json_object_get(b, "objects"), objects,
                       err))
         return false;
     if (json_is_true(json_object_get(row_b, "stale")))
@@ -140,7 +159,7 @@ static bool compare_application(struct diffing *d, const char *name, const json_
     return true;
 }
 
-static bool diff_applications(struct diffing *d, struct err *err)
+bool diff_applications(struct diffing *d, struct err *err)
 {
     CLEANUP(json_freep) json_t *a = NULL;
     CLEANUP(json_freep) json_t *b = NULL;
@@ -278,7 +297,8 @@ bool snapshot_diff(struct reader *a, struct reader *b, const struct diff_opts *o
     struct diffing d = {.a.r = a, .b.r = b, .o = o, .out = json_object()};
     bool ok = reader_root(a, &d.a.root, err) && reader_root(b, &d.b.root, err) &&
               diff_git(&d, err) && diff_sources(&d, err) && diff_applications(&d, err) &&
-              diff_live(&d, err) && diff_pool(&d, err) && diff_versions(&d, err);
+              diff_live(&d, err) && diff_pool(&d, err) && diff_versions(&d, err) &&
+              diff_clusters(&d, err);
     json_decref(d.a.root);
     json_decref(d.b.root);
     *out = d.out;

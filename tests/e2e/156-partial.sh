@@ -247,6 +247,22 @@ saved() {
   world >world.before
 }
 
+# What lies between two snapshots, of each cluster for itself. In a copy, so that the newest stays what it is.
+compared() {
+  cp -r repo other
+  export REGROW_REPO=$SCRATCH/other
+  sed -i '1i data: {a: b}' fleet/edge/cm.yaml
+  git -C fleet -c user.name=t -c user.email=t@example.com commit -qam 2
+  check 'saved again' snap create --key job.key --use-cluster "$SCRATCH/fleet/root"
+  snap diff 1 2 -i ann.id -o json >diff.json || true
+  check 'documented' "$SHAPE" snapshot-diff 'clusters[].name,clusters[].applications[].objects[].fields[].path' <diff.json
+  is "$(field '[.clusters[] | .name as $c | .applications[] | select(.name | startswith("edge")) | .objects[] | [$c, .kind, .name, .change, .fields[].path]]' diff.json)" \
+    '[["west","ConfigMap","edge","changed","/data"],["east","ConfigMap","edge","changed","/data"]]' 'what differs on the other clusters'
+  git -C fleet reset -q --hard HEAD~1
+  refuse 'and in text' 20 snap diff 1 2 -i ann.id
+  like "$(tr -s ' \n' ' ' <<<"$OUT")" '~ cluster west .*~ edge-west ~ ConfigMap web/edge /data .*~ cluster east .*~ edge-east ~ ConfigMap' 'under the name of each'
+}
+
 one_application() {
   cluster_wipe
   restore --app web --dry-run >plan.txt
@@ -430,6 +446,7 @@ mapped() {
 }
 
 run_case saved saved
+run_case compared compared
 run_case 'one application' one_application
 run_case 'the rest' the_rest
 run_case 'one namespace' one_namespace
