@@ -39,6 +39,8 @@ static void print_text(const struct exporting *x)
     add_count(&counts, r->objects, "object", "objects");
     add_count(&counts, r->secrets, "Secret", "Secrets");
     add_count(&counts, r->steps, "step", "steps");
+    if (r->clusters)
+        add_count(&counts, r->clusters, "other cluster", "other clusters");
     add_count(&counts, r->repositories, "repository", "repositories");
     add_count(&counts, r->sources, "other source", "other sources");
     CLEANUP(str_freep)
@@ -65,14 +67,14 @@ static void print_export_doc(const struct exporting *x)
     for (size_t i = 0; i < r->warnings.len; i++)
         json_array_append_new(warnings, json_string(r->warnings.v[i]));
     CLEANUP(json_freep)
-    json_t *more =
-        json_pack("{s:I, s:s, s:I, s:s, s:b, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I}, s:o, s:I}",
-                  "seq", (json_int_t)x->e->seq, "file", x->file, "bytes", (json_int_t)r->bytes,
-                  "sums", sums, "signed", x->s.has_key, "counts", "apps", (json_int_t)r->apps,
-                  "objects", (json_int_t)r->objects, "secrets", (json_int_t)r->secrets,
-                  "repositories", (json_int_t)r->repositories, "sources", (json_int_t)r->sources,
-                  "files", (json_int_t)r->files, "steps", (json_int_t)r->steps, "warnings",
-                  warnings, "ms", (json_int_t)(clock_mono_ms() - x->began_ms));
+    json_t *more = json_pack(
+        "{s:I, s:s, s:I, s:s, s:b, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}, s:o, s:I}", "seq",
+        (json_int_t)x->e->seq, "file", x->file, "bytes", (json_int_t)r->bytes, "sums", sums,
+        "signed", x->s.has_key, "counts", "apps", (json_int_t)r->apps, "clusters",
+        (json_int_t)r->clusters, "objects", (json_int_t)r->objects, "secrets",
+        (json_int_t)r->secrets, "repositories", (json_int_t)r->repositories, "sources",
+        (json_int_t)r->sources, "files", (json_int_t)r->files, "steps", (json_int_t)r->steps,
+        "warnings", warnings, "ms", (json_int_t)(clock_mono_ms() - x->began_ms));
     json_object_update(doc, more);
     print_doc(x->c, doc);
 }

@@ -23,8 +23,16 @@ void export_warn(struct export *x, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    strv_push_take(&x->out->warnings, str_vprintf(fmt, ap));
+    CLEANUP(str_freep) char *text = str_vprintf(fmt, ap);
     va_end(ap);
+    strv_push_take(&x->out->warnings,
+                   x->cluster ? str_printf("cluster %s: %s", x->cluster, text) : str_dup(text));
+}
+
+bool export_add(struct export *x, const char *name, const struct buf *b, struct err *err)
+{
+    CLEANUP(str_freep) char *path = str_printf("%s%s", x->folder ? x->folder : "", name);
+    return export_tar_add(x->tar, path, b->p ? b->p : "", b->len, err);
 }
 
 static char *hex_of(const struct sha256 *h)
@@ -88,6 +96,7 @@ static bool add_readme(struct export *x, struct err *err)
                (unsigned long long)s->counts.refs);
     add_recipients(x, &b);
     buf_char(&b, '\n');
+    export_clusters_text(x, &b);
     buf_append(&b, text.p, text.len);
     return export_tar_add(x->tar, "RESTORE.md", b.p, b.len, err);
 }
@@ -148,20 +157,19 @@ static bool add_sums(struct export *x, struct err *err)
 
 static bool write_all(struct export *x, struct err *err)
 {
-    if (!reader_root(x->rd, &x->root, err) || !export_apps(x, err) || !add_readme(x, err) ||
-        !add_script(x, err) || !add_contents(x, err) || !export_sources(x, err) ||
-        !export_objects(x, err) ||
-        !export_tar_add(x->tar, "steps", x->steps.p ? x->steps.p : "", x->steps.len, err) ||
-        !export_lists(x, err) || !add_trust(x, err) || !add_sums(x, err))
+    if (!reader_root(x->rd, &x->root, err) || !export_clusters_find(x, err) ||
+        !export_apps(x, err) || !add_readme(x, err) || !add_script(x, err) ||
+        !add_contents(x, err) || !export_sources(x, err) || !export_objects(x, err) ||
+        !export_clusters(x, err) || !export_lists(x, err) || !add_trust(x, err) ||
+        !add_sums(x, err))
         return false;
     if (x->r->loop && loop_stopping(x->r->loop))
         return err_set(err, ERR_CANCELLED, "interrupted");
     return export_tar_end(x->tar, &x->out->bytes, err);
 }
 
-static void export_clear(struct export *x)
+void export_part_clear(struct export *x)
 {
-    export_tar_free(x->tar);
     for (size_t i = 0; i < x->objects.len; i++) {
         json_decref(x->objects.v[i].row);
         free(x->objects.v[i].key);
@@ -169,13 +177,21 @@ static void export_clear(struct export *x)
     vec_clear(&x->objects);
     export_order_clear(&x->order);
     buf_clear(&x->steps);
-    idmap_clear(&x->pieces);
     json_decref(x->root);
-    json_decref(x->contents);
     json_decref(x->live);
     json_decref(x->secrets);
     json_decref(x->defined);
     json_decref(x->apps);
+}
+
+static void export_clear(struct export *x)
+{
+    export_tar_free(x->tar);
+    export_part_clear(x);
+    idmap_clear(&x->pieces);
+    json_decref(x->contents);
+    json_decref(x->clusters);
+    json_decref(x->elsewhere);
 }
 
 bool snapshot_export(struct repo *r, struct reader *rd, const struct export_opts *o,

@@ -21,6 +21,7 @@ struct export_opts {
 };
 struct export_result {
     uint64_t apps, objects, secrets, repositories, sources, files, steps;
+    uint64_t clusters;    // of a hub, besides its own
     uint64_t bytes;       // of the file
     struct sha256 sums;   // of SHA256SUMS
     struct strv warnings; // one line each: what is not in it

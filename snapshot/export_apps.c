@@ -169,6 +169,15 @@ static bool add_order(struct export *x, const struct strv *names, struct err *er
     return ok;
 }
 
+// Does it go to this cluster? Of what goes to others the root only names those that it found; among
+// theirs are some that are only parents of what goes there.
+static bool is_here(const struct export *x, const char *name, const json_t *list)
+{
+    if (x->cluster && list)
+        return json_object_get(list, "parent") && !json_is_true(json_object_get(list, "elsewhere"));
+    return list || !json_object_get(x->elsewhere, name);
+}
+
 bool export_apps(struct export *x, struct err *err)
 {
     bool ok = list_apps(x->rd, x->root, &x->apps, err);
@@ -176,7 +185,9 @@ bool export_apps(struct export *x, struct err *err)
     for (size_t i = 0; ok && i < names.len; i++) {
         const json_t *app = json_object_get(x->apps, names.v[i]);
         const json_t *list = json_object_get(app, "list");
-        if (!list)
+        bool counts = is_here(x, names.v[i], list);
+        x->out->apps += counts;
+        if (!list && counts)
             export_warn(x, "%s was never read: nothing of it is here", names.v[i]);
         else if (json_is_true(json_object_get(app, "stale")))
             export_warn(x,
@@ -186,7 +197,6 @@ bool export_apps(struct export *x, struct err *err)
                          err);
     }
     ok = ok && add_order(x, &names, err);
-    x->out->apps = names.len;
     strv_clear(&names);
     return ok;
 }

@@ -6,6 +6,7 @@
 //   export_apps.c     applications, their objects and the edges between them
 //   export_order.c    from edges to steps (pure)
 //   export_objects.c  manifests and Secrets of each step, the script's list of steps
+//   export_clusters.c a hub's other clusters, each by the three above
 //   export_sources.c  Git bundles, charts, artifacts
 //   export_lists.c    what `snapshot import` needs besides (export_form.h)
 //   export_tar.c      the file
@@ -66,6 +67,8 @@ struct export_object {
     const json_t *source; // what its origin names, or NULL
     bool is_sent, is_unwatched;
 };
+// Or the part of one that is a hub's other cluster: repository, options, result and file are those
+// of the whole, the rest is its own.
 struct export
 {
     struct repo *r;
@@ -74,7 +77,12 @@ struct export
     struct export_result *out;
     struct export_tar *tar;
     char *work;
-    json_t *root, *contents;
+    const char *cluster; // of a part; NULL: this is the whole, with the hub's own cluster
+    const char *folder;  // of a part, with a / at its end
+    json_t *root;        // of a part its list
+    json_t *contents;
+    json_t *clusters;                  // {"name", "server", "kubernetes", "folder", "list"} each
+    json_t *elsewhere;                 // names of applications that go to one of these
     json_t *apps;                      // name -> {"list", "stale"}
     json_t *defined;                   // "group/kind" of every definition among the objects
     json_t *secrets;                   // key -> {"desired", "live"}
@@ -87,7 +95,18 @@ struct export
 MUST_CHECK bool export_apps(struct export *x, struct err *err);
 MUST_CHECK bool export_objects(struct export *x, struct err *err);
 MUST_CHECK bool export_sources(struct export *x, struct err *err);
+MUST_CHECK bool export_clusters_find(struct export *x, struct err *err); // which there are
+MUST_CHECK bool export_clusters(struct export *x, struct err *err);
+// What people are told of them first, if there are any.
+void export_clusters_text(const struct export *x, struct buf *out);
+const char *export_cluster_name(const json_t *cluster);          // as people know it
 MUST_CHECK bool export_lists(struct export *x, struct err *err); // after the sources
+// A file; of a part in its folder.
+MUST_CHECK bool export_add(struct export *x, const char *name, const struct buf *b,
+                           struct err *err);
+void export_part_clear(struct export *x); // what is a part's own
+// A name for a file or folder, of the end of a text; taken: those that were given out. Owned.
+char *export_short_name(const char *text, const char *suffix, json_t *taken);
 void export_warn(struct export *x, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 // ---- export_text.c ----

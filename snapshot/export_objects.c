@@ -191,13 +191,13 @@ static bool write_step(struct export *x, unsigned number, struct step *s, struct
         buf_printf(&x->steps, "secrets %s\n", sealed);
         if (!age_seal(x->o->recipients, x->o->n_recipients, s->secrets.p, s->secrets.len, &age,
                       NULL, err) ||
-            !export_tar_add(x->tar, sealed, age.p, age.len, err))
+            !export_add(x, sealed, &age, err))
             return false;
     }
     if (!s->manifests.len)
         return true;
     buf_printf(&x->steps, "apply %s\n", plain);
-    return export_tar_add(x->tar, plain, s->manifests.p, s->manifests.len, err);
+    return export_add(x, plain, &s->manifests, err);
 }
 
 // ---- before the first: what only the cluster had, and the namespaces it lies in ----
@@ -248,7 +248,7 @@ static bool write_namespaces(struct export *x, struct err *err)
     if (!ok || !b.len)
         return ok;
     buf_str(&x->steps, "apply manifests/0000-namespaces.yaml\n");
-    return export_tar_add(x->tar, "manifests/0000-namespaces.yaml", b.p, b.len, err);
+    return export_add(x, "manifests/0000-namespaces.yaml", &b, err);
 }
 
 static bool write_live(struct export *x, struct err *err)
@@ -347,5 +347,5 @@ bool export_objects(struct export *x, struct err *err)
         return false;
     x->live = json_incref(json_object_get(live, "objects"));
     return (x->o->without_secrets || read_secrets(x, err)) && write_live(x, err) &&
-           write_all(x, err);
+           write_all(x, err) && export_add(x, "steps", &x->steps, err);
 }

@@ -26,7 +26,7 @@ static bool is_one_line(const char *s)
 }
 
 // "https://git.example.com/team/platform.git" -> "platform"; taken: names that were given out.
-static char *short_name(const char *url, const char *suffix, json_t *taken)
+char *export_short_name(const char *url, const char *suffix, json_t *taken)
 {
     size_t end = strlen(url);
     while (end && url[end - 1] == '/')
@@ -152,7 +152,7 @@ static bool add_repository(struct export *x, struct bundling *b, const json_t *r
         export_warn(x, "%s: %s", url, repository ? "it has no refs" : "it was never read");
         return true;
     }
-    CLEANUP(str_freep) char *name = short_name(url, ".bundle", b->taken);
+    CLEANUP(str_freep) char *name = export_short_name(url, ".bundle", b->taken);
     CLEANUP(str_freep) char *path = str_printf("git/%s", name);
     const char *head = json_dot_text(repository, "head");
     if (!is_one_line(url) || !is_one_line(head) || strchr(head, ' '))
@@ -239,7 +239,7 @@ static bool add_source(struct export *x, const json_t *row, json_t *taken, json_
         json_object_set(o, "digest", json_object_get(source, "digest"));
     if (!json_array_size(json_object_get(source, "files")))
         return true; // Git has it
-    CLEANUP(str_freep) char *name = short_name(of, "", taken);
+    CLEANUP(str_freep) char *name = export_short_name(of, "", taken);
     CLEANUP(str_freep) char *folder = str_printf("sources/%s", name);
     json_object_set_new(o, "folder", json_string(folder));
     x->out->sources++;

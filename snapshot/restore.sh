@@ -10,7 +10,9 @@ usage() {
   cat <<'TEXT'
 sh restore.sh check                     are all files as they were written?
 sh restore.sh git DIR [--push URL]      repositories into DIR; pushed to URL/NAME.git
+sh restore.sh clusters                  which other clusters a hub has: folder, server, name
 sh restore.sh objects [OPTIONS]         objects into the cluster kubectl points at
+    --cluster NAME      what goes to another cluster of a hub, not what goes to its own
     -i FILE             age identity that opens the Secrets; repeatable
     --no-secrets        leave the Secrets out
     --context NAME      of the kubeconfig
@@ -74,7 +76,25 @@ git_back() {
   done <"$here/git/index"
 }
 
+# ---- a hub's other clusters ----
+clusters() {
+  [ -f "$here/clusters/index" ] || { say 'There are none: this is not from a hub.'; return 0; }
+  cat "$here/clusters/index"
+}
+
+# The folder of $1, which is a name, a server or that folder.
+find_part() {
+  part=
+  [ ! -f "$here/clusters/index" ] || while read -r folder server name; do
+    case $1 in "$folder" | "$server" | "$name") ;; *) continue ;; esac
+    [ -z "$part" ] || die "$1 may be several: $part, $here/clusters/$folder"
+    part=$here/clusters/$folder
+  done <"$here/clusters/index"
+  [ -n "$part" ] || die "there is no cluster $1: restore.sh clusters tells which there are"
+}
+
 # ---- objects ----
+part=$here cluster=
 ids= context= limit=300 force= keep_going= yes= secrets=yes
 kube() {
   if [ -n "$context" ]; then kubectl --context "$context" "$@"; else kubectl "$@"; fi
@@ -83,7 +103,7 @@ kube() {
 options() {
   while [ $# -gt 0 ]; do
     case $1 in
-    -i | --context | --wait) [ $# -gt 1 ] || die "$1 wants a value" ;;
+    -i | --context | --wait | --cluster) [ $# -gt 1 ] || die "$1 wants a value" ;;
     esac
     case $1 in
     -i)
@@ -94,6 +114,11 @@ options() {
       ;;
     --no-secrets) secrets= ;;
     --context) context=$2; shift ;;
+    --cluster) # one that is empty by mistake is not the hub's own
+      case $2 in '' | -) die '--cluster wants a name' ;; esac
+      cluster=$2
+      shift
+      ;;
     --wait) limit=$2; shift ;;
     --force-conflicts) force=--force-conflicts ;;
     --keep-going) keep_going=yes ;;
@@ -103,6 +128,7 @@ options() {
     shift
   done
   case $limit in '' | *[!0-9]*) die '--wait wants seconds' ;; esac
+  [ -z "$cluster" ] || find_part "$cluster"
 }
 
 # What did not come: the end, or a line to be told again last.
@@ -139,7 +165,7 @@ apply() {
 
 open_secrets() {
   [ -n "$secrets" ] || return 0
-  text=$(age -d $ids "$here/$1") || die "$1 does not open with what was given by -i"
+  text=$(age -d $ids "$part/$1") || die "$1 does not open with what was given by -i"
   apply "$1"
   text=
 }
@@ -167,6 +193,11 @@ confirm() {
   uid=$(kube get namespace kube-system -o 'jsonpath={.metadata.uid}') || die 'the cluster does not answer'
   name=${context:-$(kubectl config current-context)}
   say "Target: $name (uid $uid)"
+  if [ -n "$cluster" ]; then
+    say "It gets what goes to cluster $cluster."
+  elif [ -f "$here/clusters/index" ]; then
+    say "It gets what goes to the hub's own cluster; --cluster NAME is for another."
+  fi
   [ -z "$yes" ] || return 0
   printf 'Type its name to go on: '
   read -r answer </dev/tty || die 'nobody to ask: --yes goes on without'
@@ -177,20 +208,20 @@ objects() {
   options "$@"
   need kubectl
   troubles=
-  if [ -n "$secrets" ] && grep -q '^secrets ' "$here/steps"; then
+  if [ -n "$secrets" ] && grep -q '^secrets ' "$part/steps"; then
     need age
     [ -n "$ids" ] || die '-i FILE is wanted, which opens the Secrets (or --no-secrets)'
   fi
   check
   confirm
-  steps=$(grep -c '' "$here/steps")
+  steps=$(grep -c '' "$part/steps")
   n=0
   while read -r what a b c d <&3; do
     n=$((n + 1))
     [ "$what" = wait ] || say "[$n/$steps] $what $a"
     case $what in
     apply)
-      text=$(cat "$here/$a") || die "$a cannot be read"
+      text=$(cat "$part/$a") || die "$a cannot be read"
       apply "$a"
       ;;
     secrets) open_secrets "$a" ;;
@@ -202,7 +233,7 @@ objects() {
       ;;
     *) die "a step that is none: $what" ;;
     esac
-  done 3<"$here/steps"
+  done 3<"$part/steps"
   [ -z "$troubles" ] || { say "All was sent. Not as it should be:$troubles"; exit 10; }
   say 'Everything is there.'
 }
@@ -211,5 +242,6 @@ case ${1:-} in
 check) check ;;
 git) shift; check; git_back "$@" ;;
 objects) shift; objects "$@" ;;
+clusters) clusters ;;
 *) usage; exit 2 ;;
 esac

@@ -382,6 +382,29 @@ of_a_hub() {
   mv fleet.away fleet
 }
 
+# As one file: back into the repository, and one cluster of it without regrow.
+exported() {
+  check 'an export of a hub' snap export latest hub.tar -i ann.id --key job.key --recipient "$(age-keygen -y ann.id)"
+  mkdir hub
+  tar -xf hub.tar -C hub --strip-components 1
+  like "$(sh hub/restore.sh clusters | tr '\n' ' ')" '^west https://127.0.0.1:1 west east https://localhost:[0-9]+ east $' 'it has the others'
+  is "$(snap export latest doc.tar --no-secrets -i ann.id -o json | jq '.counts.clusters')" 2 'with and without Secrets'
+  cp -r repo again
+  check 'taken back' snap import hub.tar --repo again --key job.key -i ann.id --on-top
+  check 'it is the same' snap diff 1 2 --repo again -i ann.id
+  cluster_wipe
+  refuse 'no such cluster' 1 sh hub/restore.sh objects --cluster north --yes -i ann.id
+  refuse 'nor one that is empty' 1 sh hub/restore.sh objects --cluster '' --yes -i ann.id
+  refuse 'no identity' 1 sh hub/restore.sh objects --cluster east --yes
+  check 'one of them by kubectl and age alone' eval 'sh hub/restore.sh objects --cluster east --yes -i ann.id >east.txt'
+  like "$(cat east.txt)" 'It gets what goes to cluster east' 'it says which'
+  is "$(kubectl -n web get cm edge -o jsonpath='{.metadata.annotations.argocd\.argoproj\.io/tracking-id}') $(kubectl -n web get secret made-up -o name)" \
+    'edge-east:/ConfigMap:web/edge secret/made-up' 'what goes there'
+  is "$(kubectl get ns -o name | grep -cE '/(shop|charted|argocd)$')" 0 'and nothing of the hub'
+  restore --cluster east --adopt --dry-run -o json >plan.json
+  is "$(field '[.plan.create, .plan.prune]' plan.json)" '[0,0]' 'regrow misses none of it'
+}
+
 # Two clusters at once, of which both come back, other names included; as many at a time as is said.
 two_of_a_hub() {
   local most
@@ -453,4 +476,5 @@ run_case 'one namespace' one_namespace
 run_case mapped mapped
 run_case rerendered rerendered
 run_case 'of a hub' of_a_hub
+run_case exported exported
 run_case 'two of a hub' two_of_a_hub

@@ -149,10 +149,105 @@ static void none_without_secrets(void **state)
     assert_string_equal(back, "east 5 0, https://west.example.com 2 0");
 }
 
+static const char *text_of(struct tar_kit *t, const char *end)
+{
+    struct tar_member *m = tar_kit_find(t, end);
+    if (!m)
+        fail_msg("there is no %s", end);
+    return m->bytes.len ? m->bytes.p : "";
+}
+
+// All manifests of a folder of the export, one after another.
+static char *manifests(const struct tar_kit *t, const char *folder)
+{
+    struct buf b = {0};
+    CLEANUP(str_freep) char *part = str_printf("/%s/manifests/", folder);
+    for (size_t i = 0; i < t->v.len; i++)
+        if (strstr(t->v.v[i].name, part))
+            buf_append(&b, t->v.v[i].bytes.p, t->v.v[i].bytes.len);
+    buf_char(&b, '\0');
+    return buf_take(&b);
+}
+
+// What goes there and nothing else, in the layout that the hub's own has at the top.
+static void each_cluster_apart(void **state)
+{
+    struct hub_fixture *f = *state;
+    struct tar_kit t CLEANUP(tar_kit_clear) = {0};
+    struct export_result r CLEANUP(export_result_clear) = {0};
+    CLEANUP(str_freep) char *file = path_join(f->dir, "whole.tar");
+    hub_snapshot(f);
+    export_it(f, true, file, &r);
+    tar_kit_read(file, &t);
+    CLEANUP(str_freep) char *east = manifests(&t, "clusters/east");
+    CLEANUP(str_freep) char *west = manifests(&t, "clusters/west.example.com");
+    assert_int_equal(r.clusters, 2);
+    assert_int_equal(r.apps, 3 + 3 + 1); // root, teams, here; web and two of teams; db
+    assert_int_equal(r.secrets, 3);
+    assert_int_equal(r.secrets, f->entry.snapshot.counts.secrets);
+    assert_int_equal(r.warnings.len, 0);
+    assert_string_equal(text_of(&t, "/clusters/index"),
+                        "east - east\n"
+                        "west.example.com https://west.example.com -\n");
+    assert_non_null(strstr(east, "# web, web/a.yaml:1"));
+    assert_non_null(strstr(east, "# team-1, t1/a.yaml:1"));
+    assert_null(strstr(east, "# db,"));
+    assert_non_null(strstr(west, "# db, db/a.yaml:1"));
+    assert_null(strstr(west, "# web,"));
+    assert_int_equal(named(&t, "/clusters/east/secrets/"), 1);
+    assert_int_equal(named(&t, "/clusters/west.example.com/secrets/"), 1);
+    // The lines of a part lead to its own files.
+    assert_non_null(strstr(text_of(&t, "/clusters/east/steps"), "apply manifests/0001.yaml\n"));
+    assert_non_null(
+        strstr(text_of(&t, "/RESTORE.md"), "-i KEY --cluster east   # Kubernetes 1.37.0\n"));
+    assert_non_null(strstr(text_of(&t, "/SHA256SUMS"), "  clusters/east/steps\n"));
+}
+
+static void and_back(void **state)
+{
+    struct hub_fixture *f = *state;
+    struct returned b CLEANUP(returned_clear) = {0};
+    struct export_result r CLEANUP(export_result_clear) = {0};
+    struct verify_result v = {0};
+    CLEANUP(str_freep) char *file = path_join(f->dir, "back.tar");
+    hub_snapshot(f);
+    export_it(f, true, file, &r);
+    import_it(f, file, &b);
+    CLEANUP(str_freep) char *back = what_came_back(&b);
+    assert_string_equal(back, "east 5 1, https://west.example.com 2 1");
+    // Keys and content are the same, so everything has the name it had.
+    assert_true(blob_id_eq(&b.made.snapshot.root, &f->entry.snapshot.root));
+    assert_memory_equal(&b.made.snapshot.counts, &f->entry.snapshot.counts,
+                        sizeof(b.made.snapshot.counts));
+    snap_kit_verify(&b.r, &v);
+    verify_result_clear(&v);
+}
+
+// It stands as it was, and that is said of the cluster it is about.
+static void one_that_could_not_be_read(void **state)
+{
+    struct hub_fixture *f = *state;
+    struct export_result r CLEANUP(export_result_clear) = {0};
+    CLEANUP(str_freep) char *file = path_join(f->dir, "stale.tar");
+    hub_snapshot(f);
+    hub_shell(f, "sed -i 's/path: web/path: gone/' root/web.yaml");
+    hub_snapshot(f);
+    export_it(f, true, file, &r);
+    hub_shell(f, "sed -i 's/path: gone/path: web/' root/web.yaml");
+    assert_int_equal(r.secrets, 3);
+    assert_int_equal(r.warnings.len, 1);
+    assert_string_equal(r.warnings.v[0],
+                        "cluster east: web could not be read when the snapshot was "
+                        "made: it is as it was before");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(none_without_secrets),
+        cmocka_unit_test(each_cluster_apart),
+        cmocka_unit_test(and_back),
+        cmocka_unit_test(one_that_could_not_be_read),
     };
     return cmocka_run_group_tests(tests, hub_set_up, hub_tear_down);
 }
