@@ -253,6 +253,8 @@ static void recall(void *ctx)
 static void refuse_nowhere(struct chart_need *n)
 {
     const char *folder = local_file(n->url);
+    if (!source_may_name(n->c, n->is_oci ? NULL : local_file(n->written), &n->err))
+        return;
     if (n->is_oci || !folder || file_exists(folder))
         return;
     err_set(&n->err, ERR_NOT_FOUND, "\"%s\" is neither a URL nor a folder of this machine",

@@ -36,6 +36,7 @@ struct source_ctx {
     bool pass_credentials; // a chart's archive may be asked for with those of its repository
     struct waits waits;
     struct witness *witness; // what it reads is noted here; NULL: nobody asks (witness.h)
+    bool is_remote_root;     // then nothing in it names repositories of this machine
     unsigned load;           // how many there have been
     unsigned good;           // the last that came to its end
 };

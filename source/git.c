@@ -26,6 +26,16 @@ const char *gitsrc_local_path(const char *url)
     return strstr(url, "://") || ssh_is_url(url) ? NULL : url;
 }
 
+bool source_may_name(const struct source_ctx *c, const char *folder, struct err *err)
+{
+    if (!folder || !c->is_remote_root)
+        return true;
+    err_set(err, ERR_DENIED, "%s is of this machine, and what names it is not", folder);
+    return err_hint(err, "Who writes to a remote repository reads no folder of whoever grows a "
+                         "cluster from it. If it is meant: give it a URL there, and --mirror "
+                         "URL=FOLDER here.");
+}
+
 // ---- life ----
 static char *tell_refs(const struct wanted *n)
 {
@@ -213,7 +223,8 @@ bool gitsrc_resolve(struct gitsrc *g, const char *target, const char *tag_prefix
 {
     CLEANUP(str_freep) char *id = NULL;
     CLEANUP(str_freep) char *by = NULL;
-    if (!resolve(g, target, tag_prefix, &id, &by, err))
+    if (!source_may_name(g->c, gitsrc_local_path(g->written), err) ||
+        !resolve(g, target, tag_prefix, &id, &by, err))
         return false;
     if (strlen(id) != 40)
         return err_set(err, ERR_INVALID, "%s: \"%.80s\" is no commit id", g->shown, id);

@@ -84,6 +84,9 @@ struct gitsrc {
     git_repository *repo;      // for reading on the loop's thread
 };
 
+// May what is loaded name this folder (NULL: it is none)? Not where the root comes from elsewhere:
+// DENIED. What a person maps to a folder (--mirror) is not written there.
+MUST_CHECK bool source_may_name(const struct source_ctx *c, const char *folder, struct err *err);
 // The repository of a URL as written, one for each run (and one for each project that has a
 // credential of its own for it).
 struct gitsrc *gitsrc_of(struct source_ctx *c, const char *url, const char *project);

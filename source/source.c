@@ -271,6 +271,7 @@ static bool parse_root(struct source *s, const char *text, struct err *err)
         *split = 0;
     }
     r->url = str_dup(base);
+    s->ctx.is_remote_root = !gitsrc_local_path(r->url);
     r->path = path ? TAKE(path) : str_dup("");
     r->name = repo_name(base);
     return true;

@@ -62,7 +62,8 @@ static bool find_module(struct gitcommit *c, const struct gitmodules *m, size_t 
         return err_set(err, ERR_INVALID, "submodules are nested deeper than %d", MAX_DEPTH);
     if (mount >= MAX_MOUNTS)
         return err_set(err, ERR_INVALID, "there are more than %d submodules", MAX_MOUNTS);
-    if (!gitmodules_resolve(c->g->written, url, &whole, err))
+    if (!gitmodules_resolve(c->g->written, url, &whole, err) ||
+        !source_may_name(c->g->c, gitsrc_local_path(whole), err))
         return false;
     *out = gitcommit_at(gitsrc_of(c->g->c, whole, c->g->project), at->commit, c->depth + 1);
     return true;

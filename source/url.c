@@ -35,6 +35,14 @@ static bool covers(const char *prefix, const char *url)
     return !url[n] || url[n] == '/' || url[n] == '.' || (n && prefix[n - 1] == '/');
 }
 
+static bool leaves(const char *rest)
+{
+    for (const char *at = strstr(rest, ".."); at; at = strstr(at + 1, ".."))
+        if ((at == rest || at[-1] == '/') && (!at[2] || at[2] == '/'))
+            return true;
+    return false;
+}
+
 char *source_mirror_url(const struct source_opts *o, const char *url)
 {
     const struct source_mirror *best = NULL;
@@ -45,6 +53,8 @@ char *source_mirror_url(const struct source_opts *o, const char *url)
     if (!best)
         return str_dup(url);
     const char *rest = url + strlen(best->from);
+    if (leaves(rest)) // the mirror
+        return str_dup(url);
     // A repository is the same with and without its ending, but a folder is not.
     return str_printf("%s%s", best->to, strcmp(rest, ".git") != 0 ? rest : "");
 }
