@@ -294,6 +294,9 @@ static bool keep(struct cli *c, struct session *s, const char *root, struct serv
         v->snapshots = snapshots = snapshotting_new(c, k, root, &c->events);
     bool ok = (!c->o.reconcile.listen || serving_begin(c, s, v, err)) && controller_run(k, err) &&
               (!snapshots || !c->o.reconcile.once || snapshotting_finish(snapshots, err));
+    // Who asks for one round counts on it.
+    if (ok && c->o.reconcile.once && loop_stopping(c->loop))
+        ok = err_set(err, ERR_CANCELLED, "interrupted before all was done");
     web_server_free(v->web);
     v->web = NULL;
     v->snapshots = NULL;

@@ -120,6 +120,8 @@ static bool folder_get(struct store *s, const char *name, size_t max_bytes, stru
         return true;
     if (rc == EFBIG)
         return err_set(err, ERR_CORRUPT, "larger than %zu bytes", max_bytes);
+    if (rc == EINVAL || rc == EISDIR) // a folder, a pipe: put there by somebody
+        return err_set(err, ERR_CORRUPT, "%s is no file", name);
     return err_set_errno(err, rc, "read");
 }
 

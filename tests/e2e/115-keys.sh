@@ -142,6 +142,15 @@ trust_lost() {
     like "$OUT" "$file is missing.*Put it back" 'and is named'
     cp "kept/$file" "trusts/$file"
   done
+  # What is no file is damage like any other, and nobody waits for it.
+  mkfifo trusts/chains/prod/log/0000000003
+  refuse 'a pipe among the entries' 9 timeout 20 "$REGROW" snapshot list
+  like "$OUT" 'log/0000000003 is no file' 'is told'
+  rm trusts/chains/prod/log/0000000003
+  mkdir trusts/chains/prod/log/0000000003
+  refuse 'a folder' 9 snap list
+  like "$OUT" 'log/0000000003 is no file' 'likewise'
+  rmdir trusts/chains/prod/log/0000000003
   rm -r trusts/keys
   refuse 'no slot is left: verify' 9 snap verify
   like "$(tr -s ' \n' ' ' <<<"$OUT")" 'No slot is left: nobody can open this repository any more' 'says what that means'
