@@ -29,8 +29,7 @@ const char *gitsrc_local_path(const char *url)
 bool source_may_name(const struct source_ctx *c, const char *folder, struct err *err)
 {
     // What is no path and is not there is told as that.
-    if (!folder || !c->is_remote_root ||
-        (*folder != '/' && *folder != '.' && !file_exists(folder)))
+    if (!folder || !c->is_remote_root || (*folder != '/' && *folder != '.' && !file_exists(folder)))
         return true;
     err_set(err, ERR_DENIED, "%s is of this machine, and what names it is not", folder);
     return err_hint(err, "Who writes to a remote repository reads no folder of whoever grows a "
