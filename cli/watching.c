@@ -443,7 +443,7 @@ static bool look(struct watching *w, struct err *err)
     w->is_due = false;
     if (!cli_run_opts(w->c, w->s, &o, err))
         return false;
-    o.read_only = true;
+    o.read_only = o.policy.is_read = true;
     o.events = NULL; // what is news is told from what comes of it
     o.informers = w->informers;
     r = run_new(w->c->loop, w->s->kube, w->s->desired, &o);
