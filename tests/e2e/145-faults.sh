@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# timeout: 1200
+# timeout: 2400
 #
 # Stores that fail. Of init, create, forget, prune, copy, import and key add, which write to a repository of
 # snapshots, and of verify, each call of the store goes wrong in turn: in a folder, on an S3 server, in a registry. The command ends
