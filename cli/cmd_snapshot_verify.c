@@ -156,15 +156,9 @@ static const char closed_text[] =
     "was printed from one. Else begin a new repository (regrow snapshot init) while Git and the "
     "cluster are there.";
 
-static bool is_closed(const struct verified *v)
-{
-    const struct trust_epoch *e = trust_open_epoch(trust_now(&v->s.repo.trust));
-    size_t all = 0;
-    return e && !repo_slots_whole((struct repo *)&v->s.repo, e->n, &all) && all;
-}
-
 static void print_problems(const struct verified *v)
 {
+    bool is_closed = v->r.slots && v->r.slots_lost == v->r.slots;
     struct buf b CLEANUP(buf_clear) = {0};
     for (size_t i = 0; i < v->r.problems.len; i++) {
         printf("  %s ", state_symbol(v->c, NODE_FAILED));
@@ -180,7 +174,7 @@ static void print_problems(const struct verified *v)
     CLEANUP(str_freep)
     char *text =
         !b.len
-            ? str_dup(is_closed(v) ? closed_text : spare_text)
+            ? str_dup(is_closed ? closed_text : spare_text)
             : str_printf(
                   "Else run regrow snapshot create, which writes again what its "
                   "sources still have, then regrow snapshot forget%s (--write-off where an index "

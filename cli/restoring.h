@@ -147,8 +147,8 @@ char *restore_git_host(const struct restoring *x);
 MUST_CHECK bool restore_git_push(struct restoring *x, struct err *err);
 void restore_git_print_plan(const struct restoring *x);
 void restore_git_print_end(const struct restoring *x);
-// This restore once more, of the same part with the same names; or of the whole. Owned.
 char *restore_git_command(const struct restoring *x); // --git-only; owned
+// This restore once more, of the same part with the same names; or of the whole. Owned.
 char *restore_again_command(const struct restoring *x, bool is_whole);
 // The bootstrap that switches back to Git; owned.
 char *restore_next_command(const struct restoring *x);

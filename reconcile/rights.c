@@ -115,17 +115,23 @@ static const struct kind_info *deleted(const struct desired *d, const struct run
     return is ? kinds_find(d->kinds, (*id)->group, NULL, (*id)->kind) : NULL;
 }
 
+// Was not all allowed of this kind?
+static bool is_denied(const struct asking *asked, const struct kind_info *k)
+{
+    for (size_t n = 0; n < asked->v.len; n++)
+        if (!asked->v.v[n].is_allowed && !strcmp(asked->v.v[n].group, k->group) &&
+            !strcmp(asked->v.v[n].resource, k->plural))
+            return true;
+    return false;
+}
+
 static void add_deleted(struct asking *a, const struct desired *d, const struct run *r,
                         const struct asking *denied)
 {
     const struct object_id *id;
     for (size_t i = 0; r && i < run_plan(r)->items.len; i++) {
         const struct kind_info *k = deleted(d, r, i, &id);
-        bool is_denied = !denied;
-        for (size_t n = 0; k && !is_denied && n < denied->v.len; n++)
-            is_denied = !denied->v.v[n].is_allowed && !strcmp(denied->v.v[n].group, k->group) &&
-                        !strcmp(denied->v.v[n].resource, k->plural);
-        if (k && is_denied)
+        if (k && (!denied || is_denied(denied, k)))
             add(a, k->group, k->plural, denied ? "delete" : "*", denied ? id->namespace : NULL);
     }
 }
@@ -196,11 +202,7 @@ static void add_kinds(struct asking *a, const struct desired *d, const struct ri
 static void add_writes(struct asking *a, const struct kind_info *k, const char *namespace,
                        const struct asking *denied)
 {
-    bool is_denied = false;
-    for (size_t n = 0; k && !is_denied && n < denied->v.len; n++)
-        is_denied = !denied->v.v[n].is_allowed && !strcmp(denied->v.v[n].group, k->group) &&
-                    !strcmp(denied->v.v[n].resource, k->plural);
-    if (!is_denied)
+    if (!k || !is_denied(denied, k))
         return;
     add(a, k->group, k->plural, "create", namespace);
     add(a, k->group, k->plural, "patch", namespace);

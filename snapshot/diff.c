@@ -109,11 +109,8 @@ static bool add_row(void *out, const json_t *row, struct err *err)
 // name -> row; with those that are known from before alone
 static bool applications_of(const struct diff_side *s, json_t **out, struct err *err)
 {
-    CLEANUP(json_freep) json_t *before = NULL;
     *out = json_object();
-    return list_each_app(s->r, json_dot(s->root, "shards.blobs"), add_row, *out, err) &&
-           list_read(s->r, json_object_get(s->root, "before"), "blobs", &before, err) &&
-           list_each_app(s->r, json_object_get(before, "blobs"), add_row, *out, err);
+    return list_each_app_ever(s->r, s->root, add_row, *out, err);
 }
 
 // In the shards of another cluster stand also those that are only parents of what goes there.

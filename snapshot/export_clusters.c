@@ -45,14 +45,6 @@ static bool note_name(void *ctx, const json_t *row, struct err *err)
     return true;
 }
 
-static bool note_names(struct export *x, const json_t *list, struct err *err)
-{
-    CLEANUP(json_freep) json_t *before = NULL;
-    return list_each_app(x->rd, json_dot(list, "shards.blobs"), note_name, x, err) &&
-           list_read(x->rd, json_object_get(list, "before"), "blobs", &before, err) &&
-           list_each_app(x->rd, json_object_get(before, "blobs"), note_name, x, err);
-}
-
 static bool find_one(struct export *x, const json_t *row, json_t *taken, struct err *err)
 {
     static const char *const members[] = {"name", "server"};
@@ -78,7 +70,7 @@ static bool find_one(struct export *x, const json_t *row, json_t *taken, struct 
         if (json_object_get(row, members[i]))
             json_object_set(o, members[i], json_object_get(row, members[i]));
     json_array_append_new(x->clusters, o);
-    return note_names(x, list, err) || err_wrap(err, "cluster %s", name);
+    return list_each_app_ever(x->rd, list, note_name, x, err) || err_wrap(err, "cluster %s", name);
 }
 
 bool export_clusters_find(struct export *x, struct err *err)

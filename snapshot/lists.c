@@ -140,6 +140,15 @@ bool list_each_app(struct reader *r, const json_t *shards, list_row_fn fn, void 
     return true;
 }
 
+bool list_each_app_ever(struct reader *r, const json_t *root, list_row_fn fn, void *ctx,
+                        struct err *err)
+{
+    CLEANUP(json_freep) json_t *before = NULL;
+    return list_each_app(r, json_dot(root, "shards.blobs"), fn, ctx, err) &&
+           list_read(r, json_object_get(root, "before"), "blobs", &before, err) &&
+           list_each_app(r, json_object_get(before, "blobs"), fn, ctx, err);
+}
+
 // ---- applications: those there are, and those that one which could not be read had ----
 
 struct adding {

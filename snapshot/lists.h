@@ -29,6 +29,10 @@ char *list_source_key(const json_t *source);
 typedef bool (*list_row_fn)(void *ctx, const json_t *row, struct err *err);
 MUST_CHECK bool list_each_app(struct reader *r, const json_t *shards, list_row_fn fn, void *ctx,
                               struct err *err);
+// The same of the root, or of the list of a hub's other cluster; then those of what was there
+// before.
+MUST_CHECK bool list_each_app_ever(struct reader *r, const json_t *root, list_row_fn fn, void *ctx,
+                                   struct err *err);
 // All applications by name: {"stale", "list"}; what one that could not be read had before is among
 // them. Without "list" it was never read. Owned.
 MUST_CHECK bool list_apps(struct reader *r, const json_t *root, json_t **out, struct err *err);

@@ -64,11 +64,12 @@ struct verify_result {
     uint64_t snapshots, files, packs, blobs, git_objects;
     uint64_t content_bytes, stored_bytes;
     int64_t ms;
-    enum verify_level level; // what was proved
-    struct strv problems;    // one line each, naming file and the snapshots it harms; slots and
-                             // reports of drills harm none
-    VEC(uint64_t) harmed;    // seqs of live snapshots that cannot be restored whole
-    VEC(uint64_t) unopened;  // of an epoch that no identity opens: their bytes were compared
+    enum verify_level level;  // what was proved
+    struct strv problems;     // one line each, naming file and the snapshots it harms; slots and
+                              // reports of drills harm none
+    VEC(uint64_t) harmed;     // seqs of live snapshots that cannot be restored whole
+    size_t slots, slots_lost; // ways to open the newest epoch, and how many of them are not whole
+    VEC(uint64_t) unopened;   // of an epoch that no identity opens: their bytes were compared
 };
 void verify_result_clear(struct verify_result *v);
 struct verify_opts {

@@ -206,15 +206,19 @@ static bool check_files(struct verifying *v, struct err *err)
 static bool check_slots(struct verifying *v, struct err *err)
 {
     const struct trust *t = trust_now(&v->r->trust);
+    const struct trust_epoch *open = trust_open_epoch(t);
     for (size_t i = 0; !v->o->is_restore && i < t->slots.len; i++) {
         struct buf bytes CLEANUP(buf_clear) = {0};
         CLEANUP(str_freep) char *name = str_printf("keys/%s", t->slots.v[i].file);
+        bool is_open = open && t->slots.v[i].epoch == open->n;
+        v->out->slots += is_open;
         if (repo_fetch(v->r, name, STORE_MAX_FILE_BYTES, &bytes, err)) {
             v->out->files++;
             continue;
         }
         if (err->kind != ERR_CORRUPT)
             return false;
+        v->out->slots_lost += is_open;
         strv_push(&v->out->problems, err->msg);
         err_clear(err);
     }
