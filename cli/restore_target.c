@@ -14,7 +14,7 @@ static enum of_chain is_of_chain(const struct restoring *x)
     for (size_t i = 0; i < x->snap.log.v.len; i++) {
         const struct entry *e = &x->snap.log.v.v[i];
         const char *of = e->kind == ENTRY_SNAPSHOT && !e->is_void ? e->snapshot.cluster : NULL;
-        if (str_eq(of, uid))
+        if (of && str_eq(of, uid))
             return OF_CHAIN;
         any |= of != NULL;
     }

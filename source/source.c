@@ -252,6 +252,7 @@ static bool parse_root(struct source *s, const char *text, struct err *err)
 {
     struct root *r = &s->root;
     root_clear(r);
+    s->ctx.is_remote_root = false;
     bool is_url = strstr(text, "://") || ssh_is_url(text);
     if (!*text)
         return err_set(err, ERR_USAGE, "ROOT is empty: a folder, a file, or URL[//path][?ref=REV]");
