@@ -374,7 +374,7 @@ hub() {
 
 lost() {
   cluster_wipe
-  place '2026-11-23 02:00' "$(date -u '+%F %H:%M')"
+  place '2026-11-23 02:00' "$(date -u -d '1 minute' '+%F %H:%M')" # what was saved in this minute counts too
   example "regrow restore --at '2026-11-23 02:00' --dry-run"
   answers new example 'regrow restore --namespace shop --map storageClass=gp2=gp3'
   is "$(kubectl get sts -n shop files -o 'jsonpath={..storageClassName}')" gp3 'under another name'
