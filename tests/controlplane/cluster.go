@@ -58,7 +58,7 @@ func registerClusters() {
 	register("up", "DIR [--ready-delay 500ms] [--kube-version 1.36] [--runtime-config API=true] [--nodes N] [--bind ADDRESS]",
 		"start a cluster whose state is in DIR; DIR/kubeconfig reaches it", up)
 	register("down", "DIR", "stop it", onCluster((*cluster).stop))
-	register("wipe", "DIR", "stop it, forget its state, start it again", onCluster((*cluster).wipe))
+	register("wipe", "DIR", "back to a just-started one: another uid, an empty audit log", onCluster((*cluster).wipe))
 	register("kill-apiserver", "DIR", "SIGKILL to the API server", onCluster(func(c *cluster) error {
 		if err := c.kill("kube-apiserver", syscall.SIGKILL); err != nil {
 			return err
@@ -72,6 +72,8 @@ func registerClusters() {
 	register("ready-delay", "DIR TIME", "from now on, pods become Ready TIME after they are scheduled", setReadyDelay)
 	register("status", "DIR", "which parts run", onCluster((*cluster).status))
 }
+
+var parts = []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok"}
 
 // errEnded says that waiting longer is of no use.
 var errEnded = errors.New("the process ended")
@@ -235,6 +237,9 @@ func setReadyDelay(args []string) error {
 	if err != nil {
 		return err
 	}
+	if c.ReadyDelay == args[1] && c.running("kwok") {
+		return nil
+	}
 	c.ReadyDelay = args[1]
 	if err := c.writeStages(); err != nil {
 		return err
@@ -259,17 +264,8 @@ func (c *cluster) stop() error {
 	return c.kill("etcd", syscall.SIGKILL)
 }
 
-func (c *cluster) wipe() error {
-	if err := c.stop(); err != nil {
-		return err
-	}
-	os.RemoveAll(c.path("etcd"))
-	os.Remove(c.path("audit.log"))
-	return c.start()
-}
-
 func (c *cluster) status() error {
-	for _, p := range []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok"} {
+	for _, p := range parts {
 		state := "stopped"
 		if c.running(p) {
 			state = fmt.Sprintf("running, pid %d", c.pid(p))

@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"time"
 )
@@ -48,6 +49,12 @@ func (c *cluster) startAPIServer() error {
 	if err := c.awaitPort(c.Bind, c.APIPort); err != nil {
 		return err
 	}
+	// A file that is there is appended to, so that it can be emptied meanwhile.
+	log, err := os.OpenFile(c.path("audit.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	log.Close()
 	pki := func(n string) string { return c.path("pki", n) }
 	args := []string{
 		"--etcd-servers", fmt.Sprintf("http://127.0.0.1:%d", c.EtcdPort),

@@ -51,6 +51,9 @@ func (c *cluster) spawn(part string, args ...string) error {
 	cmd := exec.Command(self, append([]string{part}, args...)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Dir = c.dir
+	if os.Getenv("GOGC") == "" {
+		cmd.Env = append(os.Environ(), "GOGC=300") // memory for time: a tenth of it
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		return err

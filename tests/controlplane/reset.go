@@ -30,21 +30,9 @@ func (c *cluster) withEtcd(fn func(context.Context, *clientv3.Client) error) err
 	return fn(ctx, cli)
 }
 
-// mark notes how far the store is: what is made from now on, reset forgets.
-func (c *cluster) mark() error {
-	return c.withEtcd(func(ctx context.Context, cli *clientv3.Client) error {
-		r, err := cli.Get(ctx, "/registry/", clientv3.WithLimit(1))
-		if err != nil {
-			return err
-		}
-		c.Mark = r.Header.Revision
-		return c.save()
-	})
-}
-
 // What comes back that often is the cluster's own, made a little late: on a slow machine the
 // kube-root-ca.crt of kube-public, say.
-const maxDeletes = 3
+const maxTries = 3
 
 // reset takes the keys away below the API server, which hears of it as of any other deletion: no
 // finalizer is waited for, no pod for its grace period. A controller that was about to write may
@@ -55,18 +43,23 @@ func (c *cluster) reset() error {
 	}
 	return c.withEtcd(func(ctx context.Context, cli *clientv3.Client) error {
 		deleted := map[string]int{}
-		for quiet := 0; quiet < 2; time.Sleep(100 * time.Millisecond) {
-			any, err := c.deleteNew(ctx, cli, deleted)
-			if err != nil {
-				return fmt.Errorf("%w (%d keys were deleted)", err, len(deleted))
-			}
-			quiet++
-			if any {
-				quiet = 0
-			}
-		}
-		return nil
+		return untilQuiet(func() (bool, error) { return c.deleteNew(ctx, cli, deleted) })
 	})
+}
+
+// untilQuiet calls step until it had nothing to do twice in a row.
+func untilQuiet(step func() (bool, error)) error {
+	for quiet := 0; quiet < 2; time.Sleep(100 * time.Millisecond) {
+		did, err := step()
+		if err != nil {
+			return err
+		}
+		quiet++
+		if did {
+			quiet = 0
+		}
+	}
+	return nil
 }
 
 // What the parts of the cluster themselves write now and then.
@@ -89,7 +82,7 @@ func (c *cluster) deleteNew(ctx context.Context, cli *clientv3.Client, deleted m
 	any := false
 	for _, kv := range r.Kvs {
 		key := string(kv.Key)
-		if c.isTheirs(key) || deleted[key] == maxDeletes {
+		if c.isTheirs(key) || deleted[key] == maxTries {
 			continue
 		}
 		if _, err := cli.Delete(ctx, key); err != nil {

@@ -90,7 +90,13 @@ restarted() {
 wiped() {
   local before
   before=$(kubectl get ns kube-system -o 'jsonpath={.metadata.uid}')
+  kubectl apply -f "$ROOT/deploy/reconcile/application-crd.yaml" >/dev/null
+  kubectl label ns default made=later >/dev/null
+  kubectl delete clusterrole view >/dev/null
   cluster_wipe
+  is "$(kubectl get ns default -o 'jsonpath={.metadata.labels.made}')" '' 'what was changed is as it was'
+  check 'what was deleted is back' kubectl get clusterrole view
+  check 'what was defined is gone' bash -c '! kubectl get applications.argoproj.io 2>/dev/null'
   isnt "$(kubectl get ns kube-system -o 'jsonpath={.metadata.uid}')" "$before" 'a wiped cluster is another one'
   is "$(kubectl get deploy -A -o name)" '' 'and empty'
   is "$(audit_count . "$AUDIT")" 0 'and has written nothing'

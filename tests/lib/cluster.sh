@@ -19,10 +19,10 @@
 # FLAGS are those of "controlplane up": --ready-delay 2s, --kube-version 1.35, --nodes N,
 # --runtime-config API=true.
 #
-# REGROW_TEST_CLUSTER, a folder, lets test files share one running cluster: "cluster_up main"
-# without flags wipes and takes it instead of starting one, and leaves it running. Who started
-# the folder's cluster ends it ("controlplane down DIR"). If another file is using it, or it is
-# in another network, cluster_up starts one as if the variable were not set.
+# REGROW_TEST_CLUSTERS, a folder, lets test files share running clusters: "cluster_up main" without
+# flags wipes and takes one of 0, 1 and 2 in it that no other file is using, starts it if it is not
+# there, and leaves it running; who made the folder ends them ("controlplane down"). In another
+# network, or without one that is free, cluster_up starts one as if the variable were not set.
 
 # A cluster of another Kubernetes version has a program of its own, named in its folder.
 controlplane() { # VERB DIR [MORE]
@@ -47,31 +47,34 @@ cluster_use() {
   export KUBECONFIG
 }
 
-# cluster_borrow takes the shared cluster; fd 9 holds its lock until the test file ends.
+# cluster_borrow takes a shared cluster; fd 9 holds its lock until the test file ends.
 cluster_borrow() {
-  local dir=$REGROW_TEST_CLUSTER here
+  local dir here
   here=$(readlink /proc/self/ns/net)
-  mkdir -p "$dir"
-  exec 9>"$dir/lock"
-  flock -n 9 || return 1
-  if [[ -f $dir/netns && $(cat "$dir/netns") != "$here" ]]; then
+  for dir in "$REGROW_TEST_CLUSTERS"/{0,1,2}; do
+    mkdir -p "$dir"
+    exec 9>"$dir/lock"
+    if flock -n 9 && [[ ! -f $dir/netns || $(<"$dir/netns") == "$here" ]]; then
+      echo "$here" >"$dir/netns"
+      echo "$dir" >"$SCRATCH/run/cluster-main"
+      if [[ $(controlplane status "$dir" 2>/dev/null) =~ kube-apiserver\ +running ]]; then
+        controlplane ready-delay "$dir" 500ms && cluster_wipe
+      else
+        controlplane up "$dir"
+      fi
+      return
+    fi
     exec 9>&-
-    return 1
-  fi
-  if [[ $(controlplane status "$dir" 2>/dev/null) =~ kube-apiserver\ +running ]]; then
-    controlplane ready-delay "$dir" 500ms
-    controlplane wipe "$dir"
-  else
-    controlplane up "$dir"
-    echo "$here" >"$dir/netns"
-  fi
-  echo "$dir" >"$SCRATCH/run/cluster-main"
+  done
+  return 1
 }
 
 cluster_up() {
   local name=$1 dir=$SCRATCH/cluster-$1
   shift
-  if [[ $name != main || $# != 0 || -z ${REGROW_TEST_CLUSTER:-} ]] || ! cluster_borrow; then
+  if [[ $name == main && $# == 0 && -n ${REGROW_TEST_CLUSTERS:-} ]] && cluster_borrow; then
+    :
+  else
     at_exit cluster_down "$name"
     echo "$dir" >"$SCRATCH/run/cluster-$name"
     if [[ ${1:-} == --minor ]]; then
@@ -95,7 +98,7 @@ cluster_wipe() {
 cluster_down() {
   local dir
   dir=$(cluster_dir "${1:-main}" 2>/dev/null) || return 0
-  [[ $dir == "${REGROW_TEST_CLUSTER:-}" ]] || controlplane down "$dir"
+  [[ -n ${REGROW_TEST_CLUSTERS:-} && $dir == "$REGROW_TEST_CLUSTERS"/* ]] || controlplane down "$dir"
   rm -f "$SCRATCH/run/cluster-${1:-main}"
 }
 
