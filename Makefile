@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # make              build/regrow
-# make check        everything; sets the machine up first        FUZZ_SECONDS=40
+# make check        everything; sets the machine up first        FUZZ_SECONDS=20
 # make check-fast   all that needs no cluster, within a minute
 # make unit         unit tests; T=gitops/test_yaml runs one
-# make fuzz         fuzz targets with libFuzzer                  T=yaml FUZZ_SECONDS=40
+# make fuzz         fuzz targets with libFuzzer                  T=yaml FUZZ_SECONDS=20
 # make demo         a cluster grows before your eyes
 # make bench        the figures of docs/performance.md
 # make coverage     which lines the tests run, by room
@@ -24,7 +24,7 @@ COV ?=
 BUILD ?= build$(if $(SAN),-san)$(if $(TSAN),-tsan)$(if $(COV),-cov)
 PREFIX ?= /usr/local
 DESTDIR ?=
-FUZZ_SECONDS ?= 40
+FUZZ_SECONDS ?= 20
 T ?=
 VERSION := 0.1.0
 ifeq ($(origin CC),default)
