@@ -52,7 +52,7 @@ func (c *cluster) spawn(part string, args ...string) error {
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Dir = c.dir
 	if os.Getenv("GOGC") == "" {
-		cmd.Env = append(os.Environ(), "GOGC=300") // memory for time: a tenth of it
+		cmd.Env = append(os.Environ(), "GOGC=200") // memory for time
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
