@@ -99,7 +99,13 @@ make_live() { # what only the cluster has
 objects() { git --git-dir="$1" rev-list --all --objects | sort; }
 refs() { git --git-dir="$1" for-each-ref --format='%(objectname) %(refname)'; }
 
-# What there is before everything goes.
+# Lines in an order that does not look at what they mean, so that none is changed or left out.
+bytewise() { LC_ALL=C sort; }
+# What the API server alone says of an object, which no snapshot keeps.
+of_the_server='del(.items[].metadata | .uid, .resourceVersion, .creationTimestamp, .managedFields)'
+
+# What there is before everything goes. Of objects the bytes that must be stored, by another writer
+# of the canonical form than ours.
 remember() {
   local r
   mkdir -p truth
@@ -111,8 +117,14 @@ remember() {
   sha256sum <"$FILES_ROOT"/charts/up/metrics-server-*.tgz >truth/oci
   sha256sum <"$FILES_ROOT/one.yaml" >truth/url
   "$REGROW" render --use-cluster -o json "$(root_url)" >truth/render.json 2>render.log
-  jq -cS '.items[] | select(.kind != "Secret")' truth/render.json | sort >truth/objects
-  jq -cS '.items[] | select(.kind == "Secret") | [.metadata.namespace, .metadata.name]' truth/render.json | sort >truth/secrets
+  "$LIB/canon.py" <truth/render.json | bytewise >truth/objects
+  {
+    "$LIB/canon.py" desired <truth/render.json
+    kubectl get secret -A -o json --selector sealedsecrets.bitnami.com/sealed-secrets-key |
+      jq "$of_the_server" | "$LIB/canon.py" live
+    kubectl get secret -A -o json --selector argocd.argoproj.io/secret-type |
+      jq "$of_the_server" | "$LIB/canon.py" live
+  } | bytewise >truth/secrets
 }
 
 all_gone() {
@@ -154,11 +166,14 @@ comes_back() {
   is "$(source_file helm sealed-secrets)" "$(cat truth/helm)" 'the chart of the Helm repository'
   is "$(source_file oci metrics-server)" "$(cat truth/oci)" 'the chart of the registry'
   is "$(source_file url "$HTTP_URL/files/one.yaml")" "$(cat truth/url)" 'the file by its URL'
-  # (What Argo CD alone would read is no manifest of this cluster.)
-  jq -cS 'select(.kind != "Application")' out/objects.jsonl | sort >out/objects
-  check 'every manifest, as it would be sent' diff out/objects truth/objects
-  is "$(jq -c 'select(.from == "desired").object.metadata | [.namespace, .name]' out/secrets.jsonl | sort)" \
-    "$(cat truth/secrets)" 'every Secret that is rendered'
+  # The stored bytes themselves. (What Argo CD alone would read is no manifest of this cluster.)
+  grep -v '^{"apiVersion":"argoproj.io/v1alpha1","kind":"Application",' out/objects.jsonl | bytewise >out/objects
+  check 'every manifest, byte for byte' diff out/objects truth/objects
+  bytewise <out/secrets.jsonl >out/secrets
+  check 'every Secret, rendered or of the cluster, byte for byte' diff out/secrets truth/secrets
+  is "$(wc -l <out/objects) $(wc -l <out/secrets)" \
+    "$(jq -r '[.items[].kind == "Secret"] | "\(map(select(not)) | length) \(map(select(.)) | length + 2)"' truth/render.json)" \
+    'all of them'
   is "$(jq -r 'select(.object.metadata.name == "sealed-1").object.data["tls.key"]' out/secrets.jsonl | base64 -d | sha256sum)" \
     "$(sha256sum <tls.key)" 'the sealed-secrets key of the cluster'
   is "$(jq -r '.objects[] | "\(.namespace)/\(.name): \(.rule)"' out/live.json | sort)" \
