@@ -53,8 +53,8 @@ spec:
 Y
 }
 
-# The fleet, with some add-ons from a Helm repository and from a registry, a base in another
-# repository, a file by its URL, and refs of every kind.
+# The fleet, with some add-ons from a Helm repository and from a registry that wants a login, which
+# only the cluster has; a base in another repository, a file by its URL, and refs of every kind.
 make_fleet() {
   local version
   fleet_make "$SCRATCH/fleet" "$HTTP_URL/git/fleet.git" 6
@@ -66,7 +66,6 @@ make_fleet() {
   oci_push "$FILES_ROOT"/charts/up/metrics-server-*.tgz
   version=$(charts_field version "$UP/metrics-server/charts/metrics-server/Chart.yaml")
   chart_app metrics-server "$OCI_URL" metrics-server "$version" >fleet/root/metrics.yaml
-  sed -i "s|repoURL: \"oci://|repoURL: \"oci://|" fleet/root/metrics.yaml
   mkdir -p base fleet/based
   printf 'resources: [cm.yaml]\n' >base/kustomization.yaml
   printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: of-base}\n' >base/cm.yaml
@@ -93,6 +92,9 @@ make_live() { # what only the cluster has
   kubectl -n kube-system label secret sealed-1 sealedsecrets.bitnami.com/sealed-secrets-key=active
   kubectl -n argocd create secret generic prod --from-literal=server=https://x --from-literal=config=hunter2-of-prod
   kubectl -n argocd label secret prod argocd.argoproj.io/secret-type=cluster
+  kubectl -n argocd create secret generic registry --from-literal=url="oci://$OCI_HOST" --from-literal=type=oci \
+    --from-literal=username="$HTTP_USER" --from-literal=password="$HTTP_PASSWORD"
+  kubectl -n argocd label secret registry argocd.argoproj.io/secret-type=repo-creds
   kubectl -n web create deployment web --image=registry.example.org/web:1.2
 }
 
@@ -172,16 +174,27 @@ comes_back() {
   bytewise <out/secrets.jsonl >out/secrets
   check 'every Secret, rendered or of the cluster, byte for byte' diff out/secrets truth/secrets
   is "$(wc -l <out/objects) $(wc -l <out/secrets)" \
-    "$(jq -r '[.items[].kind == "Secret"] | "\(map(select(not)) | length) \(map(select(.)) | length + 2)"' truth/render.json)" \
+    "$(jq -r '[.items[].kind == "Secret"] | "\(map(select(not)) | length) \(map(select(.)) | length + 3)"' truth/render.json)" \
     'all of them'
   is "$(jq -r 'select(.object.metadata.name == "sealed-1").object.data["tls.key"]' out/secrets.jsonl | base64 -d | sha256sum)" \
     "$(sha256sum <tls.key)" 'the sealed-secrets key of the cluster'
   is "$(jq -r '.objects[] | "\(.namespace)/\(.name): \(.rule)"' out/live.json | sort)" \
     'argocd/prod: cluster registrations
+argocd/registry: repository credentials
 kube-system/sealed-1: sealed-secrets keys' 'what the cluster alone has'
 }
 
+# Not in plain, and not as a Secret or a header has it.
+no_login() { # WHAT PLACES...
+  local what=$1
+  shift
+  is "$(grep -rlaF -e "$HTTP_PASSWORD" -e "$(base64 <<<"$HTTP_PASSWORD" | head -c 16)" \
+    -e "$(base64 <<<"$HTTP_USER:$HTTP_PASSWORD" | head -c 16)" "$@" | head -3)" '' \
+    "the login of the registry is in no file of $what"
+}
+
 everything_gone() {
+  refuse 'the registry gives nothing to who has no login' 22 curl -fsS "http://$OCI_HOST/v2/charts/metrics-server/tags/list"
   check 'the fleet is saved' create --use-cluster -o json "$(root_url)"
   is "$(last 'snapshots[0].state')" good 'and good'
   check 'verified with the key' verified
@@ -191,7 +204,20 @@ everything_gone() {
   like "$(create --use-cluster --metrics told.prom "$(root_url)" 2>&1)" 'is good' 'told in text'
   refuse 'without the cluster it would be smaller: refused' 6 create "$(root_url)"
   like "$OUT" 'use-cluster' 'and told'
+  no_login 'repository, cache and what was said' repo cache again.json told.prom
   remember
+}
+
+# The login lies nowhere but among the Secrets, which are sealed.
+login_stays() {
+  check 'an export, when all is gone' snap export latest gone.tar -i ann.id --recipient "$(age-keygen -y ann.id)"
+  mkdir -p gone
+  tar -xf gone.tar -C gone --strip-components 1
+  is "$(find gone/sources -name 'metrics-server-*.tgz' -exec cat {} + | sha256sum)" "$(cat truth/oci)" \
+    'it has the chart of the registry that wanted a login'
+  no_login 'repository and export' repo gone cache
+  is "$(jq -r 'select(.object.metadata.name == "registry").object.data.password' out/secrets.jsonl | base64 -d)" \
+    "$HTTP_PASSWORD" 'it comes back with the Secrets'
 }
 
 write_only() {
@@ -532,7 +558,7 @@ empties() {
 }
 
 githttp_start
-oci_start
+oci_start --auth
 cluster_up main
 make_repo repo
 make_fleet
@@ -541,6 +567,7 @@ run_case 'everything gone' everything_gone
 run_case unreadable unreadable
 all_gone
 run_case 'comes back' comes_back
+run_case 'login stays' login_stays
 run_case 'write-only' write_only
 make_repo killed
 small_root
