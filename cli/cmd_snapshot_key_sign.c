@@ -92,7 +92,8 @@ void key_tell_proposed(const struct snap *s, struct err *err)
 static bool sign(struct signing *x, const char *path, struct err *err)
 {
     const struct trust_chain *now = &x->s.repo.trust;
-    bool ok = trust_cosign(now, &x->s.key.signer, &x->file, err);
+    bool ok = repo_may_change_to(&x->s.repo, &x->next, err) &&
+              trust_cosign(now, &x->s.key.signer, &x->file, err);
     for (size_t i = 0; ok && i < x->s.cosigning.n; i++)
         ok = trust_cosign(now, &x->s.others[i], &x->file, err);
     trust_clear(&x->next);

@@ -53,6 +53,9 @@ char *log_name(const struct repo *r, const char *chain, uint64_t seq, const stru
 // revoked. For whoever changes trust, or gives up what looks unsigned. What a key that is revoked
 // has signed, or `except`, says nothing.
 MUST_CHECK bool repo_has_newest_trust(struct repo *r, const struct key_id *except, struct err *err);
+// The same before another admin signs a change: what the key that it revokes has signed says
+// nothing.
+MUST_CHECK bool repo_may_change_to(struct repo *r, const struct trust *next, struct err *err);
 // Of the ways to open that epoch how many are whole; one that may not be read, or does not answer,
 // counts as whole. *out_of: how many there should be.
 size_t repo_slots_whole(struct repo *r, unsigned epoch, size_t *out_of);

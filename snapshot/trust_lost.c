@@ -90,6 +90,28 @@ bool repo_has_newest_trust(struct repo *r, const struct key_id *except, struct e
     return true;
 }
 
+static bool was_revoked(const struct trust *t, const struct trust_signer *s)
+{
+    for (size_t i = 0; i < t->signers.len; i++) {
+        const struct trust_signer *old = &t->signers.v[i];
+        if (old->role == s->role && !memcmp(old->public, s->public, KEY_BYTES))
+            return old->until && json_equal(old->until, s->until);
+    }
+    return false;
+}
+
+bool repo_may_change_to(struct repo *r, const struct trust *next, struct err *err)
+{
+    struct key_id key;
+    bool revokes = false;
+    for (size_t i = 0; i < next->signers.len && !revokes; i++) {
+        const struct trust_signer *s = &next->signers.v[i];
+        revokes = s->until && !was_revoked(trust_now(&r->trust), s);
+        key = key_id_of(s->public);
+    }
+    return repo_has_newest_trust(r, revokes ? &key : NULL, err);
+}
+
 size_t repo_slots_whole(struct repo *r, unsigned epoch, size_t *out_of)
 {
     const struct trust *t = trust_now(&r->trust);

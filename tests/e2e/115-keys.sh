@@ -181,7 +181,7 @@ quorum() {
   NAME=quorum
   make_repo "$SCRATCH/quorum" quorum
   admin key add --role admin --out ben.admin --label ben >/dev/null
-  local theirs=(--key ben.admin)
+  local theirs=(--key ben.admin) newest
   refuse 'two admins, said by one' 5 admin key quorum 2
   like "$OUT" '1 more admin.*--also-key' 'is told as that'
   shaped quorum snapshot-key-quorum need admin key quorum 2 --also-key ben.admin
@@ -200,6 +200,16 @@ quorum() {
   admin key add --role pruner --out q.pruner --also-key ben.admin >/dev/null
   refuse 'a change that another one has overtaken' 6 snap key sign "${theirs[@]}" rotate.change
   like "$OUT" 'proposed anew' 'says what to do'
+  admin key add --role writer --chain prod --out q.job --also-key ben.admin >/dev/null
+  admin key add --role judge --out late.judge --propose late.change >/dev/null
+  admin key add --role judge --out q.judge2 --also-key ben.admin >/dev/null
+  "$WRITE" "$REGROW_REPO" q.job 2 2 1 >/dev/null
+  newest=$(ls quorum/trust | tail -1)
+  mv "quorum/trust/$newest" "kept.$newest"
+  refuse 'the newest trust is gone: nobody signs what stands on an older one' 9 snap key sign "${theirs[@]}" late.change
+  like "$OUT" "trust/$newest is missing: entry 1 of prod names it.*Nothing was changed" 'and says why'
+  is "$(ls quorum/trust | grep -c "$newest")" 0 'nor takes its place'
+  mv "kept.$newest" "quorum/trust/$newest"
   refuse 'fewer admins than it takes' 6 admin key revoke ben --also-key ben.admin
   sed 's/"need":2/"need":1/' judge.change >forged.change
   refuse 'a change that somebody changed' 9 snap key sign "${theirs[@]}" forged.change

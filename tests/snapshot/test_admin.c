@@ -515,6 +515,17 @@ static void trust_that_never_was(void **state)
     memcpy(row.public, kit_signer("another").public, KEY_BYTES);
     expect(admin_add_signer(&f.r, &f.ann, &row, &made, &err), &err, ERR_CORRUPT);
     expect(repo_remove_untrusted(&f.r, PROD, 2, &err), &err, ERR_CORRUPT);
+    // Neither does another admin sign a change, but for the one that revokes it.
+    struct trust next = {0};
+    trust_next(&f.r.trust, &next);
+    expect(repo_may_change_to(&f.r, &next, &err), &err, ERR_CORRUPT);
+    next.signers.v[1].until = json_pack("{s:i}", PROD, 1);
+    expect(repo_may_change_to(&f.r, &next, &err), &err, ERR_CORRUPT);
+    next.signers.v[0].until = json_pack("{s:i}", PROD, 1);
+    json_decref(next.signers.v[1].until);
+    next.signers.v[1].until = NULL;
+    expect(repo_may_change_to(&f.r, &next, &err), &err, ERR_NONE);
+    trust_clear(&next);
     CLEANUP(json_freep) json_t *one = json_pack("{s:i}", PROD, 1);
     struct revocation v = {.who = "writer", .last = one};
     expect(admin_revoke(&f.r, &f.ann, &v, &until, &err), &err, ERR_NONE);
