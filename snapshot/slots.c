@@ -155,14 +155,36 @@ static bool may_open(const struct trust_slot *row, const struct age_keys *keys)
     return str_eq(row->kind, "passphrase") ? keys->passphrase != NULL : keys->identities != NULL;
 }
 
-static bool none_opens(size_t tried, const struct err *why, struct err *err)
+// The ways to open it, or those that take what was given: each has a slot in every epoch since it
+// was added, so those of the epoch that has most of them.
+static size_t count_ways(const struct trust *t, const struct age_keys *given)
 {
+    size_t most = 0;
+    for (size_t i = 0; i < t->epochs.len; i++) {
+        size_t n = 0;
+        for (size_t k = 0; k < t->slots.len; k++)
+            n += t->slots.v[k].epoch == t->epochs.v[i].n &&
+                 (!given || may_open(&t->slots.v[k], given));
+        most = n > most ? n : most;
+    }
+    return most;
+}
+
+static bool none_opens(const struct trust *t, const struct age_keys *keys, const struct err *why,
+                       struct err *err)
+{
+    size_t n = count_ways(t, keys);
+    const char *s = n == 1 ? "s" : "";
+    const char *kind = keys->identities ? "an identity" : "a passphrase";
+    CLEANUP(str_freep)
+    char *which = n < count_ways(t, NULL) ? str_printf(" that take%s %s", s, kind) : str_dup("");
     CLEANUP(str_freep)
     char *what =
-        !tried ? str_dup("no way to open the repository takes what was given")
-        : tried == 1
-            ? str_dup("the one way to open the repository does not fit what was given")
-            : str_printf("none of the %zu ways to open the repository fits what was given", tried);
+        !n ? str_dup("no way to open the repository takes what was given")
+        : n == 1
+            ? str_printf("the one way to open the repository%s does not fit what was given", which)
+            : str_printf("none of the %zu ways to open the repository%s fits what was given", n,
+                         which);
     return err_set(err, why->kind == ERR_CORRUPT ? ERR_CORRUPT : ERR_DENIED, "%s%s%s", what,
                    err_is_set(why) ? ": " : "", err_is_set(why) ? why->msg : "");
 }
@@ -172,7 +194,6 @@ bool repo_unlock(struct store *s, const struct trust_chain *c, const struct age_
 {
     const struct trust *t = trust_now(c);
     struct err why = {0};
-    size_t tried = 0;
     bool ok = true;
     *out = (struct unlocked){0};
     vec_reserve(&out->v, t->epochs.len + 1); // growing would leave copies of secrets behind
@@ -182,7 +203,6 @@ bool repo_unlock(struct store *s, const struct trust_chain *c, const struct age_
         bool opened = false;
         if (!may_open(row, keys) || unlocked_epoch(out, row->epoch))
             continue;
-        tried++;
         ok = try_slot(s, c, row, keys, &content, &opened, &why, err);
         if (!ok || !opened)
             continue;
@@ -191,7 +211,7 @@ bool repo_unlock(struct store *s, const struct trust_chain *c, const struct age_
         slot_content_wipe(&content);
     }
     if (ok && !out->v.len)
-        ok = none_opens(tried, &why, err);
+        ok = none_opens(t, keys, &why, err);
     err_clear(&why);
     if (!ok)
         unlocked_clear(out);

@@ -33,11 +33,15 @@ static void harm(struct verifying *v, uint64_t seq)
     *vec_push(&v->out->harmed) = seq;
 }
 
-void verify_problem(struct verifying *v, uint64_t seq, const char *text)
+static char *problem_text(uint64_t seq, const char *text)
 {
     CLEANUP(str_freep) char *front = str_printf("snapshot %llu: ", (unsigned long long)seq);
-    strv_push_take(&v->out->problems,
-                   str_printf("%s%s", str_starts(text, front) ? "" : front, text));
+    return str_printf("%s%s", str_starts(text, front) ? "" : front, text);
+}
+
+void verify_problem(struct verifying *v, uint64_t seq, const char *text)
+{
+    strv_push_take(&v->out->problems, problem_text(seq, text));
     harm(v, seq);
 }
 
@@ -49,7 +53,10 @@ bool verify_goes_on(struct verifying *v, uint64_t seq, struct err *err)
         return true;
     if (err->kind != ERR_CORRUPT && err->kind != ERR_NOT_FOUND && err->kind != ERR_INVALID)
         return false;
-    verify_problem(v, seq, err->msg);
+    // What an index file lacks is met by each stage.
+    CLEANUP(str_freep) char *text = problem_text(seq, err->msg);
+    if (!strv_has(&v->out->problems, text))
+        verify_problem(v, seq, err->msg);
     err_clear(err);
     return true;
 }

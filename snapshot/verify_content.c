@@ -28,15 +28,26 @@ struct pack_walk {
     bool has_bad; // one of this snapshot's packs is damaged
 };
 
+static bool is_lost(const struct verifying *v, const char *hex)
+{
+    CLEANUP(str_freep) char *file = chain_file(v->l->chain, "packs", hex);
+    uint64_t size = 0;
+    return !verify_is_listed(v, file, &size);
+}
+
 static bool wants_pack(void *ctx, const struct sha256 *name)
 {
     struct pack_walk *w = ctx;
     struct blob_id id = half_of(name);
     bool is_new = !idmap_has(&w->v->packs_done, &id);
     bool is_bad = !is_new && idmap_has(&w->v->packs_bad, &id);
+    CLEANUP(str_freep) char *hex = hex_encode(name->b, sizeof(name->b));
+    if (is_lost(w->v, hex)) { // of whom that is was told with the files
+        w->has_bad = true;
+        return false;
+    }
     if (!is_new && (!is_bad || w->has_bad))
         return false;
-    CLEANUP(str_freep) char *hex = hex_encode(name->b, sizeof(name->b));
     if (is_new) {
         idmap_set(&w->v->packs_done, &id, 0);
         event_emit(w->v->r->events, "verify.pack", "{s:s, s:I}", "pack", hex, "bytes",

@@ -134,6 +134,41 @@ static void slots(void **state)
     end(&f);
 }
 
+// Ways are counted, not slots, and none that was not tried.
+static void which_ways(void **state)
+{
+    static const char one[] = "the one way to open the repository does not fit what was given";
+    static const char of_two[] =
+        "the one way to open the repository that takes an identity does not fit what was given";
+    struct fixture f;
+    struct err err = {0};
+    struct unlocked u = {0};
+    (void)state;
+    begin(&f);
+    f.ids.v.v[0] = f.own[2];
+    struct age_keys keys = {.identities = &f.ids};
+    struct trust *t = &f.r.trust.v.v[f.r.trust.v.len - 1];
+    assert_false(repo_unlock(f.r.store, &f.r.trust, &keys, &u, &err));
+    assert_string_equal(err.msg, one);
+    err_clear(&err);
+    kit_add_slot(t, "safe");
+    assert_false(repo_unlock(f.r.store, &f.r.trust, &keys, &u, &err));
+    assert_string_equal(err.msg, of_two);
+    err_clear(&err);
+    kit_add_epoch(t, 2); // which both open, too
+    for (size_t i = 0; i < 2; i++) {
+        struct trust_slot *row = vec_push(&t->slots);
+        *row = t->slots.v[i];
+        row->epoch = 2;
+        row->kind = str_dup(t->slots.v[i].kind);
+        row->label = str_dup(t->slots.v[i].label);
+    }
+    assert_false(repo_unlock(f.r.store, &f.r.trust, &keys, &u, &err));
+    assert_string_equal(err.msg, of_two);
+    err_clear(&err);
+    end(&f);
+}
+
 // A slot of another repository, or with another key, under a name that trust lists.
 static void foreign_slot(void **state)
 {
@@ -543,6 +578,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trust_that_never_was),
         cmocka_unit_test(slots),
+        cmocka_unit_test(which_ways),
         cmocka_unit_test(foreign_slot),
         cmocka_unit_test(lost_slot),
         cmocka_unit_test(rotation),

@@ -105,8 +105,19 @@ static bool is_harmed(const struct verify_result *v, uint64_t seq)
     return false;
 }
 
+// How many problems of a snapshot name the file.
+static size_t times_told(const struct verify_result *v, uint64_t seq, const char *name)
+{
+    CLEANUP(str_freep) char *front = str_printf("snapshot %llu: ", (unsigned long long)seq);
+    size_t n = 0;
+    for (size_t i = 0; i < v->problems.len; i++)
+        n += str_starts(v->problems.v[i], front) &&
+             strstr(v->problems.v[i], strrchr(name, '/') + 1) != NULL;
+    return n;
+}
+
 // Every pack and index file in turn is lost, or has one other byte: exactly those snapshots that
-// need it are named.
+// need it are named, each once.
 static void damage(void **state)
 {
     (void)state;
@@ -135,8 +146,11 @@ static void damage(void **state)
             for (int with_key = 0; with_key < 2; with_key++) {
                 struct verify_result v = verify(&t, with_key, false, false, 0);
                 assert_true(v.problems.len > 0);
-                for (size_t k = 0; k < l.v.len; k++)
-                    assert_int_equal(is_harmed(&v, l.v.v[k].seq), needs(&r, &l, &l.v.v[k], name));
+                for (size_t k = 0; k < l.v.len; k++) {
+                    bool is_needed = needs(&r, &l, &l.v.v[k], name);
+                    assert_int_equal(is_harmed(&v, l.v.v[k].seq), is_needed);
+                    assert_int_equal(times_told(&v, l.v.v[k].seq, name), is_needed);
+                }
                 verify_result_clear(&v);
             }
             repo_close(&t);
