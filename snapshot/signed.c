@@ -173,12 +173,16 @@ bool signed_add(const char *type, size_t max_bytes, const struct signer *s, stru
         return false;
     if (signed_by(&line, s->public))
         return true;
-    if (line.n_sigs == MAX_SIGNATURES || file->len + SIG_LINE > max_bytes)
+    struct key_id own = key_id_of(s->public);
+    size_t n = 0;
+    for (size_t i = 0; i < line.n_sigs; i++) // one of its own that does not hold gives way
+        if (strcmp(line.sigs[i].key.hex, own.hex) != 0)
+            memcpy(lines[n++], line.body + line.body_len + i * SIG_LINE, SIG_LINE);
+    if (n == MAX_SIGNATURES || line.body_len + (n + 1) * SIG_LINE > max_bytes)
         return err_set(err, ERR_INVALID, "signed line: no room for another signature");
-    memcpy(lines, line.body + line.body_len, line.n_sigs * SIG_LINE);
-    put_sig(s, line.body, line.body_len, lines[line.n_sigs]);
-    qsort(lines, line.n_sigs + 1, SIG_LINE, by_key_id);
+    put_sig(s, line.body, line.body_len, lines[n]);
+    qsort(lines, n + 1, SIG_LINE, by_key_id);
     file->len = line.body_len;
-    buf_append(file, lines, (line.n_sigs + 1) * SIG_LINE);
+    buf_append(file, lines, (n + 1) * SIG_LINE);
     return true;
 }

@@ -51,7 +51,8 @@ void signer_wipe(struct signer *s);
 // line for each of 1..8 different signers to out.
 void signed_write(const char *type, const json_t *body, const struct signer *signers, size_t n,
                   struct buf *out);
-// One signature more on a line that has 1 to 7 others. Of a key that signed already: nothing.
+// One signature more on a line that has 1 to 7 others. Of a key that signed already: nothing; one
+// of that key which does not hold is replaced.
 MUST_CHECK bool signed_add(const char *type, size_t max_bytes, const struct signer *s,
                            struct buf *file, struct err *err);
 

@@ -115,6 +115,29 @@ static void in_any_order(void **state)
     end(&f);
 }
 
+// A signature that was spoilt on its way keeps its admin from nothing.
+static void signed_anew(void **state)
+{
+    struct fixture f;
+    struct buf good CLEANUP(buf_clear) = {0};
+    (void)state;
+    begin(&f);
+    kit_add_slot(&f.next, "safe");
+    propose(&f, "ann", ERR_NONE);
+    cosign(&f, "cem", ERR_NONE);
+    buf_append(&good, f.file.p, f.file.len);
+    struct key_id cem = key_id_of(kit_signer("cem").public);
+    char *line = strstr(f.file.p, cem.hex);
+    assert_non_null(line);
+    line[KEY_ID_HEX + 1] = line[KEY_ID_HEX + 1] == 'A' ? 'B' : 'A';
+    assert_int_equal(missing(&f), 1);
+    cosign(&f, "cem", ERR_NONE);
+    assert_int_equal(missing(&f), 0);
+    assert_int_equal(f.file.len, good.len);
+    assert_memory_equal(f.file.p, good.p, good.len);
+    end(&f);
+}
+
 // More admins, fewer: those of now and those of then must agree.
 static void the_quorum_changes(void **state)
 {
@@ -225,7 +248,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_sign),           cmocka_unit_test(in_any_order),
         cmocka_unit_test(the_quorum_changes), cmocka_unit_test(refused),
-        cmocka_unit_test(all_is_shown),
+        cmocka_unit_test(all_is_shown),       cmocka_unit_test(signed_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
