@@ -14,7 +14,7 @@
 SNAP=$SCRATCH/snap
 SNAP_URL=https://git.example.com/homelab.git
 SNAP_TREE=theepicsaxguy-homelab
-SNAP_HISTORY=500 # commits
+SNAP_HISTORY=${BENCH_HISTORY:-500} # commits
 SNAP_COMMITS=${BENCH_COMMITS:-430} # of these, the last so many have a snapshot each
 
 export RESTIC_PASSWORD=bench RESTIC_CACHE_DIR=$SNAP/restic-cache
