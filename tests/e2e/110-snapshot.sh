@@ -186,7 +186,7 @@ damaged() {
   local pack index good=$REGROW_TRUST
   pack=$(snap show 4 -o json | jq -r '.files[]' | grep packs/ | tail -1)
   cp "damaged/$pack" kept
-  printf x | dd of="damaged/$pack" bs=1 seek=100 conv=notrunc 2>/dev/null
+  printf '!xyz' | dd of="damaged/$pack" bs=1 seek=100 conv=notrunc 2>/dev/null
   like "$("$LIB/ptyrun.py" -- "$REGROW" snapshot verify -i ann.id || true)" 'verify   [0-9]+ files, [0-9]+ packs, [0-9.]+ [kM]?B   [0-9.]+ [kM]?B/s' \
     'progress with its throughput, at a terminal'
   refuse 'a byte of a pack changed' 9 snap verify -o json

@@ -488,7 +488,7 @@ rots() {
   local pack entry text
   entry=$(find killed/chains/prod/log -type f | sort | tail -1)
   pack=$(index_lines "killed/chains/prod/index/$(head -n1 "$entry" | jq -r .objects)" | jq -r '.packs[0].id')
-  printf x | dd of="killed/chains/prod/packs/$pack" bs=1 seek=300 conv=notrunc 2>/dev/null
+  printf '!xyz' | dd of="killed/chains/prod/packs/$pack" bs=1 seek=300 conv=notrunc 2>/dev/null
   text=$(create --if-changed small/root 2>&1)
   like "$text" "$pack is damaged or missing: what it held is written anew" 'a pack with other bytes is told, nothing else being new'
   is "$(last 'snapshots[0].state')" good 'and the snapshot is good'
@@ -497,7 +497,7 @@ rots() {
   snap key add --key killed.admin -i ann.id --role pruner --out killed.pruner >/dev/null
   for _ in 1 2 3; do create small/root >/dev/null; done
   entry=$(find killed/chains/prod/log -type f | sort | tail -3 | head -1)
-  printf x | dd of="$entry" bs=1 seek=100 conv=notrunc 2>/dev/null
+  printf '!xyz' | dd of="$entry" bs=1 seek=100 conv=notrunc 2>/dev/null
   entry=$((10#${entry##*/}))
   check 'an entry of the log with other bytes: the next run is good' create small/root
   text=$(create small/root | tr -s ' \n' ' ')

@@ -123,7 +123,7 @@ let_go() {
 damaged() {
   local pack
   pack=$(find one/chains/prod/packs -type f | head -1)
-  printf x | dd of="$pack" bs=1 seek=100 conv=notrunc 2>/dev/null
+  printf '!xyz' | dd of="$pack" bs=1 seek=100 conv=notrunc 2>/dev/null
   snap 9 verify -i ann.id
   truncate -s 10 "$(find one/chains/prod/log -type f | tail -1)"
   snap 9 list

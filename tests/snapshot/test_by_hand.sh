@@ -137,7 +137,7 @@ emergency() {
   cp -r "$golden" bad
   chmod -R u+w bad
   f=bad/chains/prod/packs/$(head -n1 "$chain/index/$(head -n1 "$chain/log/0000000001" | jq -r .objects)" | jq -r '.packs[0].id')
-  printf x | dd of="$f" bs=1 seek=300 conv=notrunc 2>/dev/null
+  printf '!xyz' | dd of="$f" bs=1 seek=300 conv=notrunc 2>/dev/null
   refuse 'a damaged pack' 9 sh "$script" bad none -i repo.key --trust "$PIN" --snapshot 1
   like "$OUT" damaged 'is told'
   rm -rf bad
