@@ -108,6 +108,7 @@ static bool open_live(struct drilling *x, struct err *err)
                              .wait_cluster_ms = 10000};
     if (!c->o.drill.live_kubeconfig)
         return true;
+    timeline_enter(&x->r.timeline, PHASE_LIVE, clock_mono_ms());
     return session_open(c->loop, &o, &x->live, err) || err_wrap(err, "the live cluster");
 }
 

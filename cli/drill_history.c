@@ -133,11 +133,11 @@ json_t *drill_trend(const json_t *history)
     json_t *row;
     json_array_foreach(history, i, row)
     {
+        if (!str_eq(json_dot_str(row, "verdict"), "drilled"))
+            continue; // how long it took until it ended is no time until all was back
+        good++;
         if (json_object_get(row, "rto_ms"))
             rtos[timed++] = json_dot_int(row, "rto_ms", 0);
-        if (!str_eq(json_dot_str(row, "verdict"), "drilled"))
-            continue;
-        good++;
         last_good = last_good ? last_good : row;
     }
     json_t *out = json_pack("{s:I, s:I}", "drills", (json_int_t)n, "good", (json_int_t)good);

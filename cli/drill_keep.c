@@ -114,6 +114,7 @@ void drill_tell_metrics(struct cli *c, const struct drilling *x, int exit_code,
     bool is_good = x && drill_verdict(&x->f) == DRILL_GOOD;
     double now = (double)(clock_unix_ms() / 1000);
     double rto = x ? (double)json_dot_int(x->doc, "rto_ms", 0) / 1000 : 0;
+    double rpo = x ? (double)json_dot_int(x->doc, "rpo_seconds", 0) : 0;
     const struct metric_row rows[] = {
         {"last_run_timestamp_seconds", "When the last drill ended.", now, true},
         {"last_run_exit_code", "How it ended: 0 all comes back, 10 something was found.", exit_code,
@@ -121,8 +122,7 @@ void drill_tell_metrics(struct cli *c, const struct drilling *x, int exit_code,
         {"last_good_timestamp_seconds", "When a drill last brought everything back.", now, is_good},
         {"last_good_seq", "Of which snapshot.", x ? (double)x->r.e->seq : 0, is_good},
         {"rto_seconds", "How long the restore took.", rto, x != NULL},
-        {"rpo_seconds", "How old the snapshot was.", x ? (double)restoring_age_s(&x->r) : 0,
-         x != NULL},
+        {"rpo_seconds", "How old the snapshot was.", rpo, x != NULL},
         {"findings", "What was found.", x ? (double)x->f.v.len : 0, x != NULL},
         {"compared_objects", "How many objects were compared.", x ? (double)x->compared : 0,
          x != NULL},

@@ -68,7 +68,8 @@ void timeline_clear(struct timeline *t)
 
 static bool is_counted(const struct restore_phase *p)
 {
-    return strcmp(p->name, PHASE_CONFIRM) != 0 && strcmp(p->name, PHASE_PLANE) != 0;
+    return strcmp(p->name, PHASE_CONFIRM) != 0 && strcmp(p->name, PHASE_PLANE) != 0 &&
+           strcmp(p->name, PHASE_LIVE) != 0;
 }
 
 static int64_t end_of(const struct restore_phase *p)

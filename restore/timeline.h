@@ -15,6 +15,7 @@
 // Those that do not count:
 #define PHASE_CONFIRM "confirm"     // a person is asked
 #define PHASE_PLANE "control-plane" // a drill makes its cluster
+#define PHASE_LIVE "live"           // a drill asks the cluster that it compares with
 
 struct restore_phase {
     const char *name; // a literal
@@ -45,7 +46,7 @@ int64_t timeline_at(const struct timeline *t, int64_t mono_ms);
 int64_t timeline_total(const struct timeline *t); // RTO; until `now` of timeline_end
 int64_t timeline_phase_ms(const struct timeline *t, const char *phase); // 0: it never was
 
-// [{"name", "from_ms", "ms"}], and "counted": false where a person was asked. Owned.
+// [{"name", "from_ms", "ms"}], and "counted": false of those that do not count. Owned.
 json_t *timeline_phases(const struct timeline *t);
 // [{"name", "state", "objects", "from_ms", "ms"}] by their start, those without one last, and what
 // each waited for longest: "waited_for", "waited_until_ms". Owned.

@@ -40,8 +40,8 @@ static void trend(void **state)
     assert_int_equal(json_dot_int(t, "good", 0), 3);
     assert_string_equal(json_dot_str(t, "lastGood"), "c");
     assert_int_equal(json_dot_int(t, "lastGoodAgeSeconds", 0), 2);
-    assert_int_equal(json_dot_int(t, "rto_ms_last", 0), 900);
-    assert_int_equal(json_dot_int(t, "rto_ms_median", 0), 300);
+    assert_int_equal(json_dot_int(t, "rto_ms_last", 0), 100);
+    assert_int_equal(json_dot_int(t, "rto_ms_median", 0), 200);
     CLEANUP(json_freep) json_t *none = json_array();
     CLEANUP(json_freep) json_t *empty = drill_trend(none);
     assert_int_equal(json_dot_int(empty, "drills", -1), 0);

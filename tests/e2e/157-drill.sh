@@ -15,6 +15,7 @@ need_shared upstream
 . "$LIB/audit.sh"
 . "$LIB/githttp.sh"
 . "$LIB/snapshots.sh"
+. "$LIB/reports.sh"
 
 UP=$REGROW_SHARED/upstream
 export TMPDIR=$SCRATCH/tmp
@@ -107,19 +108,28 @@ clean() { # NAME: neither a process of a drill nor a folder is left
 }
 
 comes_back() {
+  local began=${EPOCHREALTIME/./} took
   check 'it comes back' drill --judge-key prod.judge --report report.json --html report.html --metrics drill.prom -o json
+  took=$(((${EPOCHREALTIME/./} - began) / 1000))
   is "$(jq -r .verdict report.json)" drilled 'says the report'
+  report_times "$(<report.json)" 'verify control-plane target plan secret-zero apply healthy'
+  is "$(jq --argjson took "$took" '([.phases[].ms] | add) + .compareMs <= $took' report.json)" true 'no time but that which passed'
+  is "$(jq -c '[.phases[] | select(.counted == false).name], [.applications[].state] | unique' report.json)" \
+    $'["control-plane"]\n["healthy"]' 'making the cluster is no part of it'
+  is "$(jq -c '[.missing, .awaited]' report.json)" '[[],[]]' 'nothing is missing'
   is "$(jq -c '[.findings, .differences]' report.json)" '[[],[]]' 'nothing was found, nothing differs'
   is "$(jq '.compared > 60' report.json)" true "$(jq .compared report.json) objects were compared"
   like "$(jq -r '.controlPlane.notShown[]' report.json)" 'webhook' 'what was not shown is said'
   unlike "$(cat report.json)" hunter2 'no value of a Secret'
-  like "$(cat report.html)" '<svg.*</svg>' 'the page has a picture'
-  unlike "$(cat report.html)" 'hunter2|https?://[^ ]*\.(js|css)' 'and loads nothing, and has no value of a Secret'
+  report_page report.html 'Drill of prod' 'The drill passed' 'Content-Security-Policy' '>critical path<' '>phases<' '>sealed-chart<' \
+    '<dt>RTO</dt>' '<dt>RPO</dt>'
   clean 'afterwards'
   is "$(last state)" drilled 'the snapshot is drilled'
   like "$(snap list | tail -1)" 'Last drill: [0-9]' 'list says so'
   like "$("$REGROW" restore -i ann.id --dry-run | tr -s '\n ' ' ')" 'Snapshot 1 of prod, .*, drilled before;' 'and so does the plan of a restore'
   check 'documented' bash -c "'$SHAPE' drill 'verdict,compared,controlPlane.own,noted' <report.json"
+  is "$(jq -r '"\(.rto_ms / 1000) \(.rpo_seconds)"' report.json)" \
+    "$(sed -n 's/^regrow_drill_r[tp]o_seconds.* //p' drill.prom | paste -sd' ')" 'monitoring is told the same RTO and RPO'
   like "$(cat drill.prom)" 'regrow_drill_last_good_timestamp_seconds\{chain="prod"\} 1' 'monitoring is told'
 }
 
@@ -195,6 +205,9 @@ in_use() {
   like "$OUT" 'the very one that the snapshot is of' 'and why'
   refuse 'to adopt' 2 "$REGROW" drill -i ann.id --kubeconfig "$KUBECONFIG" --adopt
   refuse 'the key of a job as a judge' 5 drill --judge-key prod.job
+  refuse 'a cluster of its own, and one that is given' 2 drill --control-plane controlplane --kubeconfig "$KUBECONFIG"
+  like "$OUT" '--control-plane starts a cluster, --kubeconfig names one' 'and why'
+  refuse 'one of a hub' 2 drill --cluster east
   refuse 'no program' 4 drill --control-plane /nonexistent
   like "$OUT" 'next: Drill in an empty cluster of yours.*--control-plane' 'and what to do'
   refuse 'a program that makes nothing' 7 drill --control-plane /bin/false
@@ -213,6 +226,7 @@ live() {
   is "$(jq -c '[.differences[] | select(.object == "Deployment web/api").changes[] | [.pointer, .expected, .found]]' out.json)" '[["/spec/replicas",5,2]]' 'field by field'
   unlike "$(cat out.json)" 'hunter|aHVudGVy' 'no value of a Secret'
   is "$(jq -r .verdict out.json)" drilled 'the snapshot is none the worse for it'
+  is "$(jq -c '[.phases[] | select(.counted == false).name]' out.json)" '["live","control-plane"]' 'asking the live one is no part of the RTO'
 }
 
 planted() {
@@ -258,11 +272,34 @@ Y
   unlike "$(cat found.txt)" 'SealedSecret web/db' 'one that opens is no finding'
   like "$(cat found.txt)" 'secret-not-decryptable SecretStore web/vault' 'a store without its credentials'
   like "$(cat found.txt)" 'missing-chart charted' 'a chart that was not saved'
+  is "$(jq -c '[.missing[] | [.kind, .object, .application]] | sort' out.json) $(jq -r '.missing[0].message' out.json)" \
+    '[["api","Widget web/w","stray"],["snapshot",null,null]] application charted: it could not be read when the snapshot was made, nor before' \
+    'what is missing, says the report'
+  is "$(jq -c '[.applications[] | select(.state != "healthy").name] | sort' out.json)" '["charted","wrong"]' 'and what did not come back'
+  is "$(jq -c '.rto_ms as $all | [.applications[] | select(has("from_ms")) | select(.from_ms + .ms > $all)], [.applications[] | select(.name == "charted") | has("ms")]' out.json)" \
+    $'[]\n[false]' 'with no time for what never began'
   like "$(cat found.txt)" 'invalid-object Service web/far' 'an object that the API server refuses'
   is "$(last state)" bad 'list calls it bad'
   drill --history -o json >out.json
   is "$(jq -c '[.history[] | .verdict] + [.trend.good]' out.json)" '["bad","drilled",1]' 'the history knows both'
   clean 'with findings'
+}
+
+# Another API server, which was empty and has what came back afterwards.
+given() {
+  local second
+  mkdir -p small
+  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: small, namespace: default}\ndata: {a: b}\n' >small/small.yaml
+  admin key add --role writer --chain small --out small.job >/dev/null
+  check 'a snapshot of a folder' snap create --chain small --key small.job small
+  cluster_up second
+  second=$KUBECONFIG
+  check 'a cluster that was given' drill --chain small --kubeconfig "$second" --report given.json --html given.html
+  is "$(jq -c '[.verdict, .controlPlane.own, .controlPlane.notShown, .findings]' given.json)" '["drilled",false,[],[]]' 'it came back there'
+  report_times "$(<given.json)" 'verify target plan secret-zero apply healthy'
+  report_page given.html 'Drill of small' '>phases<'
+  is "$(kubectl --kubeconfig "$second" get cm small -o jsonpath='{.data.a}')" b 'and is there'
+  refuse 'once only' 6 drill --chain small --kubeconfig "$second"
 }
 
 changed() { # in a cluster that was given, where somebody meddles
@@ -297,3 +334,4 @@ run_case 'in use' in_use
 run_case live live
 run_case planted planted
 run_case changed changed
+run_case given given

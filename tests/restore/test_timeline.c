@@ -17,6 +17,24 @@ static void is_phase(const struct timeline *t, size_t i, const char *name, long 
     assert_int_equal(json_dot_bool(p, "counted", true), strcmp(name, PHASE_CONFIRM) != 0);
 }
 
+// Of a drill: its own cluster is made, the live one is asked.
+static void what_only_a_drill_does_is_not_counted(void **state)
+{
+    struct timeline t = {0};
+    (void)state;
+    timeline_enter(&t, "verify", 1000);
+    timeline_enter(&t, PHASE_LIVE, 1200);
+    timeline_enter(&t, PHASE_PLANE, 11200);
+    timeline_enter(&t, "apply", 17200);
+    timeline_end(&t, 17500);
+    CLEANUP(json_freep) json_t *phases = timeline_phases(&t);
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(json_dot_bool(json_array_get(phases, i), "counted", true), !i || i == 3);
+    is_phase(&t, 3, "apply", 200, 300);
+    assert_int_equal(timeline_total(&t), 500);
+    timeline_clear(&t);
+}
+
 static void a_person_is_not_counted(void **state)
 {
     struct timeline t = {0};
@@ -90,6 +108,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_person_is_not_counted),
+        cmocka_unit_test(what_only_a_drill_does_is_not_counted),
         cmocka_unit_test(at_the_edges),
         cmocka_unit_test(gaps),
     };
