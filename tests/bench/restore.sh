@@ -49,6 +49,7 @@ restore_big() {
   unset REGROW_REPO REGROW_TRUST
   BIG_MS=$(jq .ms "$SCRATCH/timed.json")
   BIG_KB=$(jq .peak_kb "$SCRATCH/timed.json")
+  ((BIG_KB < 150 * 1024)) || die "the large restore took $BIG_KB kB of memory at its peak, and 150 MB are its bound"
   BIG_WRITTEN=$(jq .result.objects.written "$SCRATCH/big.out")
   note rejected "$(audit_rejected)"
 }
