@@ -75,52 +75,68 @@ killed() {
   is "$kills_hit" "$KILLS" 'and all of these came while it ran'
 }
 
-# lost_half_way WHAT LOSE FIND RESTORE...: LOSE at seeded moments, FIND a second later: it goes on by
-# itself, or says so and does when the same command is run again.
+# lost_half_way WHAT LOSE FIND HIT RESTORE...: LOSE at seeded moments while it runs, FIND a second later:
+# it goes on by itself, or says so and does when the same command is run again. Until MOMENTS of them
+# were noticed, says HIT; no write may be rejected.
 lost_half_way() {
-  local what=$1 lose=$2 find=$3 i at pid code bad=0 hit=0
-  shift 3
+  local what=$1 lose=$2 find=$3 noticed=$4 i at pid bad=0 hit=0 rejected
+  shift 4
+  rejected=$(audit_rejected)
   RANDOM=$SEED
-  for ((i = 1; i <= MOMENTS; i++)); do
+  for ((i = 1; i <= MOMENTS * 4 && hit < MOMENTS; i++)); do
     at=$((50 + RANDOM % UNTIL))
     cluster_control reset
     "$@" >lost.out 2>&1 &
     pid=$!
     sleep "$(printf '%d.%03d' $((at / 1000)) $((at % 1000)))"
-    ! kill -0 "$pid" 2>/dev/null || hit=$((hit + 1))
+    lost_code=0
+    if ! kill -0 "$pid" 2>/dev/null; then
+      wait "$pid" || { bad=$((bad + 1)); cat lost.out; }
+      continue
+    fi
     "$lose"
+    lost_running=$(kill -0 "$pid" 2>/dev/null && echo yes || true)
     sleep 1
     "$find"
-    code=0
-    wait "$pid" || code=$?
-    echo "# $what at $at ms: exit $code"
-    [[ $code =~ ^(0|7|8)$ ]] || { bad=$((bad + 1)); cat lost.out; }
-    ((code == 0)) || "$@" >lost.out 2>&1 || { bad=$((bad + 1)); cat lost.out; }
+    wait "$pid" || lost_code=$?
+    echo "# $what at $at ms: exit $lost_code"
+    [[ $lost_code =~ ^(0|7|8)$ ]] || { bad=$((bad + 1)); cat lost.out; }
+    ((lost_code == 0)) || "$@" >lost.out 2>&1 || { bad=$((bad + 1)); cat lost.out; }
     kills_same "$what at $at ms" || bad=$((bad + 1))
+    ! "$noticed" || hit=$((hit + 1))
   done
-  is "$bad" 0 "$what, $MOMENTS times (seed $SEED): it ends in the same state"
-  at_most $((MOMENTS - hit)) $((MOMENTS / 2)) "half of the time at least it was running then ($hit)"
+  is "$bad" 0 "$what (seed $SEED): it ends in the same state"
+  is "$hit" "$MOMENTS" "at $hit moments, which came while it ran"
+  is "$(audit_rejected)" "$rejected" 'and no write was rejected'
+  audit_rejections | tail -n +"$((rejected + 1))" | sed -n 1,5p
 }
 
 server_gone() { cluster_control kill-apiserver; }
 server_back() { cluster_control start-apiserver; }
+# Nothing is done without the API server.
+was_running() { [[ $lost_running || $lost_code != 0 ]]; }
 server_lost() {
   kills_state=state
-  MOMENTS=2 lost_half_way 'the API server killed' server_gone server_back restore
+  MOMENTS=2 lost_half_way 'the API server killed' server_gone server_back was_running restore
 }
 
-network_gone() { proxy_rules cut '[{"method": ".", "path": ".", "action": "reset"}]'; }
-network_back() { proxy_rules cut '[]'; }
+# Every connection breaks, and none is made.
+network_gone() { stop proxy-cut; }
+network_back() { proxy_again cut; }
 restore_by_proxy() { KUBECONFIG=$PROXY_CONFIG restore; }
 network_lost() {
   kills_state=state
   proxy_up cut
-  lost_half_way 'the network cut' network_gone network_back restore_by_proxy
+  lost_half_way 'the network cut' network_gone network_back was_running restore_by_proxy
   stop proxy-cut
 }
 
 store_cut() { echo '1+ cut .' >s3proxy/rule.new && mv s3proxy/rule.new s3proxy/rule; }
-store_back() { echo '0 - .' >s3proxy/rule.new && mv s3proxy/rule.new s3proxy/rule; }
+store_back() {
+  store_cuts=$(cat s3proxy/log 2>/dev/null | grep -c ' cut$' || true)
+  echo '0 - .' >s3proxy/rule.new && mv s3proxy/rule.new s3proxy/rule
+}
+store_missed() { ((store_cuts > 0)); }
 store_lost() {
   local port
   kills_state=state
@@ -132,7 +148,7 @@ store_lost() {
   spawn s3proxy python3 "$LIB/faultproxy.py" "$port" "${S3_ENDPOINT##*:}" "$SCRATCH/s3proxy"
   wait_for 10 'a proxy' port_open "$port"
   export AWS_ENDPOINT_URL_S3=http://127.0.0.1:$port
-  UNTIL=400 lost_half_way 'the S3 store gone' store_cut store_back restore --repo s3://snapshots
+  UNTIL=400 lost_half_way 'the S3 store gone' store_cut store_back store_missed restore --repo s3://snapshots
 }
 
 # A disk that fails at one call of each run: nothing is written of what was not read whole.

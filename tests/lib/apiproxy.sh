@@ -5,6 +5,7 @@
 #
 #   proxy_up NAME [--http1] [--plain-discovery]   over TLS; sets PROXY_CONFIG, a kubeconfig that
 #                         goes through it, PROXY_LOG, a line per request and connection, and PROXY_RULES
+#   proxy_again NAME      after "stop proxy-NAME", which breaks all connections: at the same port
 #   proxy_rules NAME JSON what it answers itself from now on; see "apiproxy" for the form
 #   proxy_seen NAME REGEX number of lines of its log that match
 #   proxy_tunnel NAME connect|socks [--to ADDRESS] [--user NAME:PASSWORD]   a proxy for proxy-url;
@@ -17,14 +18,17 @@ proxy_up() {
   mkdir -p "$dir"
   tls_make
   echo '[]' >"$dir/rules"
-  spawn "proxy-$name" apiproxy serve --listen "127.0.0.1:$port" --kubeconfig "$CLUSTER/kubeconfig" \
+  printf '%q ' "proxy-$name" apiproxy serve --listen "127.0.0.1:$port" --kubeconfig "$CLUSTER/kubeconfig" \
     --tls-cert "$SCRATCH/tls/server.crt" --tls-key "$SCRATCH/tls/server.key" \
-    --rules "$dir/rules" --log "$dir/log" "$@"
+    --rules "$dir/rules" --log "$dir/log" "$@" >"$dir/words"
+  proxy_again "$name"
   server=https://localhost:$port
   kubeconfig_of "$server" >"$dir/kubeconfig"
   PROXY_CONFIG=$dir/kubeconfig PROXY_LOG=$dir/log PROXY_RULES=$dir/rules
   wait_for 10 "proxy $name" port_open "$port"
 }
+
+proxy_again() { eval "spawn $(<"$SCRATCH/proxy-$1/words")"; }
 
 # kubeconfig_of SERVER: one without a user; the proxy speaks as its own
 kubeconfig_of() {
