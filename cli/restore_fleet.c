@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Several clusters of a hub in one command: for each a process of our own with the same options and
-// its kubeconfig, so many at once, and one report.
+// its kubeconfig, so many at once, and one report: of all, with all of each in it.
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -33,7 +33,8 @@ struct member {
 struct fleet {
     struct cli *c;
     VEC(struct member) v;
-    size_t running;
+    size_t running, most; // at once
+    int64_t began_ms, began_unix_ms;
 };
 
 static void fleet_clear(struct fleet *f)
@@ -215,6 +216,7 @@ static void start(struct fleet *f, struct member *m)
         .argv = argv, .env = env, .timeout_ms = NO_LIMIT_MS}; // --timeout is its own
     m->is_started = true;
     f->running++;
+    event_emit(&f->c->events, "restore.cluster.begun", "{s:s}", "cluster", m->name);
     proc_start(f->c->loop, &o, on_done, m);
     free(argv);
     free(env);
@@ -222,11 +224,10 @@ static void start(struct fleet *f, struct member *m)
 
 static void run_all(struct fleet *f)
 {
-    size_t most = f->c->o.restore.parallel ? (size_t)f->c->o.restore.parallel : DEFAULT_PARALLEL;
     size_t next = 0;
     loop_set_deadline(f->c->loop, 0); // each keeps its own
     while (f->running || (next < f->v.len && !loop_stopping(f->c->loop))) {
-        while (next < f->v.len && f->running < most && !loop_stopping(f->c->loop))
+        while (next < f->v.len && f->running < f->most && !loop_stopping(f->c->loop))
             start(f, &f->v.v[next++]);
         loop_run_once(f->c->loop, 200); // a signal reaches the whole group
     }
@@ -271,8 +272,11 @@ static void print_member(const struct cli *c, const struct member *m)
 static json_t *fleet_doc(const struct fleet *f)
 {
     json_t *list = json_array();
-    json_t *doc = json_pack("{s:i, s:s, s:i, s:o}", "version", 1, "kind", "restore-fleet",
-                            "exitCode", worst(f), "clusters", list);
+    CLEANUP(str_freep) char *at = clock_rfc3339(f->began_unix_ms / 1000);
+    json_t *doc = json_pack("{s:i, s:s, s:i, s:s, s:I, s:I, s:o}", "version", 1, "kind",
+                            "restore-fleet", "exitCode", worst(f), "began", at, "ms",
+                            (json_int_t)(clock_mono_ms() - f->began_ms), "parallel",
+                            (json_int_t)f->most, "clusters", list);
     for (size_t i = 0; i < f->v.len; i++) {
         const struct member *m = &f->v.v[i];
         json_array_append_new(list,
@@ -285,9 +289,32 @@ static json_t *fleet_doc(const struct fleet *f)
     return doc;
 }
 
+// (A picture is of one cluster: there is none of all.)
+static bool save(const struct fleet *f, const json_t *doc, struct err *err)
+{
+    const char *path = f->c->o.restore.report;
+    if (!path || str_ends(path, ".svg") || report_write(doc, path, err))
+        return true;
+    err_wrap(err, "report %s", path);
+    return err_hint(err, "Only the report is missing: what was to be done is done.");
+}
+
+static void print(const struct fleet *f)
+{
+    const char *path = f->c->o.restore.report;
+    for (size_t i = 0; i < f->v.len; i++)
+        print_member(f->c, &f->v.v[i]);
+    if (path && file_exists(path))
+        printf("  report: %s\n", path);
+}
+
 int restoring_fleet(struct cli *c, struct err *err)
 {
-    struct fleet f CLEANUP(fleet_clear) = {.c = c};
+    long long parallel = c->o.restore.parallel;
+    struct fleet f CLEANUP(fleet_clear) = {.c = c,
+                                           .most = parallel ? (size_t)parallel : DEFAULT_PARALLEL,
+                                           .began_ms = clock_mono_ms(),
+                                           .began_unix_ms = clock_unix_ms()};
     const struct strv *given = &c->o.restore.clusters;
     for (size_t i = 0; i < given->len; i++)
         if (!add_member(&f, given->v[i], err))
@@ -304,12 +331,11 @@ int restoring_fleet(struct cli *c, struct err *err)
     if (!make_arguments(&f, err))
         return 0;
     run_all(&f);
-    if (wants_doc(c)) {
-        CLEANUP(json_freep) json_t *doc = fleet_doc(&f);
+    CLEANUP(json_freep) json_t *doc = fleet_doc(&f);
+    bool saved = save(&f, doc, err);
+    if (wants_doc(c))
         print_doc(c, doc);
-    } else if (c->o.output == OUT_TEXT) {
-        for (size_t i = 0; i < f.v.len; i++)
-            print_member(c, &f.v.v[i]);
-    }
-    return worst(&f);
+    else if (c->o.output == OUT_TEXT)
+        print(&f);
+    return saved ? worst(&f) : 0;
 }

@@ -28,7 +28,7 @@ static bool is_drill(const json_t *report)
     return !strcmp(report_str(report, "kind"), "drill");
 }
 
-static bool is_good(const json_t *report)
+bool report_is_good(const json_t *report)
 {
     if (json_object_get(report, "error"))
         return false;
@@ -37,9 +37,9 @@ static bool is_good(const json_t *report)
     return !json_dot_int(report, "result.exitCode", 0);
 }
 
-static const char *verdict_of(const json_t *report)
+const char *report_verdict(const json_t *report)
 {
-    bool good = is_good(report);
+    bool good = report_is_good(report);
     if (json_object_get(report, "error"))
         return is_drill(report) ? "The drill broke off" : "The restore broke off";
     if (is_drill(report))
@@ -50,8 +50,20 @@ static const char *verdict_of(const json_t *report)
 }
 
 // ---- head ----
+// As HTML.
+static void title_of(struct buf *b, const json_t *report)
+{
+    if (report_is_fleet(report)) {
+        buf_printf(b, "Restore of %zu clusters",
+                   json_array_size(json_object_get(report, "clusters")));
+        return;
+    }
+    buf_str(b, is_drill(report) ? "Drill of " : "Restore of ");
+    report_text(b, report_str(report, "chain"), MAX_NAME);
+}
+
 // Nothing is loaded, nothing runs: only this very style is let in.
-static void head(struct buf *b, const json_t *report)
+static void head(struct buf *b, const char *title)
 {
     struct buf css CLEANUP(buf_clear) = {0};
     buf_append(&css, regrow_report_svg_css,
@@ -66,10 +78,9 @@ static void head(struct buf *b, const json_t *report)
                "'; base-uri 'none'; form-action 'none'\">\n"
                "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
                "<meta name=\"color-scheme\" content=\"light dark\">\n"
-               "<meta name=\"referrer\" content=\"no-referrer\">\n<title>%s of ",
-               is_drill(report) ? "Drill" : "Restore");
-    report_text(b, report_str(report, "chain"), MAX_NAME);
-    buf_str(b, "</title>\n<style>");
+               "<meta name=\"referrer\" content=\"no-referrer\">\n<title>%s</title>\n"
+               "<style>",
+               title);
     buf_append(b, css.p, css.len);
     buf_str(b, "</style>\n</head>\n<body>\n");
 }
@@ -111,7 +122,7 @@ static void figure(struct buf *b, const char *name, const char *value, const cha
 // Of a drill only what passed: its findings may be of what belongs to no application.
 static bool is_all_there(const json_t *report)
 {
-    if (is_drill(report) && !is_good(report))
+    if (is_drill(report) && !report_is_good(report))
         return false;
     return !json_object_get(report, "error") && report_ms(report, "result.applications.healthy") ==
                                                     report_ms(report, "result.applications.total");
@@ -163,35 +174,44 @@ static void error(struct buf *b, const json_t *report)
     buf_str(b, "</p>\n");
 }
 
-static void picture(struct buf *b, const json_t *report)
+static void picture(struct buf *b, const json_t *report, unsigned nth)
 {
     struct buf wide CLEANUP(buf_clear) = {0};
-    report_picture(&wide, report, SHAPE_WIDE);
+    report_picture(&wide, report, SHAPE_WIDE, nth);
     if (!wide.len)
         return;
     buf_str(b, "<h2>Where the time went</h2>\n");
     buf_append(b, wide.p, wide.len);
-    report_picture(b, report, SHAPE_NARROW);
+    report_picture(b, report, SHAPE_NARROW, nth);
+}
+
+void report_body(struct buf *b, const json_t *report, unsigned nth)
+{
+    bool good = report_is_good(report);
+    buf_printf(b, "<p class=\"verdict %s\">%s %s</p>\n", good ? "good" : "bad", good ? "✓" : "✗",
+               report_verdict(report));
+    about(b, report);
+    error(b, report);
+    figures(b, report);
+    picture(b, report, nth);
+    report_table(b, report);
+    report_path(b, report);
+    report_drill(b, report);
+    report_notes(b, report);
 }
 
 bool report_html(const json_t *report, struct buf *out, struct err *err)
 {
     if (!json_is_object(report))
         return err_set(err, ERR_INVALID, "the report is no JSON object");
-    head(out, report);
-    buf_printf(out, "<header>\n<h1>%s of ", is_drill(report) ? "Drill" : "Restore");
-    report_text(out, report_str(report, "chain"), MAX_NAME);
-    buf_printf(out, "</h1>\n<p class=\"verdict %s\">%s %s</p>\n", is_good(report) ? "good" : "bad",
-               is_good(report) ? "✓" : "✗", verdict_of(report));
-    about(out, report);
-    error(out, report);
-    figures(out, report);
-    buf_str(out, "</header>\n<main>\n");
-    picture(out, report);
-    report_table(out, report);
-    report_path(out, report);
-    report_drill(out, report);
-    report_notes(out, report);
+    struct buf title CLEANUP(buf_clear) = {0};
+    title_of(&title, report);
+    head(out, title.p);
+    buf_printf(out, "<main>\n<h1>%s</h1>\n", title.p);
+    if (report_is_fleet(report))
+        report_fleet(out, report);
+    else
+        report_body(out, report, 1);
     buf_str(out, "</main>\n<footer>Written by regrow. The JSON document of the same run has all of "
                  "it, and more.</footer>\n</body>\n</html>\n");
     return true;
@@ -202,7 +222,7 @@ bool report_svg(const json_t *report, struct buf *out, struct err *err)
     if (!json_is_object(report))
         return err_set(err, ERR_INVALID, "the report is no JSON object");
     size_t before = out->len;
-    report_picture(out, report, SHAPE_ALONE);
+    report_picture(out, report, SHAPE_ALONE, 1);
     return out->len > before || err_set(err, ERR_INVALID, "the report has no time line");
 }
 

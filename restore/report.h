@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The report of a restore or a drill for people: one HTML file that needs nothing else and loads
-// nothing, with a picture of the time line; or the picture alone. Pure: out of the document that
-// restore and drill print (docs/output.md). Every member may be missing, of another type, or
-// hostile: names come from clusters and repositories of others. What is long is cut, so that a
-// thousand applications make a file that a browser opens at once.
+// The report of a restore, of several clusters at once, or of a drill for people: one HTML file
+// that needs nothing else and loads nothing, with a picture of the time line; or the picture alone.
+// Pure: out of the document that restore and drill print (docs/output.md). Every member may be
+// missing, of another type, or hostile: names come from clusters and repositories of others. What
+// is long is cut, so that a thousand applications make a file that a browser opens at once.
 #ifndef RESTORE_REPORT_H
 #define RESTORE_REPORT_H
 

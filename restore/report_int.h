@@ -26,9 +26,20 @@ void report_time(struct buf *b, const char *rfc3339); // "2026-11-23 02:00 UTC"
 
 // ---- report_svg.c ----
 enum report_shape { SHAPE_WIDE, SHAPE_NARROW, SHAPE_ALONE };
-// The time line; nothing when the report has no phase and no application.
-void report_picture(struct buf *b, const json_t *report, enum report_shape shape);
+// The time line; nothing when the report has no phase and no application. nth: of the page, from 1.
+void report_picture(struct buf *b, const json_t *report, enum report_shape shape, unsigned nth);
 extern const char regrow_report_svg_css[], regrow_report_svg_css_end[];
+
+// ---- report.c ----
+bool report_is_good(const json_t *report);
+const char *report_verdict(const json_t *report);
+// All of a page below its heading.
+void report_body(struct buf *b, const json_t *report, unsigned nth);
+
+// ---- report_fleet.c ----
+// Several clusters, each with a document of its own: what is said of all, then each.
+bool report_is_fleet(const json_t *report);
+void report_fleet(struct buf *b, const json_t *report);
 
 // ---- report_parts.c ----
 // Sections of the page, each nothing when the report has nothing of it.

@@ -507,19 +507,22 @@ static void describe(const struct picture *p, struct buf *b, const char *id)
     buf_printf(b, "%zu applications.</desc>\n", p->n_rows + p->n_more);
 }
 
-static void assemble(const struct picture *p, struct buf *b, enum report_shape shape, int bottom)
+static void assemble(const struct picture *p, struct buf *b, enum report_shape shape, unsigned nth,
+                     int bottom)
 {
     static const char *const ids[] = {"time", "time-narrow", "time"};
     static const char *const classes[] = {"time wide", "time narrow", "time"};
+    CLEANUP(str_freep)
+    char *id = nth > 1 ? str_printf("%s-%u", ids[shape], nth) : str_dup(ids[shape]);
     int margin = shape == SHAPE_ALONE ? 20 : 0;
     buf_printf(b, "<svg class=\"%s\" role=\"img\" aria-labelledby=\"%s-title %s-desc\"",
-               classes[shape], ids[shape], ids[shape]);
+               classes[shape], id, id);
     if (shape == SHAPE_ALONE)
         buf_printf(b, " xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\"",
                    p->width + 2 * margin, p->y + 2 * margin);
     buf_printf(b, " viewBox=\"%d %d %d %d\">\n", -margin, -margin, p->width + 2 * margin,
                p->y + 2 * margin);
-    describe(p, b, ids[shape]);
+    describe(p, b, id);
     if (shape == SHAPE_ALONE) {
         buf_str(b, "<style>");
         buf_append(b, regrow_report_svg_css,
@@ -534,7 +537,7 @@ static void assemble(const struct picture *p, struct buf *b, enum report_shape s
     buf_str(b, "</svg>\n");
 }
 
-void report_picture(struct buf *b, const json_t *report, enum report_shape shape)
+void report_picture(struct buf *b, const json_t *report, enum report_shape shape, unsigned nth)
 {
     bool is_narrow = shape == SHAPE_NARROW;
     struct picture p = {.report = report,
@@ -555,7 +558,7 @@ void report_picture(struct buf *b, const json_t *report, enum report_shape shape
     draw_rows(&p);
     int bottom = p.y;
     draw_legend(&p);
-    assemble(&p, b, shape, bottom);
+    assemble(&p, b, shape, nth, bottom);
     buf_clear(&p.body);
     free(p.rows);
 }

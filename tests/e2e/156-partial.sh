@@ -13,6 +13,7 @@ set -euo pipefail
 . "$LIB/audit.sh"
 . "$LIB/githttp.sh"
 . "$LIB/charts.sh"
+. "$LIB/reports.sh"
 
 SHAPE=$ROOT/tests/cli/shape
 export XDG_CACHE_HOME=$SCRATCH/cache
@@ -373,10 +374,14 @@ of_a_hub() {
   cluster_wipe
   helmed --cluster east --rerender --yes -o json >anew.json
   is "$(field '[.hubCluster.frozen, .result.applications.healthy]' anew.json)" '[false,3]' 'rendered again'
+  refuse 'one of them twice' 2 helmed --cluster "east=$KUBECONFIG" --cluster "east=$SCRATCH/none" --yes
+  refuse 'one kubeconfig for both' 2 helmed --cluster "east=$KUBECONFIG" --cluster "west=$KUBECONFIG" --yes
+  like "$OUT" 'given twice' 'and why'
+  refuse 'no kubeconfig of each' 2 helmed --cluster east --cluster east --yes
   refuse 'several, unasked' 2 helmed --cluster "east=$KUBECONFIG" --cluster "west=$SCRATCH/none"
   refuse 'the worst of both' 4 helmed --cluster "east=$KUBECONFIG" --cluster "west=$SCRATCH/none" --parallel 2 --yes -o json
   restore --cluster "east=$KUBECONFIG" --cluster "west=$SCRATCH/none" --yes --report "$SCRATCH/both.html" -o json >both.json || true
-  is "$(field '[.clusters[].report]' both.json) $(grep -c 'cluster east\|edge-east' both-east.html | sed 's/^[1-9].*/some/') $(ls both*.html | wc -l)" "[\"$SCRATCH/both-east.html\",\"$SCRATCH/both-west.html\"] some 2" 'a report for each, whatever its end'
+  is "$(field '[.clusters[].report]' both.json) $(grep -c 'cluster east\|edge-east' both-east.html | sed 's/^[1-9].*/some/') $(ls both*.html | wc -l)" "[\"$SCRATCH/both-east.html\",\"$SCRATCH/both-west.html\"] some 3" 'a report for each, whatever its end, and one of both'
   is "$(field '[.exitCode, (.clusters[] | [.cluster, .exitCode, .document.result.applications.healthy])]' both.json)" '[4,["east",0,3],["west",4,null]]' 'one fails, the other is there'
   check 'documented' "$SHAPE" restore-fleet 'clusters[].cluster,clusters[].problem' < <(jq 'del(.clusters[].document)' both.json)
   mv fleet.away fleet
@@ -405,21 +410,60 @@ exported() {
   is "$(field '[.plan.create, .plan.prune]' plan.json)" '[0,0]' 'regrow misses none of it'
 }
 
+# Of a hub with three others, in a chain of its own: in a copy, so that the chain need not be said elsewhere.
+hub_of_three() {
+  local c
+  mkdir -p three/root three/app
+  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: of-all}\n' >three/app/cm.yaml
+  for c in one two three; do
+    app "of-$c" 0 | sed "s#server: [^,]*#server: \"https://$c.example.com\"#; s#/fleet\"#/three\"#; s#path: of-$c#path: app#" >"three/root/$c.yaml"
+  done
+  (cd three && git init -q && git add . && git -c user.name=t -c user.email=t@example.com commit -qm 1)
+  cp -r repo "$REGROW_REPO"
+  snap key add --key repo.admin -i ann.id --role writer --chain three --out three.key >/dev/null
+  (unset KUBECONFIG && snap create --chain three --key three.key "$SCRATCH/three/root" >/dev/null 2>&1)
+}
+
+# All of them side by side, never more than the bound, and one report of all, whatever the end of each.
+three_at_once() {
+  local c=(--cluster "https://one.example.com=$1" --cluster "https://two.example.com=$2" --cluster "https://three.example.com=$3")
+  local -x REGROW_REPO=$SCRATCH/three-repo
+  hub_of_three
+  check 'three clusters, two at a time' eval 'restore --chain three "${c[@]}" --parallel 2 --yes --report three.html -o ndjson >three.ndjson'
+  is "$(jq -sc '[foreach .[] as $e (0; if $e.type == "restore.cluster.begun" then . + 1 elif $e.type == "restore.cluster" then . - 1 else . end)]
+    | [length, max, last]' three.ndjson)" '[6,2,0]' 'never more than that bound'
+  check 'as documented' "$SHAPE" events <three.ndjson
+  report_page three.html 'Restore of 3 clusters' '3 of 3 as they should be' 'at most 2 at a time' 'Cluster https://one.example.com' \
+    'Cluster https://two.example.com' 'Cluster https://three.example.com' 'id="time-3-title"' 'of-three' '>phases<' '<dt>RPO</dt>'
+  is "$(ls three-*.html | wc -l)" 3 'beside one of each'
+  refuse 'one of them is not there' 4 restore --chain three "${c[@]/$3/$SCRATCH/none}" --yes --report lost.json
+  like "$(tr -s ' \n' ' ' <<<"$OUT")" 'https://three.example.com: .*\(exit.4\).* report: lost.json' 'the line of it, and where the report is'
+  check 'the report of all as documented' eval 'jq "del(.clusters[].document)" lost.json | "$SHAPE" restore-fleet "parallel,ms,clusters[].report"'
+  is "$(field '[.exitCode, .parallel, (.clusters[] | [.cluster, .exitCode, .document.result.applications.healthy])]' lost.json)" \
+    '[4,4,["https://one.example.com",0,1],["https://two.example.com",0,1],["https://three.example.com",4,null]]' 'and has the others'
+}
+
 # Two clusters at once, of which both come back, other names included; as many at a time as is said.
 two_of_a_hub() {
-  local most
+  local which
   cluster_wipe
   A=$KUBECONFIG
   cluster_up west
   B=$KUBECONFIG
+  cluster_up third
+  three_at_once "$A" "$B" "$KUBECONFIG"
+  cluster_down third
+  for which in main west; do
+    cluster_use "$which"
+    cluster_control reset
+  done
   check 'both at once' eval 'restore --cluster "east=$A" --cluster "west=$B" --yes -o json >both.json'
   is "$(field '[.exitCode, (.clusters[] | [.cluster, .exitCode])]' both.json)" '[0,["east",0],["west",0]]' 'and both are back'
   is "$(field '[.clusters[].document | [.hubCluster.name, .result.applications.healthy, .result.objects.written > 4, .result.objects.rejected]]' both.json)" \
     '[["east",3,true,0],["west",3,true,0]]' 'each with what is its own'
   restore --cluster "east=$A" --cluster "west=$B" --yes --parallel 1 -o ndjson >one.ndjson
-  is "$(jq -sc 'def t: (.at[:19] + "Z" | fromdate) + ("0." + .at[20:26] | tonumber);
-    [.[] | select(.type == "restore.cluster")] | [map([.cluster, .exitCode]), (.[1] | t) - .[1].ms / 1000 + 0.01 >= (.[0] | t)]' one.ndjson)" \
-    '[[["east",0],["west",0]],true]' 'one at a time, where that is the bound'
+  is "$(jq -sc 'map([.type[16:], .cluster, .exitCode])' one.ndjson)" \
+    '[["begun","east",null],["","east",0],["begun","west",null],["","west",0]]' 'one at a time, where that is the bound'
   is "$(for c in "$A" "$B"; do kubectl --kubeconfig "$c" -n web get cm edge -o jsonpath='{.metadata.annotations.argocd\.argoproj\.io/tracking-id} '; done)" \
     'edge-east:/ConfigMap:web/edge edge-west:/ConfigMap:web/edge ' 'none has the other one'
   # Another registry for one cluster alone.

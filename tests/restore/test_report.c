@@ -42,6 +42,11 @@ static const char drilled[] =
     "'rpo_seconds':60,'findings':0},{'time':'2026-11-23T02:00:00Z','snapshot':118,"
     "'verdict':'bad','rto_ms':48000,'rpo_seconds':60,'findings':1}]}";
 
+static const char fleet[] =
+    "{'kind':'restore-fleet','began':'2026-11-23T07:00:00Z','ms':14000,'parallel':2,"
+    "'clusters':[{'cluster':'east','begun':true,'exitCode':0,'ms':13000,'problem':'x',"
+    "'document':{'chain':'prod'}}]}";
+
 static json_t *parse(const char *text)
 {
     CLEANUP(str_freep) char *copy = str_dup(text);
@@ -276,7 +281,7 @@ static void test_hostile_members(void **state)
                                          "[{'name':1,'from_ms':'x','ms':-9,'node':[]}]",
                                          "[{'from_ms':9223372036854775807,"
                                          "'ms':9223372036854775807,'name':'x'}]"};
-    static const char *const sources[] = {small, drilled};
+    static const char *const sources[] = {small, drilled, fleet};
     for (size_t s = 0; s < ARRAY_LEN(sources); s++)
         for (size_t i = 0; i < ARRAY_LEN(values); i++) {
             CLEANUP(json_freep) json_t *v = parse(sources[s]);
@@ -335,6 +340,55 @@ static void test_bounds(void **state)
     (void)well_formed(evil_page);
 }
 
+// One that is back in part, one that came to nothing, one that was not begun.
+static json_t *fleet_of(size_t n)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list,
+                              json_pack("{s:s, s:b, s:i, s:i, s:o}", "cluster", "east<1>", "begun",
+                                        1, "exitCode", 10, "ms", 13000, "document", parse(small)));
+    json_array_append_new(list, json_pack("{s:s, s:b, s:i, s:i, s:s}", "cluster", "west", "begun",
+                                          1, "exitCode", 7, "ms", 100, "problem", "no <answer>"));
+    json_array_append_new(list, json_pack("{s:s, s:b, s:i, s:i}", "cluster", "north", "begun", 0,
+                                          "exitCode", 0, "ms", 0));
+    return json_pack("{s:s, s:i, s:s, s:i, s:i, s:o}", "kind", "restore-fleet", "exitCode", 10,
+                     "began", "2026-11-23T07:00:00Z", "ms", 14000, "parallel", 2, "clusters", list);
+}
+
+static void test_fleet(void **state)
+{
+    (void)state;
+    CLEANUP(json_freep) json_t *v = fleet_of(2);
+    CLEANUP(str_freep) char *page = html(v);
+    static const char *const said[] = {
+        "<h1>Restore of 4 clusters</h1>",
+        "✗ 0 of 4 as they should be",
+        "In 14 s, at most 2 at a time, begun 2026-11-23 07:00 UTC",
+        "<td>east&lt;1&gt;</td><td class=\"bad\">Part of it is not as it was</td>"
+        "<td class=\"n\">2 of 4</td><td class=\"n\">13 s</td><td class=\"n\">5 h</td>",
+        "<td>west</td><td class=\"bad\">no &lt;answer&gt;</td>",
+        "<td>north</td><td class=\"bad\">Not begun</td>",
+        "<h1>Cluster east&lt;1&gt;</h1>",
+        "<b>StatefulSet db/pg</b>",
+        "id=\"time-title\"",
+        "id=\"time-2-title\"",
+        "id=\"time-narrow-2-title\"",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(said); i++)
+        has(page, said[i]);
+    (void)well_formed(page);
+    json_object_set_new(v, "clusters", json_array());
+    CLEANUP(str_freep) char *none = html(v);
+    has(none, "Restore of 0 clusters");
+    CLEANUP(json_freep) json_t *many = fleet_of(1500);
+    CLEANUP(str_freep) char *big_page = html(many);
+    has(big_page, "<p class=\"soft\">and 502 more</p>");
+    has(big_page, " more have reports of their own");
+    assert_true(strlen(big_page) < MAX_HOSTILE);
+    (void)well_formed(big_page);
+}
+
 static void test_svg(void **state)
 {
     (void)state;
@@ -391,7 +445,7 @@ int main(void)
         cmocka_unit_test(test_drill_failed), cmocka_unit_test(test_error),
         cmocka_unit_test(test_hostile_text), cmocka_unit_test(test_hostile_members),
         cmocka_unit_test(test_bounds),       cmocka_unit_test(test_svg),
-        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_files),        cmocka_unit_test(test_fleet),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
