@@ -280,6 +280,9 @@ void wrap(FILE *f, const char *text, int at, int hang, int cols); // cols 0: one
 char *wrap_text(const char *text, int width); // with line breaks; width 0: none; owned
 char *age_text(int64_t seconds);              // "45 s", "12 min", "5 h", "3 d"; owned
 char *size_text(uint64_t bytes);              // "0 B", "2.1 kB", "14 MB"; owned
+// A word of a command that is to be copied; and the command with it as its last word (owned).
+void shell_word(struct buf *b, const char *word);
+char *shell_words(const char *command, const char *word);
 
 // ---- words.c ----
 // All that is to be warned of, applications' with their names; added to *out.

@@ -331,7 +331,7 @@ static void print_saved(const struct planning *p)
 {
     const char *path = p->c->o.plan_out;
     CLEANUP(str_freep) char *text = str_printf("Written to %s (%.19s…).", path, p->sum);
-    CLEANUP(str_freep) char *next = str_printf("regrow bootstrap --plan %s", path);
+    CLEANUP(str_freep) char *next = shell_words("regrow bootstrap --plan", path);
     print_wrapped(stdout, text, 0, 2);
     printf("  next: ");
     print_wrapped(stdout, next, 8, 8);

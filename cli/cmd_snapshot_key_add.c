@@ -246,6 +246,16 @@ static bool add_made(struct adding *a, struct err *err)
     return true;
 }
 
+static void print_next(const struct adding *a, const char *out)
+{
+    struct buf b CLEANUP(buf_clear) = {0};
+    buf_str(&b, "regrow snapshot create --repo ");
+    shell_word(&b, a->o->repo);
+    buf_str(&b, " --key ");
+    shell_word(&b, out);
+    printf("  next: %s   in the job\n", b.p);
+}
+
 static void print_added(const struct adding *a)
 {
     const struct cli *c = a->c;
@@ -268,7 +278,7 @@ static void print_added(const struct adding *a)
         printf("  its credential is in %s%s\n", out,
                a->seal_to.n ? ", sealed" : "; whoever has it can sign: keep it 0600");
     if (roles[a->role].kind == CREDENTIAL_JOB)
-        printf("  next: regrow snapshot create --repo %s --key %s   in the job\n", a->o->repo, out);
+        print_next(a, out);
 }
 
 static bool add_key(struct adding *a, struct err *err)

@@ -120,8 +120,9 @@ static bool read_doc(const char *path, json_t **out, struct err *err)
     if (file_read(path, PLAN_FILE_MAX_BYTES, &b, err) &&
         plan_file_read(b.p ? b.p : "", b.len, out, err))
         return true;
+    CLEANUP(str_freep) char *again = shell_words("regrow plan --out", path);
     if (err->kind == ERR_CORRUPT)
-        err_hint(err, "Nothing of it was done. Plan again: regrow plan --out %s", path);
+        err_hint(err, "Nothing of it was done. Plan again: %s", again);
     return err_wrap(err, "plan file %s", path);
 }
 

@@ -106,8 +106,8 @@ static bool refuse(struct cli *c, const struct session *s, json_t *changes, stru
         print_text(c, changes);
     err_set(err, ERR_CONFLICT, "the plan in %s does not hold any more: %zu thing%s changed since",
             c->o.plan_file, n, n == 1 ? " has" : "s have");
-    return err_hint(err, "No object was written. Plan again, and look at it: regrow plan --out %s",
-                    c->o.plan_file);
+    CLEANUP(str_freep) char *again = shell_words("regrow plan --out", c->o.plan_file);
+    return err_hint(err, "No object was written. Plan again, and look at it: %s", again);
 }
 
 // What a run wrote that was killed before it recorded it is as it should be, and nobody's change.

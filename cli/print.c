@@ -328,3 +328,30 @@ json_t *print_texts(const struct strv *v)
         json_array_append_new(out, json_string(v->v[i]));
     return out;
 }
+
+// A shell would look for files by the ? of a URL: zsh refuses such a word when it finds none.
+void shell_word(struct buf *b, const char *word)
+{
+    bool plain = *word && word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                            "0123456789._-/:@=+,%")] == 0;
+    if (plain) {
+        buf_str(b, word);
+        return;
+    }
+    buf_char(b, '\'');
+    for (; *word; word++) {
+        if (*word == '\'')
+            buf_str(b, "'\\''");
+        else
+            buf_char(b, *word);
+    }
+    buf_char(b, '\'');
+}
+
+char *shell_words(const char *command, const char *word)
+{
+    struct buf b = {0};
+    buf_printf(&b, "%s ", command);
+    shell_word(&b, word);
+    return buf_take(&b);
+}

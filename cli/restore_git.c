@@ -400,21 +400,8 @@ void restoring_print_git_end(const struct restoring *x)
 // ---- the switch back ----
 static void add_word(struct buf *b, const char *option, const char *word)
 {
-    bool plain = *word && word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                            "0123456789._-/:@=+,%?")] == 0;
     buf_printf(b, " %s%s", option, *option ? " " : "");
-    if (plain) {
-        buf_str(b, word);
-        return;
-    }
-    buf_char(b, '\'');
-    for (; *word; word++) {
-        if (*word == '\'')
-            buf_str(b, "'\\''");
-        else
-            buf_char(b, *word);
-    }
-    buf_char(b, '\'');
+    shell_word(b, word);
 }
 
 static void add_words(struct buf *b, const char *option, const struct strv *words)

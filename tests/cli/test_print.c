@@ -133,10 +133,27 @@ static void secrets(void **state)
     }
 }
 
+static void commands(void **state)
+{
+    static const struct {
+        const char *word, *want;
+    } cases[] = {{"https://h/r.git//a", "https://h/r.git//a"},
+                 {"https://h/r.git//a?ref=main", "'https://h/r.git//a?ref=main'"},
+                 {"my file", "'my file'"},
+                 {"it's", "'it'\\''s'"},
+                 {"", "''"}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP(str_freep) char *have = shell_words("x", cases[i].word);
+        assert_string_equal(have + 2, cases[i].want);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(widths), cmocka_unit_test(cleaned),
-                                       cmocka_unit_test(fitted), cmocka_unit_test(wrapped),
-                                       cmocka_unit_test(ages),   cmocka_unit_test(secrets)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(widths),  cmocka_unit_test(cleaned),
+                                       cmocka_unit_test(fitted),  cmocka_unit_test(wrapped),
+                                       cmocka_unit_test(ages),    cmocka_unit_test(secrets),
+                                       cmocka_unit_test(commands)};
     return cmocka_run_group_tests(tests, use_utf8, NULL);
 }

@@ -128,7 +128,7 @@ comes_back() {
   refuse 'it comes back' 0 restore --yes -o json --report back.html
   timeline "$(sed -n '/^{/,$p' <<<"$OUT")"
   report_page back.html 'Restore of prod' 'Everything is back and healthy' 'Content-Security-Policy' '>cert-manager<' '>phases<' \
-    'regrow bootstrap http'
+    'regrow bootstrap &#39;http'
   restore_out=$(restore --dry-run -o json)
   is "$(audit_rejected)" 0 'no write was rejected'
   audit_rejections | sed -n 1,5p

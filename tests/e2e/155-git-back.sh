@@ -114,7 +114,7 @@ over_http() {
   nothing_there 'a dry run'
   shaped 'over HTTP' restore 'git[].to,git[].create,git[].objects,git[].refused,next' back --push-git "$HTTP_URL/git"
   is "$(jq -r "$RESTORED" out.json)" pushed 'both are pushed'
-  is "$(jq -r .next out.json)" "regrow bootstrap $HTTP_URL/git/platform.git//apps?ref=main" 'and the switch back is said'
+  is "$(jq -r .next out.json)" "regrow bootstrap '$HTTP_URL/git/platform.git//apps?ref=main'" 'and the switch back is said'
   same_as_lost 'over HTTP'
   is "$(back --push-git "$HTTP_URL/git" -o json | jq -r "$RESTORED")" unchanged 'once more: nothing to do'
   empty_host
