@@ -224,6 +224,7 @@ MUST_CHECK bool cli_run(struct cli *c, struct session *s, bool read_only, struct
                         struct err *err);
 // Beside the answer: an event where there are any, else a line of standard error.
 void cli_warn(const struct cli *c, const char *text);
+#define CLI_REFUSED "bootstrap would refuse to go on: "
 // One that only looks, with what was open settled. What a run that writes would be refused with
 // because it deletes too much is told as a warning. *out as above.
 MUST_CHECK bool cli_look(struct cli *c, struct session *s, struct run **out, struct err *err);

@@ -324,6 +324,22 @@ static void tell_rights(struct doctor *d, const struct strv *missing, const stru
                    "the plan writes roles or bindings, and it is not permitted to %s", roles);
 }
 
+// What bootstrap would do, or be refused with: it would delete too much.
+static void tell_plan(struct doctor *d, const struct plan *p)
+{
+    const size_t *n = p->counts;
+    CLEANUP(str_freep)
+    char *text =
+        str_printf("%zu to create, %zu to change or compare, %zu to prune", n[ACTION_CREATE],
+                   n[ACTION_CHANGE] + n[ACTION_CHECK] + n[ACTION_REPLACE] + n[ACTION_RECREATE],
+                   n[ACTION_PRUNE]);
+    if (err_is_set(&p->breaker))
+        checks_add(&d->checks, "plan", CHECK_FAIL, p->breaker.hint, "%s; " CLI_REFUSED "%s", text,
+                   p->breaker.msg);
+    else
+        checks_add(&d->checks, "plan", CHECK_OK, NULL, "%s", text);
+}
+
 static void look_at_rights(struct doctor *d, struct session *s)
 {
     struct strv missing = {0};
@@ -335,11 +351,7 @@ static void look_at_rights(struct doctor *d, struct session *s)
     // What is to be deleted only a plan tells.
     bool is_planned = cli_run(d->c, s, true, &r, &err);
     if (is_planned) {
-        const size_t *n = run_plan(r)->counts;
-        checks_add(&d->checks, "plan", CHECK_OK, NULL,
-                   "%zu to create, %zu to change or compare, %zu to prune", n[ACTION_CREATE],
-                   n[ACTION_CHANGE] + n[ACTION_CHECK] + n[ACTION_REPLACE] + n[ACTION_RECREATE],
-                   n[ACTION_PRUNE]);
+        tell_plan(d, run_plan(r));
     } else {
         note_late(d, &err);
         checks_fail(&d->checks, "plan", &err);

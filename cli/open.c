@@ -354,8 +354,7 @@ bool cli_look(struct cli *c, struct session *s, struct run **out, struct err *er
     if (!cli_run(c, s, true, out, err) || !run_resolve_checks(*out, err))
         return false;
     const struct err *breaker = &run_plan(*out)->breaker;
-    CLEANUP(str_freep)
-    char *text = str_printf("bootstrap would refuse to go on: %s. %s", breaker->msg, breaker->hint);
+    CLEANUP(str_freep) char *text = str_printf(CLI_REFUSED "%s. %s", breaker->msg, breaker->hint);
     if (err_is_set(breaker))
         cli_warn(c, text);
     return true;

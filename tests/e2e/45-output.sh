@@ -139,6 +139,8 @@ remembered() {
     unlike "$(<"$SCRATCH/said")" 'error' "${words%% *} does not refuse"
     like "$(<"$SCRATCH/out")" "tenant-[12]" "${words%% *} shows"
   done
+  refuse 'doctor says so' 10 "$REGROW" doctor --timeout 20s "$other"
+  like "$OUT" '[1-9][0-9]* to prune; bootstrap would refuse to go on: this would delete.*next: This cluster was grown from .*--allow-mass-prune' 'and what then'
   refuse 'plan shows it, and refuses' 6 "$REGROW" plan --use-cluster "$other"
   like "$OUT" '[1-9][0-9]* to prune.*this would delete' 'with what it would do'
   refuse 'it is saved in no file' 6 "$REGROW" plan --out "$SCRATCH/refused.plan" "$other"
