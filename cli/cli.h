@@ -298,6 +298,10 @@ char *chain_words(const struct run *r, unsigned app);
 char *advice(const struct run *r, unsigned node);
 // "mend it, then run it again", "Mend it. Then run it again"; owned.
 char *and_again(const char *what, const char *again);
+// A command about the same root, which is named where another would be taken without; and the
+// bootstrap that makes the cluster as this run would, with what lets it delete so much. Owned.
+char *again_words(const struct session *s, const char *command);
+char *bootstrap_words(const struct session *s, const struct run *r);
 const char *hint_of(enum err_kind kind); // where an error has none of its own
 // Of a disk that is full, or not to be written: which folder it is, and what to do; owned, or NULL.
 char *hint_of_disk(const struct cli *c, const struct err *err);

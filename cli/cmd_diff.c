@@ -124,7 +124,22 @@ static void print_object(const struct cli *c, const json_t *o)
     }
 }
 
-static void print_text(const struct cli *c, const struct session *s, const json_t *list)
+static void print_next(const struct cli *c, const struct session *s, const struct run *r)
+{
+    CLEANUP(str_freep) char *apply = bootstrap_words(s, r);
+    CLEANUP(str_freep)
+    char *text = str_printf(
+        c->o.force_conflicts
+            ? "%s --force-conflicts   makes the cluster what Git says"
+            : "%s   makes the cluster what Git says; with --force-conflicts also where another "
+              "manager, such as kubectl scale, owns the field",
+        apply);
+    printf("  next: ");
+    print_wrapped(stdout, text, 8, 8);
+}
+
+static void print_text(const struct cli *c, const struct session *s, const struct run *r,
+                       const json_t *list)
 {
     const struct desired *d = s->desired;
     size_t n = json_array_size(list);
@@ -140,16 +155,8 @@ static void print_text(const struct cli *c, const struct session *s, const json_
     {
         print_object(c, o);
     }
-    if (!n)
-        return;
-    printf("  next: ");
-    print_wrapped(stdout,
-                  c->o.force_conflicts
-                      ? "regrow bootstrap --force-conflicts   makes the cluster what Git says"
-                      : "regrow bootstrap   makes the cluster what Git says; with "
-                        "--force-conflicts also where another manager, such as kubectl scale, "
-                        "owns the field",
-                  8, 8);
+    if (n)
+        print_next(c, s, r);
 }
 
 // ---- what differs ----
@@ -245,7 +252,7 @@ int cmd_diff(struct cli *c, struct err *err)
     if (wants_doc(c))
         print_doc(c, out);
     else
-        print_text(c, s, list);
+        print_text(c, s, r, list);
     bool unknown = check_unknown(s);
     return unknown ? err_exit_code(ERR_PARTIAL) : json_array_size(list) ? CODE_DIFFERS : 0;
 }

@@ -7,6 +7,8 @@
 
 #include "cli/status.h"
 
+#define NAMED_WIDTH 40 // beside a longer command nothing stands in a column
+
 struct shown {
     const struct cli *c;
     const struct session *s;
@@ -99,20 +101,24 @@ static void print_awaiting(const struct shown *x)
 static void print_next(const struct shown *x, const char *first)
 {
     bool differs = x->st.n_synced < x->st.n_shown || x->st.n_leaving;
-    CLEANUP(str_freep) char *why = first ? str_printf("regrow why %s", first) : NULL;
+    CLEANUP(str_freep) char *about = first ? str_printf("regrow why %s", first) : NULL;
+    CLEANUP(str_freep) char *why = about ? again_words(x->s, about) : NULL;
+    CLEANUP(str_freep) char *diff = again_words(x->s, "regrow diff");
+    CLEANUP(str_freep) char *apply = bootstrap_words(x->s, x->r);
     const struct {
         const char *command, *what;
-    } next[] = {
-        {why, "shows what it waits for"},
-        {differs ? "regrow diff" : NULL, "shows what differs"},
-        {differs && !hand_over_is_away(x->st.then) ? "regrow bootstrap" : NULL, "applies it"}};
-    int width = is_narrow() ? 0 : why ? display_width(why) : 16; // of the longest command
+    } next[] = {{why, "shows what it waits for"},
+                {differs ? diff : NULL, "shows what differs"},
+                {differs && !hand_over_is_away(x->st.then) ? apply : NULL, "applies it"}};
+    int width = display_width(why ? why : apply);
+    width = is_narrow() || width > NAMED_WIDTH ? 0 : width;
     bool any = false;
     for (size_t i = 0; i < ARRAY_LEN(next); i++) {
         if (!next[i].command)
             continue;
+        int pad = width - display_width(next[i].command);
         CLEANUP(str_freep)
-        char *text = str_printf("%-*s   %s", width, next[i].command, next[i].what);
+        char *text = str_printf("%s%*s   %s", next[i].command, pad > 0 ? pad : 0, "", next[i].what);
         printf("  %s ", any ? "     " : "next:");
         print_wrapped(stdout, text, 8, 10);
         any = true;

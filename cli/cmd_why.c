@@ -191,7 +191,7 @@ static json_t *differences_of(struct run *r, unsigned node)
     return v.state == NODE_READY ? behind(r, node) : json_array();
 }
 
-static void print_chain(const struct cli *c, struct run *r, unsigned node)
+static void print_chain(const struct cli *c, const struct session *s, struct run *r, unsigned node)
 {
     struct chain_link *chain = NULL;
     size_t n = run_why(r, node, &chain);
@@ -199,13 +199,14 @@ static void print_chain(const struct cli *c, struct run *r, unsigned node)
     struct node_view v;
     run_node(r, last, &v);
     CLEANUP(json_freep) json_t *differs = differences_of(r, node);
+    CLEANUP(str_freep) char *apply = bootstrap_words(s, r);
     print_verdict(c, r, chain, n, differs);
     if (n > 1 || *v.message)
         print_links(c, r, chain, n);
     if (v.state != NODE_READY) {
         CLEANUP(str_freep) char *where = node_place(r, last);
         CLEANUP(str_freep) char *what = advice(r, last);
-        CLEANUP(str_freep) char *next = and_again(what, "regrow" NBSP "bootstrap");
+        CLEANUP(str_freep) char *next = and_again(what, apply);
         CLEANUP(str_freep) char *written = where ? str_printf("written in %s", where) : NULL;
         if (written) {
             printf("  ");
@@ -216,7 +217,7 @@ static void print_chain(const struct cli *c, struct run *r, unsigned node)
     } else if (json_array_size(differs)) {
         behind_print(c, differs);
         CLEANUP(str_freep)
-        char *next = and_again(any_refused(differs) ? REFUSED_NEXT : "", "regrow" NBSP "bootstrap");
+        char *next = and_again(any_refused(differs) ? REFUSED_NEXT : "", apply);
         printf("  next: ");
         print_wrapped(stdout, next, 8, 8);
     }
@@ -301,6 +302,6 @@ int cmd_why(struct cli *c, struct err *err)
     if (wants_doc(c))
         print_chain_doc(c, s, r, node);
     else
-        print_chain(c, r, node);
+        print_chain(c, s, r, node);
     return 0;
 }

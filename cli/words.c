@@ -228,6 +228,19 @@ char *and_again(const char *what, const char *again)
     return str_printf("%s%s%s", what, sep, again);
 }
 
+char *again_words(const struct session *s, const char *command)
+{
+    bool is_known = !s->root || str_eq(s->root, s->remembered);
+    return is_known ? str_dup(command) : shell_words(command, s->root);
+}
+
+char *bootstrap_words(const struct session *s, const struct run *r)
+{
+    CLEANUP(str_freep) char *command = again_words(s, "regrow" NBSP "bootstrap");
+    return str_printf("%s%s", command,
+                      err_is_set(&run_plan(r)->breaker) ? " --allow-mass-prune" : "");
+}
+
 char *advice(const struct run *r, unsigned node)
 {
     const struct node *n = &run_graph(r)->nodes.v[node];

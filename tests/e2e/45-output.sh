@@ -138,6 +138,8 @@ remembered() {
     like "$(tr -s ' \n' ' ' <"$SCRATCH/said")" 'bootstrap would refuse to go on: this would delete [0-9]+ of' "${words%% *} warns"
     unlike "$(<"$SCRATCH/said")" 'error' "${words%% *} does not refuse"
     like "$(<"$SCRATCH/out")" "tenant-[12]" "${words%% *} shows"
+    [[ $words == why* ]] ||
+      like "$(tr '\n' ' ' <"$SCRATCH/out")" "next:.* regrow bootstrap '${other/\?/\\?}' --allow-mass-prune " "${words%% *} names the command that goes on"
   done
   refuse 'doctor says so' 10 "$REGROW" doctor --timeout 20s "$other"
   like "$OUT" '[1-9][0-9]* to prune; bootstrap would refuse to go on: this would delete.*next: This cluster was grown from .*--allow-mass-prune' 'and what then'
