@@ -18,6 +18,7 @@
 //   planfile.h    a plan as a file
 //   doctoring.h   what doctor looks at
 //   left.c        what is told of applications that left Git without their objects
+//   removed.c     and of all that the inventory has and Git no longer
 //   words.c       what nodes, chains and states are called, and what to do about them
 //   progress.c    what a bootstrap shows while it runs; frame.h: lines that are drawn in place
 //   status.h      how applications are; watching.c: as it changes
@@ -298,9 +299,14 @@ char *chain_words(const struct run *r, unsigned app);
 char *advice(const struct run *r, unsigned node);
 // "mend it, then run it again", "Mend it. Then run it again"; owned.
 char *and_again(const char *what, const char *again);
+// Is that what "deploy/checkout/api", "deploy/api" (with -n or the context's namespace) or
+// "clusterissuer/le" names?
+bool object_is_named(const struct cli *c, const struct session *s, const char *text,
+                     const struct object_id *id);
 // A command about the same root, which is named where another would be taken without; and the
 // bootstrap that makes the cluster as this run would, with what lets it delete so much. Owned.
 char *again_words(const struct session *s, const char *command);
+bool bootstrap_refuses(const struct run *r); // to delete so much, or for a root that has nothing
 char *bootstrap_words(const struct session *s, const struct run *r);
 const char *hint_of(enum err_kind kind); // where an error has none of its own
 // Of a disk that is full, or not to be written: which folder it is, and what to do; owned, or NULL.
@@ -321,6 +327,15 @@ void print_left(const struct cli *c, const struct run *r, bool only_new);
 const struct left_app *left_named(const struct run *r, const char *app); // NULL: none of that name
 void left_print_one(const struct cli *c, const struct session *s, const struct left_app *x);
 json_t *left_doc(const struct run *r); // owned
+
+// ---- removed.c ----
+// What a plan would delete, named: some, or all with -v; and all that is no longer in Git (owned).
+void print_removed(const struct cli *c, const struct run *r);
+json_t *removed_doc(const struct run *r);
+// An object, or an application, that Git no longer has and the inventory does: what is to become of
+// it is printed. False: it is none.
+bool removed_why(const struct cli *c, const struct session *s, const struct run *r,
+                 const char *what);
 
 // ---- table.c ----
 enum { TABLE_TREE = 1, TABLE_RIGHT = 2, TABLE_WRAP = 4 }; // WRAP: the last column only

@@ -348,6 +348,7 @@ static void print_text(const struct planning *p)
         printf("\n");
     if (p->run) {
         print_counts(p);
+        print_removed(p->c, p->run);
         print_left(p->c, p->run, true);
     }
     print_chain(p);

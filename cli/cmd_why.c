@@ -16,27 +16,12 @@ static unsigned chain_end(const struct run *r, unsigned node, struct chain_link 
     return (*chain)[n - 1].node;
 }
 
-// "deploy/checkout/api", "deploy/api" (with -n or the context's namespace), "clusterissuer/le".
 static int find_object(const struct cli *c, const struct session *s, const char *text)
 {
-    struct strv p = {0};
-    int found = -1;
-    strv_split(&p, text, '/');
-    const struct kind_info *k =
-        p.len >= 2 && p.len <= 3 ? kinds_find_name(s->desired->kinds, p.v[0]) : NULL;
-    const char *ns = p.len == 3 ? p.v[1] : c->o.namespace;
-    for (size_t i = 0; k && i < s->desired->objects.len; i++) {
-        const struct object_id *id = &s->desired->objects.v[i].id;
-        if (strcmp(id->kind, k->kind) != 0 || strcmp(id->group, k->group) != 0 ||
-            strcmp(id->name, p.v[p.len - 1]) != 0)
-            continue;
-        if (ns && id->namespace && strcmp(id->namespace, ns) != 0)
-            continue;
-        found = (int)i;
-        break;
-    }
-    strv_clear(&p);
-    return found;
+    for (size_t i = 0; i < s->desired->objects.len; i++)
+        if (object_is_named(c, s, text, &s->desired->objects.v[i].id))
+            return (int)i;
+    return -1;
 }
 
 // Since when it has not been as it should: the oldest condition that does not hold, or its birth.
@@ -285,11 +270,8 @@ int cmd_why(struct cli *c, struct err *err)
         return 0;
     int app = desired_find_app(s->desired, what);
     int object = app < 0 ? find_object(c, s, what) : -1;
-    const struct left_app *left = app < 0 && object < 0 ? left_named(r, what) : NULL;
-    if (left) {
-        left_print_one(c, s, left);
+    if (app < 0 && object < 0 && removed_why(c, s, r, what))
         return 0;
-    }
     if (app < 0 && object < 0) {
         err_set(err, ERR_NOT_FOUND, "%s is neither an application nor an object of %s", what,
                 s->desired->root_name);

@@ -78,8 +78,10 @@ void print_plan_doc(const struct planning *p)
     json_object_set_new(out, "steps", json_integer(p->steps));
     if (p->run)
         json_object_set_new(out, "summary", summary_doc(p));
-    if (p->run)
+    if (p->run) {
         json_object_set_new(out, "left", left_doc(p->run));
+        json_object_set_new(out, "removed", removed_doc(p->run));
+    }
     if (p->sum)
         json_object_set_new(out, "planFile",
                             json_pack("{s:s, s:s}", "path", p->c->o.plan_out, "sum", p->sum));

@@ -228,17 +228,37 @@ char *and_again(const char *what, const char *again)
     return str_printf("%s%s%s", what, sep, again);
 }
 
+bool object_is_named(const struct cli *c, const struct session *s, const char *text,
+                     const struct object_id *id)
+{
+    struct strv p = {0};
+    strv_split(&p, text, '/');
+    const struct kind_info *k =
+        p.len >= 2 && p.len <= 3 ? kinds_find_name(s->desired->kinds, p.v[0]) : NULL;
+    const char *ns = p.len == 3 ? p.v[1] : c->o.namespace;
+    bool is = k && !strcmp(id->kind, k->kind) && !strcmp(id->group, k->group) &&
+              !strcmp(id->name, p.v[p.len - 1]) &&
+              (!ns || !id->namespace || !strcmp(id->namespace, ns));
+    strv_clear(&p);
+    return is;
+}
+
 char *again_words(const struct session *s, const char *command)
 {
     bool is_known = !s->root || str_eq(s->root, s->remembered);
     return is_known ? str_dup(command) : shell_words(command, s->root);
 }
 
+bool bootstrap_refuses(const struct run *r)
+{
+    const struct desired *d = run_desired(r);
+    return err_is_set(&run_plan(r)->breaker) || (!d->objects.len && d->apps.len <= 1);
+}
+
 char *bootstrap_words(const struct session *s, const struct run *r)
 {
     CLEANUP(str_freep) char *command = again_words(s, "regrow" NBSP "bootstrap");
-    return str_printf("%s%s", command,
-                      err_is_set(&run_plan(r)->breaker) ? " --allow-mass-prune" : "");
+    return str_printf("%s%s", command, bootstrap_refuses(r) ? " --allow-mass-prune" : "");
 }
 
 char *advice(const struct run *r, unsigned node)

@@ -75,6 +75,13 @@ Y
   shaped 'diff' diff 'differences[].fields[].path,differences[].fields[].live' diff
   unlike "$(cat "$SCRATCH/out.json")" "by-hand-7|$(printf by-hand-7 | base64)|$(printf tenant-1 | base64)" 'diff: no secret in it'
   like "$(jq -r '.differences[].action' "$SCRATCH/out.json" | sort -u | tr '\n' ' ')" 'change .*create .*prune' 'diff: what is changed, made and deleted'
+  shaped 'plan of what Git has no more' plan 'removed[].action,removed[].kind' plan --use-cluster
+  like "$("$REGROW" plan --use-cluster)" 'to prune: [A-Z][A-Za-z]+ tenant-2/' 'plan: is named'
+  shaped 'why of what Git has no more' why 'removed[].action,removed[].application' why tenant-2
+  shaped 'why of an object of it' why 'removed[].action,removed[].name' why deployment/tenant-2/api
+  is "$(jq -r '.removed[] | "\(.application) \(.kind) \(.name) \(.action)"' "$SCRATCH/out.json")" 'tenant-2 Deployment api prune' 'why of an object of it: whose it was, and what becomes of it'
+  like "$("$REGROW" why deploy/tenant-2/api | tr '\n' ' ')" '^! Deployment tenant-2/api is no longer in Git\. It was of tenant-2, .*is deleted by the next bootstrap\. +next: regrow bootstrap deletes it; put back' 'and in words'
+  refuse 'what was never there' 4 "$REGROW" why deployment/tenant-2/nothing
   shaped 'why of a refusal' why 'chain[].origin,chain[].why' why tenant-1
   is "$(jq -r '.chain[-1] | "\(.node) \(.failed) \(.message)"' "$SCRATCH/out.json")" \
     'ConfigMap tenant-1/bad true dry run: .dada: field not declared in schema' 'why of a refusal: what the server says'
@@ -132,7 +139,7 @@ remembered() {
   check 'nothing is deleted' kubectl get deploy -n tenant-2 api
   # Who only looks is shown all of it, and told what bootstrap would say.
   local other="$HTTP_URL/git/fleet.git//other?ref=main" words
-  for words in "status $other" "diff $other" "why tenant-1 $other"; do
+  for words in "status $other" "diff $other" "why tenant-1 $other" "why tenant-2 $other"; do
     # shellcheck disable=SC2086 # words
     "$REGROW" $words >"$SCRATCH/out" 2>"$SCRATCH/said" || true
     like "$(tr -s ' \n' ' ' <"$SCRATCH/said")" 'bootstrap would refuse to go on: this would delete [0-9]+ of' "${words%% *} warns"
