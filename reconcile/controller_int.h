@@ -155,6 +155,7 @@ struct controller {
     bool gone_rests;               // they stay until what had them may be synced again
     bool gone_waits;               // they stay until what is unknown is known
     bool gone_is_held;             // or by the breaker
+    bool is_left_wrong;            // --prune-left names what nobody has left: that ends it
     json_t *awaited;   // application -> {since, objects, first, digest}: deletions that nobody
                        // approved of, as it is told
     json_t *awaiting;  // application -> {key of each such object: true}, as this process told it

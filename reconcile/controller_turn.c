@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "reconcile/controller_int.h"
+#include "reconcile/fleet_int.h"
 #include "reconcile/lease.h"
 #include "reconcile/run_int.h"
 #include "reconcile/windows.h"
@@ -425,12 +426,15 @@ static bool run_part_of(struct controller *c, const bool *take, bool with_gone, 
     o.policy.prune = prune && o.policy.prune;
     o.policy.is_approved = approval_covers;
     o.policy.approved_ctx = c;
+    o.policy.is_left_known |= fleet_is_on(c->fleet);
     o.policy.is_resting = is_resting;
     o.policy.resting_ctx = c;
     if (t)
         operation_shape(t, (unsigned)c->alone, part, &o, &variant);
     struct run *r CLEANUP(run_freep) = c->run = run_new(c->loop, c->kube, part, &o);
     bool ok = run_prepare(r, err);
+    c->is_left_wrong = r->is_left_wrong;
+    c->run_opts.policy.is_left_known |= ok && with_gone; // they go, and are no mistake then
     if (ok && o.read_only)
         ok = run_rehearse(r, err);
     else if (ok)
@@ -447,7 +451,7 @@ static bool run_part_of(struct controller *c, const bool *take, bool with_gone, 
 static bool is_fatal(const struct controller *c, const struct err *err)
 {
     return err->kind == ERR_CANCELLED || err->kind == ERR_INTERNAL || loop_stopping(c->loop) ||
-           lease_keeper_is_lost(c->lease);
+           lease_keeper_is_lost(c->lease) || c->is_left_wrong;
 }
 
 static void tripped(struct controller *c, const char *why)

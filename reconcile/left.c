@@ -55,7 +55,10 @@ bool left_find(struct run *r, struct err *err)
         x->why = x->why ? x->why : it->reason;
         x->can_go |= !strcmp(it->row, "P11");
     }
-    return check_asked(r, err);
+    // A part without what is gone has not seen it.
+    bool is_seen = !r->desired->whole || r->desired->is_with_gone;
+    r->is_left_wrong = is_seen && !r->opts.policy.is_left_known && !check_asked(r, err);
+    return !r->is_left_wrong;
 }
 
 void left_tell(struct run *r)

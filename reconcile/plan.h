@@ -71,6 +71,7 @@ struct plan_policy {
     // Applications that left Git and whose objects stayed: they are to go now after all.
     const char *const *prune_left;
     size_t n_prune_left;
+    bool is_left_known; // an earlier run has looked whether these are right
     // Has somebody approved of the deletion of this object, of which this application (tracking
     // name) asks for a confirmation? NULL: nobody has.
     bool (*is_approved)(const void *ctx, const char *app, const struct object_id *id);

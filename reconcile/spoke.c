@@ -487,6 +487,7 @@ static void set_opts(struct spoke *s, const struct spoke_opts *o)
     s->o.run.expect_cluster = NULL; // the hub, too
     s->o.run.events = &s->events;
     s->o.run.policy.replaced_root = NULL;
+    s->o.run.policy.is_left_known = true; // they may be of another cluster
     if (!s->o.run.manager)
         s->o.run.manager = "regrow";
     s->events = (struct event_sink){on_event, s};

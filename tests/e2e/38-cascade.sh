@@ -75,6 +75,8 @@ asked_for() { # --prune-left
   refuse 'nobody has left that' 4 boot --prune-left nope
   like "$OUT" 'no application nope has left anything behind' 'and it is said'
   refuse 'one that is in Git' 6 boot --prune-left other
+  refuse 'nor does a controller go on' 4 timeout 30 "$REGROW" reconcile --prune-left nope "$REPO/root"
+  like "$OUT" 'no application nope has left anything behind.*next: regrow status' 'and says why it ends'
   forget plain
   refuse 'it leaves Git' 0 boot
   like "$OUT" 'plain left Git.*regrow bootstrap --prune-left plain deletes them' 'what can be done is told'
@@ -83,6 +85,12 @@ asked_for() { # --prune-left
   is "$(there plain)" 'two ' 'what is still its own goes'
   is "$(inventory plain)" '' 'and nothing is remembered of it'
   unlike "$("$REGROW" status "$REPO/root")" 'left Git' 'or told'
+  settings one | application plain ''
+  check 'it comes back' boot
+  forget plain
+  check 'and leaves again' boot
+  check 'a controller deletes it as well' timeout 60 "$REGROW" reconcile --once --prune-left plain "$REPO/root"
+  is "$(inventory plain)" '' 'and is done with it'
 }
 
 by_hand() { # nothing is left of what was left
