@@ -484,6 +484,7 @@ static int finish(struct restoring *x, const struct run *run, struct err *err)
     CLEANUP(json_freep) json_t *doc = restoring_doc(x, &o);
     struct err unsaved = {0};
     bool saved = restoring_save(x, doc, &unsaved);
+    x->has_report = saved && x->c->o.restore.report;
     if (!saved && !err_is_set(err))
         err_move(err, &unsaved);
     err_clear(&unsaved);

@@ -224,6 +224,15 @@ static bool add_given(struct adding *a, struct err *err)
     return list_key(a, (const uint8_t *)key.p, err);
 }
 
+// Before it is trusted: a private half that did not arrive would be lost.
+static bool print_credential(const struct buf *bytes, struct err *err)
+{
+    if (file_write_fd(STDOUT_FILENO, "standard output", bytes->p, bytes->len, err))
+        return true;
+    return err_hint(err,
+                    "The repository is as it was. Send the key elsewhere, and run this again.");
+}
+
 // File, trust, name: in this order, so that whoever is killed runs it again.
 static bool add_made(struct adding *a, struct err *err)
 {
@@ -236,14 +245,11 @@ static bool add_made(struct adding *a, struct err *err)
         return false;
     if (done)
         return is_what_was_asked(a, err);
-    if (!make_credential(a, err) || !credential_bytes(a, &bytes, err) ||
-        (!a->to_stdout && !keyfile_write(a->o->out, &a->id, &bytes, err)) ||
-        !list_key(a, a->new.signer.public, err))
-        return false;
-    if (!a->to_stdout)
-        return keyfile_end(a->o->out, &a->id, err);
-    fwrite(bytes.p, 1, bytes.len, stdout);
-    return true;
+    return make_credential(a, err) && credential_bytes(a, &bytes, err) &&
+           (a->to_stdout ? print_credential(&bytes, err)
+                         : keyfile_write(a->o->out, &a->id, &bytes, err)) &&
+           list_key(a, a->new.signer.public, err) &&
+           (a->to_stdout || keyfile_end(a->o->out, &a->id, err));
 }
 
 static void print_next(const struct adding *a, const char *out)

@@ -430,7 +430,7 @@ static void print_below(const void *ctx)
 {
     const struct shown *s = ctx;
     restoring_print_times(s->report, s->is_all_well);
-    if (s->x->c->o.restore.report) {
+    if (s->x->has_report) {
         CLEANUP(str_freep) char *line = str_printf("report: %s", s->x->c->o.restore.report);
         restoring_print_line("", line);
     }

@@ -41,6 +41,7 @@ struct restoring {
     // --push-git:
     bool has_git, is_pushed;
     bool is_put_off; // since the cluster is not up
+    bool has_report; // it was asked for, and is written
     struct reader *git_reader;
     struct gitback git;
     struct source_opts git_source;

@@ -90,6 +90,10 @@ keys() {
   refuse 'without a file' 2 admin key add --role pruner
   refuse 'a writer without a chain' 2 admin key add --role writer --out x.key
   is "$(admin key add --role pruner --out - | jq -r .kind)" pruner 'to standard output, when asked'
+  signers=$(snap key list -o json | jq '.keys | length')
+  refuse 'to a full disk' 7 bash -c '"$@" >/dev/full' _ "$REGROW" snapshot key add --key keys.admin -i ann.id --role pruner --out -
+  like "$OUT" 'No space left on device.*The repository is as it was' 'is told'
+  is "$(snap key list -o json | jq '.keys | length')" "$signers" 'and nobody is trusted whose key is lost'
   admin key add --role pruner --out sealed.key --recipient "$ANN" >/dev/null
   is "$(age -d -i ann.id sealed.key | jq -r .kind)" pruner 'sealed, when asked'
   pub=$(snap key init --role judge --out judge.key -o json | jq -r .key.public)

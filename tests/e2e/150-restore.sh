@@ -139,6 +139,16 @@ comes_back() {
   is "$(jq -c '.plan | [.create, .change, .prune, .notComparable]' <<<"$restore_out")" '[0,0,0,0]' 'planned again: nothing to do'
   restore --yes -o ndjson >events.ndjson
   check 'events as documented' bash -c "'$SHAPE' events <events.ndjson"
+  mkdir -p tiny
+  if mount -t tmpfs -o nr_inodes=1 tmpfs tiny 2>/dev/null; then
+    at_exit umount "$SCRATCH/tiny"
+    refuse 'a report on a full disk' 7 restore --yes --report tiny/back.html
+    like "$OUT" 'report tiny/back.html: .*No space left on device' 'is missed'
+    like "$OUT" 'Only the report is missing: what was to be done is done' 'and nothing else is'
+    unlike "$OUT" 'report: tiny/back.html' 'and not told of as if it was there'
+  else
+    skip 'a report on a full disk' 'nothing may be mounted'
+  fi
   is "$(kubectl -n regrow-system get cm restored-from -o jsonpath='{.data.chain} {.data.snapshot}')" 'prod 1' 'the cluster knows what it was restored from'
   is "$(kubectl -n argocd get secret argocd-secret -o jsonpath='{.data.server\.secretkey}{.data.webhook}')" 'aHVudGVyMg==aG9vaw==' \
     'a Secret that Git has in part is whole'
