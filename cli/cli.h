@@ -309,6 +309,9 @@ char *again_words(const struct session *s, const char *command);
 bool bootstrap_refuses(const struct run *r); // to delete so much, or for a root that has nothing
 char *bootstrap_words(const struct session *s, const struct run *r);
 const char *hint_of(enum err_kind kind); // where an error has none of its own
+// What runs that were killed may have left in $TMPDIR: values, trees, packs. The folder of a drill
+// is its warden's to remove. Ends with NULL.
+extern const char *const temporary_folders[];
 // Of a disk that is full, or not to be written: which folder it is, and what to do; owned, or NULL.
 char *hint_of_disk(const struct cli *c, const struct err *err);
 const char *advice_unread(const struct application *a); // what to do about one that is unknown

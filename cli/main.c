@@ -98,12 +98,6 @@ static int code_of_output(const struct cli *c, int code)
     return !code || (is_lost && code == CODE_DIFFERS) ? err_exit_code(ERR_UNAVAILABLE) : code;
 }
 
-// What runs that were killed may have left: values, trees, packs. The folder of a drill is its
-// warden's to remove.
-static const char *const temporary[] = {
-    "regrow-render", "regrow-tree", "regrow-artifact", "regrow-gotemplate", "regrow-verify",
-    "regrow-diff",   "regrow-git",  "regrow-sources",  "regrow-restore",    NULL};
-
 static int run_command(const struct command *cmd, int argc, char **argv)
 {
     struct cli c = {.cmd = cmd, .argc = argc, .argv = argv};
@@ -122,7 +116,7 @@ static int run_command(const struct command *cmd, int argc, char **argv)
         loop_set_deadline(c.loop, c.deadline_ms);
         if (c.o.output == OUT_NDJSON)
             c.events = (struct event_sink){print_event, &c};
-        dir_temp_sweep(temporary);
+        dir_temp_sweep(temporary_folders);
         code = cmd->run(&c, &err);
         cli_note_deadline(&c, &err);
         if (err_is_set(&err))

@@ -180,6 +180,21 @@ static bool is_in(const char *msg, const char *folder)
     return false;
 }
 
+const char *const temporary_folders[] = {
+    "regrow-render", "regrow-tree", "regrow-artifact", "regrow-gotemplate", "regrow-verify",
+    "regrow-diff",   "regrow-git",  "regrow-sources",  "regrow-restore",    NULL};
+
+// A folder of ours there, and not what somebody has named that lies there as well.
+static bool is_temporary(const char *msg, const char *tmp)
+{
+    bool is = strstr(msg, "/regrow-drill.") != NULL;
+    for (size_t i = 0; temporary_folders[i] && !is; i++) {
+        CLEANUP(str_freep) char *path = str_printf("%s/%s.", tmp, temporary_folders[i]);
+        is = strstr(msg, path) != NULL;
+    }
+    return is;
+}
+
 char *hint_of_disk(const struct cli *c, const struct err *err)
 {
     const char *trouble = trouble_of(err->errnum);
@@ -202,7 +217,7 @@ char *hint_of_disk(const struct cli *c, const struct err *err)
                                 "some time ago"
                               : "make it writable, or name another");
     tmp = str_is_empty(tmp) ? "/tmp" : tmp;
-    if (is_in(err->msg, tmp))
+    if (is_temporary(err->msg, tmp))
         return str_printf("%s, for temporary files, %s: %sset TMPDIR to another.", tmp, trouble,
                           full ? "make room there, or " : "");
     return str_printf("It %s: %s.", trouble,

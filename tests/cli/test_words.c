@@ -27,6 +27,8 @@ static const struct {
     {ENOSPC, "write /data/x.tar", "It is on a full disk: make room there"},
     {ENOSPC, "write /rest/x.tar", "It is on a full disk"}, // begins like the repository
     {ENOSPC, "write /x/t", "It is on a full disk"},
+    {ENOSPC, "write /t/x.tar", "It is on a full disk: make room there"}, // a target of theirs
+    {ENOSPC, "report /t/mine/r.html: write /t/mine/r.html", "It is on a full disk"},
     {EACCES, "open /data/x", NULL},
     {ENOENT, "open /c/regrow/x", NULL},
     {0, "write /c/regrow/x", NULL},
