@@ -2,8 +2,10 @@
 #include "base/multi.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 
+#include "base/clock.h"
 #include "base/str.h"
 
 struct multi {
@@ -127,4 +129,16 @@ void multi_remove(struct multi *m, CURL *easy)
 CURLM *multi_curl(struct multi *m)
 {
     return m->m;
+}
+
+bool tls_clock_hint(const char *why, struct err *err)
+{
+    if (!strstr(why, "not yet valid") && !strstr(why, "has expired"))
+        return false;
+    CLEANUP(str_freep) char *now = clock_rfc3339(clock_unix_ms() / 1000);
+    err_hint(err,
+             "The clock of this machine says %s: set it if that is wrong; else the server needs a "
+             "new certificate.",
+             now);
+    return true;
 }

@@ -8,6 +8,7 @@
 
 #include <curl/curl.h>
 
+#include "base/err.h"
 #include "base/loop.h"
 
 struct multi;
@@ -19,5 +20,8 @@ void multi_free(struct multi *m); // every handle has been removed before
 void multi_add(struct multi *m, CURL *easy);
 void multi_remove(struct multi *m, CURL *easy); // `done` does not come any more
 CURLM *multi_curl(struct multi *m);             // for curl_multi_setopt alone
+// Is what TLS says of a certificate about its time? Then the hint is about the clock, which may be
+// off as well. False: it is not, and there is none yet.
+bool tls_clock_hint(const char *why, struct err *err);
 
 #endif

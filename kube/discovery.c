@@ -133,7 +133,8 @@ static bool explain_tls(const struct kube *k, CURLcode code, const char *why, st
                         c->context);
     }
     err_set(err, ERR_DENIED, "%s: %s", c->server, text);
-    return err_hint(err, "Check certificate-authority and tls-server-name in the kubeconfig.");
+    return !tls_clock_hint(text, err) &&
+           err_hint(err, "Check certificate-authority and tls-server-name in the kubeconfig.");
 }
 
 static bool is_certificate_error(CURLcode c)

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/multi.h"
 #include "snapshot/crypto.h"
 
 #define CONNECT_MS 10000L
@@ -61,6 +62,7 @@ struct exchange {
     size_t sent, max;
     bool is_too_large;
     bool is_head_whole; // the empty line after the headers came
+    char text[CURL_ERROR_SIZE];
 };
 
 static size_t on_body(char *p, size_t size, size_t n, void *ctx)
@@ -185,6 +187,7 @@ static void set_options(struct web *w, struct exchange *x, struct curl_slist *he
     curl_easy_setopt(c, CURLOPT_WRITEDATA, x);
     curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(c, CURLOPT_HEADERDATA, x);
+    curl_easy_setopt(c, CURLOPT_ERRORBUFFER, x->text);
     curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
     curl_easy_setopt(c, CURLOPT_XFERINFODATA, x);
@@ -206,7 +209,9 @@ static bool failed(const struct exchange *x, CURLcode rc, struct err *err)
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_ISSUER_ERROR:
-        return err_set(err, ERR_DENIED, "%s", curl_easy_strerror(rc));
+        err_set(err, ERR_DENIED, "%s", *x->text ? x->text : curl_easy_strerror(rc));
+        (void)tls_clock_hint(x->text, err);
+        return false;
     case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL:
         return err_set(err, ERR_USAGE, "%s", curl_easy_strerror(rc));
@@ -223,6 +228,7 @@ bool web_run(struct web *w, const struct web_request *q, struct web_reply *r, st
     struct curl_slist *headers = header_list(q);
     set_options(w, &x, headers);
     CURLcode rc = curl_easy_perform(w->curl);
+    curl_easy_setopt(w->curl, CURLOPT_ERRORBUFFER, NULL);
     long status = 0;
     curl_easy_getinfo(w->curl, CURLINFO_RESPONSE_CODE, &status);
     curl_slist_free_all(headers);

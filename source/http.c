@@ -440,7 +440,8 @@ static void transport_err(CURLcode c, const struct exchange *x, struct err *err)
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CACERT_BADFILE:
         err_set(err, ERR_DENIED, "%s: %s", url, why);
-        err_hint(err, "If the server has a private CA, pass --ca-file.");
+        if (!tls_clock_hint(why, err))
+            err_hint(err, "If the server has a private CA, pass --ca-file.");
         break;
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_URL_MALFORMAT:

@@ -99,6 +99,15 @@ cluster() {
   like "$(message roles)" 'bind roles.*escalate roles' 'of roles and bindings'
 }
 
+# So far off that no certificate is valid yet.
+off() {
+  cc -shared -fPIC -O1 -D_GNU_SOURCE -o "$SCRATCH/past.so" "$LIB/past.c"
+  found 10 cluster fail 'a clock that is off' env LD_PRELOAD="$SCRATCH/past.so" CLOCK_SHIFT_S=-5184000 \
+    "$REGROW" doctor --timeout 20s --ca-file "$CA_CERT" "$HTTPS_URL/git/fleet.git//root?ref=main"
+  like "$(message cluster)" 'not yet valid The clock of this machine says 20[0-9-]+T' 'is named where the API server is not believed'
+  like "$(message sources)" 'not yet valid The clock of this machine says 20[0-9-]+T' 'and where a Git server is not'
+}
+
 repository() {
   local pin
   pin=$(<"$SCRATCH/pin")
@@ -121,4 +130,5 @@ run_case well well
 run_case machine machine
 run_case sources sources
 run_case cluster cluster
+run_case off off
 run_case repository repository
