@@ -45,6 +45,26 @@ static json_t *texts(const json_t *map)
     return out;
 }
 
+// As Argo CD reads them: names between commas, and whether objects of the whole cluster are meant
+// too. Without a name nothing is limited.
+static void add_limits(json_t *cluster, const json_t *doc)
+{
+    CLEANUP(str_freep) char *names = source_cluster_text(doc, "namespaces");
+    CLEANUP(str_freep) char *whole = source_cluster_text(doc, "clusterResources");
+    CLEANUP(json_freep) json_t *list = json_array();
+    for (const char *s = names ? names : ""; *s;) {
+        s += strspn(s, ", \t\r\n"); // a name has no blank in it
+        size_t n = strcspn(s, ", \t\r\n");
+        if (n)
+            json_array_append_new(list, json_stringn(s, n));
+        s += n;
+    }
+    if (!json_array_size(list))
+        return;
+    json_object_set(cluster, "namespaces", list);
+    json_object_set_new(cluster, "clusterResources", json_boolean(str_eq(whole, "true")));
+}
+
 static json_t *cluster_of_secret(const json_t *doc)
 {
     const json_t *meta = json_object_get(doc, "metadata");
@@ -58,9 +78,11 @@ static json_t *cluster_of_secret(const json_t *doc)
     CLEANUP(str_freep) char *project = source_cluster_text(doc, "project");
     if (str_is_empty(server))
         return NULL;
-    return json_pack("{s:s, s:s, s:s, s:o, s:o}", "name", name ? name : "", "server", server,
-                     "project", project ? project : "", "labels", texts(labels), "annotations",
-                     texts(json_object_get(meta, "annotations")));
+    json_t *cluster = json_pack("{s:s, s:s, s:s, s:o, s:o}", "name", name ? name : "", "server",
+                                server, "project", project ? project : "", "labels", texts(labels),
+                                "annotations", texts(json_object_get(meta, "annotations")));
+    add_limits(cluster, doc);
+    return cluster;
 }
 
 // Where the list has this server; its length when nowhere.

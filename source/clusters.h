@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The clusters that Argo CD's cluster Secrets register, as ApplicationSets and destinations see
-// them: name, server, project, labels, annotations. Of their credentials nothing is kept. Private
-// to source.
+// them: name, server, project, labels, annotations; where a Secret says what is managed of it,
+// namespaces (a list) and clusterResources. Of their credentials nothing is kept. Private to
+// source.
 //
 // Those of the cluster itself are known from the beginning. One that stands in Git is found while
 // applications are read, which may change what was read before: then everything is read once more.

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What projects permit. A project may be brought by an application that is read later than those
-// which use it, and so may the settings of global projects: what is not permitted yet waits, and is
-// refused only when nothing is left that could still bring something.
+// What projects permit, and the Secret of a cluster. A project may be brought by an application
+// that is read later than those which use it, and so may the settings of global projects: what is
+// not permitted yet waits, and is refused only when nothing is left that could still bring
+// something.
 #include <stdlib.h>
 #include <string.h>
 
 #include "source/load.h"
 
 #define PERMIT_HINT "Let the AppProject permit it, or change the Application."
+#define MANAGED_HINT                                                                               \
+    "The cluster's Secret says which: namespaces, and clusterResources for what is in none."
 #define IN_CLUSTER_SERVER "https://kubernetes.default.svc"
 #define IN_CLUSTER_NAME "in-cluster"
 
@@ -120,6 +123,52 @@ static void judge_for_cluster(const json_t *project, const struct application *a
     err_clear(&err);
 }
 
+// A Secret may limit which namespaces of its cluster are managed (spec argo-cd section 8.1). As
+// with Argo CD an application that has anything else is not synced at all; a namespace that is only
+// made for one is not its own.
+static bool is_managed(const json_t *cluster, const struct object *o, struct err *err)
+{
+    const json_t *names = json_object_get(cluster, "namespaces");
+    size_t i;
+    json_t *name;
+    if (!json_array_size(names) || o->is_made || o->is_virtual)
+        return true;
+    if (!o->is_namespaced)
+        return json_dot_bool(cluster, "clusterResources", false) ||
+               err_set(err, ERR_DENIED,
+                       "%s %s is of the whole cluster, of which cluster %s has "
+                       "namespaces managed alone",
+                       o->id.kind, o->id.name, json_dot_text(cluster, "name"));
+    json_array_foreach(names, i, name)
+    {
+        if (str_eq(json_string_value(name), o->id.namespace))
+            return true;
+    }
+    return err_set(err, ERR_DENIED,
+                   "namespace %s of %s %s is not among those that are managed of "
+                   "cluster %s",
+                   o->id.namespace ? o->id.namespace : "", o->id.kind, o->id.name,
+                   json_dot_text(cluster, "name"));
+}
+
+static bool judge_managed(const json_t *cluster, struct object *o, size_t n, struct err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct object of_cluster = o[i];
+        struct err unused = {0};
+        if (!is_managed(cluster, &o[i], err)) {
+            CLEANUP(str_freep) char *place = origin_text(&o[i].origin);
+            err_wrap(err, "%s", place);
+            return err_hint(err, MANAGED_HINT);
+        }
+        of_cluster.is_namespaced = false;
+        o[i].is_denied_for_cluster |=
+            o[i].is_scope_guessed && !is_managed(cluster, &of_cluster, &unused);
+        err_clear(&unused);
+    }
+    return true;
+}
+
 bool judge_objects(struct loading *l, const struct application *a, struct object *o, size_t n,
                    struct err *err)
 {
@@ -129,6 +178,7 @@ bool judge_objects(struct loading *l, const struct application *a, struct object
         return true;
     if (!find_project(l, a->project, &project, err))
         return false;
+    const json_t *limits = registered(&l->s->o, c.server, c.name);
     for (size_t i = 0; i < n; i++) {
         if (!project_permits_object(project, a, &c, &o[i], err)) {
             CLEANUP(str_freep) char *place = origin_text(&o[i].origin);
@@ -138,5 +188,5 @@ bool judge_objects(struct loading *l, const struct application *a, struct object
         if (o[i].is_scope_guessed)
             judge_for_cluster(project, a, &c, &o[i]);
     }
-    return true;
+    return judge_managed(limits, o, n, err);
 }
