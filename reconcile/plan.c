@@ -175,6 +175,20 @@ struct sha256 plan_left_hash(const struct sha256 *hash)
     return left;
 }
 
+// Somebody has changed what we sent; Git may say something else since, too. r: its record, NULL
+// where it has none that counts.
+static void note_drift(const struct object *o, const struct record *r, const struct live_fact *f,
+                       struct plan_item *it)
+{
+    struct sha256 left = plan_left_hash(&o->hash);
+    if (!r || (it->action != ACTION_CHANGE && it->action != ACTION_CHECK))
+        return;
+    bool is_other = !sha256_eq(&r->sent, &o->hash) && !sha256_eq(&r->sent, &left);
+    it->is_drift = !is_other || !f->has_projection || !sha256_eq(&r->projection, &f->projection);
+    // Of what was sent before nobody knows whether some of it was left to others.
+    it->has_left = is_other ? it->is_drift : sha256_eq(&r->sent, &left);
+}
+
 static void decide_object(const struct planning *p, unsigned object, const struct record *r,
                           const struct live_fact *f, struct plan_item *it)
 {
@@ -206,10 +220,7 @@ static void decide_object(const struct planning *p, unsigned object, const struc
         decide(it, ACTION_CHECK, "D5");
     else
         decide(it, ACTION_CHANGE, same ? "D2" : "D1");
-    struct sha256 left = plan_left_hash(&o->hash);
-    it->has_left = recorded && sha256_eq(&r->sent, &left);
-    it->is_drift =
-        (same || it->has_left) && (it->action == ACTION_CHANGE || it->action == ACTION_CHECK);
+    note_drift(o, recorded ? r : NULL, f, it);
 }
 
 static void keep(struct plan_item *it, const char *row, const char *reason)

@@ -96,8 +96,9 @@ struct plan_item {
     bool is_leftover;   // it was to be deleted, and could not be
     const char *awaits; // the approval of this application; NULL: none. Borrowed
     bool is_pruned;     // it was deleted, and is gone
-    bool is_drift;      // what was sent last is what is wanted, and somebody has changed it since
-    bool has_left;      // of that, some fields were left to others
+    bool is_drift;      // somebody has changed what was sent last; or that is what is wanted, and
+                        // is to be sent once more
+    bool has_left;      // of what was sent, some fields were left to others, or may have been
 };
 
 struct plan {

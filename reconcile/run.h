@@ -29,7 +29,8 @@ struct run_opts {
     int64_t lost_ms;            // a silent API server is waited for so long; 0: ten minutes
     const char *expect_cluster; // uid the target must have, or NULL
     bool force_conflicts;
-    bool force_drifted;  // self-heal: of what was sent as it is wanted and has been changed since
+    bool force_drifted;  // of what was sent, and has been changed by others since
+                         // (plan_item.is_drift)
     bool read_only;      // plan, diff, status, why: no Lease, no write
     const char *manager; // field manager; NULL: "regrow"
     const char *holder;  // who we are in the Lease: "host/pid"

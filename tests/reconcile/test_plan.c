@@ -412,6 +412,43 @@ static void left_to_others(void **s)
     end(&w);
 }
 
+static void drift_is(struct world *w, const char *row, bool is_drift, bool has_left)
+{
+    struct plan *p CLEANUP(plan_freep) = NULL;
+    struct err err = {0};
+    row_is(w, row);
+    assert_true(plan_make(w->d, &w->fact, 1, &w->record, 1, w->notes, &w->policy, &p, &err));
+    assert_int_equal(p->items.v[0].is_drift, is_drift);
+    assert_int_equal(p->items.v[0].has_left, has_left);
+}
+
+// What others have changed is taken back, also when Git says something else since; what nobody has
+// changed, and what is not ours, is taken from nobody.
+static void drifted(void **s)
+{
+    (void)s;
+    struct world w = new_world(true);
+    const struct sha256 sent = w.record.sent;
+    drift_is(&w, "N1", false, false);
+    w.fact.projection.b[0] = 1;
+    drift_is(&w, "D2", true, false);
+    w.record.sent = sha256_of("before", 6);
+    drift_is(&w, "D1", true, true);
+    w.fact.has_projection = false;
+    w.fact.projection.b[0] = 0;
+    drift_is(&w, "D1", true, true);
+    w.fact.has_projection = true;
+    drift_is(&w, "D1", false, false);
+    w.record.is_intent = true;
+    w.fact.projection.b[0] = 1;
+    drift_is(&w, "X1", false, false);
+    w.record.is_intent = false;
+    w.record.sent = sent;
+    w.d->objects.v[0].options = SYNC_REPLACE;
+    drift_is(&w, "N2", false, false);
+    end(&w);
+}
+
 // What could not be read is neither created blindly nor forgotten.
 static void unknown(void **s)
 {
@@ -656,15 +693,16 @@ static void projections(void **s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(wanted),          cmocka_unit_test(unwanted),
-        cmocka_unit_test(proofs),          cmocka_unit_test(gone_and_left),
-        cmocka_unit_test(confirmed),       cmocka_unit_test(resting),
-        cmocka_unit_test(left_to_others),  cmocka_unit_test(selected),
-        cmocka_unit_test(left_behind),     cmocka_unit_test(namesake),
-        cmocka_unit_test(handed_over),     cmocka_unit_test(replaced),
-        cmocka_unit_test(unknown),         cmocka_unit_test(hooks),
-        cmocka_unit_test(phases),          cmocka_unit_test(one_of_two),
-        cmocka_unit_test(made_namespaces), cmocka_unit_test(breaker),
-        cmocka_unit_test(another_root),    cmocka_unit_test(projections)};
+        cmocka_unit_test(wanted),         cmocka_unit_test(unwanted),
+        cmocka_unit_test(proofs),         cmocka_unit_test(gone_and_left),
+        cmocka_unit_test(confirmed),      cmocka_unit_test(resting),
+        cmocka_unit_test(left_to_others), cmocka_unit_test(drifted),
+        cmocka_unit_test(selected),       cmocka_unit_test(left_behind),
+        cmocka_unit_test(namesake),       cmocka_unit_test(handed_over),
+        cmocka_unit_test(replaced),       cmocka_unit_test(unknown),
+        cmocka_unit_test(hooks),          cmocka_unit_test(phases),
+        cmocka_unit_test(one_of_two),     cmocka_unit_test(made_namespaces),
+        cmocka_unit_test(breaker),        cmocka_unit_test(another_root),
+        cmocka_unit_test(projections)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
