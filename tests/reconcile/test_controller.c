@@ -234,6 +234,89 @@ static void owed(void **state)
     }
 }
 
+// What is asked for is not begun while it stands in its Application still; what else is owed is.
+static void pending(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned triggers;
+        bool is_pending, want;
+    } cases[] = {
+        {TRIGGER_REQUEST, false, true},
+        {TRIGGER_REQUEST, true, false},
+        {TRIGGER_REQUEST | TRIGGER_COMMIT, true, false},
+        {TRIGGER_COMMIT, true, true},
+        {0, true, false},
+    };
+    static const char *const names[] = {"a"};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct controller c = {.alone = -1};
+        struct desired *d CLEANUP(desired_freep) = state_of(names, 1, NULL);
+        load(&c, d);
+        settle(&c);
+        struct tracked *t = tracked_find(&c, "a");
+        t->is_pending = cases[i].is_pending;
+        t->triggers = cases[i].triggers;
+        assert_int_equal(controller_is_due(&c), cases[i].want);
+        tracked_clear(&c);
+    }
+}
+
+#define OPEN "{kind: deny, schedule: '* * * * *', duration: 1h, applications: [a]"
+#define SHUT "{kind: allow, schedule: '0 0 29 2 *', duration: 1m, applications: [a]"
+
+// By the windows of its project: who gets through, and that it is looked at again.
+static void windowed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *windows;
+        unsigned triggers;
+        bool is_trial, want;
+    } cases[] = {
+        {"[]", TRIGGER_COMMIT, false, true},
+        {"[" OPEN "}]", TRIGGER_COMMIT, false, false},
+        {"[" OPEN "}]", TRIGGER_DRIFT, false, false},
+        {"[" OPEN "}]", TRIGGER_RETRY, false, false},
+        {"[" OPEN "}]", TRIGGER_REQUEST, false, false},
+        {"[" OPEN "}]", TRIGGER_REQUEST, true, true}, // it writes nothing
+        {"[" OPEN ", manualSync: true}]", TRIGGER_COMMIT, false, false},
+        {"[" OPEN ", manualSync: true}]", TRIGGER_REQUEST, false, true},
+        {"[" OPEN ", syncOverrun: true}]", TRIGGER_COMMIT, false, false},
+        {"[" OPEN ", syncOverrun: true}]", TRIGGER_RETRY, false, true},
+        {"[" OPEN ", syncOverrun: true}]", TRIGGER_UNFINISHED, false, true},
+        {"[" SHUT "}]", TRIGGER_COMMIT, false, false},
+        {"[" SHUT ", manualSync: true}]", TRIGGER_REQUEST, false, true},
+        {"[{kind: allow, schedule: nonsense, duration: 1h, applications: [a]}]", TRIGGER_REQUEST,
+         false, false},
+    };
+    static const char *const names[] = {"a"};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct controller c = {.alone = -1};
+        struct desired *d CLEANUP(desired_freep) = state_of(names, 1, NULL);
+        CLEANUP(json_freep) json_t *asked = json_object();
+        CLEANUP(str_freep)
+        char *project =
+            str_printf("{metadata: {name: default}, spec: {syncWindows: %s}}", cases[i].windows);
+        application_freep(&d->apps.v[0]);
+        d->apps.v[0] = app_of("a", "{\"automated\":{\"selfHeal\":true}}");
+        d->apps.v[0]->state = APP_KNOWN;
+        *vec_push(&d->projects) = doc_of(project);
+        load(&c, d);
+        settle(&c);
+        struct tracked *t = tracked_find(&c, "a");
+        t->triggers = cases[i].triggers;
+        t->asked = cases[i].triggers & TRIGGER_REQUEST ? json_incref(asked) : NULL;
+        t->op.dry_run = cases[i].is_trial;
+        int64_t now = clock_mono_ms();
+        if (controller_is_due(&c) != cases[i].want)
+            fail_msg("%zu: %s", i, cases[i].windows);
+        assert_int_equal(t->held != NULL, !cases[i].want);
+        assert_int_equal(t->due_ms > now, !cases[i].want);
+        tracked_clear(&c);
+    }
+}
+
 static void waiting(void **state)
 {
     (void)state;
@@ -332,9 +415,10 @@ static void listed_anew(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(retries), cmocka_unit_test(waiting),     cmocka_unit_test(credentials),
-        cmocka_unit_test(loads),   cmocka_unit_test(unknown),     cmocka_unit_test(unread_parent),
-        cmocka_unit_test(due),     cmocka_unit_test(listed_anew), cmocka_unit_test(owed),
+        cmocka_unit_test(retries),     cmocka_unit_test(waiting),  cmocka_unit_test(credentials),
+        cmocka_unit_test(loads),       cmocka_unit_test(unknown),  cmocka_unit_test(unread_parent),
+        cmocka_unit_test(pending),     cmocka_unit_test(windowed), cmocka_unit_test(due),
+        cmocka_unit_test(listed_anew), cmocka_unit_test(owed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
