@@ -161,6 +161,10 @@ static void tell(struct drift_note *n, const json_t *changes)
         looked(n);
         return;
     }
+    if (n->is_open && !n->is_gone && n->changes && json_equal(n->changes, changes)) {
+        looked(n); // something else of it was changed
+        return;
+    }
     bool heals = heals_itself(c->desired->apps.v[at]);
     event_emit(c->o.events, "object.drifted", "{s:s, s:s, s:s, s:s*, s:s, s:b, s:O, s:b}", "app",
                n->app, "group", n->id.group, "kind", n->id.kind, "namespace", n->id.namespace,
@@ -283,6 +287,15 @@ static void look(struct drift_note *n)
     kube_send(c->kube, &get, on_live, n);
 }
 
+// One that nobody is about to mend may have been put back, or changed once more.
+static void changed_again(struct controller *c, const struct object_id *id, struct tracked *t)
+{
+    int at = t && c->desired ? desired_tracked_app(c->desired, t->name) : -1;
+    if (at >= 0 && t->is_known && drift_is_open(c, id) &&
+        (t->held || !tracked_is_owed(t, c->desired->apps.v[at])))
+        look(note_of(c, id));
+}
+
 void drift_changed(void *ctx, const struct object_id *id, const char *app,
                    enum informer_change change)
 {
@@ -290,6 +303,8 @@ void drift_changed(void *ctx, const struct object_id *id, const char *app,
     struct tracked *t = tracked_find(c, app);
     if (t && change == INFORMER_HEALTH)
         report_news(c, app);
+    if (change == INFORMER_STILL)
+        changed_again(c, id, t);
     if (change == INFORMER_HEALTH && !strcmp(id->kind, "CustomResourceDefinition"))
         c->has_new_kinds = c->must_load = true;
     // Its record is gone: it is recorded again.

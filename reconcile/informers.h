@@ -17,6 +17,7 @@
 
 enum informer_change {
     INFORMER_DRIFT,      // what we own of it is not what its record says
+    INFORMER_STILL,      // so it was before, and something else of it has changed
     INFORMER_GONE,       // it has a record and is not there any more
     INFORMER_HEALTH,     // its health, or whether it is ready, is another than before
     INFORMER_UNRECORDED, // it carries the mark of an application and has no record

@@ -182,6 +182,15 @@ static void changed(struct informers *f, struct mine *m)
         informers_tell(f, m, m->map ? m->record.app : m->fact.tracking_app, INFORMER_DRIFT);
 }
 
+// What somebody has taken is not ours to see any more: it may be as it was, or another once more.
+static void tell_still(struct informers *f, const struct mine *m)
+{
+    const struct informers_listener *l = &f->listener;
+    const struct sha256 *wrote = NULL;
+    if (differs(m) && (!l->claim || l->claim(l->ctx, &m->fact.id, &wrote) == CLAIM_NOT))
+        informers_tell(f, m, m->record.app, INFORMER_STILL);
+}
+
 void kept_touched(struct informers *f)
 {
     while (f->touched.len) {
@@ -268,6 +277,8 @@ void kept_item(struct informer_kind *k, const struct object_id *id, enum kube_ev
     // What the first list of a kind holds is for the run that asked for it to judge.
     if (is_other && !(is_first && f->listener.claim))
         changed(f, m);
+    else if (!is_other && !is_first)
+        tell_still(f, m);
     tell_health(f, m);
 }
 

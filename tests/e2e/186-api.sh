@@ -5,10 +5,12 @@
 # The API of a controller that runs, as docs/serving.md says it, over TLS and with tokens that the API
 # server reviews: who may do what; a sync with and without deletions, a suspension and its end; what the
 # documents tell of drift, suspension and operations; pushes, also one that comes while the one before is
-# being read; certificate and secrets that come, and change, while it runs.
+# being read; certificate and secrets that come, and change, while it runs. The controller has the account
+# of deploy/reconcile and is refused nothing; Kubernetes Events tell of what it does.
 set -euo pipefail
 . "$(dirname "$0")/../lib/env.sh"
 . "$LIB/cluster.sh"
+. "$LIB/audit.sh"
 . "$LIB/githttp.sh"
 . "$LIB/reconcile.sh"
 
@@ -61,7 +63,10 @@ shop_is() { [[ $(kubectl get cm -n shop settings -o 'jsonpath={.data.v}') == "$1
 accounts() {
   local who
   kubectl apply -f "$ROOT/deploy/reconcile/base/namespace.yaml" -f "$ROOT/deploy/reconcile/base/rbac.yaml" \
-    -f "$ROOT/deploy/reconcile/application-crd.yaml" >/dev/null
+    -f "$ROOT/deploy/reconcile/access.yaml" -f "$ROOT/deploy/reconcile/application-crd.yaml" >/dev/null
+  kubectl config view --raw >own.config
+  KUBECONFIG=own.config kubectl config set-credentials own --token="$(kubectl -n regrow-system create token regrow)" >/dev/null
+  KUBECONFIG=own.config kubectl config set-context --current --user=own >/dev/null
   for who in viewer operator nobody; do
     kubectl -n default create serviceaccount "$who" >/dev/null
     [[ $who == nobody ]] || kubectl create clusterrolebinding "$who" --clusterrole="regrow-$who" --serviceaccount="default:$who" >/dev/null
@@ -206,6 +211,24 @@ pushes() {
   ok 'both were seen, an hour before the next poll'
 }
 
+# Of what is told of shop: who tells it, of which object, in Argo CD's words; each once, or counted.
+told() { kubectl get events -n argocd -o json | jq -c "[.items[] | select(.involvedObject.name == \"shop\")] | $1"; }
+told_so() {
+  is "$(told 'map(.source.component, .type, (.involvedObject | .apiVersion + " " + .kind + " " + .namespace + " " + .uid)) | unique | sort')" \
+    "[\"Normal\",\"argoproj.io/v1alpha1 Application argocd $(kubectl get application -n argocd shop -o 'jsonpath={.metadata.uid}')\",\"regrow\"]" \
+    'events are of its Application, by regrow'
+  is "$(told 'map(.reason) | unique')" '["OperationCompleted","OperationStarted","ResourceUpdated"]' 'of what happens to it'
+  is "$(told '[any(.[]; .message | test("^system:serviceaccount:default:operator: Initiated sync to .[0-9a-f]{40}")),
+    any(.[]; .message | test("^Sync operation to [0-9a-f]{40} succeeded$")), any(.[]; .message == "Updated sync status: Synced -> OutOfSync")]')" \
+    '[true,true,true]' 'who asked, how it ended, and that it differs'
+  is "$(told '(map([.reason, .message]) | unique | length) == length and ([.[].count] | max > 1)')" true 'what is told again is counted'
+  kubectl patch cm -n shop settings --type=merge -p '{"data":{"v":"hand"}}' >/dev/null
+  wait_for 20 'drift' app_is shop .sync '"OutOfSync"'
+  kubectl patch cm -n shop settings --type=merge -p '{"data":{"v":"4"}}' >/dev/null
+  wait_for 20 'none' app_is shop .sync '"Synced"'
+  ok 'what is put back by hand is in sync again'
+}
+
 shown() { openssl s_client -connect "127.0.0.1:$PORT" </dev/null 2>/dev/null | openssl x509 -noout -subject 2>/dev/null; }
 # As in deploy/reconcile: two Secrets that need not be there, and come later.
 comes_later() {
@@ -237,7 +260,7 @@ cp one.crt shown.crt
 PORT=$(free_port)
 URL=https://localhost:$PORT
 export REGROW_TLS_DIR=data REGROW_WEBHOOK_SECRET_DIR=hooks
-reconcile_start --poll 1h --listen "0.0.0.0:$PORT" "$HTTP_URL/git/platform.git//root?ref=main"
+reconcile_start --kubeconfig own.config --poll 1h --listen "0.0.0.0:$PORT" "$HTTP_URL/git/platform.git//root?ref=main"
 reconcile_settled 60 "$(commit)"
 run_case comes-later comes_later
 spawn follower curl -sN -o followed --cacert one.crt -H "$(as viewer)" "$URL/api/v1/events"
@@ -248,8 +271,12 @@ run_case suspends suspends
 run_case drift drift
 run_case pushes pushes
 run_case certificate reloads
+run_case events told_so
 for who in viewer operator; do
   is "$(cat "$EVENTS" reconcile.err follow* | grep -cF "$(<"$who.token")")" 0 "the token of $who is said nowhere"
 done
 reconcile_stop
 is "$RECONCILE_CODE" 0 'it ends cleanly'
+is "$(AUDIT_AGENT=regrow/ audit_jq '' '.[] | select(.user.username == "system:serviceaccount:regrow-system:regrow" and .responseStatus.code == 403)
+  | "\(.verb) \(what) \(space) \(.objectRef.name | none)"' | head -c 600)" '' 'its account is refused nothing'
+check 'which is the one that it had' test "$(AUDIT_AGENT=regrow/ audit_jq '' '[.[] | select(.user.username == "system:serviceaccount:regrow-system:regrow" and .responseStatus.code < 400)] | length')" -ge 50

@@ -24,7 +24,7 @@ struct world {
 static void on_change(void *ctx, const struct object_id *id, const char *app,
                       enum informer_change c)
 {
-    static const char *const words[] = {"drift", "gone", "health", "unrecorded"};
+    static const char *const words[] = {"drift", "still", "gone", "health", "unrecorded"};
     struct world *w = ctx;
     assert_true(w->n_told < MAX_TOLD);
     snprintf(w->told[w->n_told++], sizeof(w->told[0]), "%s %s %s", words[c], app, id->name);
@@ -139,8 +139,8 @@ static void drift(void **s)
     told(w, "health a d");
     modified(w, "u", 12, 3, false);
     told(w, "drift a d");
-    modified(w, "u", 13, 3, false); // nothing of ours: it has been told
-    told(w, "");
+    modified(w, "u", 13, 3, false); // what another has taken is not seen: it may be as it was
+    told(w, "still a d");
     modified(w, "u", 12, 2, true); // older than what is known
     told(w, "");
     modified(w, "u", 14, 2, true);
