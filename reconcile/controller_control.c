@@ -110,26 +110,31 @@ json_t *control_take(struct controller *c, const char *app, const json_t *doc)
 struct map_call {
     struct controller *c;
     char *app;
-    json_t *then;  // what becomes of the request, once it is answered; NULL: nothing
-    json_t *brief; // what is answered instead when the answers have grown too large; NULL: nothing
+    json_t *then;   // what becomes of the request, once it is answered; NULL: nothing
+    json_t *brief;  // what is answered instead when the answers have grown too large; NULL: nothing
+    json_t *answer; // what is said once more when there is no ConfigMap of answers; NULL: nothing
 };
 
 static void patch_request(struct controller *c, const char *app, json_t *value_take);
 static void answer_afresh(struct map_call *m);
+static void make_answers(struct map_call *m);
 
 static void on_patched(void *ctx, const struct kube_reply *reply)
 {
     struct map_call *m = ctx;
+    if (reply->cls == KUBE_ABSENT && m->answer) {
+        make_answers(m);
+        return;
+    }
     m->c->pending--;
     // What was not taken out comes again with the next change.
-    if (reply->cls == KUBE_ABSENT)
-        m->c->has_answers = false; // somebody deleted it: it is made anew for the next answer
     if (m->then && reply->cls == KUBE_OK)
         patch_request(m->c, m->app, json_incref(m->then));
     if (m->brief && reply->cls == KUBE_INVALID)
         answer_afresh(m);
     json_decref(m->then);
     json_decref(m->brief);
+    json_decref(m->answer);
     free(m->app);
     free(m);
 }
@@ -137,7 +142,7 @@ static void on_patched(void *ctx, const struct kube_reply *reply)
 static struct map_call *map_call(struct controller *c, const char *app, json_t *then)
 {
     struct map_call *m = mem_alloc(sizeof(*m));
-    *m = (struct map_call){c, str_dup_or_null(app), then, NULL};
+    *m = (struct map_call){.c = c, .app = str_dup_or_null(app), .then = then};
     c->pending++;
     return m;
 }
@@ -176,16 +181,25 @@ static void answer_afresh(struct map_call *m)
     patch_map(m->c, CONTROL_ANSWERS, doc, map_call(m->c, m->app, TAKE(m->then)));
 }
 
-static void make_answers(struct controller *c)
+static void on_made(void *ctx, const struct kube_reply *reply)
+{
+    struct map_call *m = ctx;
+    CLEANUP(json_freep) json_t *answer = TAKE(m->answer);
+    m->c->has_answers |= reply->cls == KUBE_OK;
+    if (reply->cls == KUBE_OK)
+        patch_map(m->c, CONTROL_ANSWERS, answer, m);
+    else
+        on_patched(m, reply);
+}
+
+// With the first answer, and when somebody has deleted it: who is asked nothing writes nothing.
+static void make_answers(struct map_call *m)
 {
     static const char body[] = "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{"
                                "\"name\":\"" CONTROL_ANSWERS "\"}}";
     struct kube_apply_opts o = {.manager = "regrow-status"};
-    if (c->has_answers)
-        return;
-    c->has_answers = true;
-    kube_apply(c->kube, CONTROL_MAPS_PATH "/" CONTROL_ANSWERS, body, sizeof(body) - 1, &o,
-               on_patched, map_call(c, NULL, NULL));
+    kube_apply(m->c->kube, CONTROL_MAPS_PATH "/" CONTROL_ANSWERS, body, sizeof(body) - 1, &o,
+               on_made, m);
 }
 
 static json_t *as_text(json_t *answer_take)
@@ -210,7 +224,11 @@ static void tell(struct controller *c, const char *app, const json_t *status, js
     json_object_set_new(data, app, text);
     struct map_call *m = map_call(c, app, then);
     m->brief = as_text(control_answer_brief(status));
-    patch_map(c, CONTROL_ANSWERS, doc, m);
+    m->answer = json_incref(doc);
+    if (c->has_answers)
+        patch_map(c, CONTROL_ANSWERS, doc, m);
+    else
+        make_answers(m);
 }
 
 // Answered, and taken out: nothing can become of it.
@@ -219,7 +237,6 @@ static void refuse_entry(struct controller *c, const char *app, const char *why)
     CLEANUP(json_freep)
     json_t *status =
         json_pack("{s:{s:s, s:s}}", "operationState", "phase", "Error", "message", why);
-    make_answers(c);
     tell(c, app, status, json_null());
 }
 
@@ -246,7 +263,6 @@ static void take_entry(struct controller *c, const json_t *map, const char *app)
         refuse_entry(c, app, "there is no application of that name");
     if (!status)
         return;
-    make_answers(c);
     json_merge_patch(entry, patch);
     json_object_set_new(c->answering, app, json_true());
     char *text = json_dumps(entry, JSON_COMPACT | JSON_SORT_KEYS);
@@ -286,6 +302,8 @@ static void on_map(void *ctx, enum kube_event ev, json_t *doc)
         c->map_watch = NULL;
     c->map_is_read |= ev == KUBE_SYNCED || ev == KUBE_GONE;
     healthy_seen(c, ev, doc);
+    if (str_eq(json_dot_str(doc, "metadata.name"), CONTROL_ANSWERS))
+        c->has_answers = ev != KUBE_DELETED;
     if (ev == KUBE_ITEM && controller_leads(c) &&
         str_eq(json_dot_str(doc, "metadata.name"), CONTROL_ANSWERS))
         take_left(c, doc);
@@ -315,7 +333,6 @@ void control_watch(struct controller *c)
                                 .failed = on_map_failed,
                                 .ctx = c};
     c->map_watch = kube_watch(c->kube, &o);
-    make_answers(c);
 }
 
 void control_tell(struct controller *c, const char *app, const json_t *status)

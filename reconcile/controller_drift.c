@@ -143,6 +143,12 @@ json_t *drift_items(const struct controller *c, const char *app)
 
 static void look(struct drift_note *n);
 
+static bool app_heals(const struct controller *c, const struct tracked *t)
+{
+    int at = c->desired ? desired_tracked_app(c->desired, t->name) : -1;
+    return at >= 0 && heals_itself(c->desired->apps.v[at]);
+}
+
 // Whatever came while it was looked at is looked at now.
 static void looked(struct drift_note *n)
 {
@@ -204,14 +210,15 @@ static json_t *changes_of(const struct drift_note *n, const json_t *would_be)
     return drift_of(&n->id, n->live, would_be, &o, NULL);
 }
 
-// Fields that nobody declared, or that somebody put back.
+// Fields that nobody declared, or that somebody put back. Who put one back has it still: where
+// things are healed it is made ours again, or his next change would not be seen.
 static void as_it_was(struct drift_note *n)
 {
     struct controller *c = n->controller;
     struct tracked *t = tracked_find(c, n->app);
     bool was = n->is_open;
     n->is_open = false;
-    if (was && t && t->triggers == TRIGGER_DRIFT && !drift_open(c, n->app))
+    if (was && t && t->triggers == TRIGGER_DRIFT && !drift_open(c, n->app) && !app_heals(c, t))
         t->triggers = 0;
     if (was && t && !t->triggers && !t->problem && !t->prune_is_held && !drift_open(c, n->app))
         t->is_synced = true;
@@ -291,9 +298,14 @@ static void look(struct drift_note *n)
 static void changed_again(struct controller *c, const struct object_id *id, struct tracked *t)
 {
     int at = t && c->desired ? desired_tracked_app(c->desired, t->name) : -1;
-    if (at >= 0 && t->is_known && drift_is_open(c, id) &&
-        (t->held || !tracked_is_owed(t, c->desired->apps.v[at])))
-        look(note_of(c, id));
+    if (at < 0 || !t->is_known || c->drifts.len >= MAX_NOTES)
+        return;
+    bool is_left = t->held || !tracked_is_owed(t, c->desired->apps.v[at]);
+    if (!is_left || (!drift_is_open(c, id) && app_heals(c, t)))
+        return;
+    struct drift_note *n = note_of(c, id);
+    str_set(&n->app, t->name);
+    look(n);
 }
 
 void drift_changed(void *ctx, const struct object_id *id, const char *app,

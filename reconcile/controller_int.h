@@ -174,8 +174,8 @@ struct controller {
     json_t *app_docs;             // "namespace/name" -> text of an Application
     json_t *app_listed;           // "namespace/name" -> true, while a list of them comes
     struct kube_watch *map_watch; // of the ConfigMap that is asked through
+    bool has_answers;             // the ConfigMap of answers is there
     json_t *answering;            // applications that were asked for there -> true
-    bool has_answers;
     json_t *left_answers; // application -> an answer that a controller before has left: it was on
     json_t *answer_sizes; // of those that this process has given, the oldest first
     struct healthy_note healthy;
