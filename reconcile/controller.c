@@ -590,6 +590,20 @@ static bool is_any_pending(const struct controller *c)
     return false;
 }
 
+// The cron form has no sessions: who counts on it is told what it did not look at.
+static void tell_elsewhere(const struct controller *c)
+{
+    size_t n = 0;
+    for (size_t i = 0; c->desired && i < c->desired->apps.len; i++)
+        n += c->desired->apps.v[i]->state == APP_OTHER_CLUSTER;
+    CLEANUP(str_freep)
+    char *text = str_printf("%zu application%s to other clusters, which --once leaves alone; a "
+                            "controller that stays keeps those that are registered",
+                            n, n == 1 ? " goes" : "s go");
+    if (n)
+        event_emit(c->o.events, "run.warning", "{s:s}", "message", text);
+}
+
 // The cron form is over when nothing is owed but what only time can bring.
 static bool once_is_over(struct controller *c, struct err *err)
 {
@@ -597,6 +611,7 @@ static bool once_is_over(struct controller *c, struct err *err)
     if (!c->o.once || c->must_load || controller_is_due(c) || is_any_pending(c))
         return false;
     controller_counts(c, &n);
+    tell_elsewhere(c);
     if (!is_all_good(c) || c->breaker || json_object_size(c->unordered))
         err_set(err, ERR_PARTIAL, "%zu of %zu applications are healthy and in sync",
                 n.healthy < n.synced ? n.healthy : n.synced, n.apps);

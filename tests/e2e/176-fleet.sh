@@ -145,12 +145,42 @@ is_refused() { fleet c '.clusters[] | select(.name == "s001") | .state + ": " + 
 stands_by() { [[ $(fleet c '.clusters[] | select(.name == "s001") | .state') == standby ]]; }
 c_keeps() { [[ $(fleet c '.clusters[] | select(.name == "s001") | .state') == ok ]]; }
 
+# What is asked of an application there over HTTP, of whichever replica, is done by the one that keeps it.
+post() { curl -s -m 10 -o body -w '%{http_code}' -X POST -H 'Content-Type: application/json' -d "${3:-{\}}" "http://127.0.0.1:$(<"$1.port")/api/v1/applications/$2"; }
+of_s001() { kubectl get application -n argocd app-s001 -o json | jq -c "$1"; }
+s001_is() { [[ $(of_s001 "$1") == "$2" ]]; }
+value_s001() { kubectl get cm -n ns-s001 settings -o 'jsonpath={.data.x}'; }
+value_s001_is() { [[ $(value_s001) == "$1" ]]; }
+acts() {
+  local keeper=a other=b
+  [[ $(fleet a '.clusters[] | select(.name == "s001") | .leader') == true ]] || keeper=b other=a
+  is "$(post "$other" app-s001/suspend)" 202 'an application of a registered cluster is suspended'
+  wait_for 20 'that to be told' bash -c "curl -sf http://127.0.0.1:$(<$keeper.port)/api/v1/applications/app-s001 | jq -e .suspended"
+  kubectl patch cm -n ns-s001 settings --type=merge -p '{"data":{"x":"hand"}}' >/dev/null
+  wait_for 20 'drift' s001_is .status.sync.status '"OutOfSync"'
+  sleep 1
+  is "$(value_s001)" hand 'nothing is put back there'
+  is "$(post "$keeper" app-s001/sync)" 202 'a sync of it'
+  wait_for 20 'it to be done' value_s001_is 2
+  wait_for 20 'it to be told' s001_is '[.operation, .status.operationState.phase, .status.operationState.operation.initiatedBy.username]' '[null,"Succeeded","anonymous"]'
+  ok 'is done there, and told on the hub'
+  is "$(post "$other" app-s001/refresh '{"hard":true}')" 202 'a refresh'
+  wait_for 20 'it to be taken out' s001_is '.metadata.annotations["argocd.argoproj.io/refresh"]' null
+  is "$(post "$keeper" app-s001/resume)" 202 'and the end of the suspension'
+  kubectl patch cm -n ns-s001 settings --type=merge -p '{"data":{"x":"hand"}}' >/dev/null
+  wait_for 20 'it to be put back' value_s001_is 2
+  ok 'likewise'
+  is "$(post "$keeper" app-none/sync)" 404 'nothing is asked of what is not there'
+}
+
 cluster_up main
 kubectl create namespace argocd >/dev/null
 kubectl apply --server-side -f "$ROOT/deploy/reconcile/application-crd.yaml" >/dev/null
 commit 1
 hang_up
 secrets
+refuse 'the cron form keeps the hub alone' 0 "$REGROW" reconcile -o ndjson --once --timeout 60s "file://$REPO//root?ref=main"
+like "$OUT" "$CLUSTERS applications go to other clusters, which --once leaves alone" 'and says what it leaves'
 replica a
 replica b
 began=$SECONDS
@@ -170,6 +200,7 @@ began=$SECONDS
 wait_for $((30 * SLOW)) 'a commit to be everywhere' has_value 2 "$N_GOOD"
 echo "# a commit was everywhere after $((SECONDS - began)) s"
 ok 'a commit reaches all of them'
+acts
 
 is "$("$REGROW" cluster list -o json | jq '[.clusters[] | select(.state == "ok" and .leader)] | length')" $((N_GOOD + 1)) 'cluster list says who keeps what'
 check 'cluster check connects, and asks what may be done' "$REGROW" cluster check s001
