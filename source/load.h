@@ -23,7 +23,8 @@ struct root {
     char *dir;  // work tree of a folder
     char *path; // inside it
     char *ref;
-    char *origin; // normalised URL of the folder's remote "origin", or NULL
+    char *origin; // URL of the folder's remote "origin" as it is written, or NULL
+    char *origin_normal;
     char *name;
 };
 

@@ -50,6 +50,7 @@ static void root_clear(struct root *r)
     free(r->path);
     free(r->ref);
     free(r->origin);
+    free(r->origin_normal);
     free(r->name);
     *r = (struct root){0};
 }
@@ -107,7 +108,7 @@ static bool is_own_remote(const struct source *s, const char *url)
     if (!s->root.dir || !s->root.origin)
         return false;
     CLEANUP(str_freep) char *normal = repo_url_normal(url);
-    return !strcmp(normal, s->root.origin);
+    return !strcmp(normal, s->root.origin_normal);
 }
 
 struct tree *source_folder(struct source *s, const char *dir, const char *repo)
@@ -178,8 +179,7 @@ static char *read_origin(const char *dir)
     const char *url = section ? strstr(section, "url = ") : NULL;
     if (!url || (end && url > end))
         return NULL;
-    CLEANUP(str_freep) char *u = str_ndup(url + 6, strcspn(url + 6, "\r\n"));
-    return repo_url_normal(u);
+    return str_ndup(url + 6, strcspn(url + 6, "\r\n"));
 }
 
 static bool no_such_root(const char *text, struct err *err)
@@ -225,6 +225,7 @@ static bool parse_folder(struct source *s, const char *text, struct err *err)
     const char *rest = real + strlen(top);
     r->path = str_dup(*rest == '/' ? rest + 1 : rest);
     r->origin = read_origin(top);
+    r->origin_normal = r->origin ? repo_url_normal(r->origin) : NULL;
     r->name = str_dup(*r->path ? path_base(r->path) : path_base(top));
     return true;
 }

@@ -146,6 +146,7 @@ folders() {
   REGROW_PASSPHRASE=$(<"$PLACE/pass") key add --key "$PLACE/two/admin.age" --role writer --chain prod --out "$PLACE/two/job.key"
   cp -r "$PLACE/apps" "$PLACE/two/"
   at two example 'regrow snapshot create --repo /srv/backup --key job.key apps/'
+  like "$("$REGROW" snapshot show latest)" 'of https://git.example.com/platform\.git' 'its root is named as the clone names it'
   cp "$PLACE/pass" "$PLACE/two/"
   at two example 'regrow snapshot key rotate --key admin.age --passphrase-file pass'
 }
