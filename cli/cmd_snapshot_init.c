@@ -22,6 +22,21 @@ static bool add_passphrase(const struct cli *c, struct ways *w, struct err *err)
     return true;
 }
 
+// As it can be run then: the pin stands below, and where the repository is the environment may say.
+static void print_next(const struct cli *c)
+{
+    struct buf b CLEANUP(buf_clear) = {0};
+    const char *known = getenv("REGROW_REPO");
+    shell_word(&b, c->o.snap.out);
+    if (!str_eq(known, c->o.snap.repo)) {
+        buf_str(&b, " --repo ");
+        shell_word(&b, c->o.snap.repo);
+    }
+    printf("  next: regrow snapshot key add --role writer --chain NAME --out job.key\n"
+           "        --key %s --trust PIN   makes what a job writes with\n\n",
+           b.p);
+}
+
 static void print_text(const struct cli *c, const struct init_result *r, const struct ways *w)
 {
     CLEANUP(str_freep) char *pin = snap_pin_text(&r->pin);
@@ -33,9 +48,7 @@ static void print_text(const struct cli *c, const struct init_result *r, const s
     for (size_t i = 0; i < w->n; i++)
         printf("  %-9s %s\n", i ? "" : "opens by", w->v[i].label);
     printf("  admin     %s, sealed: it says who may write, forget and judge\n", c->o.snap.out);
-    printf("  next: regrow snapshot key add --role writer --chain NAME --out job.key\n"
-           "        --key %s   makes what a job writes with\n\n",
-           c->o.snap.out);
+    print_next(c);
     print_wrapped(stdout,
                   "Note the pin now, where the repository cannot be reached from: it alone tells "
                   "your repository from another one put in its place.",

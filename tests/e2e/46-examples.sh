@@ -132,6 +132,7 @@ key() { "$REGROW" snapshot key "$@" >/dev/null; }
 # Repositories in folders, each with its admin's key in a folder of its own.
 folders() {
   REGROW_RECIPIENT=$AGE at one example 'regrow snapshot init --repo /srv/snapshots --out admin.age --single'
+  like "$OUT" "--key admin.age --repo $SCRATCH/srv/snapshots --trust PIN" 'what comes next says where'
   export REGROW_REPO=$SCRATCH/srv/snapshots REGROW_TRUST
   REGROW_TRUST=$(pin_of)
   place PIN "$REGROW_TRUST"
