@@ -220,6 +220,8 @@ int cmd_completion(struct cli *c, struct err *err);
 // cluster was grown from last. *out may be set on failure too: it is to be closed.
 MUST_CHECK bool cli_session(struct cli *c, size_t at, bool use_cluster, struct session **out,
                             struct err *err);
+// Does the root ask for anything? One that does not is refused without --allow-mass-prune.
+MUST_CHECK bool cli_any(const struct cli *c, const struct desired *d, struct err *err);
 // A run over it, prepared. *out may be set on failure too.
 MUST_CHECK bool cli_run(struct cli *c, struct session *s, bool read_only, struct run **out,
                         struct err *err);

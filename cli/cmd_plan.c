@@ -396,8 +396,10 @@ int cmd_plan(struct cli *c, struct err *err)
     planning_fill(&p);
     size_t all = 0;
     // What bootstrap would refuse is shown, and refused: it is written to no file.
-    const struct err *breaker = run ? &run_plan(run)->breaker : err;
-    bool is_refused = err_is_set(breaker);
+    struct err refusal CLEANUP(err_clear) = {0};
+    if (run)
+        err_copy(&refusal, &run_plan(run)->breaker);
+    bool is_refused = err_is_set(&refusal) || !cli_any(c, s->desired, &refusal);
     if (c->o.plan_out && !is_refused && !count_unknown(&p, &all) && !planfile_save(&p, &sum, err))
         return 0;
     p.sum = sum;
@@ -408,7 +410,7 @@ int cmd_plan(struct cli *c, struct err *err)
     else
         print_text(&p);
     if (is_refused) {
-        err_copy(err, breaker);
+        err_copy(err, &refusal);
         return 0;
     }
     if (count_unknown(&p, &all)) {

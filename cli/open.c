@@ -344,6 +344,18 @@ bool cli_cluster(struct cli *c, struct session **out, struct err *err)
     return true;
 }
 
+// Nothing at all is nearly always another folder than was meant, and no success.
+bool cli_any(const struct cli *c, const struct desired *d, struct err *err)
+{
+    if (d->objects.len || d->apps.len > 1 || c->o.allow_mass_prune)
+        return true;
+    err_set(err, ERR_INVALID, "%s",
+            d->warnings.len ? d->warnings.v[0] : "there is no object in ROOT");
+    return err_hint(err,
+                    "Name the folder that holds Applications, or manifests. Only if the cluster "
+                    "shall have nothing of it any more, add --allow-mass-prune.");
+}
+
 bool cli_run(struct cli *c, struct session *s, bool read_only, struct run **out, struct err *err)
 {
     return cli_run_first(c, s, read_only, NULL, NULL, out, err);
