@@ -261,7 +261,7 @@ int cmd_why(struct cli *c, struct err *err)
     const char *what = c->o.args.len ? c->o.args.v[0] : NULL;
     struct session *s CLEANUP(session_closep) = NULL;
     struct run *r CLEANUP(run_freep) = NULL;
-    if (!what) {
+    if (str_is_empty(what)) {
         err_set(err, ERR_USAGE, "an application, or KIND/[NAMESPACE/]NAME, is missing");
         err_hint(err, "regrow status lists applications.");
         return 0;

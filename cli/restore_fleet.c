@@ -299,12 +299,12 @@ static bool save(const struct fleet *f, const json_t *doc, struct err *err)
     return err_hint(err, "Only the report is missing: what was to be done is done.");
 }
 
-static void print(const struct fleet *f)
+static void print(const struct fleet *f, bool saved)
 {
     const char *path = f->c->o.restore.report;
     for (size_t i = 0; i < f->v.len; i++)
         print_member(f->c, &f->v.v[i]);
-    if (path && file_exists(path))
+    if (path && saved && !str_ends(path, ".svg"))
         printf("  report: %s\n", path);
 }
 
@@ -336,6 +336,6 @@ int restoring_fleet(struct cli *c, struct err *err)
     if (wants_doc(c))
         print_doc(c, doc);
     else if (c->o.output == OUT_TEXT)
-        print(&f);
+        print(&f, saved);
     return saved ? worst(&f) : 0;
 }
