@@ -155,20 +155,20 @@ acts() {
   local keeper=a other=b
   [[ $(fleet a '.clusters[] | select(.name == "s001") | .leader') == true ]] || keeper=b other=a
   is "$(post "$other" app-s001/suspend)" 202 'an application of a registered cluster is suspended'
-  wait_for 20 'that to be told' bash -c "curl -sf http://127.0.0.1:$(<$keeper.port)/api/v1/applications/app-s001 | jq -e .suspended"
+  wait_for 60 'that to be told' bash -c "curl -sf http://127.0.0.1:$(<$keeper.port)/api/v1/applications/app-s001 | jq -e .suspended"
   kubectl patch cm -n ns-s001 settings --type=merge -p '{"data":{"x":"hand"}}' >/dev/null
-  wait_for 20 'drift' s001_is .status.sync.status '"OutOfSync"'
+  wait_for 60 'drift' s001_is .status.sync.status '"OutOfSync"'
   sleep 1
   is "$(value_s001)" hand 'nothing is put back there'
   is "$(post "$keeper" app-s001/sync)" 202 'a sync of it'
-  wait_for 20 'it to be done' value_s001_is 2
-  wait_for 20 'it to be told' s001_is '[.operation, .status.operationState.phase, .status.operationState.operation.initiatedBy.username]' '[null,"Succeeded","anonymous"]'
+  wait_for 60 'it to be done' value_s001_is 2
+  wait_for 60 'it to be told' s001_is '[.operation, .status.operationState.phase, .status.operationState.operation.initiatedBy.username]' '[null,"Succeeded","anonymous"]'
   ok 'is done there, and told on the hub'
   is "$(post "$other" app-s001/refresh '{"hard":true}')" 202 'a refresh'
-  wait_for 20 'it to be taken out' s001_is '.metadata.annotations["argocd.argoproj.io/refresh"]' null
+  wait_for 60 'it to be taken out' s001_is '.metadata.annotations["argocd.argoproj.io/refresh"]' null
   is "$(post "$keeper" app-s001/resume)" 202 'and the end of the suspension'
   kubectl patch cm -n ns-s001 settings --type=merge -p '{"data":{"x":"hand"}}' >/dev/null
-  wait_for 20 'it to be put back' value_s001_is 2
+  wait_for 60 'it to be put back' value_s001_is 2
   ok 'likewise'
   is "$(post "$keeper" app-none/sync)" 404 'nothing is asked of what is not there'
 }
@@ -207,7 +207,7 @@ check 'cluster check connects, and asks what may be done' "$REGROW" cluster chec
 refuse 'of one whose token is none it says so' 5 "$REGROW" cluster check "$NO_TOKEN"
 refuse 'nobody is there to confirm a removal' 2 "$REGROW" cluster remove "$LAST"
 check 'a cluster is removed' "$REGROW" cluster remove "$LAST" --yes
-wait_for 20 'its session to end' bash -c "! curl -sf http://127.0.0.1:$(<a.port)/api/v1/fleet | grep -q '\"$LAST\"'"
+wait_for 60 'its session to end' bash -c "! curl -sf http://127.0.0.1:$(<a.port)/api/v1/fleet | grep -q '\"$LAST\"'"
 sleep 1
 is "$(kubectl get cm -n "ns-$LAST" settings -o 'jsonpath={.data.x}')" 2 'what is on it stays'
 check 'and is added again, of a context' "$REGROW" cluster add added --from-kubeconfig "$KUBECONFIG"
@@ -217,7 +217,7 @@ is "$(grep -c 'PRIVATE KEY\|BEGIN CERT' a.events b.events a.err b.err | grep -v 
 
 uid=$(of_s002 .metadata.uid)
 twin cluster-zz zz
-wait_for 20 'the second Secret of a server to be refused' twins_are 's002 ok, zz refused'
+wait_for 60 'the second Secret of a server to be refused' twins_are 's002 ok, zz refused'
 ok 'of two Secrets of one server that whose name sorts first counts'
 twin cluster-a s002
 wait_for 30 'another first one to take its place' twins_are 's002 ok, s002 refused, zz refused'

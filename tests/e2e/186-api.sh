@@ -225,9 +225,9 @@ told_so() {
   local v
   for v in hand foot nose; do # whose field it is by then does not matter
     kubectl patch cm -n shop settings --type=merge -p "{\"data\":{\"v\":\"$v\"}}" >/dev/null
-    wait_for 20 'drift' app_is shop .sync '"OutOfSync"'
+    wait_for 60 'drift' app_is shop .sync '"OutOfSync"'
     kubectl patch cm -n shop settings --type=merge -p '{"data":{"v":"4"}}' >/dev/null
-    wait_for 20 'none' app_is shop .sync '"Synced"'
+    wait_for 60 'none' app_is shop .sync '"Synced"'
   done
   ok 'what is put back by hand is in sync again, and its next change is seen'
 }
