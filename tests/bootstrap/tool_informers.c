@@ -30,7 +30,7 @@ struct tool {
     struct strv changed; // applications
 };
 
-static const char *const words[] = {"drift", "gone", "health", "unrecorded"};
+static const char *const words[] = {"drift", "still", "gone", "health", "unrecorded"};
 
 static void on_change(void *ctx, const struct object_id *id, const char *app,
                       enum informer_change c)
@@ -39,7 +39,7 @@ static void on_change(void *ctx, const struct object_id *id, const char *app,
     CLEANUP(str_freep) char *name = object_name(id);
     printf("%s %s %s\n", words[c], app, name);
     fflush(stdout);
-    if (c != INFORMER_HEALTH && !strv_has(&t->changed, app))
+    if (c != INFORMER_HEALTH && c != INFORMER_STILL && !strv_has(&t->changed, app))
         strv_push(&t->changed, app);
 }
 
