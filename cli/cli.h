@@ -284,8 +284,10 @@ void wrap(FILE *f, const char *text, int at, int hang, int cols); // cols 0: one
 char *wrap_text(const char *text, int width); // with line breaks; width 0: none; owned
 char *age_text(int64_t seconds);              // "45 s", "12 min", "5 h", "3 d"; owned
 char *size_text(uint64_t bytes);              // "0 B", "2.1 kB", "14 MB"; owned
-// A word of a command that is to be copied; and the command with it as its last word (owned).
+// A word of a command that is to be copied; an option (or "") and its word, with a blank before
+// them; and a command with a word as its last (owned).
 void shell_word(struct buf *b, const char *word);
+void shell_option(struct buf *b, const char *option, const char *word);
 char *shell_words(const char *command, const char *word);
 
 // ---- words.c ----
@@ -301,13 +303,20 @@ char *chain_words(const struct run *r, unsigned app);
 char *advice(const struct run *r, unsigned node);
 // "mend it, then run it again", "Mend it. Then run it again"; owned.
 char *and_again(const char *what, const char *again);
-// Is that what "deploy/checkout/api", "deploy/api" (with -n or the context's namespace) or
-// "clusterissuer/le" names?
-bool object_is_named(const struct cli *c, const struct session *s, const char *text,
-                     const struct object_id *id);
+// What "deploy/checkout/api", "deploy/api" (with -n or the context's namespace) or
+// "clusterissuer/le" names; kind is NULL where it names no object.
+struct named {
+    struct strv words;
+    const struct kind_info *kind; // of the session's
+    const char *namespace, *name;
+};
+void named_read(const struct cli *c, const struct session *s, const char *text, struct named *out);
+bool named_is(const struct named *n, const struct object_id *id);
+void named_clear(struct named *n);
 // A command about the same root, which is named where another would be taken without; and the
 // bootstrap that makes the cluster as this run would, with what lets it delete so much. Owned.
 char *again_words(const struct session *s, const char *command);
+bool root_is_empty(const struct desired *d);
 bool bootstrap_refuses(const struct run *r); // to delete so much, or for a root that has nothing
 char *bootstrap_words(const struct session *s, const struct run *r);
 const char *hint_of(enum err_kind kind); // where an error has none of its own

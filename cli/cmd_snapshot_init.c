@@ -29,8 +29,7 @@ static void print_next(const struct cli *c)
     const char *known = getenv("REGROW_REPO");
     shell_word(&b, c->o.snap.out);
     if (!str_eq(known, c->o.snap.repo)) {
-        buf_str(&b, " --repo ");
-        shell_word(&b, c->o.snap.repo);
+        shell_option(&b, "--repo", c->o.snap.repo);
     }
     printf("  next: regrow snapshot key add --role writer --chain NAME --out job.key\n"
            "        --key %s --trust PIN   makes what a job writes with\n\n",

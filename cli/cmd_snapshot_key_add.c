@@ -255,10 +255,9 @@ static bool add_made(struct adding *a, struct err *err)
 static void print_next(const struct adding *a, const char *out)
 {
     struct buf b CLEANUP(buf_clear) = {0};
-    buf_str(&b, "regrow snapshot create --repo ");
-    shell_word(&b, a->o->repo);
-    buf_str(&b, " --key ");
-    shell_word(&b, out);
+    buf_str(&b, "regrow snapshot create");
+    shell_option(&b, "--repo", a->o->repo);
+    shell_option(&b, "--key", out);
     printf("  next: %s   in the job\n", b.p);
 }
 

@@ -18,8 +18,10 @@ static unsigned chain_end(const struct run *r, unsigned node, struct chain_link 
 
 static int find_object(const struct cli *c, const struct session *s, const char *text)
 {
-    for (size_t i = 0; i < s->desired->objects.len; i++)
-        if (object_is_named(c, s, text, &s->desired->objects.v[i].id))
+    struct named named CLEANUP(named_clear);
+    named_read(c, s, text, &named);
+    for (size_t i = 0; named.kind && i < s->desired->objects.len; i++)
+        if (named_is(&named, &s->desired->objects.v[i].id))
             return (int)i;
     return -1;
 }

@@ -347,7 +347,7 @@ bool cli_cluster(struct cli *c, struct session **out, struct err *err)
 // Nothing at all is nearly always another folder than was meant, and no success.
 bool cli_any(const struct cli *c, const struct desired *d, struct err *err)
 {
-    if (d->objects.len || d->apps.len > 1 || c->o.allow_mass_prune)
+    if (!root_is_empty(d) || c->o.allow_mass_prune)
         return true;
     err_set(err, ERR_INVALID, "%s",
             d->warnings.len ? d->warnings.v[0] : "there is no object in ROOT");

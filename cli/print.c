@@ -348,6 +348,12 @@ void shell_word(struct buf *b, const char *word)
     buf_char(b, '\'');
 }
 
+void shell_option(struct buf *b, const char *option, const char *word)
+{
+    buf_printf(b, " %s%s", option, *option ? " " : "");
+    shell_word(b, word);
+}
+
 char *shell_words(const char *command, const char *word)
 {
     struct buf b = {0};

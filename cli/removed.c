@@ -144,9 +144,10 @@ static void print_app(const struct cli *c, const struct session *s, const struct
     for (size_t i = 0; i < p->items.len; i++) {
         const struct plan_item *it = removed_item(r, i);
         const char *app;
-        if (!it || strcmp((run_item_id(r, i, &app), app), what) != 0)
+        const struct object_id *id = it ? run_item_id(r, i, &app) : NULL;
+        if (!id || strcmp(app, what) != 0)
             continue;
-        CLEANUP(str_freep) char *name = object_name(run_item_id(r, i, &app));
+        CLEANUP(str_freep) char *name = object_name(id);
         CLEANUP(str_freep) char *words = fate(r, it);
         strv_push_take(&lines, str_printf("%s %s", name, words));
         json_array_append_new(rows, row_of(r, i));
@@ -176,11 +177,13 @@ bool removed_why(const struct cli *c, const struct session *s, const struct run 
                  const char *what)
 {
     const struct plan_item *first = NULL; // of the application: one that says what comes next
+    struct named named CLEANUP(named_clear);
+    named_read(c, s, what, &named);
     for (size_t i = 0; i < run_plan(r)->items.len; i++) {
         const struct plan_item *it = removed_item(r, i);
         const char *app;
         const struct object_id *id = it ? run_item_id(r, i, &app) : NULL;
-        if (id && object_is_named(c, s, what, id)) {
+        if (id && named_is(&named, id)) {
             print_object(c, s, r, i);
             return true;
         }

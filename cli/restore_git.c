@@ -398,16 +398,10 @@ void restoring_print_git_end(const struct restoring *x)
 }
 
 // ---- the switch back ----
-static void add_word(struct buf *b, const char *option, const char *word)
-{
-    buf_printf(b, " %s%s", option, *option ? " " : "");
-    shell_word(b, word);
-}
-
 static void add_words(struct buf *b, const char *option, const struct strv *words)
 {
     for (size_t i = 0; i < words->len; i++)
-        add_word(b, option, words->v[i]);
+        shell_option(b, option, words->v[i]);
 }
 
 // Which repository, and what opens it: as it was said.
@@ -424,7 +418,7 @@ static void add_snapshot(struct buf *b, const struct restoring *x)
     buf_printf(b, "regrow restore %llu", (unsigned long long)x->e->seq);
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         if (all[i].value && !str_eq(getenv(all[i].env), all[i].value))
-            add_word(b, all[i].option, all[i].value);
+            shell_option(b, all[i].option, all[i].value);
     add_words(b, "-i", &o->identities);
 }
 
@@ -438,7 +432,7 @@ static void add_places(struct buf *b, const struct restoring *x)
         CLEANUP(str_freep) char *from = old ? repo_url_shown(old) : NULL;
         CLEANUP(str_freep) char *to = repo_url_shown(equals ? equals + 1 : text);
         CLEANUP(str_freep) char *both = str_printf("%s%s%s", from ? from : "", from ? "=" : "", to);
-        add_word(b, "--push-git", both);
+        shell_option(b, "--push-git", both);
     }
 }
 
@@ -468,7 +462,7 @@ char *restore_again_command(const struct restoring *x, bool is_whole)
     add_snapshot(&b, x);
     for (size_t i = 0; i < ARRAY_LEN(same); i++)
         if (same[i].value)
-            add_word(&b, same[i].option, same[i].value);
+            shell_option(&b, same[i].option, same[i].value);
     if (!is_whole) {
         add_words(&b, "--app", &o->apps);
         add_words(&b, "--namespace", &o->restore.namespaces);
@@ -497,14 +491,14 @@ char *restore_next_command(const struct restoring *x)
                 {"--known-hosts", o->known_hosts},
                 {"--ca-file", x->has_git ? o->ca_file : NULL}};
     buf_str(&b, "regrow bootstrap");
-    add_word(&b, "", x->frozen.root);
+    shell_option(&b, "", x->frozen.root);
     if (x->has_git)
         gitback_mirrors(&x->git, &mirrors);
     for (size_t i = 0; i < mirrors.len; i++)
-        add_word(&b, "--mirror", mirrors.v[i]);
+        shell_option(&b, "--mirror", mirrors.v[i]);
     for (size_t i = 0; i < ARRAY_LEN(same); i++)
         if (same[i].value)
-            add_word(&b, same[i].option, same[i].value);
+            shell_option(&b, same[i].option, same[i].value);
     if (o->git_credentials)
         buf_str(&b, " --git-credentials");
     strv_clear(&mirrors);

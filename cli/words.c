@@ -243,19 +243,28 @@ char *and_again(const char *what, const char *again)
     return str_printf("%s%s%s", what, sep, again);
 }
 
-bool object_is_named(const struct cli *c, const struct session *s, const char *text,
-                     const struct object_id *id)
+void named_read(const struct cli *c, const struct session *s, const char *text, struct named *out)
 {
-    struct strv p = {0};
-    strv_split(&p, text, '/');
-    const struct kind_info *k =
-        p.len >= 2 && p.len <= 3 ? kinds_find_name(s->desired->kinds, p.v[0]) : NULL;
-    const char *ns = p.len == 3 ? p.v[1] : c->o.namespace;
-    bool is = k && !strcmp(id->kind, k->kind) && !strcmp(id->group, k->group) &&
-              !strcmp(id->name, p.v[p.len - 1]) &&
-              (!ns || !id->namespace || !strcmp(id->namespace, ns));
-    strv_clear(&p);
-    return is;
+    struct strv *p = &out->words;
+    *out = (struct named){0};
+    strv_split(p, text, '/');
+    if (p->len < 2 || p->len > 3)
+        return;
+    out->kind = kinds_find_name(s->desired->kinds, p->v[0]);
+    out->namespace = p->len == 3 ? p->v[1] : c->o.namespace;
+    out->name = p->v[p->len - 1];
+}
+
+bool named_is(const struct named *n, const struct object_id *id)
+{
+    return n->kind && !strcmp(id->kind, n->kind->kind) && !strcmp(id->group, n->kind->group) &&
+           !strcmp(id->name, n->name) &&
+           (!n->namespace || !id->namespace || !strcmp(id->namespace, n->namespace));
+}
+
+void named_clear(struct named *n)
+{
+    strv_clear(&n->words);
 }
 
 char *again_words(const struct session *s, const char *command)
@@ -264,10 +273,14 @@ char *again_words(const struct session *s, const char *command)
     return is_known ? str_dup(command) : shell_words(command, s->root);
 }
 
+bool root_is_empty(const struct desired *d)
+{
+    return !d->objects.len && d->apps.len <= 1;
+}
+
 bool bootstrap_refuses(const struct run *r)
 {
-    const struct desired *d = run_desired(r);
-    return err_is_set(&run_plan(r)->breaker) || (!d->objects.len && d->apps.len <= 1);
+    return err_is_set(&run_plan(r)->breaker) || root_is_empty(run_desired(r));
 }
 
 char *bootstrap_words(const struct session *s, const struct run *r)

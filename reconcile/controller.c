@@ -596,12 +596,13 @@ static void tell_elsewhere(const struct controller *c)
     size_t n = 0;
     for (size_t i = 0; c->desired && i < c->desired->apps.len; i++)
         n += c->desired->apps.v[i]->state == APP_OTHER_CLUSTER;
+    if (!n)
+        return;
     CLEANUP(str_freep)
     char *text = str_printf("%zu application%s to other clusters, which --once leaves alone; a "
                             "controller that stays keeps those that are registered",
                             n, n == 1 ? " goes" : "s go");
-    if (n)
-        event_emit(c->o.events, "run.warning", "{s:s}", "message", text);
+    event_emit(c->o.events, "run.warning", "{s:s}", "message", text);
 }
 
 // The cron form is over when nothing is owed but what only time can bring.

@@ -300,8 +300,9 @@ static void changed_again(struct controller *c, const struct object_id *id, stru
     int at = t && c->desired ? desired_tracked_app(c->desired, t->name) : -1;
     if (at < 0 || !t->is_known || c->drifts.len >= MAX_NOTES)
         return;
-    bool is_left = t->held || !tracked_is_owed(t, c->desired->apps.v[at]);
-    if (!is_left || (!drift_is_open(c, id) && app_heals(c, t)))
+    const struct application *a = c->desired->apps.v[at];
+    bool is_left = t->held || !tracked_is_owed(t, a);
+    if (!is_left || (!drift_is_open(c, id) && heals_itself(a)))
         return;
     struct drift_note *n = note_of(c, id);
     str_set(&n->app, t->name);

@@ -131,7 +131,7 @@ static bool is_managed(const json_t *cluster, const struct object *o, struct err
     const json_t *names = json_object_get(cluster, "namespaces");
     size_t i;
     json_t *name;
-    if (!json_array_size(names) || o->is_made || o->is_virtual)
+    if (o->is_made || o->is_virtual)
         return true;
     if (!o->is_namespaced)
         return json_dot_bool(cluster, "clusterResources", false) ||
@@ -153,6 +153,8 @@ static bool is_managed(const json_t *cluster, const struct object *o, struct err
 
 static bool judge_managed(const json_t *cluster, struct object *o, size_t n, struct err *err)
 {
+    if (!json_array_size(json_object_get(cluster, "namespaces")))
+        return true; // nearly always
     for (size_t i = 0; i < n; i++) {
         struct object of_cluster = o[i];
         struct err unused = {0};

@@ -64,12 +64,7 @@ func untilQuiet(step func() (bool, error)) error {
 
 // What the parts of the cluster themselves write now and then.
 func (c *cluster) isTheirs(key string) bool {
-	for _, p := range []string{"/registry/leases/kube-", "/registry/events/"} {
-		if strings.HasPrefix(key, p) {
-			return true
-		}
-	}
-	return false
+	return isLease(key) || strings.HasPrefix(key, "/registry/events/")
 }
 
 // deleteNew tells whether there was anything to delete. deleted: how often each key was.

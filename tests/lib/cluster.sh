@@ -72,9 +72,7 @@ cluster_borrow() {
 cluster_up() {
   local name=$1 dir=$SCRATCH/cluster-$1
   shift
-  if [[ $name == main && $# == 0 && -n ${REGROW_TEST_CLUSTERS:-} ]] && cluster_borrow; then
-    :
-  else
+  if [[ $name != main || $# != 0 || -z ${REGROW_TEST_CLUSTERS:-} ]] || ! cluster_borrow; then
     at_exit cluster_down "$name"
     echo "$dir" >"$SCRATCH/run/cluster-$name"
     if [[ ${1:-} == --minor ]]; then
