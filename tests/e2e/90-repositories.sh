@@ -220,13 +220,12 @@ sees_differences() {
 
 # ---- the first command of somebody new: the repository's top ----
 first_contact() {
-  local out
   git_publish "$SCRATCH/gitops-bridge-control-plane" bridge >/dev/null
-  out=$("$REGROW" plan "$HTTP_URL/git/bridge.git?ref=main")
-  like "$out" "ROOT may be meant to be $HTTP_URL/git/bridge.git//root\?ref=main, " 'the top of a repository: where its Applications are'
+  refuse 'the top of a repository that holds Applications below' 3 "$REGROW" plan "$HTTP_URL/git/bridge.git?ref=main"
+  like "$OUT" "ROOT may be meant to be $HTTP_URL/git/bridge.git//root\?ref=main, " 'says where these are'
   refuse 'a top that holds other files' 3 "$REGROW" plan "$SCRATCH/onedr0p-home-ops"
   refuse 'and Applications further down' 3 "$REGROW" plan "$SCRATCH/theepicsaxguy-homelab"
-  like "$OUT" 'next: .*a folder that holds Applications: .*k8s/applications' 'says where these are'
+  like "$OUT" 'next: .*a folder that holds Applications: .*k8s/applications' 'says where these are, too'
   like "$("$REGROW" plan --offline "$SCRATCH/gitops-bridge-control-plane/root" || true)" 'and [0-9]+ more; -v shows them' \
     'of many problems the first ones'
   like "$("$REGROW" plan "$SCRATCH/flux2-kustomize-helm-example/clusters/staging")" \
