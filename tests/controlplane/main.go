@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command controlplane is a whole Kubernetes control plane in one program, for tests and demos:
-// etcd, API server, controller manager, scheduler, kubectl, and kwok, which simulates nodes. A
-// cluster lives in one folder; several run side by side.
+// etcd, API server, controller manager, scheduler, and kwok, which simulates nodes. A cluster lives
+// in one folder; several run side by side. Its kubectl is in the folder of that name.
 package main
 
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"sort"
 	"strings"
 )
@@ -44,9 +43,6 @@ func main() {
 	registerClusters()
 	registerOracle()
 	registerAddons()
-	if filepath.Base(os.Args[0]) == "kubectl" {
-		os.Args = append([]string{os.Args[0], "kubectl"}, os.Args[1:]...)
-	}
 	if len(os.Args) < 2 || os.Args[1] == "help" || os.Args[1] == "--help" {
 		usage()
 		return
