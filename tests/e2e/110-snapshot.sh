@@ -217,7 +217,7 @@ damaged() {
   check 'and all is as before' snap list --expect-last "$last"
   refuse 'one that is there is not written off' 6 snap forget --write-off 3 --key damaged.pruner
   cp -r damaged marked
-  printf x | dd of=marked/chains/prod/log/0000000003 bs=1 seek=200 conv=notrunc 2>/dev/null
+  printf '!xyz' | dd of=marked/chains/prod/log/0000000003 bs=1 seek=200 conv=notrunc 2>/dev/null
   refuse 'an entry that is damaged' 9 snap list --repo marked
   like "$OUT" 'prune --remove-untrusted 3, then regrow snapshot forget --write-off 3' 'both steps are named'
   refuse 'nothing is forgotten then' 9 snap forget 4 --repo marked --key damaged.pruner

@@ -164,7 +164,7 @@ report_lost() {
   cp "$file" report.pack
   for how in changed cut gone; do
     case $how in
-    changed) printf X | dd of="$file" bs=1 seek=500 conv=notrunc status=none ;;
+    changed) printf '!xyz' | dd of="$file" bs=1 seek=500 conv=notrunc status=none ;;
     cut) truncate -s 400 "$file" ;;
     gone) rm "$file" ;;
     esac

@@ -537,7 +537,7 @@ static void git_rotten(void **state)
     } cases[] = {
         {"cd apps; git repack -qad; rm -rf ../kept; cp -r .git/objects ../kept; "
          "p=$(ls .git/objects/pack/*.pack); chmod u+w $p; "
-         "printf X | dd of=$p bs=1 seek=$(($(stat -c %s $p) - 90)) conv=notrunc 2>log",
+         "printf '!xyz' | dd of=$p bs=1 seek=$(($(stat -c %s $p) - 90)) conv=notrunc 2>log",
          "cd apps; rm -rf .git/objects; cp -r ../kept .git/objects", "apps"},
         {"cd apps; git rev-parse HEAD~0 >.git/shallow", "cd apps; rm .git/shallow", "shallow"},
     };

@@ -320,7 +320,7 @@ static void of_a_repository(void **s)
     struct fixture *f = *s;
     packs(f, "true", NULL);
     packs(f,
-          "p=$(ls .git/objects/pack/*.pack) && chmod u+w $p && printf X | dd of=$p bs=1 "
+          "p=$(ls .git/objects/pack/*.pack) && chmod u+w $p && printf '!xyz' | dd of=$p bs=1 "
           "seek=$(($(stat -c %s $p) - 200)) conv=notrunc 2>log", // in a file
           "is damaged");
     packs(f,
