@@ -60,6 +60,8 @@ static enum err_kind kind_of_errno(int errnum)
     case ELOOP:
     case ENAMETOOLONG:
         return ERR_INVALID;
+    case EADDRINUSE:
+        return ERR_CONFLICT;
     case ETIMEDOUT:
         return ERR_TIMEOUT;
     case ECONNREFUSED:

@@ -27,13 +27,6 @@ static bool split(const char *address, char **host, char **port, struct err *err
     return true;
 }
 
-bool web_address_check(const char *address, struct err *err)
-{
-    CLEANUP(str_freep) char *host = NULL;
-    CLEANUP(str_freep) char *port = NULL;
-    return split(address, &host, &port, err);
-}
-
 static bool is_loopback(const struct sockaddr *a)
 {
     const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)a;
@@ -70,6 +63,15 @@ static unsigned port_of(int fd)
                                          : ((struct sockaddr_in *)&a)->sin_port);
 }
 
+static bool not_listening(const char *address, int errnum, struct err *err)
+{
+    if (errnum == EADDRNOTAVAIL)
+        return err_set(err, ERR_USAGE, "listen on %s: this machine has no such address", address);
+    err_set_errno(err, errnum, "listen on %s", address);
+    return errnum == EADDRINUSE ? err_hint(err, "Another process listens there: ss -ltnp names it.")
+                                : false;
+}
+
 bool web_listen(const char *address, int *fd, unsigned *port, bool *loopback, struct err *err)
 {
     CLEANUP(str_freep) char *host = NULL;
@@ -96,7 +98,18 @@ bool web_listen(const char *address, int *fd, unsigned *port, bool *loopback, st
     }
     freeaddrinfo(found);
     if (*fd < 0)
-        return err_set_errno(err, errnum, "listen on %s", address);
+        return not_listening(address, errnum, err);
     *port = port_of(*fd);
+    return true;
+}
+
+bool web_listen_check(const char *address, struct err *err)
+{
+    bool is_loopback;
+    unsigned port;
+    int fd;
+    if (!web_listen(address, &fd, &port, &is_loopback, err))
+        return false;
+    close(fd);
     return true;
 }

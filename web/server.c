@@ -385,7 +385,7 @@ bool web_opts_check(const struct web_opts *o, struct err *err)
     bool has = false;
     if (!o->tls_cert != !o->tls_key)
         return err_set(err, ERR_USAGE, "a certificate and its key come together");
-    bool ok = web_address_check(o->listen, err) && load_pair(o, &pair, &has, err) &&
+    bool ok = web_listen_check(o->listen, err) && load_pair(o, &pair, &has, err) &&
               push_secrets(o->webhook_secrets, o->webhook_secret_dir, &secrets, err);
     push_secrets_clear(&secrets);
     web_pair_clear(&pair);

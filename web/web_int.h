@@ -105,9 +105,11 @@ void web_cut(struct conn *c);
 MUST_CHECK bool web_front_add(struct web_server *w, char *cert, char *key, struct err *err);
 
 // ---- listen.c ----
-MUST_CHECK bool web_address_check(const char *address, struct err *err);
+// USAGE for what is no address, or none of this machine; CONFLICT where another one listens.
 MUST_CHECK bool web_listen(const char *address, int *fd, unsigned *port, bool *is_loopback,
                            struct err *err);
+// The same, and lets go of it.
+MUST_CHECK bool web_listen_check(const char *address, struct err *err);
 
 // ---- tls.c ----
 // Both as PEM, owned; INVALID when they do not belong together.

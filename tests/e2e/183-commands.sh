@@ -37,6 +37,12 @@ make_world() {
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout a.pem -out cert.pem -subj /CN=x 2>/dev/null
   openssl ecparam -name prime256v1 -genkey -noout -out other.pem
   age-keygen -o stranger.id 2>/dev/null
+  spawn taken python3 -c 'import signal, socket
+s = socket.create_server(("127.0.0.1", 0))
+print(s.getsockname()[1], flush=True)
+signal.pause()'
+  wait_for 10 'a port to be taken' test -s taken.log
+  TAKEN=$(<taken.log)
 }
 
 # All files but those of the program's own cache, and their contents.

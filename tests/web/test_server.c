@@ -602,6 +602,7 @@ static void test_where_it_may_listen(void **state)
         {{.listen = "127.0.0.1:x"}, ERR_USAGE, "HOST:PORT"},
         {{.listen = "::1:80"}, ERR_USAGE, "HOST:PORT"},
         {{.listen = "127.0.0.1:70000"}, ERR_USAGE, "HOST:PORT"},
+        {{.listen = "192.0.2.1:0"}, ERR_USAGE, "no such address"},
         {{.listen = "127.0.0.1:0", .tls_cert = "x"}, ERR_USAGE, "come together"},
         {{.listen = "127.0.0.1:0", .tls_cert = "/nowhere", .tls_key = "/nowhere"},
          ERR_NOT_FOUND,
@@ -623,6 +624,31 @@ static void test_where_it_may_listen(void **state)
         err_clear(&err);
         loop_free(l);
     }
+}
+
+// Told before anything is connected to, and by whoever listens.
+static void test_taken_port(void **state)
+{
+    struct loop *l = loop_new(NULL);
+    struct web_hooks hooks = {0};
+    struct web_opts o = {.listen = "127.0.0.1:0", .hooks = &hooks};
+    struct web_server *w = NULL, *second = NULL;
+    struct err err = {0};
+    (void)state;
+    assert_true(web_opts_check(&o, &err) && web_server_new(l, &o, &w, &err));
+    CLEANUP(str_freep) char *taken = str_printf("127.0.0.1:%u", web_server_port(w));
+    o.listen = taken;
+    assert_false(web_opts_check(&o, &err));
+    assert_int_equal(err.kind, ERR_CONFLICT);
+    assert_non_null(strstr(err.msg, taken));
+    assert_non_null(err.hint);
+    err_clear(&err);
+    assert_false(web_server_new(l, &o, &second, &err));
+    assert_int_equal(err.kind, ERR_CONFLICT);
+    err_clear(&err);
+    web_server_free(w);
+    assert_true(web_opts_check(&o, &err));
+    loop_free(l);
 }
 
 static void test_certificates(void **state)
@@ -674,6 +700,7 @@ int main(void)
         cmocka_unit_test(test_a_stream_ends_in_time),
         cmocka_unit_test(test_the_end_comes_at_any_time),
         cmocka_unit_test(test_where_it_may_listen),
+        cmocka_unit_test(test_taken_port),
         cmocka_unit_test(test_certificates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
