@@ -28,10 +28,9 @@ static bool get(struct asking *a, const char *path, json_t **out, struct err *er
 }
 
 static bool write_doc(struct asking *a, const char *method, const char *path, const json_t *doc,
-                      struct err *err)
+                      json_t **reply, struct err *err)
 {
     struct buf b CLEANUP(buf_clear) = {0};
-    CLEANUP(json_freep) json_t *reply = NULL;
     CLEANUP(str_freep) char *url = str_printf("%s?fieldManager=" MANAGER, path);
     canon_write(doc, &b);
     struct kube_call c = {.method = method,
@@ -40,7 +39,7 @@ static bool write_doc(struct asking *a, const char *method, const char *path, co
                           .body_len = b.len,
                           .content_type =
                               !strcmp(method, "PATCH") ? "application/merge-patch+json" : NULL};
-    return call(a, &c, "ask for it", &reply, err);
+    return call(a, &c, "ask for it", reply, err);
 }
 
 static const struct kind_info *application_kind(const struct asking *a)
@@ -132,6 +131,7 @@ static bool send_to_map(struct asking *a, const json_t *patch, struct err *err)
 {
     CLEANUP(json_freep) json_t *map = NULL;
     CLEANUP(json_freep) json_t *entry = NULL;
+    CLEANUP(json_freep) json_t *reply = NULL;
     struct buf text CLEANUP(buf_clear) = {0};
     if (!get(a, CONTROL_MAPS_PATH "/" CONTROL_MAP, &map, err) ||
         !control_entry(map, a->name, &entry, err))
@@ -146,11 +146,11 @@ static bool send_to_map(struct asking *a, const json_t *patch, struct err *err)
     json_t *doc = json_pack("{s:s, s:s, s:{s:s}, s:{s:s}}", "apiVersion", "v1", "kind", "ConfigMap",
                             "metadata", "name", CONTROL_MAP, "data", a->name, text.p);
     if (!map)
-        return write_doc(a, "POST", CONTROL_MAPS_PATH, doc, err);
+        return write_doc(a, "POST", CONTROL_MAPS_PATH, doc, &reply, err);
     // Another who asks at the same time must not be overwritten.
     json_object_set_new(json_object_get(doc, "metadata"), "resourceVersion",
                         json_string(json_dot_text(map, "metadata.resourceVersion")));
-    return write_doc(a, "PATCH", CONTROL_MAPS_PATH "/" CONTROL_MAP, doc, err);
+    return write_doc(a, "PATCH", CONTROL_MAPS_PATH "/" CONTROL_MAP, doc, &reply, err);
 }
 
 // ---- both ----
@@ -209,22 +209,30 @@ void asking_close(struct asking *a)
     *a = (struct asking){0};
 }
 
+// Where the definition has a status of its own, that takes it; else the object does, as it answers.
+static bool has_status(const json_t *doc, const json_t *patch)
+{
+    const json_t *status = json_object_get(doc, "status");
+    CLEANUP(json_freep) json_t *patched = status ? json_deep_copy(status) : json_object();
+    if (!patch)
+        return true;
+    json_merge_patch(patched, patch);
+    return json_equal(patched, status);
+}
+
 bool asking_send(struct asking *a, const json_t *patch, struct err *err)
 {
     a->asked_ms = clock_mono_ms();
     if (!a->ns)
         return send_to_map(a, patch, err);
     CLEANUP(str_freep) char *path = kind_path(application_kind(a), a->ns, a->name);
-    if (!json_object_get(patch, "status"))
-        return write_doc(a, "PATCH", path, patch, err);
-    // Where the definition has a status of its own, that takes it; else the object does.
-    CLEANUP(str_freep) char *status = str_printf("%s/status", path);
-    if (!write_doc(a, "PATCH", path, patch, err))
+    CLEANUP(json_freep) json_t *reply = NULL;
+    CLEANUP(json_freep) json_t *again = NULL;
+    if (!write_doc(a, "PATCH", path, patch, &reply, err))
         return false;
-    if (!write_doc(a, "PATCH", status, patch, err) && err->kind == ERR_DENIED)
-        return false;
-    err_clear(err); // there is none
-    return true;
+    CLEANUP(str_freep) char *own = str_printf("%s/status", path);
+    return has_status(reply, json_object_get(patch, "status")) ||
+           write_doc(a, "PATCH", own, patch, &again, err);
 }
 
 bool asking_look(struct asking *a, struct err *err)

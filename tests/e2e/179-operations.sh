@@ -187,7 +187,7 @@ killed() {
   ok 'what was under way is told to have ended'
   check 'and can be asked for again' "$REGROW" sync hang --no-wait
   cluster_is 20 Running get application -n argocd hang -o 'jsonpath={.status.operationState.phase}'
-  check 'and ended' kubectl patch application -n argocd hang --type=merge -p '{"status":{"operationState":{"phase":"Terminating"}}}'
+  check 'and ended' ask hang --terminate
   cluster_is 20 Failed get application -n argocd hang -o 'jsonpath={.status.operationState.phase}'
 }
 
