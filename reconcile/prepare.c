@@ -27,6 +27,33 @@ static bool wait_reply(struct run *r, const struct kube_call *c, struct kube_rep
     return reply->cls == KUBE_OK;
 }
 
+// What is declared in a circle is one whatever the cluster has: told before anything is written.
+static bool check_declared(const struct run *r, struct err *err)
+{
+    CLEANUP(graph_freep) struct graph *g = NULL;
+    struct graph_opts o = r->opts.graph;
+    o.ignore_inferred = true;
+    return graph_build(r->desired, NULL, &o, &g, err);
+}
+
+static bool read_cluster(struct run *r, struct err *err);
+
+// What closes only with what was inferred may be none in this cluster, whose namespaces have labels
+// of their own that webhooks look at. Nothing of ours is in it yet: it is read once more rather
+// than written to for a circle.
+static bool check_inferred(const struct run *r, struct err *err)
+{
+    CLEANUP(graph_freep) struct graph *g = NULL;
+    struct run_opts o = r->opts;
+    struct err closed = {0};
+    if (o.first || graph_build(r->desired, NULL, &o.graph, &g, &closed))
+        return true;
+    err_clear(&closed); // it is built again, of what is there
+    o.read_only = true;
+    struct run *look CLEANUP(run_freep) = run_new(r->loop, r->kube, r->desired, &o);
+    return read_cluster(look, err) && graph_of_live(look, &look->graph, err);
+}
+
 // The namespace the Lease and the inventory live in. If the desired state has it too, its own
 // document is what is sent, so that it is written once.
 static bool ensure_namespace(struct run *r, struct err *err)
@@ -40,6 +67,8 @@ static bool ensure_namespace(struct run *r, struct err *err)
         return true;
     if (reply.cls != KUBE_ABSENT && reply.cls != KUBE_NO_NAMESPACE)
         return kube_reply_err(&reply, err, "the namespace of the inventory");
+    if (!check_inferred(r, err))
+        return false;
     struct object_id id = {(char *)"", (char *)"Namespace", NULL, (char *)name};
     const struct object *o = desired_find(r->desired, &id);
     CLEANUP(str_freep)
@@ -58,16 +87,6 @@ static bool ensure_namespace(struct run *r, struct err *err)
     if (wait_reply(r, &put, &reply, &store))
         return true;
     return kube_reply_err(&reply, err, "make the namespace of the inventory");
-}
-
-// What is declared in a circle is one whatever the cluster has: told before anything is written.
-// What closes only with what was inferred is found when the cluster was read.
-static bool check_declared(const struct run *r, struct err *err)
-{
-    CLEANUP(graph_freep) struct graph *g = NULL;
-    struct graph_opts o = r->opts.graph;
-    o.ignore_inferred = true;
-    return graph_build(r->desired, NULL, &o, &g, err);
 }
 
 static bool take_lease(struct run *r, struct err *err)

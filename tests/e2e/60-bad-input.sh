@@ -78,6 +78,20 @@ cycle_first() {
   is "$(kubectl get ns regrow-system --ignore-not-found)" '' 'and the cluster is as it was'
 }
 
+# So is what is one only because an object needs its namespace.
+cycle_inferred() {
+  local folder=$SCRATCH/inferred
+  mkdir -p "$folder"
+  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: early, namespace: late}\n' >"$folder/early.yaml"
+  printf 'apiVersion: v1\nkind: Namespace\nmetadata: {name: late, annotations: {config.kubernetes.io/depends-on: /namespaces/late/ConfigMap/early}}\n' >"$folder/late.yaml"
+  refuse 'a circle through a namespace' 3 "$REGROW" bootstrap "$folder"
+  like "$OUT" 'wait for each other' 'it says so'
+  is "$(kubectl get ns regrow-system --ignore-not-found)" '' 'and the cluster is as it was'
+  sed -i 's/annotations: {.*}}/labels: {a: b}}/' "$folder/late.yaml"
+  check 'without it all is well' "$REGROW" bootstrap "$folder"
+  kubectl delete namespace late regrow-system >/dev/null
+}
+
 # What @NAME@ stands for in the cases.
 set_names() {
   printf -- '- {url: "%s", sshKeyFile: %s}\n' "$SSH_URL" "$SSH_KEY" >"$SCRATCH/ssh.yaml"
@@ -185,6 +199,7 @@ reset_repo
 publish
 set_names
 run_case 'cycle first' cycle_first
+run_case 'cycle inferred' cycle_inferred
 timeout=60s check 'to begin with all is well' regrow_with '' "bootstrap $URL"
 for file in "$CASES"/bad-input/*.case; do
   run_case "$(basename "$file" .case)" one_case "$file"
