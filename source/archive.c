@@ -8,7 +8,7 @@
 #include "source/chart.h"
 
 #define MAX_FILE_BYTES (64U << 20)
-#define MAX_UNPACKED_BYTES (512ULL << 20)
+#define MAX_UNPACKED_BYTES (512LL << 20)
 #define MAX_ENTRIES 50000
 
 static struct archive *open_archive(const char *path, struct err *err)
@@ -31,6 +31,10 @@ static bool next_entry(struct archive *a, struct archive_entry **e, struct err *
     int rc = archive_read_next_header(a, e);
     if (rc == ARCHIVE_EOF)
         *e = NULL;
+    // What is passed over is unpacked as well, and a megabyte may be a thousand.
+    else if (rc >= ARCHIVE_WARN &&
+             archive_filter_bytes(a, 0) + archive_entry_size(*e) > MAX_UNPACKED_BYTES)
+        return err_set(err, ERR_INVALID, "the archive unpacks to more than 512 MiB");
     return rc == ARCHIVE_EOF || rc == ARCHIVE_OK || rc == ARCHIVE_WARN ||
            err_set(err, ERR_CORRUPT, "the archive is damaged: %s", archive_error_string(a));
 }
@@ -98,13 +102,17 @@ bool archive_unpack(const char *archive, const char *dir, struct err *err)
 {
     struct archive *a = open_archive(archive, err);
     struct archive_entry *e = NULL;
-    uint64_t total = 0;
     unsigned entries = 0;
     bool ok = a != NULL;
     while (ok && (ok = next_entry(a, &e, err)) && e) {
         const char *name = archive_entry_pathname(e);
         CLEANUP(str_freep) char *clean = NULL;
         struct buf b CLEANUP(buf_clear) = {0};
+        if (archive_entry_hardlink(e)) { // as an empty file it would be another chart
+            ok = err_set(err, ERR_INVALID, "the archive holds a hard link: %.200s",
+                         name ? name : "?");
+            break;
+        }
         if (archive_entry_filetype(e) != AE_IFREG)
             continue;
         if (!name || !path_clean(name, &clean) || ++entries > MAX_ENTRIES) {
@@ -115,9 +123,6 @@ bool archive_unpack(const char *archive, const char *dir, struct err *err)
         CLEANUP(str_freep) char *folder = str_ndup(to, (size_t)(strrchr(to, '/') - to));
         ok = read_entry(a, MAX_FILE_BYTES, &b, err) && dir_make(folder, 0700, err) &&
              file_put(to, b.p, b.len, 0600, err);
-        total += b.len;
-        if (ok && total > MAX_UNPACKED_BYTES)
-            ok = err_set(err, ERR_INVALID, "the archive unpacks to more than 512 MiB");
     }
     if (a)
         archive_read_free(a);

@@ -101,6 +101,77 @@ escapes() {
   says patched 'outside.yaml'
 }
 
+# Whatever of a kustomization names a file; up, at an absolute path, and by a link that stands in the
+# folder for it.
+fields() {
+  local way name field at
+  git_folder
+  good
+  for way in up absolute; do
+    at=$SCRATCH/outside.yaml
+    [[ $way == absolute ]] || at=../../../outside.yaml
+    while IFS=' ' read -r name field; do
+      kustomization "$name-$way" <<<"{configMapGenerator: [{name: g, literals: [a=b]}], ${field//@/$at}}"
+    done <<'F'
+resources resources: [@]
+components components: [@]
+crds crds: [@]
+strategic patchesStrategicMerge: [@]
+json patchesJson6902: [{path: @, target: {version: v1, kind: ConfigMap, name: g}}]
+envs secretGenerator: [{name: s, envs: [@]}]
+secrets secretGenerator: [{name: s, files: [x=@]}]
+openapi openapi: {path: @}
+configurations configurations: [@]
+replacements replacements: [{path: @}]
+transformers transformers: [@]
+validators validators: [@]
+F
+  done
+  chart absolute-file 'helm: {valueFiles: [/etc/passwd]}' <<<'{{ toYaml .Values }}'
+  chart absolute-parameter 'helm: {fileParameters: [{name: a, path: /etc/passwd}]}' <<<'{{ toYaml .Values }}'
+  plan
+  for name in resources components crds strategic json envs secrets openapi configurations replacements transformers validators; do
+    for way in up absolute; do says "$name-$way" 'outside.yaml'; done
+  done
+  says absolute-file 'etc/passwd'
+  says absolute-parameter 'etc/passwd'
+}
+
+# A base that has its user for a base.
+circles() {
+  git_folder
+  good
+  kustomization one <<<'resources: [../two]'
+  kustomization two <<<'resources: [../one]'
+  kustomization itself <<<'resources: [.]'
+  kustomization parts <<<'components: [part]'
+  mkdir "$REPO/apps/parts/part"
+  printf 'apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\ncomponents: [../part]\n' >"$REPO/apps/parts/part/kustomization.yaml"
+  ln -s . "$REPO/apps/good/ring"
+  plan
+  says one 'cycle'
+  says two 'cycle'
+  says itself 'cycle'
+  says parts 'cycle'
+}
+
+# Folders in folders, each the base of the one above.
+deep() {
+  local i
+  git_folder
+  good
+  kustomization deep <<<'resources: [d]'
+  (
+    cd "$REPO/apps/deep"
+    for ((i = 0; i < 80; i++)); do
+      mkdir d && cd d
+      echo 'resources: [d]' >kustomization.yaml
+    done
+  )
+  plan
+  says deep 'folders nested too deep'
+}
+
 # The same, in the ways in which kustomize reads what looks otherwise. From the copy that it is given
 # it is five folders up to ours.
 spellings() {
@@ -160,12 +231,52 @@ spellings() {
 links() { # TARGET
   git_folder
   good
+  kustomization linked <<<'resources: [all.yaml]'
+  ln -s "$1" "$REPO/apps/linked/all.yaml"
   chart beside <<<'a: b'
   chart link <<<''
   ln -sf "$1" "$REPO/apps/link/templates/all.yaml"
   plan
-  says link 'templates/all.yaml is a link that leaves the folder: it leads to'
-  says beside 'templates/all.yaml is a link that leaves the folder'
+  says link '(templates|linked)/all.yaml is a link that leaves the folder: it leads to'
+  says linked '(templates|linked)/all.yaml is a link that leaves the folder'
+  says beside '(templates|linked)/all.yaml is a link that leaves the folder'
+}
+
+# What is no file: a pipe that nobody writes to, links to devices that never end.
+special() {
+  git_folder
+  good
+  kustomization pipe <<<'resources: [all.yaml]'
+  mkfifo "$REPO/apps/pipe/all.yaml"
+  application plain-pipe
+  mkfifo "$REPO/apps/plain-pipe/all.yaml"
+  chart chart-pipe <<<'a: b'
+  mkfifo "$REPO/apps/chart-pipe/values.yaml" "$REPO/apps/chart-pipe/templates/pipe.yaml"
+  plan
+  says pipe 'all.yaml'
+}
+
+# What a chart asks for beyond its files, it does not get.
+asks() {
+  git_folder
+  good
+  chart asking <<Y
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: asking}
+data:
+  up: {{ .Files.Get "../../../outside.yaml" | quote }}
+  absolute: {{ .Files.Get "$SCRATCH/outside.yaml" | quote }}
+  all: {{ range \$path, \$_ := .Files.Glob "../**" }}{{ \$path }}{{ end }} ""
+  cluster: {{ lookup "v1" "Secret" "kube-system" "" | toJson | quote }}
+  host: {{ getHostByName "localhost" | quote }}
+Y
+  chart environment <<<'{{ env "HOME" }}'
+  plan
+  "$REGROW" render "$REPO/root" asking >"$SCRATCH/out"
+  is "$(sed -n '/^data:/,/^[^ d]/p' "$SCRATCH/out" | grep -E '^ ' | tr -d ' \n')" 'absolute:""all:""cluster:"{}"host:""up:""' \
+    'neither files of others, nor the cluster, nor names of hosts'
+  says environment 'env'
 }
 
 # Packed charts whose members lie elsewhere, or that break off: in a repository, for an application and for a kustomization
@@ -177,7 +288,7 @@ packed() {
   chart inner <<<'a: b'
   mkdir -p "$SCRATCH/packed" "$REPO/apps/inner/charts"
   : >"$SCRATCH/packed/index"
-  for name in up absolute cut; do
+  for name in up absolute cut link hard bomb; do
     SCRATCH_ROOT=$SCRATCH python3 - "$name" "$SCRATCH/packed/$name-1.0.0.tgz" <<'P'
 import gzip, io, os, sys, tarfile  # what is cut off begins with a header, at a block of what unpacks it
 name, to = sys.argv[1:]
@@ -186,10 +297,19 @@ tar = io.BytesIO()
 with tarfile.open(fileobj=tar, mode="w", format=tarfile.USTAR_FORMAT) as t:
     for path, data in [("Chart.yaml", f"apiVersion: v2\nname: {name}\nversion: 1.0.0\n".encode()), ("values.yaml", b"{}"),
                        ("templates/a.yaml", (canary.replace(b"written", b"a") + b"#" + os.urandom(32000).hex().encode())[:62976]),
-                       ({"up": "../../../../../../written", "absolute": os.environ["SCRATCH_ROOT"] + "/written", "cut": "templates/b.yaml"}[name], canary)]:
+                       ({"up": "../../../../../../written", "absolute": os.environ["SCRATCH_ROOT"] + "/written"}.get(name, "templates/b.yaml"), canary)]:
         m = tarfile.TarInfo(path if path.startswith("/") else f"{name}/{path}")
         m.size = len(data)
         t.addfile(m, io.BytesIO(data))
+    for path, kind, to_where in [("templates/c.yaml", tarfile.SYMTYPE if name == "link" else tarfile.LNKTYPE, "outside.yaml"),
+                                 ("folder", tarfile.SYMTYPE, "outside")] if name in ("link", "hard") else []:
+        m = tarfile.TarInfo(f"{name}/{path}")
+        m.type, m.linkname = kind, os.environ["SCRATCH_ROOT"] + "/" + to_where
+        t.addfile(m)
+    for i in range(12) if name == "bomb" else []:  # 600 MB of zeros in 600 kB
+        m = tarfile.TarInfo(f"{name}/files/{i}")
+        m.size = 50 << 20
+        t.addfile(m, io.BytesIO(bytes(m.size)))
 packed = gzip.compress(tar.getvalue(), mtime=0)
 open(to, "wb").write(packed[:-40] if name == "cut" else packed)
 P
@@ -207,7 +327,11 @@ P
   says up-itself 'unable to load chart archive'
   says cut-itself 'the archive is damaged: truncated gzip input'
   says inner 'illegally'
+  says bomb 'chart bomb: the archive unpacks to more than 512 MiB'
+  says bomb-itself 'larger than|more than|exceed|maximum'
+  says hard 'the archive holds a hard link'
   is "$(find "$SCRATCH" -name written)" '' 'nothing was written elsewhere'
+  is "$("$REGROW" render --mirror "https://charts.example=$SCRATCH/packed" "$REPO/root" link 2>&1 | grep -c canary)" 0 'and no link is followed'
 }
 
 # ---- programs in the repository ----
@@ -274,7 +398,19 @@ a: b'
     printf 'a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n'
     for i in 1 2 3 4 5 6 7 8 9; do printf 'a%d: &a%d [*a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d]\n' $i $i $((i-1)) $((i-1)) $((i-1)) $((i-1)) $((i-1)) $((i-1)) $((i-1)) $((i-1)) $((i-1)) $((i-1)); done
   } >"$REPO/apps/aliases/all.yaml"
+  chart values 'helm: {valueFiles: [huge.yaml]}' <<<'a: b'
+  { printf 'a: "'; head -c 70000000 /dev/zero | tr '\0' x; echo '"'; } >"$REPO/apps/values/huge.yaml"
+  application manifest
+  cp "$REPO/apps/values/huge.yaml" "$REPO/apps/manifest/all.yaml"
+  application nested
+  { printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: '; head -c 2000000 /dev/zero | tr '\0' '['; echo; } >"$REPO/apps/nested/all.yaml"
+  application billion
+  { printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n'; cat "$REPO/apps/aliases/all.yaml"; } >"$REPO/apps/billion/all.yaml"
   plan
+  says values 'huge.yaml.*larger than'
+  says manifest 'all.yaml.*larger than'
+  says nested 'all.yaml.*(nest|deep|depth)'
+  says billion 'all.yaml.*alias'
   says recursion '(nested|recurs|depth|unable to execute)'
   says memory 'it wants more than 2 GiB of memory'
   says output 'its output is larger than 67108864 bytes'
@@ -412,9 +548,15 @@ exec yes"
 }
 
 run_case escapes escapes
+run_case fields fields
+run_case circles circles
+run_case deep deep
 run_case spellings spellings
+run_case special special
+run_case asks asks
 run_case 'a link out' links "$SCRATCH/outside.yaml"
 run_case 'a link up' links ../../../../outside.yaml
+run_case 'a link to a device' links /dev/zero
 run_case packed packed
 run_case programs programs
 run_case bounds bounds
