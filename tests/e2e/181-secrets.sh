@@ -34,32 +34,19 @@ cut_mark() { sed -n "s/^$1\t//p" "$MARKS"; }
 # The middle line of a key in PEM.
 key_line() { grep -v -- '-----' "$1" | sed -n 2p | tr -d '\n'; }
 
-# found FOLDER...: which marks are in any of the files, as they are, in base64 or percent-encoded
-found() {
-  python3 - "$MARKS" "$@" <<'P'
-import base64, os, sys, urllib.parse
-needles = {}
-for line in open(sys.argv[1]):
-    name, text = line.rstrip("\n").split("\t", 1)
-    raw = text.encode()
-    forms = {raw, urllib.parse.quote(text, safe="").encode()}
-    for shift in range(3):  # wherever it begins in what is encoded
-        coded = base64.b64encode(b"\0" * shift + raw)
-        forms.add(coded[(0, 2, 3)[shift]:len(coded) // 4 * 4 - 4])
-    needles[name] = {f for f in forms if len(f) >= 12}
-for top in sys.argv[2:]:
-    for path in ([os.path.join(d, f) for d, _, fs in os.walk(top) for f in fs] if os.path.isdir(top) else [top]):
-        try:
-            data = open(path, "rb").read()
-        except OSError:
-            continue
-        for name in sorted(n for n, fs in needles.items() if any(f in data for f in fs)):
-            print(f"{name} in {path}")
-P
+# found FOLDER...: which marks are in any of the files, also in what is encoded or compressed there
+found() { "$LIB/marks.py" "$MARKS" "$@"; }
+
+# What stands in Git is in a copy of it, packed by Git: of these files, only what is not.
+beyond_git() {
+  found "$REPO" "$SCRATCH/private" | sed 's/ in .*//' | sort -u >"$SCRATCH/in-git"
+  awk -v names="$SCRATCH/in-git" 'BEGIN { while ((getline name < names) > 0) is_there[name] = 1 }
+    { name = $0; sub(/ in .*/, "", name) }
+    !(/\/git\/.*\.(pack|bundle)$/ && name in is_there)'
 }
 
 none_in() { # NAME FOLDER...
-  is "$(found "${@:2}" | head -10)" '' "$1: none of them"
+  is "$(found "${@:2}" | beyond_git | sed -n 1,10p)" '' "$1: none of them"
 }
 
 record() { # PROGRAM: what it is started with, from here on
@@ -457,6 +444,11 @@ searching() {
   mkdir "$SCRATCH/planted"
   while read -r line; do printf 'x%s\n' "${line##*$'\t'}" | base64 -w0; echo; done <"$MARKS" >"$SCRATCH/planted/f"
   is "$(found "$SCRATCH/planted" | wc -l)" "$n" "$n marks are found where they are"
+  gzip <"$SCRATCH/planted/f" >"$SCRATCH/planted/gzip"
+  { head -c 999 /dev/urandom; zstd <"$SCRATCH/planted/f"; echo; } >"$SCRATCH/planted/zstd"
+  python3 -c 'import sys, zlib; sys.stdout.buffer.write(b"x" * 999 + zlib.compress(sys.stdin.buffer.read()))' <"$SCRATCH/planted/f" >"$SCRATCH/planted/zlib"
+  tar -c -C "$SCRATCH/planted" zlib | gzip >"$SCRATCH/planted/tgz"
+  is "$(found "$SCRATCH/planted" | wc -l)" $((5 * n)) 'and in what is compressed'
   none_in 'arguments and environment of children' "$SCRATCH/children"
   check 'helm and kustomize were such' bash -c "ls '$SCRATCH/children' | grep -q helm && ls '$SCRATCH/children' | grep -q kustomize"
   none_in 'temporary files and caches' "$TMPDIR" "$XDG_CACHE_HOME" "$HOME"
@@ -464,7 +456,7 @@ searching() {
   is "$(ls -A "$TMPDIR")" '' 'nothing temporary stays'
   rm -f "$SCRATCH/export"/*/secrets/*.age
   # Values that stand in an Application are no Secret: manifests have them, as Git has.
-  is "$(found "$SCRATCH/export" | grep -vE '^(parameter|userinfo|values|valuesObject) in ' || true)" '' 'what an export says: none of them'
+  is "$(found "$SCRATCH/export" | beyond_git | grep -vE '^(parameter|userinfo|values|valuesObject) in ' || true)" '' 'what an export says: none of them'
 }
 
 githttp_start
