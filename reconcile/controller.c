@@ -94,7 +94,8 @@ static void on_tidy(void *ctx)
 {
     static _Atomic int64_t last_ms;
     int64_t now = clock_mono_ms();
-    (void)ctx;
+    const struct controller *c = ctx;
+    kube_tidy(c->kube);
     if (last_ms && now - last_ms < TIDY_MS)
         return;
     last_ms = now;
