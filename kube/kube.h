@@ -210,5 +210,7 @@ bool kube_is_down(const struct kube *k);
 int64_t kube_unanswered_ms(const struct kube *k);
 // Ends every request that is not urgent, with KUBE_CANCELLED: the process has no more time.
 void kube_cancel_all(struct kube *k);
+// After a burst of requests: lets go of what is kept for the next ones.
+void kube_tidy(struct kube *k);
 
 #endif

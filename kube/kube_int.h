@@ -223,5 +223,6 @@ bool split_feed(struct splitter *s, const char *p, size_t len);
 void split_clear(struct splitter *s);
 
 void watches_wake(struct kube *k); // the server is back
+void watches_tidy(struct kube *k); // they keep no room for lines
 
 #endif

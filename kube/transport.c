@@ -264,14 +264,26 @@ void transport_open(struct kube *k)
     k->watch = lane_new(k, true);
 }
 
+static void drop_idle(struct kube *k)
+{
+    for (size_t i = 0; i < k->idle.len; i++)
+        curl_easy_cleanup(k->idle.v[i]);
+    vec_clear(&k->idle);
+}
+
+// Each has buffers of some 80 kB.
+void kube_tidy(struct kube *k)
+{
+    drop_idle(k);
+    watches_tidy(k);
+}
+
 void transport_close(struct kube *k)
 {
     bury_orphans(k);
     vec_clear(&k->orphans);
     vec_clear(&k->deferred);
-    for (size_t i = 0; i < k->idle.len; i++)
-        curl_easy_cleanup(k->idle.v[i]);
-    vec_clear(&k->idle);
+    drop_idle(k);
     lane_free(k->work);
     lane_free(k->watch);
     loop_timer_free(k->tidy_timer);

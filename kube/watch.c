@@ -558,6 +558,13 @@ struct kube_watch *kube_watch(struct kube *k, const struct kube_watch_opts *o)
     return w;
 }
 
+void watches_tidy(struct kube *k)
+{
+    for (size_t i = 0; i < k->watches.len; i++)
+        if (!k->watches.v[i]->line.len) // it is between two lines
+            buf_clear(&k->watches.v[i]->line);
+}
+
 int64_t kube_watch_list_ms(const struct kube_watch *w)
 {
     return w->list_ms;

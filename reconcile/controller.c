@@ -18,7 +18,7 @@
 #define POLL_MS 180000
 #define RELOAD_MS 5000 // after a load that failed, at the latest
 #define SETTLE_MS 10   // what comes together is mended together
-#define TIDY_MS 10000  // after a load, which needs twice as much as what it leaves
+#define TIDY_MS 10000  // after a load or a turn, which need twice as much as what they leave
 
 static int64_t poll_ms(const struct controller *c)
 {
@@ -88,17 +88,24 @@ void controller_pushed(struct controller *c, const struct strv *repos)
 }
 
 // The heap keeps what was freed; of a large fleet that is more than what is used. It is
-// everybody's: where another controller of this process has just seen to it, that was after this
-// load, too.
+// everybody's: where another controller of this process has just seen to it, that was after what
+// this one did, too.
 static void on_tidy(void *ctx)
 {
     static _Atomic int64_t last_ms;
     int64_t now = clock_mono_ms();
-    (void)ctx;
+    const struct controller *c = ctx;
+    kube_tidy(c->kube);
     if (last_ms && now - last_ms < TIDY_MS)
         return;
     last_ms = now;
     malloc_trim(0);
+}
+
+static void tidy_later(struct controller *c)
+{
+    if (!loop_timer_is_set(c->tidy))
+        loop_timer_set(c->tidy, TIDY_MS);
 }
 
 static void on_wake(void *ctx)
@@ -401,8 +408,7 @@ static bool load(struct controller *c, struct err *err)
     int64_t began = clock_mono_ms();
     bool ok = source_load_again(c->source, c->o.root, c->desired, &now, &next, NULL, err);
     c->is_loading = false;
-    if (!loop_timer_is_set(c->tidy))
-        loop_timer_set(c->tidy, TIDY_MS);
+    tidy_later(c);
     prom_observe(&c->sum.load_s, (double)(clock_mono_ms() - began) / 1000);
     strv_clear(&hard);
     vec_clear(&pins);
@@ -654,7 +660,9 @@ bool controller_run(struct controller *c, struct err *err)
             continue;
         order_refuse(c);
         if (c->desired && c->is_leading && controller_is_due(c)) {
-            if (!controller_turn(c, err) && !may_go_on(c, err))
+            bool is_good = controller_turn(c, err);
+            tidy_later(c);
+            if (!is_good && !may_go_on(c, err))
                 break;
         } else if (once_is_over(c, err)) {
             healthy_finish(c);
