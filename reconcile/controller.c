@@ -122,6 +122,7 @@ struct controller *controller_new(struct loop *l, struct kube *k, const struct c
     c->run_opts.leaves_health = !o->once;
     c->run_opts.force_drifted = true;
     c->run_opts.drops_finalizers = true;
+    c->run_opts.policy.is_left_wish = !o->once;
     c->app_docs = json_object();
     c->app_listed = json_object();
     c->answering = json_object();
