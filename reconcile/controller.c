@@ -176,6 +176,7 @@ void controller_free(struct controller *c)
     loop_timer_free(c->waiting);
     loop_timer_free(c->tidy);
     json_decref(c->unordered);
+    json_decref(c->left_wrong);
     json_decref(c->app_docs);
     json_decref(c->app_listed);
     json_decref(c->answering);

@@ -41,16 +41,16 @@ static bool check_one(const struct run *r, const char *app, struct err *err)
 
 // Who asks for the deletion of what an application left must have it right; but a controller that
 // is started again with the same options has done it before.
-static bool check_asked(const struct run *r, struct err *err)
+static bool check_asked(struct run *r, struct err *err)
 {
     const struct plan_policy *p = &r->opts.policy;
+    r->left_wrong = json_object();
     for (size_t i = 0; i < p->n_prune_left; i++) {
         if (check_one(r, p->prune_left[i], err))
             continue;
         if (!p->is_left_wish)
             return false;
-        event_emit(r->opts.events, "run.warning", "{s:s, s:s}", "message", err->msg, "hint",
-                   "--prune-left has nothing to do there, and can be left out.");
+        json_object_set_new(r->left_wrong, p->prune_left[i], json_string(err->msg));
         err_clear(err);
     }
     return true;
