@@ -427,8 +427,10 @@ void left_warn(const struct controller *c, const json_t *wrong)
     json_t *why;
     json_object_foreach((json_t *)wrong, app, why)
     {
-        event_emit(c->o.events, "run.warning", "{s:s, s:s}", "message", json_string_value(why),
-                   "hint", "Its --prune-left has nothing to do, and can be left out.");
+        CLEANUP(str_freep)
+        char *text = str_printf("%s: its --prune-left has nothing to do, and can be left out",
+                                json_string_value(why));
+        event_emit(c->o.events, "run.warning", "{s:s}", "message", text);
     }
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# timeout: 240
+# timeout: 360
 #
 # What a person may ask of the controller for one application beyond a plain sync: a trial, some of
 # its objects, options, an end before its time, an approval; through the ConfigMap where there is no
@@ -327,6 +327,29 @@ owned() {
   is "$(reconcile_count '.type == "sync.failed"')" 0 'and nothing fails'
 }
 
+# An object that somebody changes and puts back again and again: the status says each, and the events of
+# its application are counted and bounded (reconcile/event_series.h).
+flaps() {
+  local i began=$SECONDS
+  application flap 'syncOptions: [CreateNamespace=true]'
+  map one >"$REPO/flap/one.yaml"
+  publish
+  reconcile_settled 30 "$(commit)"
+  check 'an application' ask flap
+  for ((i = 0; i < 15; i++)); do
+    kubectl patch cm -n flap one --type=merge -p '{"data":{"v":"hand"}}' >/dev/null
+    cluster_is 30 OutOfSync get application -n argocd flap -o 'jsonpath={.status.sync.status}'
+    kubectl patch cm -n flap one --type=merge -p '{"data":{"v":"1"}}' >/dev/null
+    cluster_is 30 Synced get application -n argocd flap -o 'jsonpath={.status.sync.status}'
+  done
+  sleep 2
+  kubectl get events -n argocd -o json | jq '[.items[] | select(.involvedObject.name == "flap")]' >"$SCRATCH/flaps"
+  at_most "$(jq '[.[].count] | add' "$SCRATCH/flaps")" $((26 + (SECONDS - began) / 300)) 'of one that turns 30 times no more are written than the bound'
+  check 'and as many' test "$(jq '[.[].count] | add' "$SCRATCH/flaps")" -ge 25
+  at_most "$(jq 'length' "$SCRATCH/flaps")" 12 'the same ones are counted'
+  check 'again and again' jq -e 'map(.count) | max >= 5' "$SCRATCH/flaps"
+}
+
 githttp_start
 cluster_up main
 make_repo
@@ -344,6 +367,7 @@ run_case 'killed' killed
 run_case 'ignored' ignored
 is "$(audit_rejections | head -c 600)" '' 'no write was rejected'
 run_case 'owned' owned
+run_case 'flaps' flaps
 again() {
   reconcile_stop
   reconcile_start --poll 1h "$HTTP_URL/git/ops.git//root?ref=main"
