@@ -24,10 +24,12 @@ static json_t *one(struct run *r, const struct plan_item *it)
     // What is to be made anew is not changed: such a dry run would say nothing.
     bool is_change = it->action == ACTION_CHANGE || it->action == ACTION_CHECK;
     bool is_refused = is_change && !run_preview(r, (unsigned)it->object, &live, &want, &err);
-    json_t *out =
-        json_pack("{s:s, s:s, s:b, s:s, s:s*}", "node", run_graph(r)->nodes.v[it->object].label,
-                  "action", action_name(it->action), "refused", is_refused, "message",
-                  is_refused ? err.msg : "", "origin", where);
+    CLEANUP(str_freep)
+    char *conflict = is_change && !is_refused ? run_conflict(r, (unsigned)it->object) : str_dup("");
+    json_t *out = json_pack(
+        "{s:s, s:s, s:b, s:b, s:s, s:s*}", "node", run_graph(r)->nodes.v[it->object].label,
+        "action", action_name(it->action), "refused", is_refused || *conflict, "conflict",
+        *conflict != 0, "message", is_refused ? err.msg : conflict, "origin", where);
     err_clear(&err);
     return out;
 }

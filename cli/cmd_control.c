@@ -232,8 +232,12 @@ static bool sync_operation(const struct cli *c, json_t **out, struct err *err)
         json_object_set_new(sync, "prune", json_true());
     if (c->o.snap.dry_run)
         json_object_set_new(sync, "dryRun", json_true());
-    if (c->o.control.sync_options.len)
-        json_object_set_new(sync, "syncOptions", print_texts(&c->o.control.sync_options));
+    json_t *options = print_texts(&c->o.control.sync_options);
+    if (c->o.force_conflicts)
+        json_array_append_new(options, json_string("ServerSideApply=true"));
+    if (json_array_size(options))
+        json_object_set(sync, "syncOptions", options);
+    json_decref(options);
     json_object_set_new(sync, "syncStrategy", json_pack("{s:{}}", "hook"));
     *out = json_pack("{s:O}", "sync", sync);
     return true;
@@ -281,7 +285,7 @@ static bool check_sync_options(const struct cli *c, struct err *err)
 {
     const struct control_options *o = &c->o.control;
     bool is_sync = o->prune || o->resources.len || o->sync_options.len || c->o.root_revision ||
-                   c->o.snap.dry_run;
+                   c->o.snap.dry_run || c->o.force_conflicts;
     return (o->approve + o->terminate + is_sync <= 1) ||
            err_set(err, ERR_USAGE, "--approve and --terminate go with nothing else");
 }

@@ -9,6 +9,9 @@
 #define MAX_TRIES 50 // dry runs of one application
 #define MAX_APPS 5   // applications along a chain
 #define REFUSED_NEXT "mend what is refused, in Git or where it is refused"
+#define CONFLICT_NEXT                                                                              \
+    "take the field out of Git, or have it taken over: by a controller with regrow sync APP "      \
+    "--force-conflicts, else by a run with --force-conflicts"
 
 static unsigned chain_end(const struct run *r, unsigned node, struct chain_link **chain)
 {
@@ -87,16 +90,27 @@ static bool is_bad(const struct run *r, unsigned node)
     return v.state == NODE_FAILED || v.health == HEALTH_DEGRADED;
 }
 
-static bool any_refused(const json_t *differs)
+static bool any_so(const json_t *differs, const char *how)
 {
     size_t i;
     json_t *o;
     json_array_foreach(differs, i, o)
     {
-        if (json_is_true(json_object_get(o, "refused")))
+        if (json_is_true(json_object_get(o, how)))
             return true;
     }
     return false;
+}
+
+static bool any_refused(const json_t *differs)
+{
+    return any_so(differs, "refused");
+}
+
+// What can be done about what is refused; "": nothing is.
+static const char *refused_next(const json_t *differs)
+{
+    return any_so(differs, "conflict") ? CONFLICT_NEXT : any_refused(differs) ? REFUSED_NEXT : "";
 }
 
 static enum node_state verdict_of(const struct run *r, unsigned first, unsigned last,
@@ -204,7 +218,7 @@ static void print_chain(const struct cli *c, const struct session *s, struct run
     } else if (json_array_size(differs)) {
         behind_print(c, differs);
         CLEANUP(str_freep)
-        char *next = and_again(any_refused(differs) ? REFUSED_NEXT : "", apply);
+        char *next = and_again(refused_next(differs), apply);
         printf("  next: ");
         print_wrapped(stdout, next, 8, 8);
     }
@@ -223,7 +237,8 @@ static void print_chain_doc(const struct cli *c, const struct session *s, struct
     CLEANUP(str_freep) char *since = at ? clock_rfc3339(at) : NULL;
     json_object_set_new(out, "chain", list);
     CLEANUP(json_freep) json_t *differs = differences_of(r, node);
-    json_object_set_new(out, "next", json_string(any_refused(differs) ? REFUSED_NEXT : what));
+    json_object_set_new(out, "next",
+                        json_string(any_refused(differs) ? refused_next(differs) : what));
     json_object_set(out, "differs", differs);
     for (size_t i = 0; i < n; i++) {
         struct node_view v;

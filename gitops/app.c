@@ -286,7 +286,8 @@ static void parse_options(struct application *a, const json_t *o)
     sync_options_unknown(o, &a->warnings);
     a->create_namespace = is_on(o, "CreateNamespace");
     a->options = (is_on(o, "Replace") ? SYNC_REPLACE : 0U) | (is_on(o, "Force") ? SYNC_FORCE : 0U) |
-                 (str_eq(sync_option(o, "Validate"), "false") ? SYNC_NO_VALIDATE : 0U);
+                 (str_eq(sync_option(o, "Validate"), "false") ? SYNC_NO_VALIDATE : 0U) |
+                 (is_on(o, "ServerSideApply") ? SYNC_SERVER_SIDE : 0U);
     a->prune_never = is_value(o, "Prune", "false");
     a->prune_confirm = is_value(o, "Prune", "confirm");
     a->delete_never = is_value(o, "Delete", "false");

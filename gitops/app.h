@@ -113,13 +113,19 @@ MUST_CHECK bool object_sync_marks(const json_t *doc, struct object *o, bool *ski
 const char *object_helm_delete_hook(const json_t *doc);
 
 // ---- sync options ----
-enum { SYNC_REPLACE = 1, SYNC_FORCE = 2, SYNC_NO_VALIDATE = 4 };
+enum {
+    SYNC_REPLACE = 1,
+    SYNC_FORCE = 2,
+    SYNC_NO_VALIDATE = 4,
+    SYNC_SERVER_SIDE = 8 // as Argo CD applies then: fields that another manager owns are taken over
+};
 // The value of an application's option, the last one of that name; NULL when absent. Borrowed.
 const char *sync_option(const json_t *list, const char *name);
 // A sentence for each that is not known.
 void sync_options_unknown(const json_t *list, struct strv *out);
-// Those of an object's annotation as SYNC_* bits; faults may be NULL.
-unsigned object_sync_options(const json_t *doc, struct strv *faults);
+// Those of an object as SYNC_* bits: of its annotation, and `app`, its application's, as far as it
+// does not say otherwise; faults may be NULL.
+unsigned object_sync_options(const json_t *doc, unsigned app, struct strv *faults);
 // The value of option "Prune", "Delete", ... in the annotation, borrowed from a copy in *store
 // (owned by the caller); NULL when absent.
 const char *object_sync_option(const json_t *doc, const char *option, char **store);

@@ -141,17 +141,20 @@ unsigned object_deletion_marks(const json_t *doc)
     return marks;
 }
 
-unsigned object_sync_options(const json_t *doc, struct strv *faults)
+unsigned object_sync_options(const json_t *doc, unsigned app, struct strv *faults)
 {
     static const struct {
         const char *text;
         unsigned bit;
     } bits[] = {{"Replace=true", SYNC_REPLACE},
                 {"Force=true", SYNC_FORCE},
-                {"Validate=false", SYNC_NO_VALIDATE}};
+                {"Validate=false", SYNC_NO_VALIDATE},
+                {"ServerSideApply=true", SYNC_SERVER_SIDE}};
     struct strv all = {0};
-    unsigned out = 0;
+    unsigned out = app;
     object_options(doc, &all);
+    if (strv_has(&all, "ServerSideApply=false"))
+        out &= ~(unsigned)SYNC_SERVER_SIDE;
     for (size_t i = 0; i < all.len; i++) {
         for (size_t k = 0; k < ARRAY_LEN(bits); k++)
             out |= !strcmp(all.v[i], bits[k].text) ? bits[k].bit : 0;

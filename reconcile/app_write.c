@@ -6,27 +6,15 @@
 
 #include "base/clock.h"
 #include "base/vec.h"
+#include "reconcile/event_series.h"
 
 #define MAX_IN_FLIGHT 8
 #define MAX_WAITING 64 // documents are large: what there is no room for is made when there is
 #define BACKOFF_MS 1000
 #define MAX_BACKOFF_MS 60000
 #define MAX_EVENTS_WAITING 200
-// Of one application: so many at once, then one each half minute.
-#define EVENT_BURST 25
-#define EVENT_REFILL_MS 30000
-#define EVENTS_REMEMBERED 16
-#define EVENT_SAME_MS 600000 // the same one within this time is counted, not told again
 
 enum subresource { SUBRESOURCE_UNKNOWN, SUBRESOURCE_THERE, SUBRESOURCE_NONE };
-
-// An event that was told, and how often.
-struct told {
-    char *text; // reason and message
-    char *name; // of its object
-    int64_t first_unix_s, at_ms;
-    long long count;
-};
 
 struct entry {
     struct app_writer *w;
@@ -45,9 +33,7 @@ struct entry {
     struct kube_request *request;
     int64_t not_before_ms, backoff_ms;
     bool is_forgotten;
-    VEC(struct told) told;
-    double tokens;
-    int64_t refilled_ms;
+    struct event_series told;
 };
 
 struct event_call {
@@ -100,17 +86,9 @@ struct app_writer *app_writer_new(struct loop *l, struct kube *k, const struct a
     return w;
 }
 
-static void told_clear(struct told *t)
-{
-    free(t->text);
-    free(t->name);
-}
-
 static void entry_free(struct entry *e)
 {
-    for (size_t i = 0; i < e->told.len; i++)
-        told_clear(&e->told.v[i]);
-    vec_clear(&e->told);
+    event_series_clear(&e->told);
     free(e->ns);
     free(e->name);
     free(e->uid);
@@ -202,46 +180,7 @@ static void queue_event(struct app_writer *w, const char *method, char *path_tak
     *vec_push(&w->events) = x;
 }
 
-static bool may_tell(struct entry *e, int64_t now)
-{
-    if (!e->refilled_ms)
-        e->tokens = EVENT_BURST;
-    else
-        e->tokens += (double)(now - e->refilled_ms) / EVENT_REFILL_MS;
-    e->tokens = e->tokens > EVENT_BURST ? EVENT_BURST : e->tokens;
-    e->refilled_ms = now;
-    if (e->tokens < 1)
-        return false;
-    e->tokens--;
-    return true;
-}
-
-static struct told *find_told(struct entry *e, const char *text, int64_t now)
-{
-    for (size_t i = 0; i < e->told.len; i++)
-        if (!strcmp(e->told.v[i].text, text) && now - e->told.v[i].at_ms < EVENT_SAME_MS)
-            return &e->told.v[i];
-    return NULL;
-}
-
-static struct told *remember(struct entry *e, char *text_take, int64_t now)
-{
-    if (e->told.len >= EVENTS_REMEMBERED) {
-        told_clear(&e->told.v[0]);
-        memmove(&e->told.v[0], &e->told.v[1], (e->told.len - 1) * sizeof(*e->told.v));
-        e->told.len--;
-    }
-    struct told *t = vec_push(&e->told);
-    // A name of an object: that of the application is one, and this is no longer
-    // than it may be.
-    *t = (struct told){.text = text_take,
-                       .name = str_printf("%.200s.%llx", e->name, (long long)clock_unix_us()),
-                       .first_unix_s = clock_unix_ms() / 1000,
-                       .at_ms = now};
-    return t;
-}
-
-static json_t *event_body(const struct entry *e, const struct told *t, const json_t *event)
+static json_t *event_body(const struct entry *e, const struct event_told *t, const json_t *event)
 {
     const struct app_writer *w = e->w;
     CLEANUP(str_freep) char *first = clock_rfc3339(t->first_unix_s);
@@ -264,19 +203,15 @@ static json_t *event_body(const struct entry *e, const struct told *t, const jso
 static void tell(struct entry *e, const json_t *event)
 {
     struct app_writer *w = e->w;
-    int64_t now = clock_mono_ms();
     CLEANUP(str_freep)
     char *text =
         str_printf("%s %s", json_dot_text(event, "reason"), json_dot_text(event, "message"));
-    struct told *t = find_told(e, text, now);
-    bool is_new = !t;
-    if (!may_tell(e, now)) {
+    const struct event_told *t = event_series_add(&e->told, e->name, text, clock_mono_ms());
+    if (!t) {
         w->stats.events_dropped++;
         return;
     }
-    t = t ? t : remember(e, TAKE(text), now);
-    t->count++;
-    t->at_ms = now;
+    bool is_new = t->count == 1;
     CLEANUP(str_freep) char *last = clock_rfc3339(clock_unix_ms() / 1000);
     json_t *body =
         is_new ? event_body(e, t, event)

@@ -129,6 +129,7 @@ struct controller *controller_new(struct loop *l, struct kube *k, const struct c
     c->run_opts.leaves_health = !o->once;
     c->run_opts.force_drifted = true;
     c->run_opts.drops_finalizers = true;
+    c->run_opts.policy.is_left_wish = !o->once;
     c->app_docs = json_object();
     c->app_listed = json_object();
     c->answering = json_object();
@@ -182,6 +183,7 @@ void controller_free(struct controller *c)
     loop_timer_free(c->waiting);
     loop_timer_free(c->tidy);
     json_decref(c->unordered);
+    json_decref(c->left_wrong);
     json_decref(c->app_docs);
     json_decref(c->app_listed);
     json_decref(c->answering);

@@ -110,5 +110,8 @@ const char *controller_commit(const struct controller *c);
 // Is it of use to its callers, and if not why (owned)? A replica that stands by is.
 bool controller_is_ready(const struct controller *c, char **why);
 void controller_counts(const struct controller *c, struct controller_counts *out);
+// What is wrong with the names of policy.prune_left here: name -> why. Borrowed; NULL: it has not
+// looked yet.
+const json_t *controller_left_wrong(const struct controller *c);
 
 #endif

@@ -156,6 +156,7 @@ struct controller {
     bool gone_waits;               // they stay until what is unknown is known
     bool gone_is_held;             // or by the breaker
     bool is_left_wrong;            // --prune-left names what nobody has left: that ends it
+    json_t *left_wrong;            // run.left_wrong, of the first turn that looked
     json_t *awaited;   // application -> {since, objects, first, digest}: deletions that nobody
                        // approved of, as it is told
     json_t *awaiting;  // application -> {key of each such object: true}, as this process told it
@@ -189,6 +190,9 @@ struct controller {
     json_t *argocd_list, *argocd_before; // as the last loads had them
     struct loop_timer *argocd_settle;
 };
+
+// ---- controller_turn.c ----
+void left_warn(const struct controller *c, const json_t *wrong); // of --prune-left
 
 // ---- controller_apps.c ----
 struct tracked *tracked_find(const struct controller *c, const char *name);

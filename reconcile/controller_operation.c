@@ -132,7 +132,7 @@ void operation_shape(const struct tracked *t, unsigned app, struct desired *part
     for (size_t i = 0; i < part->objects.len && json_array_size(options); i++) {
         struct object *x = &part->objects.v[i];
         CLEANUP(json_freep) json_t *doc = object_doc(x);
-        x->options = object_sync_options(doc, NULL) | (*variant)->options;
+        x->options = object_sync_options(doc, (*variant)->options, NULL);
     }
     if (k->resources) {
         o->policy.is_selected = is_selected;

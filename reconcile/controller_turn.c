@@ -416,6 +416,33 @@ static bool carry_out(struct controller *c, struct run *r, struct err *err)
     return ok;
 }
 
+const json_t *controller_left_wrong(const struct controller *c)
+{
+    return c->left_wrong;
+}
+
+void left_warn(const struct controller *c, const json_t *wrong)
+{
+    const char *app;
+    json_t *why;
+    json_object_foreach((json_t *)wrong, app, why)
+    {
+        CLEANUP(str_freep)
+        char *text = str_printf("%s: its --prune-left has nothing to do, and can be left out",
+                                json_string_value(why));
+        event_emit(c->o.events, "run.warning", "{s:s}", "message", text);
+    }
+}
+
+// A fleet is told when all have looked, for what is not here may be there.
+static void left_looked(struct controller *c, json_t *wrong)
+{
+    json_decref(c->left_wrong);
+    c->left_wrong = json_incref(wrong);
+    if (!c->o.feed && !fleet_is_on(c->fleet))
+        left_warn(c, wrong);
+}
+
 static bool run_part_of(struct controller *c, const bool *take, bool with_gone, bool prune,
                         struct err *err)
 {
@@ -426,7 +453,6 @@ static bool run_part_of(struct controller *c, const bool *take, bool with_gone, 
     o.policy.prune = prune && o.policy.prune;
     o.policy.is_approved = approval_covers;
     o.policy.approved_ctx = c;
-    o.policy.is_left_known |= fleet_is_on(c->fleet);
     o.policy.is_resting = is_resting;
     o.policy.resting_ctx = c;
     if (t)
@@ -434,6 +460,8 @@ static bool run_part_of(struct controller *c, const bool *take, bool with_gone, 
     struct run *r CLEANUP(run_freep) = c->run = run_new(c->loop, c->kube, part, &o);
     bool ok = run_prepare(r, err);
     c->is_left_wrong = r->is_left_wrong;
+    if (ok && r->left_wrong)
+        left_looked(c, r->left_wrong);
     c->run_opts.policy.is_left_known |= ok && with_gone; // they go, and are no mistake then
     if (ok && o.read_only)
         ok = run_rehearse(r, err);

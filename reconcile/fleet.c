@@ -315,6 +315,46 @@ static void note_all(struct fleet *f)
     }
 }
 
+// `both`: what is wrong by both; NULL: nobody has looked yet.
+static json_t *wrong_as_well(json_t *both_take, const json_t *wrong)
+{
+    const char *app;
+    void *next;
+    json_t *why;
+    if (!both_take)
+        return json_deep_copy(wrong);
+    json_object_foreach_safe(both_take, next, app, why)
+    {
+        if (!json_object_get(wrong, app))
+            json_object_del(both_take, app);
+    }
+    return both_take;
+}
+
+// A name of --prune-left may be of any cluster: what is wrong is told when all that are kept here
+// have looked. One that cannot be reached may have it.
+static void tell_left(struct fleet *f)
+{
+    bool is_hub_ours = shards_state(f->shards, FLEET_HUB) == SHARD_OURS;
+    bool all = !is_hub_ours || f->c->left_wrong;
+    CLEANUP(json_freep) json_t *wrong = NULL;
+    if (f->is_left_told || !f->is_synced || !f->c->run_opts.policy.n_prune_left || !all)
+        return;
+    if (is_hub_ours)
+        wrong = wrong_as_well(wrong, f->c->left_wrong);
+    for (size_t i = 0; i < f->v.len && all; i++) {
+        const struct member *m = f->v.v[i];
+        const json_t *own = json_object_get(m->said, "leftWrong");
+        if (m->is_going || !m->is_in_fleet || shards_state(f->shards, m->key) != SHARD_OURS)
+            continue;
+        all = own != NULL;
+        wrong = all ? wrong_as_well(TAKE(wrong), own) : TAKE(wrong);
+    }
+    f->is_left_told = all && wrong;
+    if (f->is_left_told)
+        left_warn(f->c, wrong);
+}
+
 static void step(struct fleet *f)
 {
     drain(f);
@@ -326,6 +366,7 @@ static void step(struct fleet *f)
         step_member(f, f->v.v[i], &connecting);
     sweep(f);
     note_all(f);
+    tell_left(f);
 }
 
 static void on_changed(void *ctx)

@@ -57,6 +57,7 @@ struct fleet {
     unsigned serial;     // of sessions: no two are the same holder
     size_t max_sessions; // as many as there may be files for
     bool is_synced, is_on, is_loading, has_news, is_told, is_ending;
+    bool is_left_told;           // what --prune-left names, and none of our clusters has
     json_t *argocd, *argocd_old; // what the sources go by, and went by
     json_t *listed;              // name -> true: clusters that the list has named so far
 };

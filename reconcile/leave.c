@@ -80,11 +80,11 @@ static bool leave_out(struct run *r, unsigned node, const struct strv *fields)
     return any;
 }
 
-// --force-conflicts, or what somebody has changed is to be as it was.
+// --force-conflicts, the sync option, or what somebody has changed is to be as it was.
 static bool wants_force(const struct run *r, unsigned node)
 {
     int item = r->nodes[node].item;
-    return r->opts.force_conflicts ||
+    return r->opts.force_conflicts || (r->desired->objects.v[node].options & SYNC_SERVER_SIDE) ||
            (r->opts.force_drifted && item >= 0 && r->plan->items.v[item].is_drift);
 }
 
@@ -114,8 +114,11 @@ bool may_force(const struct run *r, unsigned node)
     const struct object *o = &r->desired->objects.v[node];
     const struct application *a = r->desired->apps.v[o->app];
     int item = r->nodes[node].item;
-    bool has_left = item >= 0 && r->plan->items.v[item].has_left && !r->opts.force_conflicts;
-    bool asks_first = (a->respect_ignore_differences || has_left) && ignored_any(a, &o->id);
+    // The option is for all that an application has, and its rules say which fields are others'.
+    bool has_left =
+        (item >= 0 && r->plan->items.v[item].has_left) || (o->options & SYNC_SERVER_SIDE);
+    bool asks_first = (a->respect_ignore_differences || (has_left && !r->opts.force_conflicts)) &&
+                      ignored_any(a, &o->id);
     return wants_force(r, node) && (r->nodes[node].may_force || !asks_first);
 }
 

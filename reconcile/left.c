@@ -26,20 +26,32 @@ static bool has_record(const struct run *r, const char *app)
     return false;
 }
 
-// Who asks for the deletion of what an application left must have it right.
-static bool check_asked(const struct run *r, struct err *err)
+static bool check_one(const struct run *r, const char *app, struct err *err)
+{
+    if (desired_tracked_app(r->desired, app) >= 0) {
+        err_set(err, ERR_CONFLICT, "application %s is in Git, and its objects with it", app);
+        return err_hint(err, "Take it out of Git first.");
+    }
+    if (!has_record(r, app)) {
+        err_set(err, ERR_NOT_FOUND, "no application %s has left anything behind", app);
+        return err_hint(err, "regrow status lists those that have.");
+    }
+    return true;
+}
+
+// Who asks for the deletion of what an application left must have it right; but a controller that
+// is started again with the same options has done it before.
+static bool check_asked(struct run *r, struct err *err)
 {
     const struct plan_policy *p = &r->opts.policy;
+    r->left_wrong = json_object();
     for (size_t i = 0; i < p->n_prune_left; i++) {
-        const char *app = p->prune_left[i];
-        if (desired_tracked_app(r->desired, app) >= 0) {
-            err_set(err, ERR_CONFLICT, "application %s is in Git, and its objects with it", app);
-            return err_hint(err, "Take it out of Git first.");
-        }
-        if (!has_record(r, app)) {
-            err_set(err, ERR_NOT_FOUND, "no application %s has left anything behind", app);
-            return err_hint(err, "regrow status lists those that have.");
-        }
+        if (check_one(r, p->prune_left[i], err))
+            continue;
+        if (!p->is_left_wish)
+            return false;
+        json_object_set_new(r->left_wrong, p->prune_left[i], json_string(err->msg));
+        err_clear(err);
     }
     return true;
 }

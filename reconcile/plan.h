@@ -72,6 +72,7 @@ struct plan_policy {
     const char *const *prune_left;
     size_t n_prune_left;
     bool is_left_known; // an earlier run has looked whether these are right
+    bool is_left_wish;  // one that is not is told, and no failure: nothing of it is there by now
     // Has somebody approved of the deletion of this object, of which this application (tracking
     // name) asks for a confirmation? NULL: nobody has.
     bool (*is_approved)(const void *ctx, const char *app, const struct object_id *id);

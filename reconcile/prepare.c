@@ -8,6 +8,8 @@
 #include "reconcile/drift.h"
 #include "reconcile/run_int.h"
 
+#define CONFLICT_TRIES 5 // each may name more fields that are left to their owners
+
 static bool check_cluster(const struct run *r, struct err *err)
 {
     const char *uid = kube_cluster_uid(r->kube);
@@ -505,4 +507,32 @@ bool run_preview(struct run *r, unsigned object, json_t **live, json_t **would_b
     drop_managers(*live);
     drop_managers(*would_be);
     return ok;
+}
+
+char *run_conflict(struct run *r, unsigned object)
+{
+    CLEANUP(str_freep) char *path = send_path(r, &r->desired->objects.v[object]);
+    const struct live_fact *f = observe_fact(r, &r->desired->objects.v[object].id);
+    for (int i = 0; path && i < CONFLICT_TRIES; i++) {
+        struct kube_reply reply;
+        struct buf store CLEANUP(buf_clear) = {0};
+        struct buf body CLEANUP(buf_clear) = {0};
+        CLEANUP(str_freep)
+        char *url = str_printf("%s?fieldManager=%s&dryRun=All%s", path, run_manager(r),
+                               may_force(r, object) ? "&force=true" : "");
+        send_body(r, object, &body);
+        struct kube_call put = {.method = "PATCH",
+                                .path = url,
+                                .body = body.p,
+                                .body_len = body.len,
+                                .content_type = "application/apply-patch+yaml",
+                                .is_idempotent = true};
+        wait_reply(r, &put, &reply, &store);
+        bool is_one = reply.cls == KUBE_CONFLICT && reply.conflict_manager;
+        if (!is_one || (f && f->is_client_side)) // such fields are taken over first
+            break;
+        if (!leave_to_others(r, object, &reply))
+            return str_dup(reply.message);
+    }
+    return str_dup("");
 }

@@ -80,6 +80,7 @@ void run_free(struct run *r)
     if (r->owns_health)
         health_custom_free(r->health);
     json_decref(r->known_apps);
+    json_decref(r->left_wrong);
     vec_clear(&r->gates);
     vec_clear(&r->queue);
     vec_clear(&r->crd_queue);

@@ -88,6 +88,9 @@ MUST_CHECK bool run_rehearse(struct run *r, struct err *err);
 // managedFields. *live is NULL when absent.
 MUST_CHECK bool run_preview(struct run *r, unsigned object, json_t **live, json_t **would_be,
                             struct err *err);
+// Which fields other managers own that the next run would be refused for, and who they are: ""
+// where there are none. Asks the server. Owned.
+char *run_conflict(struct run *r, unsigned object);
 // For a run that only looks: tries, by dry runs, at most `max` objects of an application that are
 // not there although nothing holds them up; what the server refuses counts as failed.
 void run_try(struct run *r, unsigned app, size_t max);

@@ -156,7 +156,8 @@ struct run {
     unsigned pending_calls; // callbacks that hold a pointer into the run
     struct strv leftovers;  // what should have been deleted and was not, and why
     left_list left;         // applications that left Git without their objects
-    bool is_left_wrong;     // policy.prune_left names what none of them is
+    bool is_left_wrong;     // policy.prune_left names what none of them is, and that is a failure
+    json_t *left_wrong;     // or it is told: name -> what is wrong with it; NULL: nobody has looked
     struct err fatal;       // ends the run as a whole
 };
 

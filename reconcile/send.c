@@ -90,6 +90,18 @@ void try_again(struct run *r, unsigned node, int64_t retry_after_ms)
     queue_later(r, node, retry_after_ms > x->backoff_ms ? retry_after_ms : x->backoff_ms);
 }
 
+// Who has which field, and what can be done: a controller is asked, a run is begun again.
+static char *conflict_text(const struct run *r, unsigned node, const struct kube_reply *reply)
+{
+    const struct application *a = r->desired->apps.v[r->desired->objects.v[node].app];
+    if (!r->opts.force_drifted)
+        return str_printf("%s; take it out of Git, or run again with --force-conflicts",
+                          reply->message);
+    return str_printf("%s; take it out of Git, or have it taken over: once by regrow sync %s "
+                      "--force-conflicts, for good by the sync option ServerSideApply=true",
+                      reply->message, a->tracking_name);
+}
+
 void fail_with(struct run *r, unsigned node, const struct kube_reply *reply)
 {
     struct err err = {0};
@@ -98,8 +110,7 @@ void fail_with(struct run *r, unsigned node, const struct kube_reply *reply)
     kube_reply_err(reply, &err, what);
     CLEANUP(str_freep) char *msg = NULL;
     if (reply->cls == KUBE_CONFLICT && reply->conflict_manager)
-        msg = str_printf("%s; take it out of Git, or run again with --force-conflicts",
-                         reply->message);
+        msg = conflict_text(r, node, reply);
     else if (reply->cls == KUBE_IMMUTABLE)
         msg = str_printf("%s cannot be changed on a live object; delete it, or let it be made "
                          "anew with the sync option Force=true",

@@ -125,6 +125,9 @@ static void say_counts(struct spoke *s)
                             "drifts", (json_int_t)n.drifts, "heals", (json_int_t)n.heals, "pruned",
                             (json_int_t)n.pruned, "queue", (json_int_t)n.queue, "leading",
                             n.is_leading, "failedSyncs", (json_int_t)n.failed_syncs);
+    const json_t *wrong = controller_left_wrong(s->controller);
+    if (wrong)
+        json_object_set_new(doc, "leftWrong", json_deep_copy(wrong));
     say(s, SPOKE_STATE, doc, NULL, 0);
 }
 
@@ -487,7 +490,6 @@ static void set_opts(struct spoke *s, const struct spoke_opts *o)
     s->o.run.expect_cluster = NULL; // the hub, too
     s->o.run.events = &s->events;
     s->o.run.policy.replaced_root = NULL;
-    s->o.run.policy.is_left_known = true; // they may be of another cluster
     if (!s->o.run.manager)
         s->o.run.manager = "regrow";
     s->events = (struct event_sink){on_event, s};

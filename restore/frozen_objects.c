@@ -105,7 +105,7 @@ static bool fill(struct thaw *t, unsigned app, json_t *doc, struct object *o, st
     o->app = app;
     o->phase = phase;
     o->phases |= 1U << phase;
-    o->options = object_sync_options(doc, NULL) | a->options;
+    o->options = object_sync_options(doc, a->options, NULL);
     o->is_namespaced = o->id.namespace != NULL;
     o->is_made = !o->origin.source && !*o->id.group && !strcmp(o->id.kind, "Namespace");
     o->is_bare =

@@ -240,7 +240,7 @@ bool yield_add_doc(struct yield *y, json_t *doc, struct origin *where, struct do
     bool skip = false;
     bool ok = object_sync_marks(doc, &marks, &skip, err);
     warn_delete_hook(y, doc);
-    marks.options = object_sync_options(doc, &y->warnings) | y->l->d->apps.v[y->app]->options;
+    marks.options = object_sync_options(doc, y->l->d->apps.v[y->app]->options, &y->warnings);
     y->doc++;
     for (int p = PHASE_PRESYNC; ok && !skip && p <= PHASE_SYNCFAIL; p++) {
         if (!(marks.phases & 1U << p))

@@ -27,7 +27,7 @@ HANG=$(seq -f 's%03g' $((N_GOOD + 1)) $((N_GOOD + N_HANG)))
 REFUSE=$(seq -f 's%03g' $((N_GOOD + N_HANG + 1)) "$CLUSTERS")
 LAST=${GOOD##*$'\n'}
 NO_TOKEN=$(printf 's%03d' $((N_GOOD + N_HANG + 2)))
-SLOW=$((CLUSTERS / 50)) # so much longer it may take
+SLOW=${SLOW:-$((CLUSTERS / 50))} # so much longer it may take
 cd "$SCRATCH"
 
 commit() { # VALUE

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# timeout: 240
+# timeout: 360
 #
 # What a person may ask of the controller for one application beyond a plain sync: a trial, some of
 # its objects, options, an end before its time, an approval; through the ConfigMap where there is no
@@ -285,6 +285,71 @@ ignored() {
   ok 'what is put back leaves it, too'
 }
 
+# A field that another manager owns, and that Git now declares: never taken silently.
+owned_map() { # SYNC-OPTIONS DATA
+  map mine "argocd.argoproj.io/sync-options: \"$1\"" | sed "s/^data:.*/data: {$2}/" >"$REPO/owned/mine.yaml"
+}
+owner_has() { kubectl get cm -n owned mine -o 'jsonpath={.data.a} {.data.b} {.data.c}'; }
+hand() { kubectl apply --server-side --field-manager=hand -f - >/dev/null; }
+
+owned() {
+  local root
+  root="$HTTP_URL/git/ops.git//root?ref=main"
+  application owned 'automated: {selfHeal: true}, syncOptions: [CreateNamespace=true]'
+  owned_map '' 'a: git'
+  publish
+  reconcile_settled 30 "$(commit)"
+  map mine | sed 's/name: mine,.*/name: mine, namespace: owned}/; s/^data:.*/data: {b: hand, c: hand}/' | hand
+  reconcile_mark
+  owned_map '' 'a: git2, b: git'
+  publish
+  reconcile_saw 20 '.type == "sync.failed" and .app == "owned" and (.message | contains(".data.b owned by \"hand\""))'
+  like "$(reconcile_events | jq -r 'select(.type == "sync.failed") | .message' | head -1)" \
+    'regrow sync owned --force-conflicts, for good by the sync option ServerSideApply=true' 'what can be done is said'
+  is "$(owner_has)" 'git hand hand' 'nothing of the object is written'
+  cluster_is 20 OutOfSync get application -n argocd owned -o 'jsonpath={.status.sync.status}'
+  like "$(app owned '.status.conditions')" 'data.b owned by .*hand' 'the Application has it as a condition'
+  like "$(app owned '[.status.operationState.syncResult.resources[] | select(.name == "mine") | [.status, .message]]')" \
+    'SyncFailed.*data.b owned by .*hand' 'and with its object'
+  like "$("$REGROW" why owned "$root")" 'is refused.*data.b owned by "hand".*next: .*--force-conflicts' 'why names field, manager, and the way out'
+  is "$("$REGROW" why owned -o json "$root" | jq -c '[.differs[] | [.refused, .conflict]]')" '[[true,true]]' 'in JSON as well'
+  check 'it is asked for once' ask owned --force-conflicts
+  is "$(owner_has)" 'git2 git hand' 'and taken, with no more than Git declares'
+  is "$(kubectl get cm -n owned mine -o json --show-managed-fields |
+    jq -c '[.metadata.managedFields[] | select(.fieldsV1["f:data"]["f:b"]) | .manager]')" '["regrow"]' 'its manager has it no more'
+  cluster_is 20 Synced get application -n argocd owned -o 'jsonpath={.status.sync.status}'
+  like "$("$REGROW" why owned "$root")" 'healthy' 'why agrees'
+  reconcile_mark
+  owned_map 'ServerSideApply=true' 'a: git2, b: git, c: git'
+  publish
+  reconcile_settled 30 "$(commit)"
+  is "$(owner_has)" 'git2 git git' 'ServerSideApply=true says it for good'
+  is "$(reconcile_count '.type == "sync.failed"')" 0 'and nothing fails'
+}
+
+# An object that somebody changes and puts back again and again: the status says each, and the events of
+# its application are counted and bounded (reconcile/event_series.h).
+flaps() {
+  local i began=$SECONDS
+  application flap 'syncOptions: [CreateNamespace=true]'
+  map one >"$REPO/flap/one.yaml"
+  publish
+  reconcile_settled 30 "$(commit)"
+  check 'an application' ask flap
+  for ((i = 0; i < 15; i++)); do
+    kubectl patch cm -n flap one --type=merge -p '{"data":{"v":"hand"}}' >/dev/null
+    cluster_is 30 OutOfSync get application -n argocd flap -o 'jsonpath={.status.sync.status}'
+    kubectl patch cm -n flap one --type=merge -p '{"data":{"v":"1"}}' >/dev/null
+    cluster_is 30 Synced get application -n argocd flap -o 'jsonpath={.status.sync.status}'
+  done
+  sleep 2
+  kubectl get events -n argocd -o json | jq '[.items[] | select(.involvedObject.name == "flap")]' >"$SCRATCH/flaps"
+  at_most "$(jq '[.[].count] | add' "$SCRATCH/flaps")" $((26 + (SECONDS - began) / 300)) 'of one that turns 30 times no more are written than the bound'
+  check 'and as many' test "$(jq '[.[].count] | add' "$SCRATCH/flaps")" -ge 25
+  at_most "$(jq 'length' "$SCRATCH/flaps")" 12 'the same ones are counted'
+  check 'again and again' jq -e 'map(.count) | max >= 5' "$SCRATCH/flaps"
+}
+
 githttp_start
 cluster_up main
 make_repo
@@ -301,6 +366,8 @@ reconcile_start --poll 1s "$HTTP_URL/git/ops.git//root?ref=main"
 run_case 'killed' killed
 run_case 'ignored' ignored
 is "$(audit_rejections | head -c 600)" '' 'no write was rejected'
+run_case 'owned' owned
+run_case 'flaps' flaps
 again() {
   reconcile_stop
   reconcile_start --poll 1h "$HTTP_URL/git/ops.git//root?ref=main"

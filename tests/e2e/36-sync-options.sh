@@ -170,6 +170,20 @@ pruned() { # Prune, Delete, PruneLast, PrunePropagationPolicy
   forget orphaned
 }
 
+taken() { # ServerSideApply
+  { settings one a; settings two a ServerSideApply=false; } | application taken ServerSideApply=true
+  kubectl create ns taken >/dev/null
+  { settings one hand; settings two hand; } | kubectl apply -n taken --server-side --field-manager=hand -f - >/dev/null
+  refuse 'an object that says otherwise' 10 boot
+  like "$OUT" 'two.*owned by "hand"' 'is a conflict'
+  is "$(kubectl get cm -n taken one two -o 'jsonpath={.items[*].data.a}')" 'a hand' 'the others of its application are taken over'
+  settings one a | application taken ServerSideApply=true 'ignoreDifferences: [{kind: ConfigMap, name: one, jsonPointers: [/data/a]}]'
+  kubectl patch cm -n taken one --type=merge -p '{"data":{"a":"scaler"}}' --field-manager=scaler >/dev/null
+  check 'with a rule for the field' boot
+  is "$(kubectl get cm -n taken one -o 'jsonpath={.data.a}')" scaler 'it stays its owner'"'"'s'
+  forget taken
+}
+
 shared() { # FailOnSharedResource
   kubectl create ns shared >/dev/null
   kubectl apply --server-side -f - >/dev/null <<'Y'
@@ -219,6 +233,7 @@ run_case ignored ignored
 run_case undeclared undeclared
 run_case replaced replaced
 run_case pruned pruned
+run_case taken taken
 run_case shared shared
 run_case migrated migrated
 run_case told told

@@ -75,8 +75,20 @@ asked_for() { # --prune-left
   refuse 'nobody has left that' 4 boot --prune-left nope
   like "$OUT" 'no application nope has left anything behind' 'and it is said'
   refuse 'one that is in Git' 6 boot --prune-left other
-  refuse 'nor does a controller go on' 4 timeout 30 "$REGROW" reconcile --prune-left nope "$REPO/root"
+  refuse 'nor a controller that is to do it once' 4 timeout 30 "$REGROW" reconcile --once --prune-left nope "$REPO/root"
   like "$OUT" 'no application nope has left anything behind.*next: regrow status' 'and says why it ends'
+  "$REGROW" reconcile -o ndjson --poll 1s --prune-left nope --prune-left other "$REPO/root" >"$SCRATCH/kept" 2>&1 &
+  local pid=$! code=0
+  at_exit bash -c "kill $pid 2>/dev/null || true"
+  wait_for 30 'one that goes on to say it' grep -q 'no application nope has left anything behind' "$SCRATCH/kept"
+  wait_for 30 'and what is in Git' grep -q 'application other is in Git' "$SCRATCH/kept"
+  settings goes-on | application later '' 'automated: {prune: true}'
+  wait_for 30 'it to follow Git all the same' kubectl get cm -n later goes-on
+  kill -TERM "$pid"
+  wait "$pid" || code=$?
+  is "$code $(grep -c 'no application nope' "$SCRATCH/kept")" '0 1' 'it says so once, and goes on'
+  forget later
+  check 'that is taken away' boot --prune-left later
   forget plain
   refuse 'it leaves Git' 0 boot
   like "$OUT" 'plain left Git.*regrow bootstrap --prune-left plain deletes them' 'what can be done is told'

@@ -83,7 +83,7 @@ static void one(json_t *doc)
         judge(doc, a);
         leave(doc, a);
     }
-    object_sync_options(doc, NULL);
+    object_sync_options(doc, SYNC_SERVER_SIDE, NULL);
     application_free(a);
     err_clear(&err);
     if (object_sync_marks(doc, &o, &skip, &err) && json_is_object(doc) &&

@@ -112,9 +112,9 @@ static void options(void **s)
                       "Replace=true, Force=true, Validate=false, Delete=confirm, Prune=false, "
                       "RespectIgnoreDifferences=true, ClientSideApplyMigration=false, "
                       "FailOnSharedResource=true, Prune=perhaps, PruneLst=true, PruneLst=true, "
-                      "PrunePropagationPolicy=orphan]}}",
+                      "PrunePropagationPolicy=orphan, ServerSideApply=true]}}",
                       &a, &err));
-    assert_int_equal(a->options, SYNC_REPLACE | SYNC_FORCE | SYNC_NO_VALIDATE);
+    assert_int_equal(a->options, SYNC_REPLACE | SYNC_FORCE | SYNC_NO_VALIDATE | SYNC_SERVER_SIDE);
     assert_true(a->delete_confirm && !a->delete_never && a->respect_ignore_differences &&
                 a->no_migration);
     assert_true(a->fail_on_shared && !a->create_namespace);
@@ -188,12 +188,33 @@ static void object_options(void **s)
         CLEANUP(str_freep) char *store = NULL;
         struct strv faults = {0};
         json_set_annotation(doc, "argocd.argoproj.io/sync-options", cases[i].text);
-        assert_int_equal(object_sync_options(doc, &faults), cases[i].bits);
+        assert_int_equal(object_sync_options(doc, 0, &faults), cases[i].bits);
         assert_true(str_eq(object_sync_option(doc, "Prune", &store), cases[i].prune));
         assert_int_equal(faults.len, cases[i].fault != NULL);
         if (faults.len && !strstr(faults.v[0], cases[i].fault))
             fail_msg("%s", faults.v[0]);
         strv_clear(&faults);
+    }
+}
+
+// An object's own word goes before its application's, where there is one for both ways.
+static void object_and_app_options(void **s)
+{
+    (void)s;
+    static const struct {
+        const char *text;
+        unsigned app, bits;
+    } cases[] = {
+        {"", SYNC_SERVER_SIDE | SYNC_FORCE, SYNC_SERVER_SIDE | SYNC_FORCE},
+        {"ServerSideApply=false", SYNC_SERVER_SIDE | SYNC_FORCE, SYNC_FORCE},
+        {"Replace=true, ServerSideApply=false", SYNC_SERVER_SIDE, SYNC_REPLACE},
+        {"ServerSideApply=true", 0, SYNC_SERVER_SIDE},
+        {"ServerSideApply=perhaps", SYNC_SERVER_SIDE, SYNC_SERVER_SIDE},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP(json_freep) json_t *doc = json_object();
+        json_set_annotation(doc, "argocd.argoproj.io/sync-options", cases[i].text);
+        assert_int_equal(object_sync_options(doc, cases[i].app, NULL), cases[i].bits);
     }
 }
 
@@ -299,11 +320,16 @@ static void shared(void **s)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(faults),     cmocka_unit_test(names),
-        cmocka_unit_test(maps_count), cmocka_unit_test(fields),
-        cmocka_unit_test(options),    cmocka_unit_test(object_options),
-        cmocka_unit_test(varied),     cmocka_unit_test(deletion_marks),
-        cmocka_unit_test(hooks),      cmocka_unit_test(shared)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(faults),
+                                       cmocka_unit_test(names),
+                                       cmocka_unit_test(maps_count),
+                                       cmocka_unit_test(fields),
+                                       cmocka_unit_test(options),
+                                       cmocka_unit_test(object_options),
+                                       cmocka_unit_test(object_and_app_options),
+                                       cmocka_unit_test(varied),
+                                       cmocka_unit_test(deletion_marks),
+                                       cmocka_unit_test(hooks),
+                                       cmocka_unit_test(shared)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
