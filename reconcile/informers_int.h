@@ -22,12 +22,20 @@ struct intent {
     bool is_hook, is_made;
 };
 
+// What a second ConfigMap says of an object that has moved: it counts when the first names it no
+// more.
+struct second {
+    struct map *map;
+    struct record record; // as in struct mine
+};
+
 // What is kept of an object that is ours, or may be. Identities are borrowed from the entry;
 // version, app and mark are interned, the other texts owned.
 struct mine {
     struct live_fact fact;
     struct record record;
     struct map *map; // the ConfigMap the record is in; NULL: it has none
+    struct second *second;
     struct intent *intent;
     unsigned long long version; // resourceVersion; 0: unknown, or no number
     int64_t written_ms;         // when a run wrote it last

@@ -87,6 +87,9 @@ static void free_mine(struct informers *f, struct mine *m)
             f->touched.v[i] = f->touched.v[--f->touched.len];
     clear_fact(m);
     free(m->record.uid);
+    if (m->second)
+        free(m->second->record.uid);
+    free(m->second);
     free(m->intent);
     free(m);
 }
@@ -124,7 +127,8 @@ size_t kept_bytes(const struct informer_kind *k)
         const struct mine *m = k->all.v[i]->mine;
         n += sizeof(struct entry) + text_bytes(k->all.v[i]->name);
         if (m)
-            n += sizeof(*m) + (m->intent ? sizeof(*m->intent) + 16 : 0) + text_bytes(m->fact.uid) +
+            n += sizeof(*m) + (m->intent ? sizeof(*m->intent) + 16 : 0) +
+                 (m->second ? sizeof(*m->second) + 16 : 0) + text_bytes(m->fact.uid) +
                  text_bytes(m->record.uid) + text_bytes(m->fact.health.message);
     }
     return n;

@@ -92,19 +92,54 @@ static void count_intent(const struct mine *m, int by)
         m->intent->map->open += (size_t)by;
 }
 
+static void put_record(struct informers *f, struct map *map, struct record *to,
+                       const struct record *r)
+{
+    struct object_id id = to->id;
+    char *uid = str_dup_or_null(r->uid);
+    free(to->uid);
+    *to = *r;
+    to->id = id;
+    to->uid = uid;
+    to->version = (char *)inf_word(f, r->version);
+    to->app = (char *)map->app;
+}
+
+static void drop_second(struct mine *m)
+{
+    if (m->second)
+        free(m->second->record.uid);
+    free(TAKE(m->second));
+}
+
+static void put_second(struct informers *f, struct mine *m, struct map *map, const struct record *r)
+{
+    if (!m->second)
+        m->second = mem_alloc(sizeof(*m->second));
+    m->second->map = map;
+    m->second->record.id = m->record.id;
+    put_record(f, map, &m->second->record, r);
+}
+
 static void take_record(struct informers *f, struct map *map, struct mine *m,
                         const struct record *r)
 {
     count_intent(m, -1);
     f->stats.records += !m->map;
-    struct object_id id = m->record.id;
-    free(m->record.uid);
-    m->record = *r;
-    m->record.id = id;
-    m->record.uid = str_dup_or_null(r->uid);
-    m->record.version = (char *)inf_word(f, r->version);
-    m->record.app = (char *)map->app;
+    if (m->map && m->map != map)
+        put_second(f, m, m->map, &m->record);
+    put_record(f, map, &m->record, r);
     m->map = map;
+}
+
+// The ConfigMap that the record was in names the object no more.
+static void take_second(struct informers *f, struct mine *m)
+{
+    m->map = m->second ? m->second->map : NULL;
+    f->stats.records -= !m->map;
+    if (m->second)
+        put_record(f, m->map, &m->record, &m->second->record);
+    drop_second(m);
 }
 
 static void take_intent(struct informers *f, struct map *map, struct mine *m,
@@ -135,6 +170,8 @@ static void on_record(void *ctx, const struct record *r)
         take_intent(x->f, x->map, m, r);
     else if (goes_before(m, x->map, r))
         take_record(x->f, x->map, m, r);
+    else
+        put_second(x->f, m, x->map, r);
     m->named++;
     *vec_push(&x->map->entries) = e;
 }
@@ -160,10 +197,10 @@ static void forget(struct informers *f, const struct map *map, struct entry *e)
 {
     struct mine *m = e->mine;
     count_intent(m, -1);
-    if (m->map == map) {
-        m->map = NULL;
-        f->stats.records--;
-    }
+    if (m->second && m->second->map == map)
+        drop_second(m);
+    if (m->map == map)
+        take_second(f, m);
     if (m->intent && m->intent->map == map) {
         free(m->intent);
         m->intent = NULL;

@@ -271,19 +271,25 @@ static bool may_not_go(const struct planning *p, const char *app, const json_t *
             cascade_rests(p->d, note, policy->is_resting, policy->resting_ctx));
 }
 
+// Has another object taken the name? One that was made anew by a run that did not come to record it
+// has another uid than its record, and our mark.
+static bool is_other(const struct record *r, const struct live_fact *f)
+{
+    return !str_eq(f->tracking_app, r->app) && (r->is_intent || !str_eq(r->uid, f->uid));
+}
+
 // One of an application that is no longer in Git.
 static void decide_orphan(const struct planning *p, const struct record *r,
                           const struct live_fact *f, struct plan_item *it)
 {
     const json_t *note = json_object_get(p->notes, r->app);
     bool was_told = json_object_get(note, CASCADE_LEFT) != NULL;
-    bool is_other = r->is_intent ? !str_eq(f->tracking_app, r->app) : !str_eq(r->uid, f->uid);
     CLEANUP(str_freep) char *why = NULL;
     if (p->any_unknown)
         keep(it, "P2", "its application is gone, but another could not be read");
     else if (f->is_unknown)
         keep(it, "P9", "its kind could not be read, so nobody knows whether it is there");
-    else if (is_other || (was_told && !str_eq(f->tracking_app, r->app)))
+    else if (is_other(r, f) || (was_told && !str_eq(f->tracking_app, r->app)))
         decide(it, ACTION_NONE, "P13"); // somebody else's by now: forgotten
     else if (!is_asked_for(p->policy, r->app) && !cascade_takes_along(p->d, note, &why))
         leave(it, "P11", why);
@@ -334,7 +340,7 @@ static void decide_record(const struct planning *p, const struct record *r,
         keep(it, "P1", "its application could not be read");
     else if (f->is_unknown)
         keep(it, "P9", "its kind could not be read, so nobody knows whether it is there");
-    else if (r->is_intent ? !str_eq(f->tracking_app, r->app) : !str_eq(r->uid, f->uid))
+    else if (is_other(r, f))
         keep(it, "P3", "another object has taken its name");
     else if (f->marks & (DELETION_PRUNE_OFF | DELETION_KEEP))
         keep(it, "P4", "it asks to be kept");

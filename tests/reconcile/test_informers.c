@@ -347,6 +347,9 @@ static void inventory(void **s)
     // A run takes it out of the text: it is not ours any more, and nothing is wrong.
     CLEANUP(json_freep) json_t *less = map_doc("app", "a", 7, "");
     maps_wrote(w->inf, less);
+    has(w, "b", 1, 1, 0, 0); // that is what b says
+    CLEANUP(json_freep) json_t *none = map_doc("app", "b", 7, "");
+    maps_wrote(w->inf, none);
     others(w, 1); // but for what an earlier run meant to make
     CLEANUP(json_freep) json_t *meant = map_doc("intent", "", 8, "");
     maps_wrote(w->inf, meant);
@@ -380,11 +383,40 @@ static void named_twice(void **s)
     told(w, "gone b d");
     maps_item(w->inf, KUBE_MODIFIED, no_b, 0);
     has(w, "b", 0, 0, 0, 0);
+    has(w, "a", 1, 0, 0, 0);
     assert_non_null(inf_find(w->inf, &the_d));
     maps_item(w->inf, KUBE_MODIFIED, no_a, 0);
     assert_null(inf_find(w->inf, &the_d));
     assert_int_equal(informers_stats(w->inf).records, 0);
     told(w, "");
+    end(w);
+}
+
+// It has moved, and could not be written: what the new application's ConfigMap says of it counts
+// once the old one's has let go, whichever came first.
+static void moved(void **s)
+{
+    (void)s;
+    struct world *w = new_world();
+    CLEANUP(json_freep) json_t *no_a = map_doc("app", "a", 8, "");
+    CLEANUP(json_freep) json_t *no_b = map_doc("app", "b", 10, "");
+    recorded(w, "a", 5, "u", 2);
+    modified(w, "u", 10, 2, true);
+    recorded(w, "b", 6, "u", 2);
+    recorded(w, "b", 7, "u", 3); // read again: the last counts
+    assert_string_equal(informers_record(w->inf, &the_d)->app, "a");
+    assert_int_equal(informers_stats(w->inf).records, 1);
+    maps_wrote(w->inf, no_a);
+    const struct record *r = informers_record(w->inf, &the_d);
+    assert_string_equal(r->app, "b");
+    assert_string_equal(r->uid, "u");
+    assert_false(sha256_eq(&r->projection, &informers_fact(w->inf, &the_d)->projection));
+    assert_int_equal(informers_stats(w->inf).records, 1);
+    recorded(w, "a", 9, "u", 2); // back again, and its mark says so
+    assert_string_equal(informers_record(w->inf, &the_d)->app, "a");
+    maps_wrote(w->inf, no_b);
+    assert_string_equal(informers_record(w->inf, &the_d)->app, "a");
+    assert_int_equal(informers_stats(w->inf).records, 1);
     end(w);
 }
 
@@ -406,7 +438,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(drift),        cmocka_unit_test(unrecorded),  cmocka_unit_test(own_writes),
         cmocka_unit_test(during_a_run), cmocka_unit_test(lists),       cmocka_unit_test(inventory),
-        cmocka_unit_test(late_kind),    cmocka_unit_test(named_twice),
+        cmocka_unit_test(late_kind),    cmocka_unit_test(named_twice), cmocka_unit_test(moved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

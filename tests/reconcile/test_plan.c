@@ -173,7 +173,9 @@ static void unwanted(void **s)
     row_is(&w, "P4");
     w.fact.marks = DELETION_KEEP;
     row_is(&w, "P4");
-    str_set(&w.fact.uid, "other");
+    str_set(&w.fact.uid, "other"); // made anew, and not recorded: it bears our mark
+    row_is(&w, "P4");
+    str_set(&w.fact.tracking_app, "other");
     row_is(&w, "P3");
     w.d->apps.v[0]->state = APP_UNKNOWN;
     row_is(&w, "P1");
@@ -335,6 +337,8 @@ static void left_behind(void **s)
     row_is(&w, "P10");
     w.policy.n_prune_left = 0;
     str_set(&w.fact.uid, "other");
+    row_is(&w, "P11"); // made anew, and not recorded: it bears our mark
+    str_set(&w.fact.tracking_app, "other");
     row_is(&w, "P13");
     w.d->apps.v[0]->state = APP_UNKNOWN;
     row_is(&w, "P2");
