@@ -463,7 +463,6 @@ struct informers *informers_new(struct loop *l, struct kube *k, const struct inf
     f->kube = k;
     f->opts = *o;
     f->words = json_object();
-    f->intent_notes = json_object();
     f->namespaces = json_object();
     f->webhooks = json_object();
     f->slices = json_object();
@@ -491,7 +490,6 @@ void informers_free(struct informers *f)
     health_custom_free(f->checks);
     json_decref(f->settings);
     json_decref(f->words);
-    json_decref(f->intent_notes);
     json_decref(f->namespaces);
     json_decref(f->webhooks);
     json_decref(f->slices);
@@ -543,7 +541,7 @@ const char *informers_root(const struct informers *f)
 
 json_t *informers_note(const struct informers *f, const char *app)
 {
-    const char *text = json_string_value(json_object_get(f->intent_notes, app));
+    const char *text = maps_intent_note(f, app);
     CLEANUP(str_freep) char *name = inventory_map_name(app, 0);
     const struct map *m = maps_find(f, name);
     json_t *note = m && m->note ? json_loads(m->note, JSON_REJECT_DUPLICATES, NULL)

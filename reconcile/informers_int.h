@@ -93,7 +93,6 @@ struct informers {
     struct informer_kind inventory; // ConfigMaps of regrow-system, those of the inventory
     VEC(struct map *) maps;         // by name
     json_t *words;                  // interned: the keys
-    json_t *intent_notes;           // application -> note
     json_t *namespaces;             // name -> its labels, as text
     json_t *webhooks;               // key -> configuration
     struct kinds *served;           // by definitions that are established
@@ -156,6 +155,7 @@ struct map {
     const char *app;    // interned; "" in intents
     struct sha256 hash; // of its text
     char *note;         // NULL: none
+    json_t *notes;      // of an intent: application -> note
     unsigned long long version;
     int64_t written_ms;
     unsigned seen;
@@ -168,6 +168,7 @@ void maps_wrote(struct informers *f, const json_t *doc);
 void maps_deleted(struct informers *f, const char *name);
 void maps_sweep(struct informers *f, int64_t list_ms);
 void maps_free(struct informers *f);
+const char *maps_intent_note(const struct informers *f, const char *app); // NULL: none
 // Records of applications that are not among `known`, and intents whose objects have no record.
 // known NULL: these alone.
 void maps_each_other(const struct informers *f, const json_t *known,

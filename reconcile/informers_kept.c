@@ -304,6 +304,14 @@ void kept_gone(struct informer_kind *k, struct entry *e, bool is_ours)
     kept_drop_if_empty(k, e);
 }
 
+// What a run has deleted: nothing older of it can come any more.
+static void forget_gone(struct informer_kind *k, struct entry *e)
+{
+    if (e->mine)
+        clear_fact(e->mine);
+    kept_drop_if_empty(k, e);
+}
+
 void kept_deleted(struct informer_kind *k, const struct object_id *id, const json_t *doc,
                   bool *stale)
 {
@@ -316,9 +324,7 @@ void kept_deleted(struct informer_kind *k, const struct object_id *id, const jso
     } else if (e && e->exists) {
         kept_gone(k, e, false);
     } else if (e) {
-        if (m)
-            clear_fact(e->mine); // what a run has deleted is gone at last
-        kept_drop_if_empty(k, e);
+        forget_gone(k, e);
     }
 }
 
@@ -335,6 +341,6 @@ void kept_sweep(struct informer_kind *k, int64_t list_ms, bool was_unknown)
         else if (is_missed)
             changed(k->owner, e->mine);
         else
-            kept_drop_if_empty(k, e);
+            forget_gone(k, e);
     }
 }

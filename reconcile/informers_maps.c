@@ -9,6 +9,7 @@
 #include "reconcile/run_int.h"
 
 #define MAX_ENTRIES 100000 // of one ConfigMap, which holds a megabyte at most
+#define DEAD_MS 60000      // nothing old comes of one that is gone for so long
 
 static size_t place_of(const struct informers *f, const char *name)
 {
@@ -36,11 +37,37 @@ const struct map *maps_find(const struct informers *f, const char *name)
     return m && m->exists ? m : NULL;
 }
 
+static void map_free(struct map *m)
+{
+    free(m->name);
+    free(m->note);
+    json_decref(m->notes);
+    vec_clear(&m->entries);
+    free(m);
+}
+
+// Of applications that came and went.
+static void drop_dead(struct informers *f)
+{
+    size_t kept = 0;
+    int64_t now = clock_mono_ms();
+    for (size_t i = 0; i < f->maps.len; i++) {
+        struct map *m = f->maps.v[i];
+        if (m->exists || m->entries.len || now - m->written_ms < DEAD_MS)
+            f->maps.v[kept++] = m;
+        else
+            map_free(m);
+    }
+    f->maps.len = kept;
+}
+
 static struct map *get(struct informers *f, const char *name)
 {
     size_t at = place_of(f, name);
     if (at < f->maps.len && !strcmp(f->maps.v[at]->name, name))
         return f->maps.v[at];
+    drop_dead(f);
+    at = place_of(f, name);
     struct map *m = mem_alloc(sizeof(*m));
     m->name = str_dup(name);
     m->app = inf_word(f, "");
@@ -48,14 +75,6 @@ static struct map *get(struct informers *f, const char *name)
     memmove(&f->maps.v[at + 1], &f->maps.v[at], (f->maps.len - 1 - at) * sizeof(m));
     f->maps.v[at] = m;
     return m;
-}
-
-static void map_free(struct map *m)
-{
-    free(m->name);
-    free(m->note);
-    vec_clear(&m->entries);
-    free(m);
 }
 
 void maps_free(struct informers *f)
@@ -179,10 +198,10 @@ static void on_record(void *ctx, const struct record *r)
 static void on_note(void *ctx, const char *app, const char *text, bool is_intent)
 {
     const struct reading *x = ctx;
-    if (is_intent)
-        json_object_set_new(x->f->intent_notes, app, json_string(text));
-    else
+    if (!is_intent)
         str_set(&x->map->note, text);
+    else if (x->map->notes || (x->map->notes = json_object()))
+        json_object_set_new(x->map->notes, app, json_string(text));
 }
 
 static int cmp_entry(const void *a, const void *b)
@@ -247,6 +266,7 @@ static void set(struct informers *f, struct map *map, const json_t *doc)
     map->hash = hash;
     map->is_intent = doc && str_eq(json_label(doc, INVENTORY_LABEL), "intent");
     str_set(&map->note, NULL);
+    json_decref(TAKE(map->notes));
     struct reading x = {f, map};
     struct inventory_reader rd = {on_record, on_note, &x};
     CLEANUP(str_freep) char *app = doc && !map->is_intent ? inventory_root(doc) : NULL;
@@ -334,6 +354,15 @@ void maps_sweep(struct informers *f, int64_t list_ms)
 }
 
 // ---- what is asked of it ----
+const char *maps_intent_note(const struct informers *f, const char *app)
+{
+    const char *text = NULL;
+    size_t i = place_of(f, INTENT_MAP); // the first of its parts
+    for (; i < f->maps.len && str_starts(f->maps.v[i]->name, INTENT_MAP) && !text; i++)
+        text = json_string_value(json_object_get(f->maps.v[i]->notes, app));
+    return text;
+}
+
 static struct record intent_record(const struct mine *m)
 {
     return (struct record){.id = m->record.id,

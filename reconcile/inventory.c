@@ -568,7 +568,7 @@ void inventory_let_go(struct run *r)
 static char *intent_name(const char *app, unsigned part)
 {
     (void)app;
-    return part ? str_printf("intent-%u", part) : str_dup("intent");
+    return part ? str_printf(INTENT_MAP "-%u", part) : str_dup(INTENT_MAP);
 }
 
 struct intent_wait {

@@ -204,6 +204,7 @@ struct record record_dup(const struct record *r);
 // ---- inventory_text.c ----
 #define INVENTORY_HEADER "#regrow-inventory/1"
 #define INVENTORY_NOTE "#note"
+#define INTENT_MAP "intent" // and its parts, "intent-1" ...
 #define INVENTORY_THEN "#then"
 #define INVENTORY_LABEL "regrow.dev/inventory"
 struct inventory_reader {

@@ -420,6 +420,45 @@ static void moved(void **s)
     end(w);
 }
 
+// What a run has deleted, and whose deletion a watch that was cut did not tell: nothing of it
+// stays.
+static void deletion_missed(void **s)
+{
+    (void)s;
+    struct world *w = new_world();
+    recorded(w, "a", 5, "u", 2);
+    modified(w, "u", 10, 2, true);
+    informers_deleted(w->inf, &the_d, "u");
+    CLEANUP(json_freep) json_t *none = map_doc("app", "a", 6, "");
+    maps_wrote(w->inf, none);
+    assert_non_null(inf_find(w->inf, &the_d)); // an older word of it may still come
+    w->kind->list++;
+    kept_sweep(w->kind, clock_mono_ms() + 1, false);
+    assert_null(inf_find(w->inf, &the_d));
+    told(w, "");
+    end(w);
+}
+
+static void notes(void **s)
+{
+    (void)s;
+    struct world *w = new_world();
+    CLEANUP(json_freep)
+    json_t *meant = map_doc("intent", "", 3, INVENTORY_NOTE "\ta\t{\"cascade\": true}\n");
+    CLEANUP(json_freep)
+    json_t *other = map_doc("intent", "", 4, INVENTORY_NOTE "\tb\t{\"cascade\": true}\n");
+    maps_wrote(w->inf, meant);
+    json_t *note = informers_note(w->inf, "a");
+    assert_true(json_dot_bool(note, "cascade", false));
+    json_decref(note);
+    maps_wrote(w->inf, other); // another run's
+    assert_null(informers_note(w->inf, "a"));
+    note = informers_note(w->inf, "b");
+    assert_non_null(note);
+    json_decref(note);
+    end(w);
+}
+
 // A kind that could be read at last: what is missing there was lost meanwhile.
 static void late_kind(void **s)
 {
@@ -436,9 +475,12 @@ static void late_kind(void **s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(drift),        cmocka_unit_test(unrecorded),  cmocka_unit_test(own_writes),
-        cmocka_unit_test(during_a_run), cmocka_unit_test(lists),       cmocka_unit_test(inventory),
-        cmocka_unit_test(late_kind),    cmocka_unit_test(named_twice), cmocka_unit_test(moved),
+        cmocka_unit_test(drift),      cmocka_unit_test(unrecorded),
+        cmocka_unit_test(own_writes), cmocka_unit_test(during_a_run),
+        cmocka_unit_test(lists),      cmocka_unit_test(inventory),
+        cmocka_unit_test(late_kind),  cmocka_unit_test(named_twice),
+        cmocka_unit_test(moved),      cmocka_unit_test(deletion_missed),
+        cmocka_unit_test(notes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
