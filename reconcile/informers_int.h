@@ -168,6 +168,7 @@ void maps_wrote(struct informers *f, const json_t *doc);
 void maps_deleted(struct informers *f, const char *name);
 void maps_sweep(struct informers *f, int64_t list_ms);
 void maps_free(struct informers *f);
+void mine_drop_second(struct mine *m);
 const char *maps_intent_note(const struct informers *f, const char *app); // NULL: none
 // Records of applications that are not among `known`, and intents whose objects have no record.
 // known NULL: these alone.

@@ -87,9 +87,7 @@ static void free_mine(struct informers *f, struct mine *m)
             f->touched.v[i] = f->touched.v[--f->touched.len];
     clear_fact(m);
     free(m->record.uid);
-    if (m->second)
-        free(m->second->record.uid);
-    free(m->second);
+    mine_drop_second(m);
     free(m->intent);
     free(m);
 }

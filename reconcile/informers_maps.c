@@ -124,7 +124,7 @@ static void put_record(struct informers *f, struct map *map, struct record *to,
     to->app = (char *)map->app;
 }
 
-static void drop_second(struct mine *m)
+void mine_drop_second(struct mine *m)
 {
     if (m->second)
         free(m->second->record.uid);
@@ -158,7 +158,7 @@ static void take_second(struct informers *f, struct mine *m)
     f->stats.records -= !m->map;
     if (m->second)
         put_record(f, m->map, &m->record, &m->second->record);
-    drop_second(m);
+    mine_drop_second(m);
 }
 
 static void take_intent(struct informers *f, struct map *map, struct mine *m,
@@ -217,7 +217,7 @@ static void forget(struct informers *f, const struct map *map, struct entry *e)
     struct mine *m = e->mine;
     count_intent(m, -1);
     if (m->second && m->second->map == map)
-        drop_second(m);
+        mine_drop_second(m);
     if (m->map == map)
         take_second(f, m);
     if (m->intent && m->intent->map == map) {

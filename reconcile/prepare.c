@@ -480,6 +480,17 @@ static void leave_ignored(struct run *r, const struct object *o, json_t *live, j
     drift_leave_out(&o->id, live, would_be, &d);
 }
 
+// Borrows both.
+static struct kube_call apply_call(const char *url, const struct buf *body)
+{
+    return (struct kube_call){.method = "PATCH",
+                              .path = url,
+                              .body = body->p,
+                              .body_len = body->len,
+                              .content_type = "application/apply-patch+yaml",
+                              .is_idempotent = true};
+}
+
 bool run_preview(struct run *r, unsigned object, json_t **live, json_t **would_be, struct err *err)
 {
     const struct object *o = &r->desired->objects.v[object];
@@ -495,12 +506,7 @@ bool run_preview(struct run *r, unsigned object, json_t **live, json_t **would_b
     char *url = str_printf("%s?fieldManager=%s&dryRun=All&force=true", path, run_manager(r));
     struct buf body CLEANUP(buf_clear) = {0};
     send_body(r, object, &body);
-    struct kube_call put = {.method = "PATCH",
-                            .path = url,
-                            .body = body.p,
-                            .body_len = body.len,
-                            .content_type = "application/apply-patch+yaml",
-                            .is_idempotent = true};
+    struct kube_call put = apply_call(url, &body);
     bool ok = fetch_whole(r, &put, "dry run", would_be, err);
     if (ok)
         leave_ignored(r, o, *live, *would_be);
@@ -521,12 +527,7 @@ char *run_conflict(struct run *r, unsigned object)
         char *url = str_printf("%s?fieldManager=%s&dryRun=All%s", path, run_manager(r),
                                may_force(r, object) ? "&force=true" : "");
         send_body(r, object, &body);
-        struct kube_call put = {.method = "PATCH",
-                                .path = url,
-                                .body = body.p,
-                                .body_len = body.len,
-                                .content_type = "application/apply-patch+yaml",
-                                .is_idempotent = true};
+        struct kube_call put = apply_call(url, &body);
         wait_reply(r, &put, &reply, &store);
         bool is_one = reply.cls == KUBE_CONFLICT && reply.conflict_manager;
         if (!is_one || (f && f->is_client_side)) // such fields are taken over first
