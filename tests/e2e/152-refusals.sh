@@ -254,7 +254,8 @@ a_registry() {
 
 # ---- somebody else's cluster, adopted ----
 
-theirs() { kubectl -n theirs get configmap,secret -o name | sort; }
+# Without what the control plane puts into each namespace when it gets to it.
+theirs() { kubectl -n theirs get configmap,secret -o name | grep -v /kube-root-ca.crt | sort; }
 adopted() {
   local all
   cluster_use second
