@@ -152,7 +152,7 @@ bool session_load_again(struct session *s, const char *root, bool polled, struct
     struct desired *next = NULL;
     if (!s->source)
         s->source = source_new(s->loop, &s->source_opts);
-    if (!source_load_again(s->source, root, s->desired, &now, &next, NULL, err))
+    if (!source_load_again(s->source, root, &next, &now, NULL, err))
         return false;
     check_filters(next);
     struct desired *before = s->desired;

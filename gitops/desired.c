@@ -290,6 +290,38 @@ void desired_changed(struct desired *d, unsigned object)
     reindex(d->whole);
 }
 
+static bool same_ids(const struct object *a, const struct object *b, size_t n)
+{
+    bool same = true;
+    for (size_t i = 0; same && i < n; i++)
+        same = object_id_eq(&a[i].id, &b[i].id) && a[i].is_hook == b[i].is_hook;
+    return same;
+}
+
+void desired_replace_take(struct desired *d, unsigned app, struct object *objects, size_t n)
+{
+    const unsigned *of = NULL;
+    size_t had = desired_objects_of(d, app, &of);
+    size_t first = of[0];
+    assert(!d->whole && had && of[had - 1] - first + 1 == had);
+    bool same = had == n && same_ids(&d->objects.v[first], objects, n);
+    for (size_t i = 0; i < had; i++)
+        object_clear(&d->objects.v[first + i]);
+    vec_reserve(&d->objects, d->objects.len + n);
+    memmove(&d->objects.v[first + n], &d->objects.v[first + had],
+            (d->objects.len - first - had) * sizeof(*d->objects.v));
+    d->objects.len = d->objects.len - had + n;
+    for (size_t i = 0; i < n; i++) {
+        d->objects.v[first + i] = objects[i];
+        d->objects.v[first + i].app = app;
+        objects[i] = (struct object){0};
+    }
+    if (same)
+        return;
+    d->last_state = d->state; // what else there is has its place
+    reindex(d);
+}
+
 static int cmp_place(const void *a, const void *b)
 {
     const unsigned *x = a;

@@ -69,6 +69,9 @@ void desired_add_object_take(struct desired *d, struct object *o);
 MUST_CHECK bool desired_finish(struct desired *d, struct err *err);
 // An object was changed in place and has another identity now: builds the index again.
 void desired_changed(struct desired *d, unsigned object);
+// The application has these objects in the place of those it had, of which there was at least one;
+// no other has any of these identities. Takes their content. Not of a part, nor while there is one.
+void desired_replace_take(struct desired *d, unsigned app, struct object *objects, size_t n);
 // The object of that identity, or NULL; after desired_finish only. Borrowed. Of a hook that runs in
 // several phases the first.
 struct object *desired_find(const struct desired *d, const struct object_id *id);

@@ -201,11 +201,29 @@ void origin_share_revision(struct origin *o, const struct origin *other)
     o->revision = text;
 }
 
+void origin_renew_revision(struct origin *o, const char *revision)
+{
+    if (str_eq(o->revision, revision))
+        return;
+    if (o->revision && revision && strlen(o->revision) == strlen(revision))
+        memcpy(o->revision, revision, strlen(revision));
+    else
+        origin_set_revision(o, revision);
+}
+
 struct origin origin_dup(const struct origin *o)
 {
     struct origin copy = {str_dup_or_null(o->repo), NULL, str_dup_or_null(o->file), o->line,
                           o->source};
     origin_set_revision(&copy, o->revision);
+    return copy;
+}
+
+struct origin origin_share(const struct origin *o)
+{
+    struct origin copy = {str_dup_or_null(o->repo), NULL, str_dup_or_null(o->file), o->line,
+                          o->source};
+    origin_share_revision(&copy, o);
     return copy;
 }
 

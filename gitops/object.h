@@ -84,11 +84,15 @@ char *object_key(const struct object_id *id);
 // "store.yaml:3 in platform @ 3f9c2e1"; owned.
 char *origin_text(const struct origin *o);
 struct origin origin_dup(const struct origin *o);
+struct origin origin_share(const struct origin *o); // a copy with the very text of its revision
 void origin_clear(struct origin *o);
 // A revision of its own (copied, NULL allowed), or the very text another one has, which is not
 // copied: a commit is the revision of thousands. Nobody writes to that text.
 void origin_set_revision(struct origin *o, const char *revision);
 void origin_share_revision(struct origin *o, const struct origin *other);
+// All that share its text have another one from now on: what they came from says the same in this
+// revision. One that is not of the same length is its own alone.
+void origin_renew_revision(struct origin *o, const char *revision);
 
 // ---- one object in two states (a load and the one before it) ----
 // Another of the same texts, which are not copied; only which origin.revision it has is each one's

@@ -263,21 +263,42 @@ static void not_loaded(struct controller *c, struct err *err)
         loop_timer_set(c->poll, with_jitter(RELOAD_MS));
 }
 
-static void loaded(struct controller *c, struct desired *next)
+// What was known before a load.
+struct before {
+    bool any;
+    char *commit;
+    json_t *ignore;
+};
+
+static struct before before_load(const struct controller *c)
 {
-    const char *was = c->desired ? c->desired->root_commit : NULL;
-    bool is_news = !c->desired || !str_eq(was, next->root_commit);
+    const struct desired *d = c->desired;
+    if (!d)
+        return (struct before){0};
+    return (struct before){true, str_dup_or_null(d->root_commit), json_incref(d->ignore)};
+}
+
+static void before_clear(struct before *b)
+{
+    free(b->commit);
+    json_decref(b->ignore);
+}
+
+// c->desired is what was loaded.
+static void loaded(struct controller *c, const struct before *was,
+                   const struct source_changes *changes)
+{
+    struct desired *now = c->desired;
+    bool is_news = !was->any || !str_eq(was->commit, now->root_commit);
     if (is_news)
         event_emit(c->o.events, "source.changed", "{s:s, s:s*, s:s*, s:I}", "root",
-                   next->root_name ? next->root_name : "", "commit", next->root_commit, "before",
-                   was, "apps", (json_int_t)next->apps.len);
+                   now->root_name ? now->root_name : "", "commit", now->root_commit, "before",
+                   was->commit, "apps", (json_int_t)now->apps.len);
     err_clear(&c->load_problem);
-    if (tracked_update(c, next) || is_news)
+    if (tracked_update(c, changes) || is_news)
         tracked_release(c); // it may be that what is said now is not too much
-    if (c->desired)         // until the next turn has read them
-        desired_ignore(next, c->desired->ignore);
-    desired_free(c->desired);
-    c->desired = next;
+    if (was->any)           // until the next turn has read them
+        desired_ignore(now, was->ignore);
     order_note(c);
     for (size_t i = 0; i < c->apps.len; i++)
         if (c->apps.v[i].held)
@@ -371,9 +392,14 @@ static void load_fed(struct controller *c)
         not_loaded(c, &err);
     if (!next)
         return;
+    struct before was CLEANUP(before_clear) = before_load(c);
+    struct source_changes changes CLEANUP(source_changes_clear) = {0};
     c->sum.loads++;
     c->app_is_read = c->map_is_read = true; // what people ask for comes with it
-    loaded(c, next);
+    source_compare(c->desired, next, &changes);
+    desired_free(c->desired);
+    c->desired = next;
+    loaded(c, &was, &changes);
     if (pins == c->pin_number)
         pinned(c);
 }
@@ -388,7 +414,8 @@ static bool load(struct controller *c, struct err *err)
     if (c->must_renew_source)
         renew_source(c);
     argocd_watch(c);
-    struct desired *next = NULL;
+    struct before was CLEANUP(before_clear) = before_load(c);
+    struct source_changes changes CLEANUP(source_changes_clear) = {0};
     struct strv hard = {0};
     for (size_t i = 0; c->is_hard && i < c->apps.len; i++)
         strv_push(&hard, c->apps.v[i].name);
@@ -408,14 +435,14 @@ static bool load(struct controller *c, struct err *err)
         loop_timer_set(c->poll, with_jitter(poll_ms(c)));
     c->is_loading = true;
     int64_t began = clock_mono_ms();
-    bool ok = source_load_again(c->source, c->o.root, c->desired, &now, &next, NULL, err);
+    bool ok = source_load_again(c->source, c->o.root, &c->desired, &now, &changes, err);
     c->is_loading = false;
     tidy_later(c);
     prom_observe(&c->sum.load_s, (double)(clock_mono_ms() - began) / 1000);
     strv_clear(&hard);
     vec_clear(&pins);
     if (ok) {
-        loaded(c, next);
+        loaded(c, &was, &changes);
         pinned(c);
         return true;
     }

@@ -154,39 +154,6 @@ static struct sha256 digest_of(const struct desired *d, unsigned app)
     return sha256_end(sum);
 }
 
-static bool same_object(const struct object *x, const struct object *y)
-{
-    // Loads share the texts of what did not change.
-    bool same = (x->body && x->body == y->body) ||
-                (sha256_eq(&x->hash, &y->hash) && object_id_eq(&x->id, &y->id));
-    return same && x->is_virtual == y->is_virtual;
-}
-
-// The same, where nothing has to be hashed to find out that nothing is another.
-static bool says_the_same(const struct desired *was, unsigned a, const struct desired *is,
-                          unsigned b)
-{
-    const struct application *x = was->apps.v[a];
-    const struct application *y = is->apps.v[b];
-    const unsigned *of_x = NULL;
-    const unsigned *of_y = NULL;
-    size_t n = desired_objects_of(was, a, &of_x);
-    bool same = x->state == y->state && n == desired_objects_of(is, b, &of_y) &&
-                (x->doc == y->doc || (x->doc && y->doc && json_equal(x->doc, y->doc)));
-    for (size_t i = 0; same && i < n; i++)
-        same = same_object(&was->objects.v[of_x[i]], &is->objects.v[of_y[i]]);
-    return same;
-}
-
-static bool says_as_before(const struct controller *c, const struct tracked *t,
-                           const struct desired *is, unsigned app)
-{
-    const struct desired *was = c->desired;
-    bool is_there =
-        was && t->at < was->apps.len && str_eq(was->apps.v[t->at]->tracking_name, t->name);
-    return is_there && says_the_same(was, t->at, is, app);
-}
-
 static int cmp_tracked(const void *a, const void *b)
 {
     return strcmp(((const struct tracked *)a)->name, ((const struct tracked *)b)->name);
@@ -203,7 +170,8 @@ static bool note_app(struct controller *c, const struct desired *d, unsigned app
         t = vec_push(&c->apps);
         t->name = str_dup(a->tracking_name);
     }
-    bool is_other = is_new || !says_as_before(c, t, d, app);
+    bool is_other = is_new || t->is_other;
+    t->is_other = false;
     t->is_listed = true;
     t->is_known = a->state == APP_KNOWN;
     t->is_automated = is_automated(a);
@@ -228,11 +196,33 @@ static void keep_unread(struct tracked *t, bool *any)
     t->is_known = t->is_synced = t->is_pinned = false;
 }
 
-bool tracked_update(struct controller *c, const struct desired *d)
+// The same applications, in the same order.
+static bool update_some(struct controller *c, const struct source_changes *changes)
 {
+    for (size_t i = 0; i < changes->v.len; i++) {
+        const struct tracked *t = tracked_find(c, changes->v.v[i].app);
+        if (t)
+            (void)note_app(c, c->desired, (unsigned)t->at, c->apps.len);
+    }
+    return changes->v.len > 0;
+}
+
+bool tracked_update(struct controller *c, const struct source_changes *changes)
+{
+    const struct desired *d = c->desired;
     bool any = false;
     bool any_unknown = false;
     size_t n_before = c->apps.len;
+    for (size_t i = 0; i < changes->v.len; i++) {
+        struct tracked *t = tracked_find(c, changes->v.v[i].app);
+        if (t)
+            t->is_other = true;
+    }
+    c->has_gone |= c->gone_waits || !c->has_loaded;
+    c->gone_due_ms = 0;
+    c->gone_waits = false;
+    if (changes->is_amended)
+        return update_some(c, changes);
     for (size_t i = 0; i < n_before; i++)
         c->apps.v[i].is_listed = false;
     for (unsigned i = 0; i < d->apps.len; i++)
@@ -240,9 +230,6 @@ bool tracked_update(struct controller *c, const struct desired *d)
     for (unsigned i = 0; i < d->apps.len; i++)
         if (d->apps.v[i]->state != APP_OTHER_CLUSTER && !d->apps.v[i]->is_passing)
             any |= note_app(c, d, i, n_before);
-    c->has_gone |= c->gone_waits || !c->has_loaded;
-    c->gone_due_ms = 0;
-    c->gone_waits = false;
     size_t kept = 0;
     for (size_t i = 0; i < c->apps.len; i++) {
         struct tracked *t = &c->apps.v[i];

@@ -81,6 +81,7 @@ struct tracked {
     char *waits;                           // for what, in a turn that takes long; NULL: it does not
     int64_t waits_since_ms, waits_next_ms; // monotonic: since when, and when it is told again
     bool is_listed;                        // while the list is brought up to date: still there
+    bool is_other;                         // and: it says something else
 };
 
 // An object that is not as we left it, or was not lately.
@@ -198,7 +199,7 @@ void left_warn(const struct controller *c, const json_t *wrong); // of --prune-l
 struct tracked *tracked_find(const struct controller *c, const char *name);
 // After a load: what is new, changed or gone.
 // True: something is another than before.
-bool tracked_update(struct controller *c, const struct desired *d);
+bool tracked_update(struct controller *c, const struct source_changes *changes);
 void tracked_trigger(struct tracked *t, unsigned why, int64_t due_ms);
 bool tracked_is_due(const struct tracked *t, int64_t now_ms);
 // Is there to be a turn about it, when it is time and the sync windows let it? Not of what waits

@@ -11,10 +11,11 @@ void source_changes_clear(struct source_changes *c)
     for (size_t i = 0; i < c->v.len; i++)
         free(c->v.v[i].app);
     vec_clear(&c->v);
+    c->is_amended = false;
 }
 
-static void note(struct source_changes *c, const struct application *a,
-                 enum source_change_kind kind)
+void source_note_change(struct source_changes *c, const struct application *a,
+                        enum source_change_kind kind)
 {
     struct source_change *x = vec_push(&c->v);
     x->app = str_dup(a->tracking_name);
@@ -47,7 +48,7 @@ static void owned_of(const struct desired *d, struct owned *o)
         o->objects[o->first[d->objects.v[i].app + 1]++] = &d->objects.v[i];
 }
 
-static bool same_object(const struct object *a, const struct object *b)
+bool source_same_object(const struct object *a, const struct object *b)
 {
     bool same = a->phase == b->phase && a->phases == b->phases && a->is_hook == b->is_hook &&
                 a->hook_delete == b->hook_delete && a->wave == b->wave &&
@@ -62,7 +63,7 @@ static bool same_objects(const struct owned *x, size_t a, const struct owned *y,
     size_t n = x->first[a + 1] - x->first[a];
     bool same = n == y->first[b + 1] - y->first[b];
     for (size_t i = 0; same && i < n; i++)
-        same = same_object(x->objects[x->first[a] + i], y->objects[y->first[b] + i]);
+        same = source_same_object(x->objects[x->first[a] + i], y->objects[y->first[b] + i]);
     return same;
 }
 
@@ -85,11 +86,11 @@ static void compare_app(const struct owned *was, size_t a, const struct owned *i
     const struct application *x = was->d->apps.v[a];
     const struct application *y = is->d->apps.v[b];
     if (!same_objects(was, a, is, b))
-        note(out, y, SOURCE_APP_CONTENT);
+        source_note_change(out, y, SOURCE_APP_CONTENT);
     else if (!same_document(x, y))
-        note(out, y, SOURCE_APP_DOCUMENT);
+        source_note_change(out, y, SOURCE_APP_DOCUMENT);
     else if (!same_state(x, y))
-        note(out, y, SOURCE_APP_STATE);
+        source_note_change(out, y, SOURCE_APP_STATE);
 }
 
 static json_t *index_apps(const struct desired *d)
@@ -116,9 +117,9 @@ void source_compare(const struct desired *previous, const struct desired *d,
         if (at)
             compare_app(&was, (size_t)json_integer_value(at), &is, i, out);
         else
-            note(out, d->apps.v[i], SOURCE_APP_ADDED);
+            source_note_change(out, d->apps.v[i], SOURCE_APP_ADDED);
     }
     for (size_t i = 0; previous && i < previous->apps.len; i++)
         if (!json_object_get(now, previous->apps.v[i]->tracking_name))
-            note(out, previous->apps.v[i], SOURCE_APP_REMOVED);
+            source_note_change(out, previous->apps.v[i], SOURCE_APP_REMOVED);
 }

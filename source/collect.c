@@ -8,7 +8,7 @@
 #include "source/gotemplate.h"
 #include "source/memo.h"
 
-static void yield_clear(struct yield *y)
+void yield_clear(struct yield *y)
 {
     for (size_t i = 0; i < y->objects.len; i++)
         object_clear(&y->objects.v[i]);
@@ -29,6 +29,11 @@ static void yield_clear(struct yield *y)
     witness_clear(&y->sets);
 }
 
+struct yielded *yield_kept(const struct yield *y)
+{
+    return y->kept ? y->kept : y->known;
+}
+
 static bool is_served(const struct loading *l, const char *group, const char *kind)
 {
     const struct source_opts *o = &l->s->o;
@@ -44,7 +49,7 @@ static struct origin origin_of(const struct render_job *j, const struct rendered
         return o;
     }
     o.repo = str_dup_or_null(j->tree->repo);
-    origin_set_revision(&o, j->tree->revision);
+    origin_share_revision(&o, tree_shown(j->tree));
     o.file = str_dup(r->file ? r->file : j->path);
     o.line = r->file && !strcmp(j->tool, "directory") ? r->line : 0;
     return o;
@@ -203,7 +208,7 @@ static bool add_phase(struct yield *y, json_t *doc, const struct origin *where,
         object_clear(&o);
         return false;
     }
-    o.origin = origin_dup(where);
+    o.origin = origin_share(where);
     const json_t *meta = json_object_get(doc, "metadata");
     o.is_bare =
         o.is_made && !json_object_get(meta, "labels") && !json_object_get(meta, "annotations");
@@ -263,7 +268,7 @@ static void add_unknown(struct yield *y, const json_t *doc, const struct origin 
 {
     struct application *child = application_new_unknown(json_dot_str(doc, "metadata.name"),
                                                         json_dot_str(doc, "metadata.namespace"));
-    child->origin = origin_dup(where);
+    child->origin = origin_share(where);
     err_move(&child->problem, err);
     *vec_push(&y->children) = child;
 }
@@ -419,7 +424,7 @@ static bool add_any(struct yield *y, json_t *doc, struct origin *where, struct e
         bool ok = true;
         json_array_foreach(json_object_get(doc, "items"), i, item)
         {
-            struct origin o = origin_dup(where);
+            struct origin o = origin_share(where);
             ok = ok && add_any(y, item, &o, err);
             origin_clear(&o);
         }
@@ -538,8 +543,9 @@ static bool read_docs(struct yield *y, struct err *err)
     return true;
 }
 
-static bool read_app(struct yield *y, struct app_jobs *j, struct err *err)
+bool yield_read(struct yield *y, struct app_jobs *j, struct err *err)
 {
+    note_trees(y);
     y->known = j->known;
     if (j->known) {
         memo_yield(j->known, y);
@@ -556,11 +562,12 @@ void collect_app(struct loading *l, struct app_jobs *j)
     struct desired *d = l->d;
     struct yield y = {.l = l, .app = j->app, .jobs = j->jobs, .n_jobs = j->n};
     struct err err = {0};
-    note_trees(&y);
     while (l->known.len <= j->app)
         vec_push(&l->known);
     l->known.v[j->app] = j->known;
-    bool ok = read_app(&y, j, &err) && yield_add_namespace(&y, &err);
+    bool ok = yield_read(&y, j, &err) && yield_add_namespace(&y, &err);
+    if (l->s->memo)
+        memo_base_take(l->s->memo, j->app, yield_kept(&y));
     if (ok && !judge_objects(l, d->apps.v[j->app], y.objects.v, y.objects.len, &err)) {
         ok = err.kind == ERR_DENIED && !l->is_last_call;
         if (ok) {

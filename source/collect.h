@@ -47,7 +47,16 @@ struct doc_flags {
 MUST_CHECK bool yield_add_doc(struct yield *y, json_t *doc, struct origin *where,
                               struct doc_flags flags, struct err *err);
 
+// What its jobs rendered, or what is known of it.
+MUST_CHECK bool yield_read(struct yield *y, struct app_jobs *j, struct err *err);
+void yield_clear(struct yield *y);
+struct yielded *yield_kept(const struct yield *y); // kept, or known; NULL: neither
+
 // ---- settle.c ----
+// Could it be a credential, a cluster or a setting of Argo CD's? Such are noted for what is read
+// from then on.
+bool settle_may_be_creds(const struct object_id *id);
+void settle_creds(struct loading *l, const struct object *o);
 // The Namespace that CreateNamespace=true asks for, if nobody has written it.
 MUST_CHECK bool yield_add_namespace(struct yield *y, struct err *err);
 // Takes everything over into the desired state.

@@ -105,8 +105,7 @@ static bool stopped(const struct loading *l, const struct app_jobs *all, size_t 
     return false;
 }
 
-// Until every application of the level is ready.
-static bool run_level(struct loading *l, struct app_jobs *all, size_t n, struct err *err)
+bool load_run(struct loading *l, struct app_jobs *all, size_t n, struct err *err)
 {
     unsigned limit = job_limit(l->s);
     struct loop *loop = l->s->loop;
@@ -130,6 +129,17 @@ static bool run_level(struct loading *l, struct app_jobs *all, size_t n, struct 
     return false;
 }
 
+void load_tell_rendered(struct loading *l, const struct app_jobs *j)
+{
+    for (size_t i = 0; i < j->n; i++) {
+        const struct render_job *job = &j->jobs[i];
+        if (job->ms)
+            event_emit(l->s->o.events, "app.rendered", "{s:s, s:s, s:I, s:I}", "app",
+                       job->app->name, "tool", job->tool, "objects", (json_int_t)job->docs.len,
+                       "ms", (json_int_t)job->ms);
+    }
+}
+
 static void finish_app(struct loading *l, struct app_jobs *j)
 {
     j->is_collected = true;
@@ -142,11 +152,8 @@ static void finish_app(struct loading *l, struct app_jobs *j)
                 strv_push(&l->told.answers, job->answers.v[k]);
         if (job->asks.any && !l->told.n_all)
             l->told.n_all = l->s->api_versions.len;
-        if (job->ms)
-            event_emit(l->s->o.events, "app.rendered", "{s:s, s:s, s:I, s:I}", "app",
-                       job->app->name, "tool", job->tool, "objects", (json_int_t)job->docs.len,
-                       "ms", (json_int_t)job->ms);
     }
+    load_tell_rendered(l, j);
     l->s->ctx.project = l->d->apps.v[j->app]->project;
     if (err_is_set(&j->err))
         app_unknown(l, j->app, &j->err);
@@ -162,7 +169,7 @@ static bool settle_known(struct loading *l, struct app_jobs *j, struct err *err)
     j->known = NULL;
     j->is_unlike = true;
     j->stage = APP_PREPARING;
-    return run_level(l, j, 1, err);
+    return load_run(l, j, 1, err);
 }
 
 // Collects what came. What was denied is left for another try if a credential for it may have
@@ -200,7 +207,7 @@ static bool load_level(struct loading *l, const unsigned *apps, size_t n, struct
         all[i].stage = APP_PREPARING;
         l->turns.v[apps[i]] = TURN_DONE; // unless it is put off
     }
-    bool ok = run_level(l, all, n, err);
+    bool ok = load_run(l, all, n, err);
     size_t prepared = 0;
     for (size_t i = 0; i < n; i++)
         prepared += !err_is_set(&all[i].err);
@@ -208,7 +215,7 @@ static bool load_level(struct loading *l, const unsigned *apps, size_t n, struct
                (json_int_t)prepared);
     // A credential may lead to the next: a few tries.
     for (int round = 0; ok && finish_level(l, all, n, round == MAX_CREDENTIAL_ROUNDS, err); round++)
-        ok = run_level(l, all, n, err);
+        ok = load_run(l, all, n, err);
     ok = ok && !l->is_stopped;
     for (size_t i = 0; i < n; i++) {
         app_jobs_clear(&all[i]);
@@ -287,7 +294,7 @@ static bool load_all(struct loading *l, struct err *err)
     }
 }
 
-static unsigned served_kinds(const struct source *s)
+unsigned source_served_kinds(const struct source *s)
 {
     static const char *const kinds[] = {"Application", "ApplicationSet", "AppProject"};
     unsigned served = 0;
@@ -308,7 +315,9 @@ bool source_load_once(struct source *s, const struct desired *hub, struct desire
                         .root_kinds = json_object(),
                         .kinds = kinds_new()};
     source_add_known_kinds(s, l.kinds);
-    l.served = served_kinds(s);
+    l.served = source_served_kinds(s);
+    if (s->memo)
+        memo_base_begin(s->memo);
     desired_add_app_take(d, application_new_root(s->root.name));
     d->apps.v[0]->origin.repo = str_dup(s->root.name);
     if (hub)

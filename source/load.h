@@ -10,6 +10,7 @@
 //   collect.c  rendered documents to objects; settle.c takes them into the desired state
 //   fixed.c    what names stood for, to be read so again
 //   renew.c    before another load; memo.c: what need not be read again; again.c: what has changed
+//   amend.c    a load after which little is another; memo_base.c: of what that begins
 //   suggest.c  where to begin, when a root holds no Application
 #ifndef SOURCE_LOAD_H
 #define SOURCE_LOAD_H
@@ -55,6 +56,8 @@ char *source_url_key(const char *url);         // "git.example.com/team/repo"; o
 
 // Before another load.
 void source_renew(struct source *s, const struct source_now *now);
+// What was noted of desired objects since, credentials and clusters, is as it was then.
+void source_forget_desired(struct source *s);
 
 // The tree a repository has at a revision; kept for the run. May have to be waited for.
 MUST_CHECK bool source_tree(struct source *s, const char *url, const char *target,
@@ -125,6 +128,10 @@ struct app_jobs {
     struct yielded *known; // it yields what it yielded before; nothing is rendered
     bool is_unlike;        // it does not after all
 };
+// Until every one of them is ready. False: the loop is to stop.
+MUST_CHECK bool load_run(struct loading *l, struct app_jobs *all, size_t n, struct err *err);
+void load_tell_rendered(struct loading *l, const struct app_jobs *j);
+unsigned source_served_kinds(const struct source *s); // of Argo CD's: loading.served
 // From the beginning: the stage is the next one, or there is something to wait for.
 void app_jobs_prepare(struct loading *l, struct app_jobs *j);
 bool app_jobs_wait(struct loading *l, struct app_jobs *j); // takes the waits; are there any?

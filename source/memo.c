@@ -1,43 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "source/memo.h"
+#include "source/memo_int.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-struct yielded {
-    unsigned used_in;    // the last load
-    json_t *doc;         // of the Application; NULL for the root
-    struct strv commits; // of each source; "" where it has none
-    struct witness seen;
-    bool has_tool;
-    struct strv answers; // "1" or "0" and the API
-    bool is_told_all;
-    struct sha256 apis; // then: of all that it was told
-    unsigned served;    // which of Argo CD's kinds the cluster has
-    json_t *clusters;   // that its ApplicationSets were told of; NULL: none asked
-    json_t *crds;       // of its plain directories
-    VEC(struct kind_seen) kinds;
-    bool has_definitions; // among these
-    uint64_t fits;        // the sum of kinds to which it did; 0: it was not asked
-    uint64_t settled;     // and that of all kinds for which nothing was to be changed
-    VEC(struct object) objects;
-    struct object made;                 // the Namespace that it wants; no kind: none
-    VEC(struct application *) children; // as they were parsed
-    VEC(json_t *) projects;
-    struct strv warnings;
-    char *global_projects;
-};
-
-struct variants {
-    char *name;
-    VEC(struct yielded *) v;
-};
-
-struct memo {
-    VEC(struct variants *) apps;
-    json_t *index; // name -> where
-    char *kube_version;
-};
 
 // ---- life ----
 static void yielded_free(struct yielded *y)
@@ -90,6 +55,10 @@ void memo_free(struct memo *m)
         variants_free(m->apps.v[i]);
     vec_clear(&m->apps);
     json_decref(m->index);
+    memo_base_begin(m);
+    json_decref(m->base.clusters);
+    vec_clear(&m->base.taken);
+    vec_clear(&m->base.with_creds);
     free(m->kube_version);
     free(m);
 }
@@ -101,6 +70,7 @@ void memo_begin(struct memo *m, const char *kube_version)
     for (size_t i = 0; i < m->apps.len; i++)
         variants_free(m->apps.v[i]);
     m->apps.len = 0;
+    memo_base_begin(m);
     json_object_clear(m->index);
     str_set(&m->kube_version, kube_version);
 }
@@ -346,40 +316,30 @@ void memo_tell(struct loading *l, const struct yielded *y)
 }
 
 // ---- taken over ----
-// The short revision of the source that an object comes from.
-static const char *revision_of(const struct yield *y, unsigned source)
+// The source that an object comes from says the same in another revision.
+static void settle_revision(const struct yield *y, struct origin *o)
 {
     for (size_t i = 0; i < y->n_jobs; i++)
-        if (y->jobs[i].source == source && y->jobs[i].tree)
-            return y->jobs[i].tree->revision;
-    return NULL;
-}
-
-// What follows one that has the same revision shares its text.
-static void settle_revision(const struct yield *y, struct origin *o, const struct origin **last)
-{
-    const char *now = revision_of(y, o->source);
-    if (*last && str_eq((*last)->revision, now))
-        origin_share_revision(o, *last);
-    else if (!str_eq(o->revision, now))
-        origin_set_revision(o, now);
-    *last = o;
+        if (y->jobs[i].source == o->source && y->jobs[i].tree) {
+            origin_share_revision(o, tree_shown(y->jobs[i].tree));
+            return;
+        }
+    origin_set_revision(o, NULL);
 }
 
 void memo_yield(const struct yielded *known, struct yield *y)
 {
-    const struct origin *last = NULL;
     vec_reserve(&y->objects, known->objects.len + 1); // and a Namespace
     vec_reserve(&y->children, known->children.len);
     for (size_t i = 0; i < known->objects.len; i++) {
         struct object *o = vec_push(&y->objects);
         *o = object_share(&known->objects.v[i]);
         o->app = y->app;
-        settle_revision(y, &o->origin, &last);
+        settle_revision(y, &o->origin);
     }
     for (size_t i = 0; i < known->children.len; i++) {
         struct application *child = application_share(known->children.v[i]);
-        settle_revision(y, &child->origin, &last);
+        settle_revision(y, &child->origin);
         *vec_push(&y->children) = child;
     }
     for (size_t i = 0; i < known->projects.len; i++)
@@ -528,6 +488,12 @@ void memo_keep_made(struct yielded *kept, struct object *o)
     kept->made = object_share(o);
 }
 
+void memo_keep_made_of(struct yielded *kept, struct yielded *had)
+{
+    if (had->made.id.kind && kept != had)
+        memo_keep_made(kept, &had->made);
+}
+
 bool memo_made(const struct yielded *known, const struct origin *where, struct object *out)
 {
     const struct origin *o = known ? &known->made.origin : NULL;
@@ -557,31 +523,50 @@ static bool may_return(const struct desired *d, const char *name, bool any_unkno
     return any_unknown && (at < 0 || d->apps.v[at]->state == APP_UNKNOWN);
 }
 
-void memo_sweep(struct memo *m, const struct desired *d, unsigned load)
+// What of it is kept goes to the front; how many are. Until a load goes well, what the last one
+// that did used is kept too.
+static size_t sweep_one(struct variants *x, bool all, unsigned good, unsigned load)
 {
-    bool any_unknown = is_any_unknown(d);
-    size_t kept = 0;
+    size_t n = 0;
+    for (size_t k = 0; k < x->v.len; k++) {
+        struct yielded *y = x->v.v[k];
+        if (all || y->used_in == load || y->used_in == good)
+            x->v.v[n++] = y;
+        else
+            yielded_free(y);
+    }
+    return x->v.len = n;
+}
+
+static bool is_all_old(const struct variants *x, unsigned load)
+{
+    bool all_old = true;
+    for (size_t k = 0; k < x->v.len; k++)
+        all_old &= x->v.v[k]->used_in != load;
+    return all_old;
+}
+
+static void index_again(struct memo *m)
+{
     json_object_clear(m->index);
+    for (size_t i = 0; i < m->apps.len; i++)
+        json_object_set_new(m->index, m->apps.v[i]->name, json_integer((json_int_t)i));
+}
+
+void memo_sweep(struct memo *m, const struct desired *d, unsigned good, unsigned load)
+{
+    bool any_unknown = d && is_any_unknown(d);
+    size_t kept = 0;
     for (size_t i = 0; i < m->apps.len; i++) {
         struct variants *x = m->apps.v[i];
-        size_t n = 0;
-        bool all_old = true;
-        for (size_t k = 0; k < x->v.len; k++)
-            all_old &= x->v.v[k]->used_in != load;
-        bool keep = all_old && may_return(d, x->name, any_unknown);
-        for (size_t k = 0; k < x->v.len; k++) {
-            if (keep || x->v.v[k]->used_in == load)
-                x->v.v[n++] = x->v.v[k];
-            else
-                yielded_free(x->v.v[k]);
-        }
-        x->v.len = n;
-        if (!n) {
+        bool all = any_unknown && is_all_old(x, load) && may_return(d, x->name, any_unknown);
+        if (sweep_one(x, all, good, load))
+            m->apps.v[kept++] = x;
+        else
             variants_free(x);
-            continue;
-        }
-        json_object_set_new(m->index, x->name, json_integer((json_int_t)kept));
-        m->apps.v[kept++] = x;
     }
+    if (kept == m->apps.len)
+        return;
     m->apps.len = kept;
+    index_again(m);
 }

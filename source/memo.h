@@ -44,14 +44,43 @@ void memo_yield(const struct yielded *known, struct yield *y);
 void memo_keep(struct yield *y, struct app_jobs *j);
 // The Namespace that was made for it, as its Application stands at `where`; false: none was.
 void memo_keep_made(struct yielded *kept, struct object *o);
+void memo_keep_made_of(struct yielded *kept, struct yielded *had);
 bool memo_made(const struct yielded *known, const struct origin *where, struct object *out);
-// Lets go of what the load did not use; an application that is unknown now keeps its own.
-void memo_sweep(struct memo *m, const struct desired *d, unsigned load);
+// Lets go of what this load did not use, nor the last one that went well; an application that is
+// unknown now keeps its own. d NULL: this load did not go well.
+void memo_sweep(struct memo *m, const struct desired *d, unsigned good, unsigned load);
 struct sha256 list_hash(const struct strv *list);
 size_t memo_count(const struct memo *m);
 
+// ---- memo_base.c: the last state that was read to its end, application by application ----
+void memo_base_begin(struct memo *m); // another is read: there is none until it has ended
+void memo_base_take(struct memo *m, unsigned app, struct yielded *y); // NULL: it is not kept
+void memo_base_creds(struct memo *m, unsigned app); // it has credentials or clusters for others
+// kinds: the sum of all that was known before it; clusters: those that it went by.
+void memo_base_end(struct memo *m, const struct desired *d, uint64_t kinds, json_t *clusters);
+// Is it this one, and can it be amended? What its applications yielded is kept, and none of them
+// had to leave to another what that would leave to it again.
+bool memo_base_is(const struct memo *m, const struct desired *d, uint64_t kinds);
+bool memo_base_same_clusters(const struct memo *m, const json_t *clusters);
+struct yielded *memo_base_of(const struct memo *m, size_t app); // NULL: it was not read
+const unsigned *memo_base_with_creds(const struct memo *m, size_t *n);
+// Objects and nothing else: no application, project, definition or setting.
+bool memo_is_plain(const struct yielded *y);
+// Do they yield the same, and from the same places? Then what was made of one is good for the
+// other.
+bool memo_same_yield(const struct yielded *a, const struct yielded *b);
+const struct strv *memo_warnings(const struct yielded *y);
+
+// ---- amend.c ----
+// *d, the last state, becomes the new one in place, if all that changed are objects that only their
+// own applications have a say in; *is_amended: it did, else nothing of it is another. False: the
+// loop is to stop.
+MUST_CHECK bool source_amend(struct source *s, struct desired *d, struct source_changes *changes,
+                             bool *is_amended, struct err *err);
+
 // ---- again.c ----
-void source_compare(const struct desired *previous, const struct desired *d,
-                    struct source_changes *out);
+void source_note_change(struct source_changes *c, const struct application *a,
+                        enum source_change_kind kind);
+bool source_same_object(const struct object *a, const struct object *b);
 
 #endif

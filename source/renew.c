@@ -116,6 +116,13 @@ static void take_now(struct source *s, const struct source_now *now)
     s->now = *now;
 }
 
+static void begin_clusters(struct source *s)
+{
+    clusters_clear(&s->clusters);
+    clusters_init(&s->clusters, s->given_clusters, s->o.argocd);
+    s->o.clusters = s->clusters.known;
+}
+
 void source_renew(struct source *s, const struct source_now *now)
 {
     static const struct source_now none;
@@ -142,8 +149,12 @@ void source_renew(struct source *s, const struct source_now *now)
     }
     charts_renew(c, s->has_polled);
     gotemplates_renew(c->templates);
-    clusters_clear(&s->clusters);
-    clusters_init(&s->clusters, s->given_clusters, s->o.argocd);
-    s->o.clusters = s->clusters.known;
+    begin_clusters(s);
     s->has_polled = false;
+}
+
+void source_forget_desired(struct source *s)
+{
+    (void)creds_renew(s->ctx.creds, NULL, false);
+    begin_clusters(s);
 }

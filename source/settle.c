@@ -53,12 +53,12 @@ bool yield_add_namespace(struct yield *y, struct err *err)
         json_object_set_new(meta, "labels", json_deep_copy((json_t *)labels));
     if (annotations)
         json_object_set_new(meta, "annotations", json_deep_copy((json_t *)annotations));
-    struct origin where = origin_dup(&a->origin);
+    struct origin where = origin_share(&a->origin);
     where.source = 0; // it stands in the parent's
     bool ok = yield_add_doc(y, doc, &where, (struct doc_flags){.is_made = true}, err);
     origin_clear(&where);
     if (ok && y->objects.len)
-        memo_keep_made(y->kept ? y->kept : y->known, &y->objects.v[y->objects.len - 1]);
+        memo_keep_made(yield_kept(y), &y->objects.v[y->objects.len - 1]);
     return ok;
 }
 
@@ -235,17 +235,30 @@ static void rename_root(struct loading *l)
 }
 
 // ---- credentials for the applications below, and clusters ----
+bool settle_may_be_creds(const struct object_id *id)
+{
+    return !*id->group && str_eq(id->namespace, ARGOCD_NAMESPACE) &&
+           (!strcmp(id->kind, "Secret") || !strcmp(id->kind, "ConfigMap"));
+}
+
+void settle_creds(struct loading *l, const struct object *o)
+{
+    CLEANUP(json_freep) json_t *doc = object_doc(o);
+    creds_add_doc(l->s->ctx.creds, doc, CRED_DESIRED);
+    clusters_note(&l->s->clusters, doc);
+}
+
 static void take_creds(struct loading *l, const struct yield *y)
 {
+    bool any = false;
     for (size_t i = 0; i < y->objects.len; i++) {
-        const struct object_id *id = &y->objects.v[i].id;
-        if (*id->group || !str_eq(id->namespace, ARGOCD_NAMESPACE) ||
-            (strcmp(id->kind, "Secret") != 0 && strcmp(id->kind, "ConfigMap") != 0))
+        if (!settle_may_be_creds(&y->objects.v[i].id))
             continue;
-        CLEANUP(json_freep) json_t *doc = object_doc(&y->objects.v[i]);
-        creds_add_doc(l->s->ctx.creds, doc, CRED_DESIRED);
-        clusters_note(&l->s->clusters, doc);
+        settle_creds(l, &y->objects.v[i]);
+        any = true;
     }
+    if (any && l->s->memo)
+        memo_base_creds(l->s->memo, y->app);
 }
 
 // They are moved as they lie.

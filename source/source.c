@@ -412,19 +412,23 @@ bool source_load_all(struct source *s, const struct desired *hub, struct desired
         else
             again |= ok && clusters_settle(&s->clusters);
         strv_clear(&told.answers);
+        if (ok && !again && !hub && s->memo && !s->now.n_pins)
+            memo_base_end(s->memo, *out, kinds_sum(first), s->clusters.known);
         if (!ok || !again || round == 2)
             return ok;
         desired_free(*out);
     }
 }
 
-bool source_load(struct source *s, const char *root, struct desired **out, struct err *err)
+static bool begin_root(struct source *s, const char *root, struct err *err)
+{
+    return parse_root(s, root, err) &&
+           (!s->memo || !s->root.dir || folder_stamped(s->root.dir, &s->stamp, err));
+}
+
+static bool load_whole(struct source *s, const char *root, struct desired **out, struct err *err)
 {
     struct desired *d CLEANUP(desired_freep) = NULL;
-    if (!parse_root(s, root, err))
-        return false;
-    if (s->memo && s->root.dir && !folder_stamped(s->root.dir, &s->stamp, err))
-        return false;
     bool ok = source_load_all(s, NULL, &d, err);
     suggest_root(s, root, d, err);
     if (!ok)
@@ -434,26 +438,49 @@ bool source_load(struct source *s, const char *root, struct desired **out, struc
     return true;
 }
 
-bool source_load_again(struct source *s, const char *root, const struct desired *previous,
-                       const struct source_now *now, struct desired **out,
-                       struct source_changes *changes, struct err *err)
+bool source_load(struct source *s, const char *root, struct desired **out, struct err *err)
 {
+    return begin_root(s, root, err) && load_whole(s, root, out, err);
+}
+
+static bool load_or_amend(struct source *s, const char *root, struct desired **state,
+                          struct source_changes *changes, struct err *err)
+{
+    struct desired *next = NULL;
+    bool is_amended = false;
+    if (!begin_root(s, root, err) || !source_amend(s, *state, changes, &is_amended, err))
+        return false;
+    if (is_amended)
+        return true;
+    if (!load_whole(s, root, &next, err))
+        return false;
+    source_compare(*state, next, changes);
+    desired_free(*state);
+    *state = next;
+    return true;
+}
+
+bool source_load_again(struct source *s, const char *root, struct desired **state,
+                       const struct source_now *now, struct source_changes *changes,
+                       struct err *err)
+{
+    struct source_changes unused = {0};
     if (!s->memo)
         s->memo = memo_new();
     source_poll_cancel(s);
     source_renew(s, now);
     memo_begin(s->memo, s->o.kube_version);
-    bool ok = source_load(s, root, out, err);
+    bool ok = load_or_amend(s, root, state, changes ? changes : &unused, err);
+    source_changes_clear(&unused);
     s->now.pins = NULL;
     s->now.n_pins = 0;
     s->now.hard = NULL;
+    if (ok)
+        s->ctx.good = s->ctx.load;
+    memo_sweep(s->memo, ok ? *state : NULL, s->ctx.good, s->ctx.load);
     if (!ok)
         return false;
-    s->ctx.good = s->ctx.load;
-    memo_sweep(s->memo, *out, s->ctx.load);
     charts_drop_indexes(&s->ctx);
-    if (changes)
-        source_compare(previous, *out, changes);
     return true;
 }
 

@@ -174,7 +174,7 @@ MUST_CHECK bool source_load_cluster(struct source *s, const struct desired *hub,
                                     struct source_cluster *c, struct err *err);
 
 // ---- loading again: a controller keeps one source for its life ----
-// Life: source_load_again instead of source_load, every time (the first with previous NULL);
+// Life: source_load_again instead of source_load, every time (the first with *state NULL);
 // between two of them source_poll, as often as one likes, tells whether another is worth it. What a
 // load has to ask again is what polls since the last one found changed; without any poll
 // everything. Documents, objects and rendered manifests of applications of which nothing changed
@@ -243,17 +243,20 @@ struct source_change {
 };
 struct source_changes {
     VEC(struct source_change) v;
+    bool is_amended; // the same applications at the same places
 };
 void source_changes_clear(struct source_changes *c);
 
-// What source_load would make of the same root now. `previous` (may be NULL) is only compared with,
-// and is good as long as its owner wants, whatever comes of this: objects that did not change share
-// their texts with it. changes NULL: nobody asks what is another. False: nothing is known, *out is
-// NULL and the next load begins where this one did. Ends a poll that is open.
-MUST_CHECK bool source_load_again(struct source *s, const char *root,
-                                  const struct desired *previous, const struct source_now *now,
-                                  struct desired **out, struct source_changes *changes,
+// Makes of *state (NULL: nothing yet) what source_load would make of the same root now. It is
+// changed in place where little is another, else freed and replaced by one whose objects share
+// their texts with it. changes (NULL: nobody asks) is added to. False: nothing is known, *state is
+// as it was and the next load begins where this one did. Ends a poll that is open.
+MUST_CHECK bool source_load_again(struct source *s, const char *root, struct desired **state,
+                                  const struct source_now *now, struct source_changes *changes,
                                   struct err *err);
+// What is another in d than in `previous` (NULL: nothing was there), application by application.
+void source_compare(const struct desired *previous, const struct desired *d,
+                    struct source_changes *out);
 
 // When source_load failed: the state of which nothing is known but that there is this root, with
 // the reason as its problem. False where not even the root's name is known.

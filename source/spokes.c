@@ -208,7 +208,7 @@ static bool load_for(struct source *s, const struct desired *hub, struct source_
         memo_begin(s->memo, s->o.kube_version);
     bool ok = source_load_all(s, hub, &next, &c->problem);
     if (ok && s->memo)
-        memo_sweep(s->memo, next, s->ctx.load);
+        memo_sweep(s->memo, next, s->ctx.load, s->ctx.load);
     c->is_same = false;
     if (ok && c->desired) {
         struct source_changes changes = {0};

@@ -31,7 +31,9 @@ static struct controller *one_app(const char *policy)
     desired_add_app_take(c->desired, application_new_root("root"));
     desired_add_app_take(c->desired, a);
     assert_true(desired_finish(c->desired, &err));
-    tracked_update(c, c->desired);
+    struct source_changes changes CLEANUP(source_changes_clear) = {0};
+    source_compare(NULL, c->desired, &changes);
+    tracked_update(c, &changes);
     struct tracked *t = tracked_find(c, "web");
     t->triggers = 0;
     return c;

@@ -67,6 +67,13 @@ static inline char *desired_text(const struct desired *d)
     }
     for (size_t i = 0; i < d->index_len; i++)
         buf_printf(&b, "%u ", d->index[i]);
+    for (unsigned i = 0; i < d->apps.len; i++) {
+        const unsigned *of = NULL;
+        size_t n = desired_objects_of(d, i, &of);
+        buf_printf(&b, "\nof %u:", i);
+        for (size_t k = 0; k < n; k++)
+            buf_printf(&b, " %u", of[k]);
+    }
     buf_char(&b, '\n');
     return buf_take(&b);
 }

@@ -24,7 +24,7 @@ struct world {
     struct desired *now;
     struct source_changes changes;
     uint64_t seed;
-    unsigned commits, good;
+    unsigned commits, good, amended;
 };
 
 static unsigned dice(struct world *w, unsigned n)
@@ -113,7 +113,7 @@ static void add_kustomization(struct world *w, unsigned n)
     char *source = str_printf("  source: {repoURL: %s, path: kust/%s, targetRevision: main%s}\n",
                               URL, name, dice(w, 3) ? "" : ", kustomize: {namePrefix: p-}");
     CLEANUP(str_freep) char *k = str_printf("kust/%s/kustomization.yaml", name);
-    put(w, k, "resources: [../../base]\nnameSuffix: -%u\n", n);
+    put(w, k, "resources: [../../base]\nnameSuffix: \"-%u\"\n", n);
     put_app(w, name, source, NULL);
 }
 
@@ -335,18 +335,15 @@ static void read_both(struct world *w)
 {
     struct err err = {0};
     struct err other = {0};
-    struct desired *d = NULL;
     CLEANUP(str_freep) char *what = str_printf("after commit %u", w->commits);
     source_changes_clear(&w->changes);
-    bool ok =
-        source_load_again(w->kept, URL "//root?ref=main", w->now, NULL, &d, &w->changes, &err);
+    bool ok = source_load_again(w->kept, URL "//root?ref=main", &w->now, NULL, &w->changes, &err);
+    w->amended += ok && w->changes.is_amended;
     struct desired *fresh CLEANUP(desired_freep) = read_anew(w, &other);
     if (ok != (fresh != NULL) || !str_eq(err.msg, other.msg))
         fail_msg("%s: %s; wanted %s", what, ok ? "fine" : err.msg, fresh ? "fine" : other.msg);
     if (ok) {
-        assert_same_state(d, fresh, what);
-        desired_free(w->now);
-        w->now = d;
+        assert_same_state(w->now, fresh, what);
         w->good++;
     }
     err_clear(&err);
@@ -426,15 +423,96 @@ static void as_if_new(void **state)
     assert_in_range(memo_count(w->kept->memo), 1, 60);
 }
 
+static bool has_changed(const struct world *w, const char *app, enum source_change_kind kind)
+{
+    for (size_t i = 0; i < w->changes.v.len; i++)
+        if (!strcmp(w->changes.v.v[i].app, app))
+            return w->changes.v.v[i].kind == kind;
+    return false;
+}
+
+// Names that no other directory has.
+static void put_own(struct world *w, unsigned n, const char *file)
+{
+    CLEANUP(str_freep) char *path = str_printf("dirs/dir-%u/%s.yaml", n, file);
+    put(w, path,
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: own-%u-%c}\ndata: {v: \"%u\"}\n---\n"
+        "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: w-%u-%u}\nspec: {}\n",
+        n, file[strlen(file) - 1], dice(w, 9), n, dice(w, 20));
+}
+
+// Only what directories, bases and charts hold changes: mostly nobody else has a say in that, and
+// the state is amended. What is another is told rightly all the same.
+static void change_content(struct world *w)
+{
+    unsigned n = dice(w, 3);
+    CLEANUP(str_freep) char *file = str_printf("dirs/dir-%u/%c.yaml", n, 'a' + (int)dice(w, 3));
+    switch (dice(w, 9)) {
+    case 0:
+        change_base(w);
+        break;
+    case 1:
+        put_chart(w, dice(w, 2));
+        break;
+    case 2:
+        take_away(w, file);
+        break;
+    case 3:
+        put(w, file, "apiVersion: v1\nkind: Namespace\nmetadata: {name: ns-%u}\n", n);
+        break;
+    case 4:
+        put(w, file,
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: s-%u, namespace: argocd, labels: "
+            "{argocd.argoproj.io/secret-type: cluster}}\nstringData: {name: c-%u, server: "
+            "'https://c-%u'}\n",
+            n, dice(w, 3), n);
+        break;
+    default:
+        put_own(w, n, dice(w, 2) ? "a" : "c");
+    }
+}
+
+static void as_if_amended(void **state)
+{
+    struct world *w = *state;
+    const char *n = getenv("REGROW_TEST_COMMITS");
+    unsigned commits = n ? (unsigned)atoi(n) : 20;
+    first_world(w);
+    put_crd(w, "root/crd.yaml");
+    for (unsigned i = 0; i < 3; i++) {
+        put_own(w, i, "a");
+        put_own(w, i, "sub/b");
+    }
+    commit(w);
+    for (unsigned i = 0; i < commits; i++) {
+        struct desired *was CLEANUP(desired_freep) = w->now ? desired_dup(w->now) : NULL;
+        struct source_changes wanted CLEANUP(source_changes_clear) = {0};
+        if (i && dice(w, 3)) {
+            struct heard h = poll_now(w, NULL);
+            err_clear(&h.problem);
+        }
+        unsigned good = w->good;
+        read_both(w);
+        if (w->good > good) {
+            source_compare(was, w->now, &wanted);
+            assert_int_equal(wanted.v.len, w->changes.v.len);
+        }
+        for (size_t k = 0; k < wanted.v.len; k++)
+            assert_true(has_changed(w, wanted.v.v[k].app, wanted.v.v[k].kind));
+        for (unsigned k = dice(w, 2) + 1; k > 0; k--)
+            change_content(w);
+        commit(w);
+    }
+    print_message("# amended %u of %u\n", w->amended, commits);
+    assert_in_range(w->amended, commits / 4, commits); // or it has shown little
+}
+
 static struct desired *again(struct world *w, const struct source_now *now, struct err *err)
 {
-    struct desired *d = NULL;
     source_changes_clear(&w->changes);
-    if (!source_load_again(w->kept, URL "//root?ref=main", w->now, now, &d, &w->changes, err))
+    if (!source_load_again(w->kept, URL "//root?ref=main", &w->now, now, &w->changes, err))
         return NULL;
-    desired_free(w->now);
-    w->now = d;
-    return d;
+    return w->now;
 }
 
 static void must_read(struct world *w, const struct source_now *now)
@@ -442,14 +520,6 @@ static void must_read(struct world *w, const struct source_now *now)
     struct err err = {0};
     if (!again(w, now, &err))
         fail_msg("%s", err.msg);
-}
-
-static bool has_changed(const struct world *w, const char *app, enum source_change_kind kind)
-{
-    for (size_t i = 0; i < w->changes.v.len; i++)
-        if (!strcmp(w->changes.v.v[i].app, app))
-            return w->changes.v.v[i].kind == kind;
-    return false;
 }
 
 static const struct application *app_of(const struct world *w, const char *name)
@@ -484,22 +554,15 @@ static void changes(void **state)
     small_world(w);
     must_read(w, NULL);
     assert_true(has_changed(w, "one", SOURCE_APP_ADDED));
-    struct desired *first = w->now;
-    w->now = NULL;
-    put(w, "dirs/one/a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a2}\n");
-    commit(w);
-    struct desired *d = NULL;
-    struct err err = {0};
-    source_changes_clear(&w->changes);
-    assert_true(
-        source_load_again(w->kept, URL "//root?ref=main", first, NULL, &d, &w->changes, &err));
-    w->now = d;
-    assert_int_equal(w->changes.v.len, 1);
-    assert_true(has_changed(w, "one", SOURCE_APP_CONTENT));
     struct object_id id = {(char *)"", (char *)"ConfigMap", app_of(w, "two")->dest_namespace,
                            (char *)"b"};
-    assert_ptr_equal(desired_find(first, &id)->body, desired_find(w->now, &id)->body);
-    desired_free(first);
+    const char *body = desired_find(w->now, &id)->body;
+    put(w, "dirs/one/a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a2}\n");
+    commit(w);
+    must_read(w, NULL);
+    assert_int_equal(w->changes.v.len, 1);
+    assert_true(has_changed(w, "one", SOURCE_APP_CONTENT));
+    assert_ptr_equal(desired_find(w->now, &id)->body, body);
     assert_string_equal(desired_find(w->now, &id)->id.name, "b");
     must_read(w, NULL);
     assert_int_equal(w->changes.v.len, 0);
@@ -657,6 +720,7 @@ static void cancelled(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(as_if_amended, set_up, tear_down),
         cmocka_unit_test_setup_teardown(changes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(unknown_is_not_empty, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refused_again, set_up, tear_down),

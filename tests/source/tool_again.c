@@ -81,19 +81,16 @@ static void poll_sources(struct source *s, struct loop *loop, int n)
 static bool load(struct source *s, const char *root, int n, struct desired **now)
 {
     struct err err = {0};
-    struct desired *d = NULL;
     struct source_changes c = {0};
     double before = cpu_ms();
-    if (!source_load_again(s, root, *now, NULL, &d, &c, &err)) {
+    if (!source_load_again(s, root, now, NULL, &c, &err)) {
         fprintf(stderr, "%s\n", err.msg);
         return false;
     }
     double ms = cpu_ms() - before;
-    printf("load %d ms %.1f objects %zu changes %zu rss %ld fds %u\n", n, ms, d->objects.len,
+    printf("load %d ms %.1f objects %zu changes %zu rss %ld fds %u\n", n, ms, (*now)->objects.len,
            c.v.len, rss_kb(), open_files());
     source_changes_clear(&c);
-    desired_free(*now);
-    *now = d;
     return true;
 }
 
