@@ -552,7 +552,7 @@ void inventory_write_rest(struct run *r)
 
 void inventory_let_go(struct run *r)
 {
-    if (r->opts.read_only || r->has_lost_records)
+    if (r->opts.read_only || r->has_lost_records || r->map_calls.len)
         return; // what is remembered twice does no harm, and the next run tidies up
     r->may_let_go = true;
     for (unsigned i = 0; i < r->desired->apps.len; i++) {

@@ -309,8 +309,7 @@ static void decide_orphan(const struct planning *p, const struct record *r,
 }
 
 // A part says nothing of what is not of it. True: this record is not.
-static bool is_left_alone(const struct planning *p, const struct record *r,
-                          const struct live_fact *f, struct plan_item *it)
+static bool is_left_alone(const struct planning *p, const struct record *r, struct plan_item *it)
 {
     const struct desired *d = p->d;
     if (!d->whole)
@@ -321,9 +320,10 @@ static bool is_left_alone(const struct planning *p, const struct record *r,
     } else if (at < 0 && !d->is_with_gone) {
         decide(it, ACTION_NONE, "A3");
     } else if (desired_find(d->whole, &r->id)) {
-        // It has moved to an application that has not taken it over yet.
+        // It has moved to an application that has not taken it over yet, or has and could not
+        // record it: it bears its mark then, and nobody else would know of it.
         decide(it, ACTION_NONE, "A1");
-        it->stays = !f->tracking_app || str_eq(f->tracking_app, r->app);
+        it->stays = true;
     }
     return it->row != NULL;
 }
@@ -410,8 +410,9 @@ bool plan_make(const struct desired *d, const struct live_fact *facts, size_t n_
                          .n_desired = mem_alloc((d->apps.len + 1) * sizeof(size_t))};
     struct plan *plan CLEANUP(plan_freep) = mem_alloc(sizeof(*plan));
     const struct desired *all = desired_whole(d); // has the same applications
-    for (size_t i = 0; i < all->objects.len; i++)
-        p.n_desired[all->objects.v[i].app]++;
+    const unsigned *of = NULL;
+    for (unsigned i = 0; i < d->apps.len; i++)
+        p.n_desired[i] = desired_objects_of(all, i, &of);
     for (size_t i = 0; i < d->apps.len; i++)
         p.any_unknown |= d->apps.v[i]->state == APP_UNKNOWN;
     for (unsigned i = 0; i < d->objects.len; i++) {
@@ -438,7 +439,7 @@ bool plan_make(const struct desired *d, const struct live_fact *facts, size_t n_
             it->stays = desired_find(d->whole, &records[i].id) != NULL;
             continue;
         }
-        if (is_left_alone(&p, &records[i], &facts[live], it))
+        if (is_left_alone(&p, &records[i], it))
             continue;
         if (records[i].is_made)
             decide(it, ACTION_NONE, "M1"); // it stays, and is forgotten

@@ -19,12 +19,21 @@ struct was {
     char *text;
 };
 
+// Which tree a source is in.
+struct found {
+    const struct app_source *src;
+    const char *project;
+    struct tree *tree; // NULL: it has not come
+};
+
 struct amending {
     struct loading l;
     struct desired *d;
     struct desired now; // the same applications, with kinds and a root's revision of its own
     size_t n;
     struct app_jobs *jobs; // an application each
+    const struct tree **trees; // of simple ones that are as they were: theirs
+    VEC(struct found) found;
     struct was *was;
     VEC(struct yield *) news;
     struct err *problems; // of applications that are unknown
@@ -84,25 +93,32 @@ static void begin(struct amending *x, struct source *s, struct desired *d)
                             .d = &x->now,
                             .virtual_projects = json_object(),
                             .global_projects = str_dup_or_null(s->global_projects),
-                            .kinds = kinds_dup(d->kinds),
+                            .kinds = x->now.kinds,
                             .served = source_served_kinds(s)};
     strv_clear(&s->api_versions);
     kinds_api_versions(d->kinds, &s->api_versions);
     x->jobs = mem_alloc((x->n + 1) * sizeof(*x->jobs));
+    x->trees = mem_alloc((x->n + 1) * sizeof(struct tree *));
     x->was = mem_alloc((x->n + 1) * sizeof(*x->was));
     x->problems = mem_alloc((x->n + 1) * sizeof(*x->problems));
     x->added = json_object();
     for (unsigned i = 0; i < x->n; i++) {
         struct application *a = d->apps.v[i];
-        bool is_read = may_read(&x->l, a);
         x->jobs[i].app = i;
-        x->jobs[i].stage = is_read ? APP_PREPARING : APP_READY;
-        x->was[i] = (struct was){is_read, a->revisions, a->revision_text};
-        if (!is_read)
-            continue;
-        a->revisions = (struct strv){0};
-        a->revision_text = NULL;
+        x->jobs[i].stage = may_read(&x->l, a) ? APP_PREPARING : APP_READY;
+        x->jobs[i].was_deferred = true; // all definitions are known
     }
+}
+
+// What it was read at before: it is prepared anew.
+static void set_aside(struct amending *x, size_t app)
+{
+    struct application *a = x->d->apps.v[app];
+    if (x->jobs[app].stage != APP_PREPARING)
+        return;
+    x->was[app] = (struct was){true, a->revisions, a->revision_text};
+    a->revisions = (struct strv){0};
+    a->revision_text = NULL;
 }
 
 static void end(struct amending *x)
@@ -118,6 +134,8 @@ static void end(struct amending *x)
     }
     vec_clear(&x->news);
     free(x->jobs);
+    vec_clear(&x->found);
+    free(x->trees);
     free(x->was);
     free(x->problems);
     json_decref(x->added);
@@ -126,7 +144,6 @@ static void end(struct amending *x)
     free(x->now.root_commit);
     free(x->now.root_ref);
     kinds_free(x->now.kinds);
-    kinds_free(x->l.kinds);
     json_decref(x->l.virtual_projects);
     free(x->l.global_projects);
     strv_clear(&x->l.told.answers);
@@ -140,7 +157,7 @@ static const struct tree *tree_of(const struct app_jobs *j, unsigned source)
     return NULL;
 }
 
-// ---- what is another now ----
+// ---- every application is asked ----
 // Is it what the state was made of?
 static bool is_as_it_was(const struct amending *x, const struct app_jobs *j)
 {
@@ -150,6 +167,66 @@ static bool is_as_it_was(const struct amending *x, const struct app_jobs *j)
            j->known == memo_base_of(x->l.s->memo, j->app);
 }
 
+// The tree of a source; many have the same one. NULL: it has to be waited for, or is none.
+static struct tree *tree_for(struct amending *x, const struct application *a)
+{
+    struct source *s = x->l.s;
+    const struct app_source *src = &a->sources.v[0];
+    struct err err = {0};
+    for (size_t i = 0; i < x->found.len; i++) {
+        const struct found *f = &x->found.v[i];
+        if (!strcmp(f->src->repo_url, src->repo_url) && str_eq(f->project, a->project) &&
+            !strcmp(f->src->target_revision, src->target_revision) &&
+            str_eq(f->src->tag_prefix, src->tag_prefix))
+            return f->tree;
+    }
+    struct found *f = vec_push(&x->found);
+    *f = (struct found){src, a->project, NULL};
+    s->ctx.project = a->project;
+    s->ctx.witness = NULL;
+    if (!source_tree(s, src->repo_url, src->target_revision, src->tag_prefix, &f->tree, &err))
+        f->tree = NULL;
+    err_clear(&err);
+    return f->tree;
+}
+
+static bool is_simple(const struct application *a)
+{
+    return a->doc && a->state == APP_KNOWN && a->sources.len == 1 &&
+           a->sources.v[0].kind == APP_SOURCE_GIT && !a->sources.v[0].ref;
+}
+
+// Most are simple, and as they were: these are done with here.
+static void ask_simple(struct amending *x)
+{
+    struct source *s = x->l.s;
+    for (size_t i = 0; i < x->n && !s->now.n_pins; i++) {
+        const struct application *a = x->d->apps.v[i];
+        struct yielded *y = memo_base_of(s->memo, i);
+        struct tree *t = y && !x->trees[i] && is_simple(a) ? tree_for(x, a) : NULL;
+        if (!t || !memo_is_unchanged(&x->l, a, y, t))
+            continue;
+        x->trees[i] = t;
+        x->jobs[i].stage = APP_READY;
+    }
+}
+
+static bool ask_all(struct amending *x, struct err *err)
+{
+    struct source *s = x->l.s;
+    ask_simple(x);
+    while (s->ctx.waits.v.len) { // trees are coming
+        if (!source_wait(s, err))
+            return false;
+        x->found.len = 0;
+        ask_simple(x);
+    }
+    for (size_t i = 0; i < x->n; i++)
+        set_aside(x, i);
+    return load_run(&x->l, x->jobs, x->n, err);
+}
+
+// ---- what is another now ----
 static bool has_a_say(const struct object_id *id)
 {
     bool is_argo = !strcmp(id->group, "argoproj.io") &&
@@ -281,7 +358,7 @@ static bool is_still_unknown(struct amending *x, struct app_jobs *j)
 static bool read_others(struct amending *x)
 {
     bool ok = true;
-    x->l.root_tree = tree_of(&x->jobs[0], 1);
+    x->l.root_tree = x->trees[0] ? x->trees[0] : tree_of(&x->jobs[0], 1);
     for (size_t i = 0; ok && i < x->n; i++) {
         struct app_jobs *j = &x->jobs[i];
         if (is_as_it_was(x, j))
@@ -295,25 +372,37 @@ static bool read_others(struct amending *x)
 }
 
 // ---- it is done ----
-static void renew_origin(const struct app_jobs *j, struct origin *o)
+static void renew_origin(const struct amending *x, size_t app, struct origin *o)
 {
-    const struct tree *t = tree_of(j, o->source);
-    if (t)
+    const struct tree *t = x->trees[app] ? x->trees[app] : tree_of(&x->jobs[app], o->source);
+    if (t && o->source)
         origin_renew_revision(o, t->revision);
 }
 
-// What says the same says it at another commit. Of what was read of one tree all share its text.
+// As prepared applications have them.
+static void renew_app(struct application *a, const struct tree *t)
+{
+    const char *commit = t->commit ? t->commit : "";
+    if (a->revisions.len == 1 && !strcmp(a->revisions.v[0], commit))
+        return;
+    strv_clear(&a->revisions);
+    strv_push(&a->revisions, commit);
+    str_set(&a->revision_text, t->revision ? t->revision : "folder");
+}
+
+// What says the same says it at another commit. Of what comes of one source all share its text.
 static void renew_revisions(struct amending *x)
 {
     for (unsigned i = 0; i < x->n; i++) {
         struct application *a = x->d->apps.v[i];
-        const struct app_jobs *j = &x->jobs[i];
+        if (x->trees[i])
+            renew_app(a, x->trees[i]);
         const unsigned *of = NULL;
         size_t n = desired_objects_of(x->d, i, &of);
         if (a->parent >= 0)
-            renew_origin(&x->jobs[a->parent], &a->origin);
-        for (size_t k = 0; k < n && (k == 0 || j->n > 1); k++)
-            renew_origin(j, &x->d->objects.v[of[k]].origin);
+            renew_origin(x, (size_t)a->parent, &a->origin);
+        for (size_t k = 0; k < n && (k == 0 || !x->trees[i]); k++)
+            renew_origin(x, i, &x->d->objects.v[of[k]].origin);
     }
 }
 
@@ -412,7 +501,7 @@ bool source_amend(struct source *s, struct desired *d, struct source_changes *ch
         return true;
     begin(&x, s, d);
     bool may = note_creds(&x);
-    bool ok = !may || load_run(&x.l, x.jobs, x.n, err);
+    bool ok = !may || ask_all(&x, err);
     *is_amended = ok && may && read_others(&x);
     if (*is_amended)
         take_all(&x, changes);

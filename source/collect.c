@@ -40,7 +40,7 @@ static bool is_served(const struct loading *l, const char *group, const char *ki
     return o->kind_served && o->kind_served(o->ctx, group, kind);
 }
 
-static struct origin origin_of(const struct render_job *j, const struct rendered *r)
+static struct origin origin_of(struct render_job *j, const struct rendered *r)
 {
     struct origin o = {.source = j->source};
     if (j->chart.file) {
@@ -49,7 +49,7 @@ static struct origin origin_of(const struct render_job *j, const struct rendered
         return o;
     }
     o.repo = str_dup_or_null(j->tree->repo);
-    origin_share_revision(&o, tree_shown(j->tree));
+    origin_share_revision(&o, render_shown(j));
     o.file = str_dup(r->file ? r->file : j->path);
     o.line = r->file && !strcmp(j->tool, "directory") ? r->line : 0;
     return o;
@@ -528,7 +528,7 @@ static void note_trees(struct yield *y)
 static bool read_docs(struct yield *y, struct err *err)
 {
     for (size_t j = 0; j < y->n_jobs; j++) {
-        const struct render_job *job = &y->jobs[j];
+        struct render_job *job = &y->jobs[j];
         for (size_t i = 0; i < job->docs.len; i++) {
             struct origin where = origin_of(job, &job->docs.v[i]);
             bool ok = add_any(y, job->docs.v[i].doc, &where, err);

@@ -25,7 +25,7 @@ struct yield {
     VEC(json_t *) projects;
     json_t *seen; // object key -> {"doc": its document, "at": its objects}
     unsigned doc; // documents so far
-    const struct render_job *jobs;
+    struct render_job *jobs;
     size_t n_jobs;
     struct sha256 whole; // of all that they rendered; names of hooks are made of it
     bool has_whole;

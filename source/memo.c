@@ -249,6 +249,34 @@ static struct yielded *search(struct loading *l, struct app_jobs *j, bool told)
     return NULL;
 }
 
+static bool is_of_one_tree(const struct yielded *y)
+{
+    return y->commits.len == 1 && !y->seen.charts.len && !y->seen.files.len && !y->answers.len &&
+           !y->is_told_all && !y->clusters;
+}
+
+static bool same_marks(const struct yielded *y, struct tree *t)
+{
+    bool same = true;
+    for (size_t i = 0; same && i < y->seen.paths.len; i++) {
+        struct tree_mark now;
+        same = tree_marked(t, y->seen.paths.v[i].path, &now) &&
+               same_mark(&now, &y->seen.paths.v[i].mark);
+    }
+    return same;
+}
+
+bool memo_is_unchanged(struct loading *l, const struct application *a, struct yielded *y,
+                       struct tree *t)
+{
+    bool is_same_commit = t->commit && !strcmp(t->commit, y->commits.v[0]);
+    if (!is_of_one_tree(y) || y->served != l->served || y->doc != a->doc || is_hard(l, a) ||
+        (y->seen.has_env && !is_same_commit) || (!is_same_commit && !same_marks(y, t)))
+        return false;
+    y->used_in = l->s->ctx.load;
+    return true;
+}
+
 struct yielded *memo_find(struct loading *l, struct app_jobs *j, bool *has_tool)
 {
     struct yielded *y = search(l, j, false);
@@ -321,7 +349,7 @@ static void settle_revision(const struct yield *y, struct origin *o)
 {
     for (size_t i = 0; i < y->n_jobs; i++)
         if (y->jobs[i].source == o->source && y->jobs[i].tree) {
-            origin_share_revision(o, tree_shown(y->jobs[i].tree));
+            origin_share_revision(o, render_shown(&y->jobs[i]));
             return;
         }
     origin_set_revision(o, NULL);

@@ -30,6 +30,10 @@ struct yielded *memo_find(struct loading *l, struct app_jobs *j, bool *has_tool)
 // The same, of those alone whose charts would be told the same now: what was just found, or
 // another.
 struct yielded *memo_told(struct loading *l, struct app_jobs *j, struct yielded *found);
+// Of an application of one Git source, now in this tree, and of no program that was told anything:
+// does it yield this as before? False: it is to be asked in the other way.
+bool memo_is_unchanged(struct loading *l, const struct application *a, struct yielded *y,
+                       struct tree *t);
 // Are its objects of the scopes they were of? Its definitions are added to those that are known.
 bool memo_fits(struct loading *l, struct yielded *y);
 // Is that so, too, once all kinds are known (kinds_sum), and nothing has to be changed for it? It

@@ -31,6 +31,7 @@ void render_clear(struct render_job *j)
     chart_clear(&j->chart);
     free(j->path);
     free(j->revision);
+    origin_clear(&j->shown);
     free(j->cache_key);
     free(j->remote);
     free(j->own_chart.list_file);
@@ -39,6 +40,13 @@ void render_clear(struct render_job *j)
     json_decref(j->merged);
     if (j->work_dir)
         dir_temp_cleanup(&j->work_dir);
+}
+
+const struct origin *render_shown(struct render_job *j)
+{
+    if (!j->shown.revision && j->tree)
+        origin_set_revision(&j->shown, j->tree->revision);
+    return &j->shown;
 }
 
 void render_take(struct render_job *j, struct yaml_docs *docs, const char *file)

@@ -50,6 +50,7 @@ struct render_job {
     const struct strv *api_versions;
     char *revision; // exact
     bool is_hard;   // rendered, whatever the cache holds
+    struct origin shown; // the tree's revision, whose text all has that comes of this (render_shown)
     // result
     VEC(struct rendered) docs;
     struct strv warnings;
@@ -82,6 +83,7 @@ MUST_CHECK bool helm_copy_chart(struct render_job *j, char **dir, struct err *er
 void render_begin(struct render_job *j);
 void render_spawn(struct render_job *j); // starts argv; is_done is set later, from the loop
 void render_clear(struct render_job *j);
+const struct origin *render_shown(struct render_job *j);
 // What a tool sees of the environment, NULL at the end; it may write to `home` alone.
 void render_env(const char *home, struct strv *out);
 // What to tell of a child that failed, out of its standard error (may be NULL). Owned, one line.

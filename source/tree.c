@@ -94,16 +94,8 @@ void tree_free(struct tree *t)
     free(t->commit);
     free(t->repo);
     free(t->revision);
-    origin_clear(&t->shown);
     free(t->root_id);
     free(t);
-}
-
-const struct origin *tree_shown(struct tree *t)
-{
-    if (!t->shown.revision)
-        origin_set_revision(&t->shown, t->revision);
-    return &t->shown;
 }
 
 char *tree_locate(struct tree *t, const char *path)

@@ -21,7 +21,6 @@ struct tree {
     char *commit;
     char *repo; // display: "platform"
     char *revision;
-    struct origin shown; // its revision, whose text all has that is read of it (tree_shown)
     char *root_id;
     bool is_artifact;     // a folder of ours, unpacked from what has a digest
     struct wanted hashed; // of a folder: all its files, in the pool
@@ -36,7 +35,6 @@ struct tree {
 
 struct tree *tree_new(struct source_ctx *ctx, struct gitcommit *git, const char *dir);
 void tree_free(struct tree *t);
-const struct origin *tree_shown(struct tree *t);
 MUST_CHECK bool tree_list(struct tree *t, const char *path, bool recurse, struct strv *files,
                           struct err *err);
 MUST_CHECK bool tree_read(struct tree *t, const char *path, size_t max_bytes, struct buf *out,

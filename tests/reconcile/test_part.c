@@ -197,8 +197,8 @@ static void moved(void **s)
     (void)s;
     struct world w = new_world("b", "a", true, false, false);
     row_is(&w, "A1", true);
-    str_set(&w.fact.tracking_app, "b");
-    row_is(&w, "A1", false);
+    str_set(&w.fact.tracking_app, "b"); // which could not record it
+    row_is(&w, "A1", true);
     str_set(&w.fact.tracking_app, NULL);
     w.fact.is_unknown = true;
     row_is(&w, "A1", true);
