@@ -31,7 +31,7 @@ struct amending {
     struct desired *d;
     struct desired now; // the same applications, with kinds and a root's revision of its own
     size_t n;
-    struct app_jobs *jobs; // an application each
+    struct app_jobs *jobs;     // an application each
     const struct tree **trees; // of simple ones that are as they were: theirs
     VEC(struct found) found;
     struct was *was;
@@ -351,8 +351,9 @@ static bool is_still_unknown(struct amending *x, struct app_jobs *j)
     else if (yield_read(&y, j, problem) &&
              judge_objects(&x->l, a, y.objects.v, y.objects.len, problem))
         err_clear(problem);
+    bool has_kinds = yield_has_definitions(&y); // these count all the same
     yield_clear(&y);
-    return err_is_set(problem);
+    return err_is_set(problem) && !has_kinds;
 }
 
 static bool read_others(struct amending *x)

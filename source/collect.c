@@ -34,6 +34,14 @@ struct yielded *yield_kept(const struct yield *y)
     return y->kept ? y->kept : y->known;
 }
 
+bool yield_has_definitions(const struct yield *y)
+{
+    bool any = yield_kept(y) && memo_has_definitions(yield_kept(y));
+    for (size_t i = 0; i < y->kinds.len; i++)
+        any |= y->kinds.v[i].crd != NULL;
+    return any;
+}
+
 static bool is_served(const struct loading *l, const char *group, const char *kind)
 {
     const struct source_opts *o = &l->s->o;
@@ -566,6 +574,8 @@ void collect_app(struct loading *l, struct app_jobs *j)
         vec_push(&l->known);
     l->known.v[j->app] = j->known;
     bool ok = yield_read(&y, j, &err) && yield_add_namespace(&y, &err);
+    if (l->s->memo && yield_has_definitions(&y))
+        memo_base_kinds(l->s->memo, j->app);
     if (l->s->memo)
         memo_base_take(l->s->memo, j->app, yield_kept(&y));
     if (ok && !judge_objects(l, d->apps.v[j->app], y.objects.v, y.objects.len, &err)) {

@@ -50,6 +50,7 @@ MUST_CHECK bool yield_add_doc(struct yield *y, json_t *doc, struct origin *where
 // What its jobs rendered, or what is known of it.
 MUST_CHECK bool yield_read(struct yield *y, struct app_jobs *j, struct err *err);
 void yield_clear(struct yield *y);
+bool yield_has_definitions(const struct yield *y);
 struct yielded *yield_kept(const struct yield *y); // kept, or known; NULL: neither
 
 // ---- settle.c ----

@@ -59,6 +59,7 @@ void memo_free(struct memo *m)
     json_decref(m->base.clusters);
     vec_clear(&m->base.taken);
     vec_clear(&m->base.with_creds);
+    vec_clear(&m->base.with_kinds);
     free(m->kube_version);
     free(m);
 }

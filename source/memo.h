@@ -60,6 +60,7 @@ size_t memo_count(const struct memo *m);
 void memo_base_begin(struct memo *m); // another is read: there is none until it has ended
 void memo_base_take(struct memo *m, unsigned app, struct yielded *y); // NULL: it is not kept
 void memo_base_creds(struct memo *m, unsigned app); // it has credentials or clusters for others
+void memo_base_kinds(struct memo *m, unsigned app); // it has a definition
 // kinds: the sum of all that was known before it; clusters: those that it went by.
 void memo_base_end(struct memo *m, const struct desired *d, uint64_t kinds, json_t *clusters);
 // Is it this one, and can it be amended? What its applications yielded is kept, and none of them
@@ -73,6 +74,7 @@ bool memo_is_plain(const struct yielded *y);
 // Do they yield the same, and from the same places? Then what was made of one is good for the
 // other.
 bool memo_same_yield(const struct yielded *a, const struct yielded *b);
+bool memo_has_definitions(const struct yielded *y);
 const struct strv *memo_warnings(const struct yielded *y);
 
 // ---- amend.c ----

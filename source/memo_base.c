@@ -6,7 +6,7 @@
 void memo_base_begin(struct memo *m)
 {
     m->base.state = 0;
-    m->base.taken.len = m->base.with_creds.len = 0;
+    m->base.taken.len = m->base.with_creds.len = m->base.with_kinds.len = 0;
 }
 
 void memo_base_take(struct memo *m, unsigned app, struct yielded *y)
@@ -19,6 +19,11 @@ void memo_base_take(struct memo *m, unsigned app, struct yielded *y)
 void memo_base_creds(struct memo *m, unsigned app)
 {
     *vec_push(&m->base.with_creds) = app;
+}
+
+void memo_base_kinds(struct memo *m, unsigned app)
+{
+    *vec_push(&m->base.with_kinds) = app;
 }
 
 struct yielded *memo_base_of(const struct memo *m, size_t app)
@@ -102,6 +107,11 @@ bool memo_same_yield(const struct yielded *a, const struct yielded *b)
            same_warnings(a, b);
 }
 
+bool memo_has_definitions(const struct yielded *y)
+{
+    return y->has_definitions;
+}
+
 const struct strv *memo_warnings(const struct yielded *y)
 {
     return &y->warnings;
@@ -137,6 +147,9 @@ static bool can_be_amended(const struct memo *m, const struct desired *d)
         enum app_state state = d->apps.v[i]->state;
         ok = state != APP_KNOWN || (y && has_all(d, i, y));
     }
+    // A definition counts that was read before its application turned out to be unknown.
+    for (size_t i = 0; ok && i < m->base.with_kinds.len; i++)
+        ok = d->apps.v[m->base.with_kinds.v[i]]->state == APP_KNOWN;
     return ok;
 }
 

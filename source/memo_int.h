@@ -40,6 +40,7 @@ struct memo_base {
     unsigned state;              // desired.h; 0: there is none
     VEC(struct yielded *) taken; // what each application yielded; NULL: it is not kept
     VEC(unsigned) with_creds;    // those that have credentials or clusters for others
+    VEC(unsigned) with_kinds;    // and definitions
     uint64_t kinds;              // the sum of all that was known before it
     json_t *clusters;            // that were known
 };

@@ -50,7 +50,8 @@ struct render_job {
     const struct strv *api_versions;
     char *revision; // exact
     bool is_hard;   // rendered, whatever the cache holds
-    struct origin shown; // the tree's revision, whose text all has that comes of this (render_shown)
+    struct origin
+        shown; // the tree's revision, whose text all has that comes of this (render_shown)
     // result
     VEC(struct rendered) docs;
     struct strv warnings;
