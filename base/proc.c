@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/vec.h"
 
 #define DEFAULT_OUT_BYTES (64U << 20)
 #define DEFAULT_DATA_BYTES (1ULL << 30)
@@ -50,7 +51,7 @@ struct proc {
     void *ctx;
 };
 
-enum start_step { START_PIPES = 1, START_FOLDER, START_EXEC };
+enum start_step { START_PIPES = 1, START_FOLDER, START_CONFINE, START_EXEC };
 
 struct start_failure {
     enum start_step step;
@@ -67,6 +68,7 @@ struct child {
     pid_t parent;
     rlim_t data_bytes, cpu_s;
     bool no_network;
+    int rules; // of confine.h; -1: none
 };
 
 void proc_result_clear(struct proc_result *r)
@@ -154,6 +156,7 @@ static void learn_start_failure(struct proc *p)
     static const char *const steps[] = {
         [START_PIPES] = "connect its input and output",
         [START_FOLDER] = "enter its folder",
+        [START_CONFINE] = "be confined to its folders",
         [START_EXEC] = "run the program",
     };
     struct start_failure f;
@@ -360,7 +363,7 @@ static void close_the_rest(const struct child *c)
     if (syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
         return;
     for (int fd = 3; fd < 65536; fd++)
-        if (fd != c->start)
+        if (fd != c->start && fd != c->rules)
             close(fd);
 }
 
@@ -389,6 +392,8 @@ static NORETURN void run_child(const struct child *c)
         unshare(CLONE_NEWUSER | CLONE_NEWNET);
     if (c->cwd && chdir(c->cwd) != 0)
         give_up(c, START_FOLDER);
+    if (c->rules >= 0 && !confine_enter(c->rules))
+        give_up(c, START_CONFINE);
     execve(c->path, c->argv, c->env);
     give_up(c, START_EXEC);
 }
@@ -459,6 +464,24 @@ static bool fork_child(struct proc *p, struct child *c, struct err *err)
     return err_set_errno(err, errnum, "start a process");
 }
 
+// What o->confine has, the program and the folders of its PATH.
+static int rules_of(const struct proc_opts *o, const char *program)
+{
+    struct strv reads = {0};
+    struct confine all = *o->confine;
+    for (size_t i = 0; all.reads && all.reads[i]; i++)
+        strv_push(&reads, all.reads[i]);
+    strv_push(&reads, program);
+    *vec_push(&reads) = NULL;
+    all.reads = (const char *const *)reads.v;
+    for (size_t i = 0; o->env && o->env[i]; i++)
+        if (str_starts(o->env[i], "PATH="))
+            all.path = o->env[i] + strlen("PATH=");
+    int rules = confine_new(&all);
+    strv_clear(&reads);
+    return rules;
+}
+
 static bool spawn(struct proc *p, const struct proc_opts *o, struct err *err)
 {
     static char *const no_env[] = {NULL};
@@ -466,6 +489,7 @@ static bool spawn(struct proc *p, const struct proc_opts *o, struct err *err)
     if (!path)
         return err_set(err, ERR_NOT_FOUND, "the program %s is not installed", o->argv[0]);
     int64_t timeout_ms = o->timeout_ms ? o->timeout_ms : DEFAULT_TIMEOUT_MS;
+    CLEANUP(fd_closep) int rules = o->confine ? rules_of(o, path) : -1;
     struct child c = {
         .path = path,
         .cwd = o->cwd,
@@ -475,6 +499,7 @@ static bool spawn(struct proc *p, const struct proc_opts *o, struct err *err)
         .cpu_s = (rlim_t)(timeout_ms / 1000 + 1) * CPU_PER_SECOND,
         .no_network = o->no_network,
         .in = o->in_fd,
+        .rules = rules,
     };
     return fork_child(p, &c, err);
 }

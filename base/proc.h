@@ -6,6 +6,7 @@
 #ifndef BASE_PROC_H
 #define BASE_PROC_H
 
+#include "base/confine.h"
 #include "base/loop.h"
 #include "base/str.h"
 
@@ -25,6 +26,9 @@ struct proc_opts {
     int64_t timeout_ms;      // 0: 60 s
     uint64_t max_data_bytes; // RLIMIT_DATA; 0: 1 GiB
     bool no_network;         // a network namespace of its own where the kernel allows it
+    // What it sees of the file system, with itself and the PATH of its `env`, where the kernel can
+    // see to it; lent until proc_start returns. NULL: all.
+    const struct confine *confine;
 };
 
 struct proc_result {

@@ -139,6 +139,7 @@ void session_sources(struct session *s, const char *root, const struct source_op
 bool session_load(struct session *s, const char *root, const struct source_opts *o, struct err *err)
 {
     session_sources(s, root, o);
+    str_set(&s->given, root);
     s->source = source_new(s->loop, &s->source_opts);
     if (!source_load(s->source, root, &s->desired, err))
         return false;
@@ -166,10 +167,16 @@ bool session_load_again(struct session *s, const char *root, bool polled, struct
     return true;
 }
 
+bool session_load_more(struct session *s, struct err *err)
+{
+    return session_load_again(s, s->given, true, err);
+}
+
 void session_close(struct session *s)
 {
     if (!s)
         return;
+    unread_free(s->unread);
     desired_free(s->desired);
     source_free(s->source);
     kube_free(s->kube);
@@ -177,6 +184,7 @@ void session_close(struct session *s)
     kinds_free(s->kinds);
     json_decref(s->argocd);
     free(s->version);
+    free(s->given);
     free(s->root);
     free(s->remembered);
     free(s);

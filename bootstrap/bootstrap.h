@@ -31,9 +31,11 @@ struct session {
     struct desired *desired;
     struct kinds *kinds;            // what the cluster serves; NULL without one
     struct source_opts source_opts; // after session_sources
+    struct unread *unread;          // after unread_begin
     // Private to bootstrap.c:
     struct loop *loop;
     const struct event_sink *events;
+    char *given; // the root as session_load had it
     char *version;
     json_t *argocd; // Secrets and ConfigMaps of its namespace
 };
@@ -54,6 +56,9 @@ MUST_CHECK bool session_load(struct session *s, const char *root, const struct s
 // is as it was. `polled`: what a poll of s->source has found is all that is asked for again.
 MUST_CHECK bool session_load_again(struct session *s, const char *root, bool polled,
                                    struct err *err);
+// After session_load, when an unread_await has said that it is worth it: what was read stays as it
+// was read, and what was not is asked for again. s->desired is replaced.
+MUST_CHECK bool session_load_more(struct session *s, struct err *err);
 // After session_load: a hub's other clusters, with what goes to each of them. A cluster is asked
 // what it serves with the credentials that Argo CD keeps for it, if there are any, for a few
 // seconds; nothing but that is read of it. False only when the loop is to stop.
@@ -64,6 +69,21 @@ MUST_CHECK bool session_load_clusters(struct session *s, struct source_clusters 
 MUST_CHECK bool session_hand_over(struct session *s, struct err *err);
 // What the root has to be called at the successor, or NULL (handover.h). Owned.
 char *session_hand_over_root(const struct session *s);
+
+// ---- sources that could not be read, and what answers for them is perhaps being grown ----
+// Life: unread_begin after session_load, then for each run over s->desired: unread_has_come with
+// s->unread as its run_opts.is_superseded, unread_follow before it is executed, unread_await
+// afterwards. True: one of them can be read by now; then session_load_more, and a run over what
+// came of it. Nothing is looked at where no application of the run is unknown.
+struct unread;
+void unread_begin(struct session *s); // ends with it
+void unread_follow(struct unread *u, const struct run *r);
+bool unread_has_come(void *ctx);
+// Looks once more when this run has brought anything up, until deadline_ms (0: none) and for some
+// seconds at most.
+bool unread_await(struct unread *u, int64_t deadline_ms);
+void unread_free(struct unread *u);
+
 void session_close(struct session *s);
 CLEANUP_FN(struct session, session_close, session_closep);
 

@@ -367,7 +367,8 @@ struct progress;
 struct progress *progress_new(struct cli *c);
 void progress_say(struct progress *p, const char *phase); // what is done now, before a run
 void progress_attach(struct progress *p, const struct run *r, const char *title);
-void progress_end(struct progress *p); // clears what it drew
+void progress_detach(struct progress *p); // the run goes, and another one comes
+void progress_end(struct progress *p);    // clears what it drew
 void progress_free(struct progress *p);
 CLEANUP_FN(struct progress, progress_free, progress_freep);
 

@@ -113,6 +113,14 @@ static void look_at_tools(struct doctor *d)
     static const char *const kustomize[] = {"kustomize", "version", NULL};
     look_at_tool(d, "helm", helm);
     look_at_tool(d, "kustomize", kustomize);
+    if (confine_is_offered())
+        checks_add(&d->checks, "confinement", CHECK_OK, NULL,
+                   "helm and kustomize see their own folders, programs and libraries alone");
+    else
+        checks_add(&d->checks, "confinement", CHECK_WARN,
+                   "Use a kernel with Landlock (5.19 or later), or trust who writes to the "
+                   "repositories that bases on the network are of.",
+                   "this kernel has no Landlock: helm and kustomize can read what you can");
 }
 
 static void look_at_cache(struct doctor *d)

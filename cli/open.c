@@ -401,6 +401,8 @@ bool cli_run_opts(struct cli *c, const struct session *s, struct run_opts *out, 
         .events = &c->events,
         .ready = c->ready,
         .n_ready = c->o.ready.len,
+        .is_superseded = s->unread ? unread_has_come : NULL,
+        .superseded_ctx = s->unread,
     };
     if (session_is_new_root(s))
         out->policy.replaced_root = s->remembered;

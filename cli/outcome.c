@@ -367,6 +367,24 @@ void outcome_of(struct outcome *x, struct cli *c, const struct run *r)
     x->code = exit_of(r, &x->sum);
 }
 
+void outcome_sum(struct run_summary *sum, const struct run_summary *of)
+{
+    sum->written += of->written;
+    sum->pruned += of->pruned;
+    sum->rejected += of->rejected;
+    sum->throttled += of->throttled;
+    sum->lost += of->lost;
+    sum->probes += of->probes;
+}
+
+void outcome_count(struct outcome *x, const struct run_summary *before)
+{
+    struct run_summary *s = &x->sum;
+    s->unchanged -= before->written < s->unchanged ? before->written : s->unchanged; // since then
+    outcome_sum(s, before);
+    s->ms += before->ms;
+}
+
 void outcome_print(struct outcome *x)
 {
     print_verdict(x);

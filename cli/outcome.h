@@ -23,6 +23,10 @@ struct outcome {
 };
 
 void outcome_of(struct outcome *x, struct cli *c, const struct run *r);
+// What runs of the same command did before this one belongs to it: `before` is the sum of theirs,
+// but for ms, which is the time until this one began.
+void outcome_sum(struct run_summary *sum, const struct run_summary *of);
+void outcome_count(struct outcome *x, const struct run_summary *before);
 // Verdict, warnings, and the critical path or what is wrong.
 void outcome_print(struct outcome *x);
 // exitCode, ms, timedOut, then, applications, objects, criticalPath, problems, warnings.

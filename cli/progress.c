@@ -12,6 +12,7 @@
 #define BAR_MIN 8
 #define NAME_MAX_WIDTH 28
 #define ETA_AFTER_MS 2000
+#define MAX_URLS 3
 
 struct progress {
     struct cli *c;
@@ -25,6 +26,7 @@ struct progress {
     uint64_t stored, reread; // bytes of a snapshot
     int64_t run_ms;          // when the run began
     size_t done_then;        // objects that were healthy by then
+    json_t *told;            // plain lines on applications, which another run repeats -> true
 };
 
 // ---- plain lines ----
@@ -33,10 +35,11 @@ struct line_kind {
 };
 
 static const struct line_kind kinds[] = {
-    {"app.ready", "✓"},        {"app.failed", "✗"},  {"app.blocked", "·"},   {"object.failed", "✗"},
-    {"gate.open", " "},        {"kube.down", "!"},   {"kube.awaited", "!"},  {"kube.up", " "},
-    {"run.warning", "!"},      {"run.started", " "}, {"root.recalled", " "}, {"object.pruned", " "},
-    {"snapshot.captured", " "}};
+    {"app.ready", "✓"},         {"app.failed", "✗"},     {"app.blocked", "·"},
+    {"object.failed", "✗"},     {"gate.open", " "},      {"kube.down", "!"},
+    {"kube.awaited", "!"},      {"kube.up", " "},        {"run.warning", "!"},
+    {"run.started", " "},       {"root.recalled", " "},  {"object.pruned", " "},
+    {"snapshot.captured", " "}, {"source.awaited", " "}, {"source.readable", " "}};
 
 static char *object_of(const json_t *e)
 {
@@ -56,6 +59,20 @@ static char *started_words(const struct progress *p)
         apps += d->apps.v[i]->state != APP_OTHER_CLUSTER;
     return str_printf("%zu application%s, %zu objects for %s", apps, apps == 1 ? "" : "s", objects,
                       p->title);
+}
+
+static char *awaited_urls(const json_t *e)
+{
+    struct buf b = {0};
+    CLEANUP(str_freep) char *most = clock_duration_text(json_dot_int(e, "wait_ms", 0));
+    json_t *urls = json_object_get(e, "urls");
+    size_t n = json_array_size(urls);
+    for (size_t i = 0; i < n && i < MAX_URLS; i++)
+        buf_printf(&b, "%s%s", i ? ", " : "", json_string_value(json_array_get(urls, i)));
+    if (n > MAX_URLS)
+        buf_printf(&b, " and %zu more", n - MAX_URLS);
+    buf_printf(&b, ": asked again for up to %s, for what came up may answer for it", most);
+    return buf_take(&b);
 }
 
 static char *words_of(const struct progress *p, const char *type, const json_t *e)
@@ -83,6 +100,10 @@ static char *words_of(const struct progress *p, const char *type, const json_t *
         return str_printf("root: %s (remembered)", json_dot_str(e, "root"));
     if (!strcmp(type, "run.started"))
         return started_words(p);
+    if (!strcmp(type, "source.awaited"))
+        return awaited_urls(e);
+    if (!strcmp(type, "source.readable"))
+        return str_printf("%s can be read now: going on with it", json_dot_str(e, "url"));
     if (!strcmp(type, "snapshot.captured"))
         return str_printf("%s: %lld object%s",
                           json_dot_int(e, "unknown", 0) ? "what could be read was read"
@@ -94,6 +115,15 @@ static char *words_of(const struct progress *p, const char *type, const json_t *
     if (!strcmp(type, "object.pruned"))
         return str_printf("deleted %s", object);
     return str_printf("%s %s", json_dot_str(e, "action"), object);
+}
+
+static bool is_told(struct progress *p, const char *words)
+{
+    if (!p->told)
+        p->told = json_object();
+    bool is = json_object_get(p->told, words);
+    json_object_set_new(p->told, words, json_true());
+    return is;
 }
 
 static void plain_line(struct progress *p, const char *type, const json_t *e)
@@ -109,6 +139,8 @@ static void plain_line(struct progress *p, const char *type, const json_t *e)
         return;
     CLEANUP(str_freep) char *at = clock_duration_text(clock_mono_ms() - p->start_ms);
     CLEANUP(str_freep) char *words = words_of(p, type, e);
+    if (str_starts(type, "app.") && is_told(p, words))
+        return;
     printf("%7s  %s ", at, mark);
     print_wrapped(stdout, words, 11, 11);
 }
@@ -415,7 +447,8 @@ static void keep_line(struct progress *p, const char *type, const json_t *e)
 static bool is_kept(const char *type)
 {
     return !strcmp(type, "run.warning") || !strcmp(type, "kube.down") || !strcmp(type, "kube.up") ||
-           !strcmp(type, "kube.awaited") || !strcmp(type, "root.recalled");
+           !strcmp(type, "kube.awaited") || !strcmp(type, "root.recalled") ||
+           !strcmp(type, "source.awaited") || !strcmp(type, "source.readable");
 }
 
 static void on_event(void *ctx, const json_t *e)
@@ -464,6 +497,7 @@ void progress_attach(struct progress *p, const struct run *r, const char *title)
 {
     p->run = r;
     p->run_ms = clock_mono_ms();
+    p->done_then = 0;
     str_set(&p->title, title);
     for (unsigned i = 0; i < run_desired(r)->apps.len; i++) {
         struct app_view v;
@@ -471,6 +505,11 @@ void progress_attach(struct progress *p, const struct run *r, const char *title)
         p->done_then += v.ready;
         app_view_clear(&v);
     }
+}
+
+void progress_detach(struct progress *p)
+{
+    p->run = NULL;
 }
 
 void progress_end(struct progress *p)
@@ -490,6 +529,7 @@ void progress_free(struct progress *p)
     if (p->c->o.output == OUT_TEXT)
         p->c->events = (struct event_sink){0};
     frame_clear(&p->frame);
+    json_decref(p->told);
     free(p->title);
     free(p->phase);
     free(p);

@@ -563,13 +563,15 @@ static void begin(void *ctx)
     const char *argv[] = {"helm", "template", "--", CHART, g->dir, NULL};
     struct strv env = {0};
     render_env(g->dir, &env);
+    const struct confine confine = {.writes = g->dir};
     struct proc_opts o = {.argv = argv,
                           .env = (const char *const *)env.v,
                           .cwd = g->dir,
                           .max_out_bytes = MAX_OUT,
                           .timeout_ms = MAX_MS,
                           .max_data_bytes = 4ULL << 30,
-                          .no_network = true};
+                          .no_network = true,
+                          .confine = &confine};
     g->child = proc_start(g->c->loop, &o, on_child, g);
     strv_clear(&env);
 }

@@ -356,10 +356,12 @@ void source_uses(const struct source *s, const char *pushed_url, struct strv *ou
     }
 }
 
+// What names one thing for good may still come to be readable.
 static bool may_move(const struct source *s, const struct chart_need *n)
 {
-    return n->need.is_settled && n->used_in >= s->ctx.good && !semver_is_version(n->target) &&
-           !(n->is_oci && str_starts(n->target, "sha256:"));
+    bool is_fixed = semver_is_version(n->target) || (n->is_oci && str_starts(n->target, "sha256:"));
+    return n->need.is_settled && n->used_in >= s->ctx.good &&
+           (!is_fixed || err_is_set(&n->need.err));
 }
 
 static void begin_all(struct poll *p, const struct strv *only)

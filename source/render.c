@@ -308,20 +308,46 @@ void render_env(const char *home, struct strv *out)
     *vec_push(out) = NULL;
 }
 
+// What is named to it, the tree, and the programs that it runs. Keys for bases on the network are
+// ssh's own.
+static void readable(const struct render_job *j, struct strv *out)
+{
+    static const char *const programs[] = {"helm", "git", "ssh"}; // may be links to elsewhere
+    const char *home = getenv("HOME");
+    for (size_t i = 0; i < ARRAY_LEN(programs); i++) {
+        CLEANUP(str_freep) char *path = proc_find(programs[i]);
+        if (path)
+            strv_push(out, path);
+    }
+    for (size_t i = 0; i < j->argv.len; i++)
+        if (j->argv.v[i][0] == '/')
+            strv_push(out, j->argv.v[i]);
+    if (j->tree && j->tree->export_dir)
+        strv_push(out, j->tree->export_dir);
+    if (j->network && home && *home == '/')
+        strv_push_take(out, path_join(home, ".ssh"));
+    *vec_push(out) = NULL;
+}
+
 void render_spawn(struct render_job *j)
 {
     struct strv env = {0};
+    struct strv reads = {0};
     render_env(j->work_dir, &env);
+    readable(j, &reads);
     *vec_push(&j->argv) = NULL;
+    const struct confine confine = {.reads = (const char *const *)reads.v, .writes = j->work_dir};
     struct proc_opts o = {.argv = (const char *const *)j->argv.v,
                           .env = (const char *const *)env.v,
                           .cwd = j->work_dir,
                           .max_out_bytes = MAX_OUTPUT_BYTES,
                           .timeout_ms = limit_ms(j),
                           .max_data_bytes = (uint64_t)MAX_DATA_GIB << 30,
-                          .no_network = !j->network};
+                          .no_network = !j->network,
+                          .confine = &confine};
     j->child = proc_start(j->loop, &o, on_child, j);
     strv_clear(&env);
+    strv_clear(&reads);
 }
 
 static bool fill_folder(struct render_job *j, struct err *err)

@@ -286,6 +286,36 @@ static void without_network_there_is_only_an_idle_loopback(void **s)
     assert_true(str_starts(out, "lo\nnet:["));
 }
 
+// Whatever is named; and writes nowhere else, whoever it is.
+static void one_that_is_confined_sees_its_folders_alone(void **s)
+{
+    (void)s;
+    struct err err = {0};
+    char *read CLEANUP(dir_temp_cleanup) = NULL;
+    char *write CLEANUP(dir_temp_cleanup) = NULL;
+    char *other CLEANUP(dir_temp_cleanup) = NULL;
+    if (!confine_is_offered()) {
+        print_message("no Landlock here\n");
+        skip();
+    }
+    assert_true(dir_make_temp("regrow-test", &read, &err) &&
+                dir_make_temp("regrow-test", &write, &err) &&
+                dir_make_temp("regrow-test", &other, &err));
+    const char *const dirs[] = {read, write, other};
+    for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
+        CLEANUP(str_freep) char *file = path_join(dirs[i], "f");
+        assert_true(file_replace(file, "x", 1, 0600, &err));
+    }
+    CLEANUP(str_freep)
+    char *script = str_printf("for d in %s %s %s; do cat $d/f && echo -r; echo y >$d/g && echo -w; "
+                              "mkdir $d/d && mv $d/g $d/d && echo -m; done 2>/dev/null; true",
+                              read, write, other);
+    const char *const reads[] = {read, "/nonexistent", NULL};
+    const struct confine c = {.reads = reads, .writes = write};
+    char *out CLEANUP(str_freep) = output_of(script, (struct proc_opts){.confine = &c});
+    assert_string_equal(out, "x-r\nx-r\n-w\n-m\n");
+}
+
 static void programs_are_found_in_the_given_path(void **s)
 {
     (void)s;
@@ -391,6 +421,7 @@ int main(void)
         cmocka_unit_test(signals_and_limits_are_set),
         cmocka_unit_test(it_has_its_own_group_and_folder),
         cmocka_unit_test(without_network_there_is_only_an_idle_loopback),
+        cmocka_unit_test(one_that_is_confined_sees_its_folders_alone),
         cmocka_unit_test(programs_are_found_in_the_given_path),
         cmocka_unit_test(failures_to_start_are_told_apart),
         cmocka_unit_test(many_at_once_and_cancelled),

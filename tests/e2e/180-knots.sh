@@ -16,6 +16,7 @@ fi
 . "$LIB/cluster.sh"
 . "$LIB/audit.sh"
 . "$LIB/githttp.sh"
+. "$LIB/charts.sh"
 . "$LIB/knots.sh"
 
 export XDG_CACHE_HOME=$SCRATCH/cache
@@ -26,20 +27,92 @@ config_map() { printf -- '---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name:
 NOWHERE='nodeSelector: {no: such}'
 
 # The Git server lives in the cluster it bootstraps: it answers only when its pods are ready.
-git_server() {
-  githttp_stop
+git_server_files() {
   deployment forge | application forge
   config_map inside | application inside
   git_publish "$REPO/apps/inside" inside >/dev/null
   sed -i "s|repoURL: .*|repoURL: $HTTP_URL/git/inside.git, path: .}|" "$REPO/root/inside.yaml"
+}
+
+# The server of githttp_start, as long as its pods are there.
+forge_serves() {
+  spawn forge bash -c "until kubectl wait -n forge --for=condition=Available --timeout=1s deploy/forge; do sleep 0.2; done 2>/dev/null
+    exec lighttpd -D -f '$SCRATCH/http/lighttpd.conf'"
+}
+
+git_server() {
+  githttp_stop
+  git_server_files
+  forge_serves
+  ends 0 'where its Git server comes up one run goes through'
+  check 'with what comes from there' kubectl get cm -n inside inside
+  check 'behind what it comes from' audit_before 'apps/deployments forge forge' 'core/configmaps inside inside'
+  like "$(cat "$SCRATCH/out")" "$HTTP_URL/git/inside.git can be read now" 'which is said'
+  like "$(cat "$SCRATCH/out")" '2 applications healthy in .* 4 written, 0 rejected, 0 unchanged' 'what both turns did counts once'
+  ends 0 'there is nothing left to do'
+  like "$(cat "$SCRATCH/out")" ' 0 written' 'nothing at all'
+  stop forge
+}
+
+# Its pods are ready, and it does not answer all the same.
+git_server_silent() {
+  githttp_stop
+  git_server_files
   config_map beside | application beside
-  ends 10 'a run whose Git server is not up yet ends'
+  ends 10 'a run whose Git server does not come up ends'
   check 'what needs it not is there' kubectl get cm -n beside beside
+  like "$(cat "$SCRATCH/out")" "$HTTP_URL/git/inside.git: asked again for up to" 'it says that it asked again'
   why_says inside "inside .*could not be read.* 127\.0\.0\.1.*next: " \
     '.chain[-1] | .failed and (.node | test("inside")) and (.message | test("127.0.0.1"))' 'its Git server does not answer'
   githttp_again
   ends 0 'with the server up the same command ends well'
   check 'with what comes from there' kubectl get cm -n inside inside
+  githttp_stop
+  deployment more | application more
+  ends 10 'it goes away, and something comes up'
+  check 'what is unknown stays' kubectl get cm -n inside inside
+}
+
+# What is wanted of the server is there while something else is still coming up, and that waits for it.
+git_server_meanwhile() {
+  githttp_stop
+  git_server_files
+  custom Thing things x.io Namespaced >"$REPO/apps/inside/all.yaml"
+  git_publish "$REPO/apps/inside" inside >/dev/null
+  printf 'apiVersion: x.io/v1\nkind: Thing\nmetadata: {name: t}\n' | application user
+  forge_serves
+  ends 0 'what waits for something in there does not keep it from being read'
+  check 'all of it' kubectl get thing -n user t
+  stop forge
+}
+
+# The same of a chart, by an exact version.
+chart_server() {
+  local chart=$SCRATCH/chart/packed url
+  githttp_stop
+  mkdir -p "$chart/templates"
+  printf 'apiVersion: v2\nname: packed\nversion: 1.2.3\n' >"$chart/Chart.yaml"
+  config_map packed >"$chart/templates/all.yaml"
+  charts_package "$chart" repo >/dev/null
+  url=$(charts_index repo)
+  deployment forge | application forge
+  config_map unused | application user
+  sed -i "s|repoURL: .*|repoURL: $url, chart: packed, targetRevision: 1.2.3}|" "$REPO/root/user.yaml"
+  forge_serves
+  ends 0 'so does a run whose charts come from the cluster'
+  check 'with what is in there' kubectl get cm -n user packed
+  stop forge
+}
+
+# An URL that is simply wrong beside something that comes up.
+dead_url() {
+  deployment up | application up
+  config_map gone | application gone
+  sed -i 's|repoURL: .*|repoURL: http://127.0.0.1:1/gone.git, path: .}|' "$REPO/root/gone.yaml"
+  ends 10 'a wrong URL ends a run as ever'
+  like "$(tr -s ' \n' ' ' <"$SCRATCH/out")" '1 of 2 healthy, 1 failed.*exit.*10.* gone http://127\.0\.0\.1:1/gone\.git: Failed to connect' 'with its reason'
+  is "$("$REGROW" bootstrap -o json "$REPO/root" 2>/dev/null | jq -c '[.exitCode, .timedOut, .objects.written]')" \
+    '[10,false,0]' 'and a run that has nothing to bring up does not wait for it'
 }
 
 # A cycle across waves that a steady state never shows: there the definition is there already.
@@ -210,7 +283,7 @@ outside() {
 tls_make DNS:hook.operator.svc
 githttp_start
 cluster_up main
-for knot in 'Git server:git_server' 'cycle:cycle' 'late project:late_project' 'wave of a template:template_wave' \
+for knot in 'Git server:git_server' 'silent Git server:git_server_silent' 'Git server meanwhile:git_server_meanwhile' 'chart server:chart_server' 'wrong URL:dead_url' 'cycle:cycle' 'late project:late_project' 'wave of a template:template_wave' \
   'own resources:own_resources' 'unreachable webhook:unreachable' 'not before a later wave:not_before' \
   'definitions at run time:run_time' 'act from outside:outside'; do
   knots_begin

@@ -382,6 +382,39 @@ Y
   says clone '(not allowed|file)'
 }
 
+# What a base on the network names nobody has walked: a home of charts of this machine.
+bases() {
+  local base=$SCRATCH/base
+  githttp_start
+  git_folder
+  good
+  mkdir -p "$SCRATCH/charts/out/templates" "$base/charts/in/templates"
+  cp "$SCRATCH/outside.yaml" "$SCRATCH/charts/out/templates/all.yaml"
+  printf 'apiVersion: v2\nname: out\nversion: 1.0.0\n' >"$SCRATCH/charts/out/Chart.yaml"
+  echo '{}' | tee "$SCRATCH/charts/out/values.yaml" >"$base/charts/in/values.yaml"
+  printf 'apiVersion: v2\nname: in\nversion: 1.0.0\n' >"$base/charts/in/Chart.yaml"
+  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: in}\n' >"$base/charts/in/templates/all.yaml"
+  printf 'helmCharts: [{name: in, releaseName: x}]\n' >"$base/kustomization.yaml"
+  git_publish "$base" harmless >/dev/null
+  printf 'helmGlobals: {chartHome: %s}\nhelmCharts: [{name: out, releaseName: x, valuesFile: v.yaml}]\n' "$SCRATCH/charts" >"$base/kustomization.yaml"
+  echo '{}' >"$base/v.yaml"
+  git_publish "$base" hostile >/dev/null
+  for base in harmless hostile; do
+    kustomization "$base" <<<"{helmCharts: [{name: a, releaseName: a}], resources: ['$HTTP_URL/git/$base.git?ref=main']}"
+    mkdir -p "$REPO/apps/$base/charts/a/templates"
+    cp "$SCRATCH/base/charts/in/values.yaml" "$REPO/apps/$base/charts/a/"
+    printf 'apiVersion: v2\nname: a\nversion: 1.0.0\n' >"$REPO/apps/$base/charts/a/Chart.yaml"
+    printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n' >"$REPO/apps/$base/charts/a/templates/all.yaml"
+  done
+  if "$REGROW" doctor -o json "$REPO/root" | jq -e '.checks[] | select(.check == "confinement" and .state == "warn")' >/dev/null; then
+    skip 'a home of charts outside' 'this kernel has no Landlock'
+    return
+  fi
+  plan
+  is "$(jq -r '.applications[] | select(.name == "harmless") | .problem // .state' "$SCRATCH/plan.json")" known 'one that inflates its own is read'
+  says hostile 'permission denied'
+}
+
 # ---- time, memory, output ----
 bounds() {
   git_folder
@@ -469,7 +502,7 @@ killed() {
 
 # What a renderer sees is what it needs.
 environment() {
-  local real
+  local real name
   git_folder
   chart good 'helm: {parameters: [{name: password, value: open-sesame}, {name: number, value: "7"}]}' <<'Y'
 apiVersion: v1
@@ -477,13 +510,17 @@ kind: ConfigMap
 metadata: {name: good}
 data: {password: {{ .Values.password | quote }}, kind: {{ kindOf .Values.number | quote }}}
 Y
-  real=$(command -v helm)
+  real=$(readlink -f "$(command -v helm)")
+  # It may write nowhere but where it is run: what it was given it prints.
   executable "$SCRATCH/bin/helm" <<<"#!/bin/bash
-printf '%s\n' \"\$@\" >>$SCRATCH/argv
-env >>$SCRATCH/environ
-exec $real \"\$@\""
-  check 'a chart is rendered' env PATH="$SCRATCH/bin:$PATH" REGROW_PASSPHRASE=open-sesame AWS_SECRET_ACCESS_KEY=open-sesame \
-    "$REGROW" render "$REPO/root" good
+$real \"\$@\"
+printf -- '---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: given}\ndata: {argv: %s, environ: %s}\n' \"\$(printf '%s\n' \"\$@\" | base64 -w0)\" \"\$(env | base64 -w0)\""
+  PATH="$SCRATCH/bin:${real%/*}:$PATH" REGROW_PASSPHRASE=open-sesame AWS_SECRET_ACCESS_KEY=open-sesame \
+    "$REGROW" render -o json "$REPO/root" good >"$SCRATCH/out"
+  for name in argv environ; do
+    jq -r --arg n "$name" '.. | objects | select(.metadata.name? == "given") | .data[$n]' "$SCRATCH/out" | base64 -d >"$SCRATCH/$name"
+  done
+  check 'a chart is rendered, of which helm is told' grep -qx good "$SCRATCH/argv"
   rm "$SCRATCH/bin/helm"
   is "$(cut -d= -f1 "$SCRATCH/environ" | sort -u | tr '\n' ' ')" \
     'GIT_ALLOW_PROTOCOL GIT_TERMINAL_PROMPT GOMEMLIMIT HELM_CACHE_HOME HELM_CONFIG_HOME HELM_DATA_HOME HELM_PLUGINS HELM_REGISTRY_CONFIG HELM_REPOSITORY_CACHE HELM_REPOSITORY_CONFIG HOME LC_ALL PATH PWD SHLVL TMPDIR _ ' \
@@ -559,6 +596,7 @@ run_case 'a link up' links ../../../../outside.yaml
 run_case 'a link to a device' links /dev/zero
 run_case packed packed
 run_case programs programs
+run_case bases bases
 run_case bounds bounds
 run_case endless endless
 run_case killed killed

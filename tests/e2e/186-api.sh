@@ -19,16 +19,15 @@ REPO=$SCRATCH/repo
 cd "$SCRATCH"
 
 # ---- the repository: shop is rendered by kustomize, which takes as long as the file `hold` is there ----
-kustomize_real=$(command -v kustomize)
+kustomize_real=$(readlink -f "$(command -v kustomize)")
 mkdir bin
 cat >bin/kustomize <<K
 #!/bin/sh
-: >'$SCRATCH/rendering'
 while [ -e '$SCRATCH/hold' ]; do sleep 0.05; done
 exec '$kustomize_real' "\$@"
 K
 chmod +x bin/kustomize
-PATH=$SCRATCH/bin:$PATH
+PATH=$SCRATCH/bin:${kustomize_real%/*}:$PATH
 
 application() { # NAME SYNC-POLICY
   cat >"$REPO/root/$1.yaml" <<Y
@@ -121,6 +120,7 @@ access() {
     "[\"argocd\",3,3,0,0,\"Succeeded\"]" 'and one'
 }
 
+its_status_says() { [[ $(object shop '[.operation, .status.operationState.phase, .status.operationState.operation.initiatedBy.username]') == "$1" ]]; }
 syncs() {
   reconcile_mark
   is "$(post operator shop/sync)" 202 'a sync is accepted'
@@ -129,8 +129,8 @@ syncs() {
   wait_for 60 'the event' grep -q '^event: sync.asked' followed
   ok 'who follows the events hears of it'
   wait_for 60 'the operation' app_is shop '.operation.phase' '"Succeeded"'
-  is "$(object shop '[.operation, .status.operationState.phase, .status.operationState.operation.initiatedBy.username]')" \
-    '[null,"Succeeded","system:serviceaccount:default:operator"]' 'its Application tells of it'
+  wait_for 60 'its Application' its_status_says '[null,"Succeeded","system:serviceaccount:default:operator"]'
+  ok 'its Application tells of it'
   is "$(post operator platform/sync)" 202 'of the root, too, which has no Application'
   reconcile_saw 60 '.type == "sync.asked" and .app == "platform" and .by == "system:serviceaccount:default:operator"'
   wait_for 60 'the answer' bash -c "kubectl -n regrow-system get cm control-answers -o json | jq -e '.data.platform | fromjson | .operationState.phase == \"Succeeded\"'"
@@ -198,11 +198,10 @@ drift() {
 
 pushes() {
   is "$(push wrong)" 401 'one that is not signed'
-  rm -f rendering
   touch hold
   set_shop 3
   is "$(push)" 202 'a push'
-  wait_for 60 'its load' test -e rendering
+  wait_for 60 'its load' pgrep -f "$SCRATCH/bin/kustomize"
   set_shop 4
   is "$(push)" 202 'another while the one before is read'
   rm hold

@@ -187,23 +187,13 @@ deadline() {
 # A helm that hangs, with a child of its own that does.
 slow_helm() {
   mkdir -p "$SCRATCH/slow-bin"
-  cat >"$SCRATCH/slow-bin/helm" <<'EOF'
-#!/bin/sh
-sleep 7654 &
-echo "$$ $!" >>"$(dirname "$0")/pids"
-wait
-EOF
+  printf '#!/bin/sh\nsleep 7654.%d &\nwait\n' $$ >"$SCRATCH/slow-bin/helm"
   printf '#!/bin/sh\nexec helm template x\n' >"$SCRATCH/slow-bin/kustomize"
   chmod +x "$SCRATCH/slow-bin/helm" "$SCRATCH/slow-bin/kustomize"
   PATH=$SCRATCH/slow-bin:$PATH
-  rm -f "$SCRATCH/slow-bin/pids"
 }
-none_left() {
-  local pid
-  for pid in $(cat "$SCRATCH/slow-bin/pids"); do
-    ! kill -0 "$pid" 2>/dev/null || return 1
-  done
-}
+is_slow() { pgrep -f "^sleep 7654\.$$\$" >/dev/null; }
+none_left() { ! is_slow && ! pgrep -f "$SCRATCH/slow-bin/helm" >/dev/null; }
 
 slow_renderer() {
   local tool i status
@@ -221,11 +211,10 @@ slow_renderer() {
     like "$OUT" "timed out waiting for $tool, which renders application slow" 'is named'
     wait_for 3 'nothing of it is left' none_left
     check 'nothing of it is left' none_left
-    rm -f "$SCRATCH/slow-bin/pids"
     status=0
     "$REGROW" plan "$(root)" >"$SCRATCH/out" 2>&1 &
     i=$!
-    wait_for 20 'its start' test -s "$SCRATCH/slow-bin/pids"
+    wait_for 20 'its start' is_slow
     kill -INT "$i"
     wait_for 3 'its end' eval "! kill -0 $i"
     wait "$i" || status=$?
