@@ -198,10 +198,10 @@ static void print_files(const struct drilling *x)
     const struct snap *s = &x->r.snap;
     const char *path = o->restore.report;
     bool is_signed = path && s->has_key && s->key.kind == CREDENTIAL_JUDGE;
+    CLEANUP(str_freep) char *by = is_signed ? str_printf(" (signed in %s.signed)", path) : NULL;
     CLEANUP(str_freep)
-    char *text = str_printf("report: %s%s%s%s%s%s", path ? path : "", path && o->drill.html ? ", " : "",
-                            o->drill.html ? o->drill.html : "", is_signed ? ", signed in " : "",
-                            is_signed ? path : "", is_signed ? ".signed" : "");
+    char *text = str_printf("report: %s%s%s%s", path ? path : "", by ? by : "",
+                            path && o->drill.html ? ", " : "", o->drill.html ? o->drill.html : "");
     if (!path && !o->drill.html)
         return;
     printf("  ");

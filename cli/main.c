@@ -80,8 +80,8 @@ static void cli_clear(struct cli *c)
     options_clear(&c->o);
 }
 
-// What was printed and did not arrive (a full disk) is no success, nor is it an answer (20), nor does
-// it say what failed (10). A reader that had enough, as head has, is told nothing.
+// What was printed and did not arrive (a full disk) is no success, nor is it an answer (20), nor
+// does it say what failed (10). A reader that had enough, as head has, is told nothing.
 static int code_of_output(const struct cli *c, int code)
 {
     struct err err = {0};

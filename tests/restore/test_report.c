@@ -35,7 +35,8 @@ static const char small[] =
 
 static const char drilled[] =
     "{'kind':'drill','chain':'prod','verdict':'bad','compared':31,'cluster':{'context':'plane',"
-    "'version':'v1.37.2'},'controlPlane':{'own':true,'notShown':['3 webhooks']},'findings':[{'kind':'missing-crd',"
+    "'version':'v1.37.2'},'controlPlane':{'own':true,'notShown':['3 "
+    "webhooks']},'findings':[{'kind':'missing-crd',"
     "'object':'Certificate a/b','application':'edge','message':'nothing defines its kind'}],"
     "'differences':[{'object':'Deployment w/a','against':'snapshot','kind':'changed','changes':"
     "[{'pointer':'/spec/replicas','expected':3,'found':2},{'pointer':'/x','expected':'y'}]}],"
