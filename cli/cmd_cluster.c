@@ -156,6 +156,22 @@ static void print_rights(const struct cli *c, const json_t *list)
     }
 }
 
+// The hub's controller keeps it already; as another cluster it would be refused there, unless two
+// share it (docs/fleet.md).
+static void warn_of_hub(const struct session *hub, const struct trial *t, const char *name)
+{
+    const char *uid = kube_cluster_uid(t->kube);
+    if (!uid || !str_eq(uid, kube_cluster_uid(hub->kube)))
+        return;
+    CLEANUP(str_freep)
+    char *text = str_printf("%s is the cluster of the hub itself, which is kept as in-cluster: the "
+                            "controller refuses it unless its Secret has regrow.dev/"
+                            "records-namespace",
+                            name);
+    fprintf(stderr, "! ");
+    print_wrapped(stderr, text, 2, 2);
+}
+
 int cmd_cluster_check(struct cli *c, struct err *err)
 {
     struct session *s CLEANUP(session_closep) = NULL;
@@ -174,6 +190,7 @@ int cmd_cluster_check(struct cli *c, struct err *err)
     if (!secret || !kubeconfig_of_argocd(secret, &t.config, err) || !try_connect(c, &t, err) ||
         !ask_rights(&t, &may_do, &all, err))
         return 0;
+    warn_of_hub(s, &t, name);
     if (wants_doc(c)) {
         CLEANUP(json_freep) json_t *doc = doc_new("cluster-check", NULL);
         json_object_set_new(doc, "name", json_string(name));
@@ -267,6 +284,7 @@ int cmd_cluster_add(struct cli *c, struct err *err)
         !read_secrets(s, &list, err) || !is_new(list, name, kubeconfig_server(t.config), err) ||
         !try_connect(c, &t, err) || !write_secret(c, s, name, &t, err))
         return 0;
+    warn_of_hub(s, &t, name);
     if (wants_doc(c)) {
         CLEANUP(json_freep) json_t *doc = doc_new("cluster-added", NULL);
         json_object_set_new(doc, "name", json_string(name));
@@ -340,31 +358,112 @@ static json_t *cluster_docs(const json_t *secrets, const json_t *leases)
     return out;
 }
 
-static void print_clusters(const struct cli *c, const json_t *list)
+// What is said of each cluster, from its document.
+static const struct {
+    const char *head, *key;
+} columns[] = {{"NAME", "name"},
+               {"SERVER", "server"},
+               {"VERSION", "version"},
+               {"STATE", "state"},
+               {"APPLICATIONS", "applications"},
+               {"LEADER", "leader"},
+               {"MESSAGE", "message"}};
+#define N_COLUMNS ARRAY_LEN(columns)
+
+// "" when nothing is known of it.
+static char *cell_of(const json_t *x, size_t column)
 {
-    static const char *const columns[] = {"NAME",         "SERVER", "VERSION", "STATE",
-                                          "APPLICATIONS", "LEADER", "MESSAGE"};
-    static const char *const keys[] = {"name",         "server", "version", "state",
-                                       "applications", "leader", "message"};
+    const json_t *v = json_object_get(x, columns[column].key);
+    return json_is_integer(v) ? str_printf("%lld", (long long)json_integer_value(v))
+                              : str_dup(json_is_string(v) ? json_string_value(v) : "");
+}
+
+static bool is_kept(const json_t *x)
+{
+    return !strcmp(json_dot_text(x, "state"), "ok");
+}
+
+// The width of a table with the columns of which something is known; 0 for the others.
+static int widths_of(const json_t *list, int *widths)
+{
+    int all = 0;
+    for (size_t k = 0; k < N_COLUMNS; k++) {
+        size_t i;
+        json_t *x;
+        widths[k] = 0;
+        json_array_foreach(list, i, x)
+        {
+            CLEANUP(str_freep) char *text = cell_of(x, k);
+            int width = display_width(text);
+            widths[k] = width > widths[k] ? width : widths[k];
+        }
+        if (widths[k] && display_width(columns[k].head) > widths[k])
+            widths[k] = display_width(columns[k].head);
+        all += widths[k] ? widths[k] + 2 : 0;
+    }
+    return all;
+}
+
+static void print_cluster_table(const struct cli *c, const json_t *list, const int *widths)
+{
     struct table *t CLEANUP(table_freep) = table_new(c, true, 0);
     size_t i;
     json_t *x;
-    for (size_t k = 0; k < ARRAY_LEN(columns); k++)
-        table_column(t, columns[k], k + 1 == ARRAY_LEN(columns) ? TABLE_WRAP : 0);
+    for (size_t k = 0; k < N_COLUMNS; k++)
+        if (widths[k])
+            table_column(t, columns[k].head, 0);
     json_array_foreach(list, i, x)
     {
         size_t row = table_row(t, -1);
-        for (size_t k = 0; k < ARRAY_LEN(keys); k++) {
-            const json_t *v = json_object_get(x, keys[k]);
-            CLEANUP(str_freep)
-            char *text = json_is_integer(v)
-                             ? str_printf("%lld", (long long)json_integer_value(v))
-                             : str_dup(json_is_string(v) ? json_string_value(v) : "-");
-            bool is_bad = !strcmp(keys[k], "state") && strcmp(text, "ok") != 0;
-            table_cell(t, row, k, is_bad ? "red" : "", text);
+        size_t at = 0;
+        for (size_t k = 0; k < N_COLUMNS; k++) {
+            CLEANUP(str_freep) char *text = cell_of(x, k);
+            bool is_bad = !strcmp(columns[k].key, "state") && !is_kept(x);
+            if (widths[k])
+                table_cell(t, row, at++, is_bad ? "red" : "", *text ? text : "-");
         }
     }
     table_print(t);
+}
+
+// Where a table has no room.
+static void print_cluster_lines(const struct cli *c, const json_t *list)
+{
+    size_t i;
+    json_t *x;
+    json_array_foreach(list, i, x)
+    {
+        const char *leader = json_dot_text(x, "leader");
+        const char *version = json_dot_text(x, "version");
+        const char *message = json_dot_text(x, "message");
+        const json_t *apps = json_object_get(x, "applications");
+        struct buf b CLEANUP(buf_clear) = {0};
+        buf_printf(&b, "%s: %s%s%s, %s%s%s", json_dot_text(x, "name"), json_dot_text(x, "state"),
+                   *leader ? " by " : "", leader, json_dot_text(x, "server"), *version ? ", " : "",
+                   version);
+        if (apps)
+            buf_printf(&b, ", applications: %lld", (long long)json_integer_value(apps));
+        buf_printf(&b, "%s%s", *message ? ": " : "", message);
+        printf("%s ", state_symbol(c, is_kept(x) ? NODE_READY : NODE_FAILED));
+        print_wrapped(stdout, b.p, 2, 4);
+    }
+}
+
+static void print_clusters(const struct cli *c, const json_t *list)
+{
+    int widths[N_COLUMNS];
+    int rows;
+    int cols;
+    screen_size(stdout, &rows, &cols);
+    if (widths_of(list, widths) > cols && cols)
+        print_cluster_lines(c, list);
+    else
+        print_cluster_table(c, list, widths);
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (json_object_get(json_array_get(list, i), "leader"))
+            return;
+    printf("  next: ");
+    print_wrapped(stdout, "regrow reconcile   keeps them; no controller is at work", 8, 8);
 }
 
 int cmd_cluster_list(struct cli *c, struct err *err)
@@ -438,9 +537,12 @@ int cmd_cluster_remove(struct cli *c, struct err *err)
         json_object_set_new(doc, "server", json_string(server ? server : ""));
         print_doc(c, doc);
     } else if (!c->o.quiet) {
-        printf("%s %s is registered no longer. What is on it stays there, with its inventory in "
-               "namespace " REGROW_NAMESPACE ": nobody keeps it now.\n",
-               state_symbol(c, NODE_READY), name);
+        CLEANUP(str_freep)
+        char *text = str_printf("%s is registered no longer. What is on it stays there, with its "
+                                "inventory in namespace " REGROW_NAMESPACE ": nobody keeps it now.",
+                                name);
+        printf("%s ", state_symbol(c, NODE_READY));
+        print_wrapped(stdout, text, 2, 2);
     }
     return 0;
 }

@@ -256,7 +256,9 @@ static bool is_free(const struct asking *a, struct err *err)
     if (!json_is_object(json_object_get(a->doc, "operation")))
         return true;
     err_set(err, ERR_CONFLICT, "%s is asked for another sync, which was not taken yet", a->name);
-    return err_hint(err, "wait for it, or take .operation out of the object");
+    return err_hint(err, "Wait for it (is regrow reconcile running?), or take %s.",
+                    a->ns ? ".operation out of the Application"
+                          : "its key out of ConfigMap regrow-system/control");
 }
 
 // No earlier than that from which it waits, by whichever clock.

@@ -173,8 +173,9 @@ static void print_object(const struct planning *p, unsigned i)
 static void print_objects(const struct planning *p)
 {
     for (unsigned app = 0; app < p->d->apps.len; app++) {
+        CLEANUP(str_freep) char *name = clean(p->d->apps.v[app]->name);
         if (p->objects[app])
-            printf("\n%s%s%s\n", paint(p->c, "bold"), p->d->apps.v[app]->name, paint(p->c, ""));
+            printf("\n%s%s%s\n", paint(p->c, "bold"), name, paint(p->c, ""));
         for (unsigned i = 0; p->objects[app] && i < p->d->objects.len; i++)
             if (p->d->objects.v[i].app == app && !p->d->objects.v[i].is_virtual && p->chosen[i])
                 print_object(p, i);
@@ -213,6 +214,19 @@ static void print_chain(const struct planning *p)
     }
     if (c->len > 1)
         print_wrapped(stdout, b.p, 0, 2);
+}
+
+// A warning that ends the command is told at its end, once.
+static void drop_warning(struct strv *w, const char *refusal)
+{
+    for (size_t i = 0; i < w->len; i++) {
+        if (!str_eq(w->v[i], refusal))
+            continue;
+        free(w->v[i]);
+        memmove(w->v + i, w->v + i + 1, (w->len - i - 1) * sizeof(*w->v));
+        w->len--;
+        return;
+    }
 }
 
 static void print_warnings(const struct planning *p)
@@ -407,8 +421,11 @@ int cmd_plan(struct cli *c, struct err *err)
         print_plan_doc(&p);
     else if (c->o.output == OUT_DOT)
         print_plan_dot(&p);
-    else
+    else {
+        if (is_refused)
+            drop_warning(&p.warnings, refusal.msg);
         print_text(&p);
+    }
     if (is_refused) {
         err_copy(err, &refusal);
         return 0;

@@ -90,9 +90,10 @@ static void print_awaiting(const struct shown *x)
             continue;
         CLEANUP(str_freep)
         char *text =
-            str_printf("%s: %zu objects that left Git wait for a confirmation: regrow sync "
+            str_printf("%s: %zu object%s that left Git wait%s for a confirmation: regrow sync "
                        "%s --approve",
-                       a->name, a->awaiting, a->name);
+                       a->name, a->awaiting, a->awaiting == 1 ? "" : "s",
+                       a->awaiting == 1 ? "s" : "", a->name);
         printf("  %s ", state_symbol(x->c, NODE_WAITING));
         print_wrapped(stdout, text, 4, 6);
     }
@@ -110,7 +111,10 @@ static void print_next(const struct shown *x, const char *first)
     } next[] = {{why, "shows what it waits for"},
                 {differs ? diff : NULL, "shows what differs"},
                 {differs && !hand_over_is_away(x->st.then) ? apply : NULL, "applies it"}};
-    int width = display_width(why ? why : apply);
+    int width = 0;
+    for (size_t i = 0; i < ARRAY_LEN(next); i++)
+        if (next[i].command && display_width(next[i].command) > width)
+            width = display_width(next[i].command);
     width = is_narrow() || width > NAMED_WIDTH ? 0 : width;
     bool any = false;
     for (size_t i = 0; i < ARRAY_LEN(next); i++) {

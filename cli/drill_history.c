@@ -180,8 +180,7 @@ static char *kinds_cell(const json_t *row)
 
 static void print_rows(const struct cli *c, const json_t *history)
 {
-    static const char *const names[] = {"ENTRY", "WHEN", "SNAPSHOT", "VERDICT",
-                                        "RTO",   "RPO",  "FINDINGS"};
+    static const char *const names[] = {"ENTRY", "WHEN", "SEQ", "VERDICT", "RTO", "RPO", "FOUND"};
     struct table *t CLEANUP(table_freep) = table_new(c, true, 2);
     size_t i;
     json_t *row;

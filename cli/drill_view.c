@@ -192,6 +192,22 @@ static void print_not_shown(const struct drilling *x)
     }
 }
 
+static void print_files(const struct drilling *x)
+{
+    const struct options *o = &x->r.c->o;
+    const struct snap *s = &x->r.snap;
+    const char *path = o->restore.report;
+    bool is_signed = path && s->has_key && s->key.kind == CREDENTIAL_JUDGE;
+    CLEANUP(str_freep) char *by = is_signed ? str_printf(" (signed in %s.signed)", path) : NULL;
+    CLEANUP(str_freep)
+    char *text = str_printf("report: %s%s%s%s", path ? path : "", by ? by : "",
+                            path && o->drill.html ? ", " : "", o->drill.html ? o->drill.html : "");
+    if (!path && !o->drill.html)
+        return;
+    printf("  ");
+    print_wrapped(stdout, text, 2, 4);
+}
+
 static void print_next(const struct drilling *x)
 {
     size_t i;
@@ -212,6 +228,7 @@ void drill_print(struct drilling *x)
     restoring_print_times(x->doc, !x->o.code);
     if (!x->r.c->o.quiet)
         print_not_shown(x);
+    print_files(x);
     if (x->noted)
         printf("  noted in entry %llu, with the report\n", (unsigned long long)x->noted);
     print_differences(x);

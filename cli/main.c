@@ -80,8 +80,8 @@ static void cli_clear(struct cli *c)
     options_clear(&c->o);
 }
 
-// What was printed and did not arrive (a full disk) is no success, nor is it an answer (20). A
-// reader that had enough, as head has, is told nothing.
+// What was printed and did not arrive (a full disk) is no success, nor is it an answer (20), nor
+// does it say what failed (10). A reader that had enough, as head has, is told nothing.
 static int code_of_output(const struct cli *c, int code)
 {
     struct err err = {0};
@@ -95,7 +95,8 @@ static int code_of_output(const struct cli *c, int code)
         cli_print_error(c, &err);
     }
     err_clear(&err);
-    return !code || (is_lost && code == CODE_DIFFERS) ? err_exit_code(ERR_UNAVAILABLE) : code;
+    bool is_told = code == CODE_DIFFERS || code == err_exit_code(ERR_PARTIAL);
+    return !code || (is_lost && is_told) ? err_exit_code(ERR_UNAVAILABLE) : code;
 }
 
 static int run_command(const struct command *cmd, int argc, char **argv)

@@ -270,6 +270,19 @@ static json_t *deployment(const struct app_report *r, long long id)
     return v;
 }
 
+// Times are of whole seconds, in one of which there may be two of different revisions.
+static bool is_same_deployment(const json_t *a, const json_t *b)
+{
+    static const char *const keys[] = {"deployStartedAt", "deployedAt", "revision", "revisions"};
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        const json_t *x = json_object_get(a, keys[i]);
+        const json_t *y = json_object_get(b, keys[i]);
+        if (x != y && !json_equal(x, y))
+            return false;
+    }
+    return true;
+}
+
 static json_t *history_part(const struct app_report *r, const json_t *before)
 {
     json_t *list = json_deep_copy(json_object_get(before, "history"));
@@ -280,10 +293,7 @@ static json_t *history_part(const struct app_report *r, const json_t *before)
     const json_t *last = json_array_get(list, json_array_size(list) - 1);
     long long id = json_dot_int(last, "id", -1) + 1;
     CLEANUP(json_freep) json_t *next = deployment(r, id);
-    // The same one told again is no other.
-    if (r->is_deployed &&
-        !(str_eq(json_dot_str(last, "deployStartedAt"), json_dot_str(next, "deployStartedAt")) &&
-          str_eq(json_dot_str(last, "deployedAt"), json_dot_str(next, "deployedAt"))))
+    if (r->is_deployed && !is_same_deployment(last, next)) // the same one told again is no other
         json_array_append(list, next);
     while (json_array_size(list) > history_limit(r->app))
         json_array_remove(list, 0);

@@ -135,6 +135,7 @@ struct controller *controller_new(struct loop *l, struct kube *k, const struct c
     c->answering = json_object();
     c->answer_sizes = json_object();
     c->left_answers = json_object();
+    c->told = json_object();
     c->awaited = json_object();
     c->awaiting = json_object();
     c->approvals = json_object();
@@ -189,6 +190,7 @@ void controller_free(struct controller *c)
     json_decref(c->answering);
     json_decref(c->answer_sizes);
     json_decref(c->left_answers);
+    json_decref(c->told);
     json_decref(c->awaited);
     json_decref(c->awaiting);
     json_decref(c->approvals);

@@ -211,8 +211,18 @@ static json_t *as_text(json_t *answer_take)
     return v;
 }
 
+// Where no Application keeps what was deployed of it, the answers do.
+json_t *control_before(const struct controller *c, const char *app)
+{
+    const json_t *history = json_object_get(c->told, app);
+    return history ? json_pack("{s:O}", "history", history) : NULL;
+}
+
 static void tell(struct controller *c, const char *app, const json_t *status, json_t *then)
 {
+    json_t *history = json_object_get(status, "history");
+    if (json_is_array(history))
+        json_object_set(c->told, app, history);
     json_t *text = as_text(control_answer(status));
     if (!text) {
         json_decref(then);
@@ -258,7 +268,8 @@ static void take_entry(struct controller *c, const json_t *map, const char *app)
         patch = patch ? patch : json_object();
         json_object_set_new(patch, "status", json_null());
     }
-    CLEANUP(json_freep) json_t *status = patch ? report_status(c, app, NULL) : NULL;
+    CLEANUP(json_freep) json_t *before = control_before(c, app);
+    CLEANUP(json_freep) json_t *status = patch ? report_status(c, app, before) : NULL;
     if (c->desired && !tracked_find(c, app) && !json_object_get(c->awaited, app))
         refuse_entry(c, app, "there is no application of that name");
     if (!status)
@@ -271,7 +282,8 @@ static void take_entry(struct controller *c, const json_t *map, const char *app)
     free(text);
 }
 
-// Of a controller before: an operation that was under way is not any more, and that is told.
+// Of a controller before: what was deployed is known, also of what was asked just now; an operation
+// that was under way is not any more, and that is told.
 static void take_left(struct controller *c, const json_t *map)
 {
     const char *app;
@@ -280,10 +292,15 @@ static void take_left(struct controller *c, const json_t *map)
     {
         const char *text = json_string_value(v);
         struct tracked *t = tracked_find(c, app);
-        if (!t || !text || json_object_get(c->answering, app))
-            continue; // what was asked of this one it has answered itself
+        if (!t || !text)
+            continue;
         CLEANUP(json_freep)
         json_t *answer = json_loadb(text, strlen(text), JSON_REJECT_DUPLICATES, NULL);
+        json_t *history = json_object_get(answer, "history");
+        if (json_is_array(history) && !json_object_get(c->told, app))
+            json_object_set(c->told, app, history);
+        if (json_object_get(c->answering, app))
+            continue; // what was asked of this one it has answered itself
         const char *phase = json_dot_text(answer, "operationState.phase");
         if (strcmp(phase, "Running") != 0 && strcmp(phase, "Terminating") != 0)
             continue;

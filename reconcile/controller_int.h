@@ -179,6 +179,7 @@ struct controller {
     bool has_answers;             // the ConfigMap of answers is there
     json_t *answering;            // applications that were asked for there -> true
     json_t *left_answers; // application -> an answer that a controller before has left: it was on
+    json_t *told;         // application -> the history in its last answer
     json_t *answer_sizes; // of those that this process has given, the oldest first
     struct healthy_note healthy;
     struct controller_counts sum;
@@ -265,6 +266,8 @@ void argocd_end(struct controller *c);
 json_t *control_take(struct controller *c, const char *app, const json_t *doc);
 void control_watch(struct controller *c);
 void control_tell(struct controller *c, const char *app, const json_t *status);
+// What the last answer says of what was deployed, as a status; owned, NULL: nothing.
+json_t *control_before(const struct controller *c, const char *app);
 void control_unwatch(struct controller *c);
 
 void operation_pin(struct controller *c, struct tracked *t, const struct strv *revisions);

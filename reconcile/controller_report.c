@@ -522,8 +522,9 @@ static void report_app(struct controller *c, unsigned app)
     CLEANUP(json_freep) json_t *live = a->doc ? report_kept(c, key) : NULL;
     if (!live && !c->o.feed && !json_object_get(c->answering, a->tracking_name))
         return;
-    const json_t *before =
-        live ? json_object_get(live, "status") : json_object_get(c->left_answers, a->tracking_name);
+    CLEANUP(json_freep) json_t *told = live ? NULL : control_before(c, a->tracking_name);
+    const json_t *left = json_object_get(c->left_answers, a->tracking_name);
+    const json_t *before = live ? json_object_get(live, "status") : left ? left : told;
     CLEANUP(json_freep) json_t *status = status_of(c, app, before);
     json_object_del(c->left_answers, a->tracking_name);
     if (live || c->o.feed)

@@ -85,16 +85,19 @@ static void head(struct buf *b, const char *title)
     buf_str(b, "</style>\n</head>\n<body>\n");
 }
 
-// "Snapshot 118 of prod, taken 2026-11-23T02:00:00Z, into new (Kubernetes v1.37.2)"
+// "Snapshot 118 of prod, taken 2026-11-23T02:00:00Z, into new (Kubernetes v1.37.2)". The control
+// plane of a drill has a context of some name, which is nobody's cluster.
 static void about(struct buf *b, const json_t *report)
 {
     long long seq = report_ms(report, "snapshot.seq");
+    bool is_own = json_is_true(json_object_get(json_object_get(report, "controlPlane"), "own"));
     const struct {
         const char *before, *at, *after;
         bool is_time;
     } parts[] = {{" of ", "chain", "", false},
                  {", taken ", "snapshot.taken", "", true},
-                 {", into ", "cluster.context", "", false},
+                 {is_own ? ", into a control plane of its own" : ", into ",
+                  is_own ? "" : "cluster.context", "", false},
                  {" (Kubernetes ", "cluster.version", ")", false},
                  {", begun ", "began", "", true}};
     buf_str(b, "<p class=\"soft\">Snapshot");
@@ -102,7 +105,7 @@ static void about(struct buf *b, const json_t *report)
         buf_printf(b, " %lld", seq);
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
         const char *s = report_str(report, parts[i].at);
-        if (!*s)
+        if (*parts[i].at && !*s)
             continue;
         buf_str(b, parts[i].before);
         if (parts[i].is_time)
@@ -135,6 +138,8 @@ static void figures(struct buf *b, const json_t *report)
     long long commit = report_ms(report, "commit_age_seconds");
     long long apps = report_ms(report, "result.applications.total");
     long long written = report_ms(report, "result.objects.written");
+    long long compared = report_ms(report, "compared");
+    size_t differ = json_array_size(json_object_get(report, "differences"));
     CLEANUP(str_freep) char *took = report_duration(rto > 0 ? rto : 0);
     CLEANUP(str_freep) char *age = report_age(rpo > 0 ? rpo : 0);
     CLEANUP(str_freep) char *old = report_age(commit > 0 ? commit : 0);
@@ -144,6 +149,7 @@ static void figures(struct buf *b, const json_t *report)
     char *healthy =
         str_printf("%lld of %lld", report_ms(report, "result.applications.healthy"), apps);
     CLEANUP(str_freep) char *objects = str_printf("%lld", written);
+    CLEANUP(str_freep) char *found = str_printf("%lld", compared);
     CLEANUP(str_freep)
     char *others = str_printf("written, %lld rejected, %lld as they were",
                               report_ms(report, "result.objects.rejected"),
@@ -160,6 +166,8 @@ static void figures(struct buf *b, const json_t *report)
         figure(b, "Applications", healthy, "healthy");
     if (written >= 0)
         figure(b, "Objects", objects, others);
+    if (compared >= 0)
+        figure(b, "Compared", found, differ ? "objects; what differs is below" : "none differs");
     buf_str(b, "</dl>\n");
 }
 

@@ -45,7 +45,7 @@ void report_fleet(struct buf *b, const json_t *report);
 // Sections of the page, each nothing when the report has nothing of it.
 void report_path(struct buf *b, const json_t *report);
 void report_notes(struct buf *b, const json_t *report); // missing, awaited, next steps
-void report_drill(struct buf *b, const json_t *report); // findings, differences, history
+void report_drill(struct buf *b, const json_t *report); // findings, differences, limits, history
 void report_table(struct buf *b, const json_t *report); // the picture in words
 
 #endif

@@ -275,6 +275,8 @@ void report_drill(struct buf *b, const json_t *report)
 {
     notes(b, json_object_get(report, "findings"), "What the drill found");
     differences(b, json_object_get(report, "differences"));
+    notes(b, json_object_get(json_object_get(report, "controlPlane"), "notShown"),
+          "What it cannot show, for no container runs in its control plane");
     history(b, json_object_get(report, "history"));
 }
 

@@ -339,7 +339,8 @@ bool admin_rotate(struct repo *r, const struct credential *admin, const struct r
     *made = false;
     *n = 0;
     if (o->n_ways < (o->is_single ? 1 : INIT_MIN_SLOTS))
-        return err_set(err, ERR_USAGE, "%zu ways to open the new epoch are too few", o->n_ways);
+        return err_set(err, ERR_USAGE, "%zu way%s to open the new epoch %s too few", o->n_ways,
+                       o->n_ways == 1 ? "" : "s", o->n_ways == 1 ? "is" : "are");
     bool ok =
         repo_has_newest_trust(r, NULL, err) && change_run(r, admin, rotate_once, &x, made, err);
     *n = x.n;

@@ -104,7 +104,8 @@ static bool check_free(struct making *m, struct err *err)
     }
     if (m->o->n_ways >= (m->o->is_single ? 1 : INIT_MIN_SLOTS))
         return true;
-    err_set(err, ERR_USAGE, "%zu ways to open the repository are too few", m->o->n_ways);
+    err_set(err, ERR_USAGE, "%zu way%s to open the repository %s too few", m->o->n_ways,
+            m->o->n_ways == 1 ? "" : "s", m->o->n_ways == 1 ? "is" : "are");
     return err_hint(err, "Give a passphrase and an age recipient, or two recipients; or --single.");
 }
 

@@ -207,6 +207,11 @@ static void words_err(const struct ssh_call *s, int code, const char *text, stru
                  ARGOCD_NAMESPACE, ARGOCD_KNOWN_HOSTS);
         return;
     }
+    if (strstr(text, "No user exists for uid")) { // such as any one that a container is given
+        err_set(err, ERR_INVALID, "%s: ssh does not run as a user without a name", s->url);
+        err_hint(err, "Give user %u a line in /etc/passwd, or use https.", (unsigned)geteuid());
+        return;
+    }
     // ssh warns about many things first; the last line is why it gave up.
     size_t len = strlen(text);
     while (len && (text[len - 1] == '\n' || text[len - 1] == '\r'))

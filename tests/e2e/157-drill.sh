@@ -294,7 +294,8 @@ given() {
   check 'a snapshot of a folder' snap create --chain small --key small.job small
   cluster_up second
   second=$KUBECONFIG
-  check 'a cluster that was given' drill --chain small --kubeconfig "$second" --report given.json --html given.html
+  refuse 'a cluster that was given' 0 drill --chain small --kubeconfig "$second" --report given.json --html given.html
+  like "$OUT" 'report: given.json, given.html' 'and where the reports are is said'
   is "$(jq -c '[.verdict, .controlPlane.own, .controlPlane.notShown, .findings]' given.json)" '["drilled",false,[],[]]' 'it came back there'
   report_times "$(<given.json)" 'verify target plan secret-zero apply healthy'
   report_page given.html 'Drill of small' '>phases<'

@@ -26,6 +26,17 @@ by_map() {
   is "$(tenants_value 2)" 2 'then it is there'
   is "$(kubectl get cm -n regrow-system control -o json | jq -c '.data | to_entries | map(.value | fromjson | .operation)')" \
     '[null]' 'and the request is taken out'
+  tenants_change 2 later
+  check 'a sync of a commit' ask sync tenant-2
+  is "$("$REGROW" history tenant-2 -o json | jq -c '[.history[].id]')" '[0,1]' 'the history has both'
+  check 'a rollback' ask rollback tenant-2
+  is "$(tenants_value 2) $("$REGROW" history tenant-2 -o json | jq -c '[.history[].id]')" '2 [0,1,2]' 'brings back what was, and is told'
+}
+
+# By another process than the one that was asked before.
+by_map_again() {
+  check 'another process is asked' ask sync tenant-2
+  is "$(tenants_value 2) $("$REGROW" history tenant-2 -o json | jq -c '[.history[].id]')" 'later [0,1,2,3]' 'the history goes on'
   refuse 'one that is none is refused' 10 ask sync nobody
   check 'suspended' "$REGROW" suspend tenant-1
   reconcile_mark
@@ -135,6 +146,9 @@ tenants_publish
 PORT=$(free_port)
 reconcile_start --poll 1s --listen "127.0.0.1:$PORT" "$(tenants_root)"
 run_case 'map' by_map
+reconcile_stop
+reconcile_start --poll 1s --listen "127.0.0.1:$PORT" "$(tenants_root)"
+run_case 'again' by_map_again
 run_case 'object' by_object
 run_case 'served' serves
 run_case 'breaker' breaker

@@ -21,7 +21,9 @@ make_world() {
   snap key init --trust "$REGROW_TRUST" --role judge --out stranger.key >stranger.txt
   PUBLIC=$(sed -n 's/.*--public //p' stranger.txt)
   export PUBLIC
-  mkdir -p root empty broken
+  mkdir -p root empty broken nobody
+  printf '#!/bin/sh\necho "No user exists for uid 65531" >&2\nexit 255\n' >nobody/ssh
+  chmod +x nobody/ssh
   printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: default}\n' >root/a.yaml
   printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: [\n' >broken/a.yaml
   printf 'apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]\ncontexts: [{name: c, context: {cluster: c, user: u}}]\nusers: [{name: u, user: {}}]\ncurrent-context: c\n' >dead.kubeconfig

@@ -93,11 +93,15 @@ Y
 
 # An error is one line on standard error, whatever the format.
 lost() { # what was printed and did not arrive
-  refuse 'an answer that a full disk took' 7 bash -c '"$1" health -o json "$2" >/dev/full' _ "$REGROW" "$REPO/root"/*.yaml
+  mkdir -p "$SCRATCH/unread"
+  printf 'apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: a}\nspec: {source: {repoURL: "http://127.0.0.1:1/a.git", path: .}, destination: {name: in-cluster}}\n' >"$SCRATCH/unread/a.yaml"
+  refuse 'an answer that a full disk took' 7 bash -c '"$1" health -o json "$2" >/dev/full' _ "$REGROW" "$SCRATCH/unread/a.yaml"
   like "$OUT" 'could not be written whole' 'and it says so'
+  refuse 'and one that says what failed' 7 bash -c '"$1" plan "$2" >/dev/full' _ "$REGROW" "$SCRATCH/unread"
+  is "$("$REGROW" plan "$SCRATCH/unread" >/dev/null 2>&1; echo $?)" 10 'which is something else where it arrives'
   refuse 'and help' 7 bash -c '"$1" --help >/dev/full' _ "$REGROW"
   refuse 'of a group too' 7 bash -c '"$1" snapshot --help >/dev/full' _ "$REGROW"
-  refuse 'what is limited by ulimit' 7 bash -c 'ulimit -f 0; "$1" health -o json "$2" >"$3"' _ "$REGROW" "$REPO/root"/*.yaml "$SCRATCH/short"
+  refuse 'what is limited by ulimit' 7 bash -c 'ulimit -f 0; "$1" health -o json "$2" >"$3"' _ "$REGROW" "$SCRATCH/unread/a.yaml" "$SCRATCH/short"
   like "$OUT" 'could not be written whole' 'is no silent end'
   is "$("$REGROW" --help | head -n 1 | wc -l) ${PIPESTATUS[0]}" '1 0' 'a reader that had enough is no failure'
 }

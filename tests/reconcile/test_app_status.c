@@ -266,6 +266,26 @@ static void history_grows(void **s)
     }
 }
 
+// A rollback within the second of the sync before it.
+static void history_of_one_second(void **s)
+{
+    (void)s;
+    struct fixture f;
+    fixture_init(&f, SOURCE);
+    succeed(&f, T0);
+    json_t *first = app_status_json(&f.r, NULL);
+    succeed(&f, T0);
+    str_set(&f.revisions.v[0], "9ab00d4000000000000000000000000000000000");
+    json_t *second = app_status_json(&f.r, first);
+    const json_t *list = json_object_get(second, "history");
+    assert_int_equal(json_array_size(list), 2);
+    assert_string_equal(json_dot_str(json_array_get(list, 1), "revision"),
+                        "9ab00d4000000000000000000000000000000000");
+    json_decref(first);
+    json_decref(second);
+    fixture_clear(&f);
+}
+
 static void huge(void **s)
 {
     (void)s;
@@ -492,6 +512,7 @@ int main(void)
         cmocka_unit_test(nothing_changes),
         cmocka_unit_test(times_of_change),
         cmocka_unit_test(history_grows),
+        cmocka_unit_test(history_of_one_second),
         cmocka_unit_test(huge),
         cmocka_unit_test(events),
         cmocka_unit_test(own_part),

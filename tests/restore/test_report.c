@@ -34,7 +34,9 @@ static const char small[] =
     "'objects':{'written':49,'rejected':0,'unchanged':1}}}";
 
 static const char drilled[] =
-    "{'kind':'drill','chain':'prod','verdict':'bad','findings':[{'kind':'missing-crd',"
+    "{'kind':'drill','chain':'prod','verdict':'bad','compared':31,'cluster':{'context':'plane',"
+    "'version':'v1.37.2'},'controlPlane':{'own':true,'notShown':['3 "
+    "webhooks']},'findings':[{'kind':'missing-crd',"
     "'object':'Certificate a/b','application':'edge','message':'nothing defines its kind'}],"
     "'differences':[{'object':'Deployment w/a','against':'snapshot','kind':'changed','changes':"
     "[{'pointer':'/spec/replicas','expected':3,'found':2},{'pointer':'/x','expected':'y'}]}],"
@@ -155,6 +157,11 @@ static void test_drill(void **state)
     CLEANUP(str_freep) char *page = html(v);
     static const char *const said[] = {"<h1>Drill of prod</h1>",
                                        "The drill did not pass",
+                                       "Snapshot of prod, into a control plane of its own "
+                                       "(Kubernetes v1.37.2)",
+                                       "<dd>31<small>objects; what differs is below",
+                                       "no container runs in its control plane</h2>",
+                                       "<li>3 webhooks</li>",
                                        "nothing defines its kind",
                                        "<p class=\"soft\">1 object</p>",
                                        "Deployment w/a changed, against snapshot",
@@ -168,6 +175,7 @@ static void test_drill(void **state)
         has(page, said[i]);
     (void)well_formed(page);
     has_not(page, "Where the time went");
+    has_not(page, "into plane");
 }
 
 // All applications are well, and something that belongs to none did not come back. A name is said
