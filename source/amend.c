@@ -12,13 +12,6 @@
 
 #define MOST 4 // applications that change, and an eighth of all
 
-// What an application was read at before; it is so again when nothing comes of this.
-struct was {
-    bool is_read;
-    struct strv revisions;
-    char *text;
-};
-
 // Which tree a source is in.
 struct found {
     const struct app_source *src;
@@ -29,12 +22,13 @@ struct found {
 struct amending {
     struct loading l;
     struct desired *d;
-    struct desired now; // the same applications, with kinds and a root's revision of its own
+    // The same applications, with kinds and a root's revision of its own. Those that are not simple
+    // are copies while they are read: others look at the state meanwhile.
+    struct desired now;
     size_t n;
     struct app_jobs *jobs;     // an application each
     const struct tree **trees; // of simple ones that are as they were: theirs
     VEC(struct found) found;
-    struct was *was;
     VEC(struct yield *) news;
     struct err *problems; // of applications that are unknown
     json_t *added;        // keys of objects that were not there before -> true
@@ -88,6 +82,9 @@ static void begin(struct amending *x, struct source *s, struct desired *d)
     x->n = d->apps.len;
     x->now = *d;
     x->now.root_name = x->now.root_revision = x->now.root_commit = x->now.root_ref = NULL;
+    memset(&x->now.apps, 0, sizeof(x->now.apps));
+    for (size_t i = 0; i < x->n; i++)
+        *vec_push(&x->now.apps) = d->apps.v[i];
     x->now.kinds = kinds_dup(d->kinds);
     x->l = (struct loading){.s = s,
                             .d = &x->now,
@@ -99,7 +96,6 @@ static void begin(struct amending *x, struct source *s, struct desired *d)
     kinds_api_versions(d->kinds, &s->api_versions);
     x->jobs = mem_alloc((x->n + 1) * sizeof(*x->jobs));
     x->trees = mem_alloc((x->n + 1) * sizeof(struct tree *));
-    x->was = mem_alloc((x->n + 1) * sizeof(*x->was));
     x->problems = mem_alloc((x->n + 1) * sizeof(*x->problems));
     x->added = json_object();
     for (unsigned i = 0; i < x->n; i++) {
@@ -110,15 +106,21 @@ static void begin(struct amending *x, struct source *s, struct desired *d)
     }
 }
 
-// What it was read at before: it is prepared anew.
+// It is prepared anew.
 static void set_aside(struct amending *x, size_t app)
 {
     struct application *a = x->d->apps.v[app];
     if (x->jobs[app].stage != APP_PREPARING)
         return;
-    x->was[app] = (struct was){true, a->revisions, a->revision_text};
-    a->revisions = (struct strv){0};
-    a->revision_text = NULL;
+    struct application *copy = application_share(a);
+    copy->state = a->state;
+    copy->parent = a->parent;
+    x->now.apps.v[app] = copy;
+}
+
+static bool is_aside(const struct amending *x, size_t app)
+{
+    return x->now.apps.v[app] != x->d->apps.v[app];
 }
 
 static void end(struct amending *x)
@@ -133,10 +135,13 @@ static void end(struct amending *x)
         free(x->news.v[i]);
     }
     vec_clear(&x->news);
+    for (size_t i = 0; i < x->n; i++)
+        if (is_aside(x, i))
+            application_free(x->now.apps.v[i]);
+    vec_clear(&x->now.apps);
     free(x->jobs);
     vec_clear(&x->found);
     free(x->trees);
-    free(x->was);
     free(x->problems);
     json_decref(x->added);
     free(x->now.root_name);
@@ -161,7 +166,7 @@ static const struct tree *tree_of(const struct app_jobs *j, unsigned source)
 // Is it what the state was made of?
 static bool is_as_it_was(const struct amending *x, const struct app_jobs *j)
 {
-    if (!x->was[j->app].is_read)
+    if (!is_aside(x, j->app))
         return true;
     return x->d->apps.v[j->app]->state == APP_KNOWN && j->known &&
            j->known == memo_base_of(x->l.s->memo, j->app);
@@ -391,6 +396,15 @@ static void renew_app(struct application *a, const struct tree *t)
     str_set(&a->revision_text, t->revision ? t->revision : "folder");
 }
 
+static void take_revisions(struct application *a, struct application *copy)
+{
+    strv_clear(&a->revisions);
+    free(a->revision_text);
+    a->revisions = copy->revisions;
+    a->revision_text = TAKE(copy->revision_text);
+    copy->revisions = (struct strv){0};
+}
+
 // What says the same says it at another commit. Of what comes of one source all share its text.
 static void renew_revisions(struct amending *x)
 {
@@ -398,6 +412,8 @@ static void renew_revisions(struct amending *x)
         struct application *a = x->d->apps.v[i];
         if (x->trees[i])
             renew_app(a, x->trees[i]);
+        else if (is_aside(x, i))
+            take_revisions(a, x->now.apps.v[i]);
         const unsigned *of = NULL;
         size_t n = desired_objects_of(x->d, i, &of);
         if (a->parent >= 0)
@@ -466,6 +482,7 @@ static void take_problem(struct amending *x, unsigned app, struct source_changes
 static void take_all(struct amending *x, struct source_changes *changes)
 {
     changes->is_amended = true;
+    x->l.d = x->d;
     for (unsigned i = 0; i < x->n; i++)
         if (x->d->apps.v[i]->state == APP_UNKNOWN)
             take_problem(x, i, changes);
@@ -473,24 +490,6 @@ static void take_all(struct amending *x, struct source_changes *changes)
     for (size_t i = 0; i < x->news.len; i++)
         take_other(x, x->news.v[i], changes);
     take_root(x);
-}
-
-// The revisions that are not those of the state after all: the new ones, or the old ones.
-static void settle_revisions(struct amending *x, bool is_taken)
-{
-    for (size_t i = 0; i < x->n; i++) {
-        struct application *a = x->d->apps.v[i];
-        if (!x->was[i].is_read)
-            continue;
-        if (!is_taken) {
-            struct was now = {true, a->revisions, a->revision_text};
-            a->revisions = x->was[i].revisions;
-            a->revision_text = x->was[i].text;
-            x->was[i] = now;
-        }
-        strv_clear(&x->was[i].revisions);
-        free(x->was[i].text);
-    }
 }
 
 bool source_amend(struct source *s, struct desired *d, struct source_changes *changes,
@@ -508,7 +507,6 @@ bool source_amend(struct source *s, struct desired *d, struct source_changes *ch
         take_all(&x, changes);
     else
         source_forget_desired(s);
-    settle_revisions(&x, *is_amended);
     end(&x);
     return ok;
 }
