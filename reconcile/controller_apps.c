@@ -240,6 +240,7 @@ bool tracked_update(struct controller *c, const struct source_changes *changes)
             c->apps.v[kept++] = *t;
             continue;
         }
+        json_object_del(c->told, t->name);
         clear_one(t);
         any = c->has_gone = true;
     }
