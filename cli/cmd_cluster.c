@@ -459,8 +459,9 @@ static void print_clusters(const struct cli *c, const json_t *list)
         print_cluster_lines(c, list);
     else
         print_cluster_table(c, list, widths);
+    // A hub alone has no Lease of a fleet: whether it is kept is not known here.
     for (size_t i = 0; i < json_array_size(list); i++)
-        if (json_object_get(json_array_get(list, i), "leader"))
+        if (json_array_size(list) == 1 || json_object_get(json_array_get(list, i), "leader"))
             return;
     printf("  next: ");
     print_wrapped(stdout, "regrow reconcile   keeps them; no controller is at work", 8, 8);
