@@ -37,9 +37,10 @@ audit_prelude='
   def what: "\(group)/\(.objectRef.resource | none)" +
     (if .objectRef.subresource then "/" + .objectRef.subresource else "" end);
   def is_probe: .requestURI | test("[?&]dryRun=All");
-  # The client has gone before there was an answer, or the server took longer than it lets itself, which
-  # says nothing of what was written.
-  def is_lost: .responseStatus.code == 504 and (.responseStatus.message // "" | test("context (canceled|deadline exceeded)$"));
+  # The client has gone before there was an answer, or before all of what it sent was there, or the server
+  # took longer than it lets itself, which says nothing of what was written.
+  def is_lost: (.responseStatus.message // "") as $m | .responseStatus.code as $c |
+    ($c == 504 and ($m | test("context (canceled|deadline exceeded)$"))) or ($c == 500 and $m == "unexpected EOF");
   def code: if is_lost then 0 else .responseStatus.code // 0 end;
   def ours: select(.stage == "ResponseComplete" or .stage == "Panic")
     | select(.userAgent // "" | startswith($agent))
