@@ -115,6 +115,13 @@ static char *find_program(const char *name, const char *const *env)
     return realpath(relative, NULL);
 }
 
+bool proc_is_script(const char *path)
+{
+    char begin[2] = {0};
+    CLEANUP(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd >= 0 && read(fd, begin, sizeof(begin)) == sizeof(begin) && !memcmp(begin, "#!", 2);
+}
+
 static void close_fd(struct proc *p, int *fd)
 {
     if (*fd < 0)
@@ -489,7 +496,7 @@ static bool spawn(struct proc *p, const struct proc_opts *o, struct err *err)
     if (!path)
         return err_set(err, ERR_NOT_FOUND, "the program %s is not installed", o->argv[0]);
     int64_t timeout_ms = o->timeout_ms ? o->timeout_ms : DEFAULT_TIMEOUT_MS;
-    CLEANUP(fd_closep) int rules = o->confine ? rules_of(o, path) : -1;
+    CLEANUP(fd_closep) int rules = o->confine && !proc_is_script(path) ? rules_of(o, path) : -1;
     struct child c = {
         .path = path,
         .cwd = o->cwd,

@@ -27,7 +27,7 @@ struct proc_opts {
     uint64_t max_data_bytes; // RLIMIT_DATA; 0: 1 GiB
     bool no_network;         // a network namespace of its own where the kernel allows it
     // What it sees of the file system, with itself and the PATH of its `env`, where the kernel can
-    // see to it; lent until proc_start returns. NULL: all.
+    // see to it and it is no script (proc_is_script); lent until proc_start returns. NULL: all.
     const struct confine *confine;
 };
 
@@ -56,5 +56,7 @@ MUST_CHECK bool proc_run(const struct proc_opts *o, struct proc_result *r, struc
 
 // The full path of a program found in PATH, owned; NULL when there is none.
 char *proc_find(const char *name);
+// A script, such as one that chooses between versions, needs nobody knows what.
+bool proc_is_script(const char *path);
 
 #endif

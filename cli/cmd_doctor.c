@@ -107,13 +107,32 @@ static void look_at_tool(struct doctor *d, const char *name, const char *const *
     proc_result_clear(&r);
 }
 
+// The path of the first that is a script; owned, NULL: neither is.
+static char *script_among(const char *one, const char *two)
+{
+    const char *const names[] = {one, two};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        char *path = proc_find(names[i]);
+        if (path && proc_is_script(path))
+            return path;
+        free(path);
+    }
+    return NULL;
+}
+
 static void look_at_tools(struct doctor *d)
 {
     static const char *const helm[] = {"helm", "version", "--short", NULL};
     static const char *const kustomize[] = {"kustomize", "version", NULL};
     look_at_tool(d, "helm", helm);
     look_at_tool(d, "kustomize", kustomize);
-    if (confine_is_offered())
+    CLEANUP(str_freep) char *script = script_among("helm", "kustomize");
+    if (script && confine_is_offered())
+        checks_add(&d->checks, "confinement", CHECK_WARN,
+                   "Put the program itself first on PATH, or trust who writes to the repositories "
+                   "that bases on the network are of.",
+                   "%s is a script: what it runs can read what you can", script);
+    else if (confine_is_offered())
         checks_add(&d->checks, "confinement", CHECK_OK, NULL,
                    "helm and kustomize see their own folders, programs and libraries alone");
     else

@@ -406,6 +406,29 @@ static void many_at_once_and_cancelled(void **s)
     }
 }
 
+// Nobody knows what it needs.
+static void a_script_is_not_confined(void **s)
+{
+    (void)s;
+    struct err err = {0};
+    char *dir CLEANUP(dir_temp_cleanup) = NULL;
+    assert_true(dir_make_temp("regrow-test", &dir, &err));
+    CLEANUP(str_freep) char *program = path_join(dir, "p");
+    CLEANUP(str_freep) char *script = str_printf("#!/bin/sh\necho y >%s/seen\n", dir);
+    assert_true(file_replace(program, script, strlen(script), 0700, &err));
+    assert_true(proc_is_script(program));
+    assert_false(proc_is_script("/bin/sh"));
+    assert_false(proc_is_script("/no/such"));
+    const char *const argv[] = {program, NULL};
+    const struct confine nothing = {0};
+    struct proc_result r = {0};
+    assert_true(proc_run(&(struct proc_opts){.argv = argv, .confine = &nothing}, &r, &err));
+    assert_int_equal(r.exit_code, 0);
+    CLEANUP(str_freep) char *seen = path_join(dir, "seen");
+    assert_true(file_exists(seen));
+    proc_result_clear(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -422,6 +445,7 @@ int main(void)
         cmocka_unit_test(it_has_its_own_group_and_folder),
         cmocka_unit_test(without_network_there_is_only_an_idle_loopback),
         cmocka_unit_test(one_that_is_confined_sees_its_folders_alone),
+        cmocka_unit_test(a_script_is_not_confined),
         cmocka_unit_test(programs_are_found_in_the_given_path),
         cmocka_unit_test(failures_to_start_are_told_apart),
         cmocka_unit_test(many_at_once_and_cancelled),
