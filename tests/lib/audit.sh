@@ -40,7 +40,7 @@ audit_prelude='
   # The client has gone before there was an answer, or before all of what it sent was there, or the server
   # took longer than it lets itself, which says nothing of what was written.
   def is_lost: (.responseStatus.message // "") as $m | .responseStatus.code as $c |
-    ($c == 504 and ($m | test("context (canceled|deadline exceeded)$"))) or ($c == 500 and $m == "unexpected EOF");
+    ($c == 504 and ($m | test("context (canceled|deadline exceeded)$"))) or ($c == 500 and ($m | IN("unexpected EOF", "client disconnected")));
   def code: if is_lost then 0 else .responseStatus.code // 0 end;
   def ours: select(.stage == "ResponseComplete" or .stage == "Panic")
     | select(.userAgent // "" | startswith($agent))
