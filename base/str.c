@@ -211,6 +211,14 @@ bool strv_has(const struct strv *l, const char *s)
     return false;
 }
 
+bool strv_eq(const struct strv *a, const struct strv *b)
+{
+    bool same = a->len == b->len;
+    for (size_t i = 0; same && i < a->len; i++)
+        same = !strcmp(a->v[i], b->v[i]);
+    return same;
+}
+
 static int cmp_strp(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);

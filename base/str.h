@@ -47,7 +47,8 @@ struct strv {
 void strv_push(struct strv *l, const char *s);
 void strv_push_take(struct strv *l, char *s);
 bool strv_has(const struct strv *l, const char *s);
-void strv_sort(struct strv *l); // bytewise
+bool strv_eq(const struct strv *a, const struct strv *b); // in the same order
+void strv_sort(struct strv *l);                           // bytewise
 void strv_clear(struct strv *l);
 // Splits at every sep; empty pieces are kept.
 void strv_split(struct strv *l, const char *s, char sep);

@@ -58,14 +58,6 @@ static const char *const live_options[] = {"poll",
 
 // ---- what differs ----
 
-static bool same_lists(const struct strv *a, const struct strv *b)
-{
-    bool same = a->len == b->len;
-    for (size_t i = 0; same && i < a->len; i++)
-        same = !strcmp(a->v[i], b->v[i]);
-    return same;
-}
-
 static bool is_same(const struct option *o, const struct options *a, const struct options *b)
 {
     const void *x = (const char *)a + o->at;
@@ -77,7 +69,7 @@ static bool is_same(const struct option *o, const struct options *a, const struc
         return str_eq(*(const char *const *)x, *(const char *const *)y);
     case OPT_LIST:
     case OPT_PICK:
-        return same_lists(x, y);
+        return strv_eq(x, y);
     case OPT_TIME:
     case OPT_TIME_OR_0:
         return *(const int64_t *)x == *(const int64_t *)y;

@@ -19,6 +19,13 @@ bool argo_is(const json_t *doc, const char *kind)
     return av && str_starts(av, "argoproj.io/") && str_eq(json_dot_str(doc, "kind"), kind);
 }
 
+bool argo_is_own(const struct object_id *id)
+{
+    return !strcmp(id->group, "argoproj.io") &&
+           (!strcmp(id->kind, "Application") || !strcmp(id->kind, "ApplicationSet") ||
+            !strcmp(id->kind, "AppProject"));
+}
+
 static bool is_zero(const json_t *v)
 {
     const char *key;

@@ -103,6 +103,7 @@ void application_mark(const struct application *a, json_t *doc, const struct obj
 bool application_cascades(const struct application *a);
 // Is `doc` an Application, ApplicationSet, AppProject of argoproj.io?
 bool argo_is(const json_t *doc, const char *kind);
+bool argo_is_own(const struct object_id *id); // one of these three
 
 // Sync phases, wave, hook and delete policies of a rendered object, with Helm's mapping (spec
 // 2.5, 2.6). o->phases holds every phase a hook runs in, o->phase the first. *skip is set for

@@ -211,18 +211,22 @@ void origin_renew_revision(struct origin *o, const char *revision)
         origin_set_revision(o, revision);
 }
 
+static struct origin without_revision(const struct origin *o)
+{
+    return (struct origin){str_dup_or_null(o->repo), NULL, str_dup_or_null(o->file), o->line,
+                           o->source};
+}
+
 struct origin origin_dup(const struct origin *o)
 {
-    struct origin copy = {str_dup_or_null(o->repo), NULL, str_dup_or_null(o->file), o->line,
-                          o->source};
+    struct origin copy = without_revision(o);
     origin_set_revision(&copy, o->revision);
     return copy;
 }
 
 struct origin origin_share(const struct origin *o)
 {
-    struct origin copy = {str_dup_or_null(o->repo), NULL, str_dup_or_null(o->file), o->line,
-                          o->source};
+    struct origin copy = without_revision(o);
     origin_share_revision(&copy, o);
     return copy;
 }

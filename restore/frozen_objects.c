@@ -68,13 +68,6 @@ static enum phase phase_of(const json_t *row)
 }
 
 // ---- what the target says ----
-static bool is_argo(const struct object_id *id)
-{
-    return !strcmp(id->group, "argoproj.io") &&
-           (!strcmp(id->kind, "Application") || !strcmp(id->kind, "ApplicationSet") ||
-            !strcmp(id->kind, "AppProject"));
-}
-
 static bool is_served(const struct thaw *t, const struct object_id *id)
 {
     const struct kind_info *k =
@@ -110,7 +103,7 @@ static bool fill(struct thaw *t, unsigned app, json_t *doc, struct object *o, st
     o->is_made = !o->origin.source && !*o->id.group && !strcmp(o->id.kind, "Namespace");
     o->is_bare =
         o->is_made && !json_object_get(meta, "labels") && !json_object_get(meta, "annotations");
-    if (is_argo(&o->id)) {
+    if (argo_is_own(&o->id)) {
         o->is_virtual = !is_served(t, &o->id);
         note_argo(t, o, doc);
         if (!o->is_virtual)

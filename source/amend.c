@@ -31,7 +31,7 @@ struct amending {
     VEC(struct found) found;
     VEC(struct yield *) news;
     struct err *problems; // of applications that are unknown
-    json_t *added;        // keys of objects that were not there before -> true
+    json_t *added;        // keys of objects that were not there before -> whose they are
 };
 
 // ---- may it be tried? ----
@@ -59,7 +59,7 @@ static bool note_creds(struct amending *x)
     return memo_base_same_clusters(s->memo, s->clusters.known);
 }
 
-// Where one is pinned, what was read of one tree may be of two from one load to the next.
+// With pins the trees of simple applications are not those that their sources name.
 static bool may_try(const struct source *s, const struct desired *d)
 {
     bool any_hard = s->o.refresh || (s->now.hard && s->now.hard->len);
@@ -205,7 +205,7 @@ static bool is_simple(const struct application *a)
 static void ask_simple(struct amending *x)
 {
     struct source *s = x->l.s;
-    for (size_t i = 0; i < x->n && !s->now.n_pins; i++) {
+    for (size_t i = 0; i < x->n; i++) {
         const struct application *a = x->d->apps.v[i];
         struct yielded *y = memo_base_of(s->memo, i);
         struct tree *t = y && !x->trees[i] && is_simple(a) ? tree_for(x, a) : NULL;
@@ -234,15 +234,7 @@ static bool ask_all(struct amending *x, struct err *err)
 // ---- what is another now ----
 static bool has_a_say(const struct object_id *id)
 {
-    bool is_argo = !strcmp(id->group, "argoproj.io") &&
-                   (!strcmp(id->kind, "Application") || !strcmp(id->kind, "ApplicationSet") ||
-                    !strcmp(id->kind, "AppProject"));
-    return is_argo || settle_may_be_creds(id) || str_ends(id->group, ".toolkit.fluxcd.io");
-}
-
-static bool is_namespace(const struct object_id *id)
-{
-    return !*id->group && !strcmp(id->kind, "Namespace");
+    return argo_is_own(id) || settle_may_be_creds(id) || str_ends(id->group, ".toolkit.fluxcd.io");
 }
 
 // Does the root have something of that name? It may be the same document elsewhere.
@@ -266,14 +258,16 @@ static bool has_id(const struct object *objects, size_t n, const struct object_i
     return false;
 }
 
+// Nobody has it yet.
 static bool may_add(struct amending *x, const struct object *o)
 {
     CLEANUP(str_freep) char *key = object_key(&o->id);
-    if (is_namespace(&o->id) || desired_find(x->d, &o->id) || is_in_root(x->d, &o->id) ||
-        json_object_get(x->added, key))
-        return false;
+    const json_t *known = json_object_get(x->added, key);
     // Hooks of several phases are several objects of one identity.
-    return o->is_hook || !json_object_set_new(x->added, key, json_true());
+    bool is_phase = known && o->is_hook && (unsigned)json_integer_value(known) == o->app;
+    if (settle_is_namespace(&o->id) || is_in_root(x->d, &o->id) || (known && !is_phase))
+        return false;
+    return !json_object_set_new(x->added, key, json_integer(o->app));
 }
 
 static bool may_replace(struct amending *x, const struct yield *y, const struct object *had,
@@ -281,13 +275,15 @@ static bool may_replace(struct amending *x, const struct yield *y, const struct 
 {
     for (size_t i = 0; i < n; i++) {
         const struct object_id *id = &had[i].id;
-        bool stays = had[i].is_made || has_id(y->objects.v, y->objects.len, id);
-        if (has_a_say(id) || (!stays && is_namespace(id)))
+        bool may_go = had[i].is_made || !settle_is_namespace(id);
+        if (has_a_say(id) || (!may_go && !has_id(y->objects.v, y->objects.len, id)))
             return false;
     }
     for (size_t i = 0; i < y->objects.len; i++) {
         const struct object *o = &y->objects.v[i];
-        if (has_a_say(&o->id) || (!has_id(had, n, &o->id) && !may_add(x, o)))
+        const struct object *there = desired_find(x->d, &o->id);
+        bool stays = there && there->app == y->app;
+        if (has_a_say(&o->id) || (!stays && (there || !may_add(x, o))))
             return false;
     }
     return true;

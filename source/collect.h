@@ -57,6 +57,7 @@ struct yielded *yield_kept(const struct yield *y); // kept, or known; NULL: neit
 // Could it be a credential, a cluster or a setting of Argo CD's? Such are noted for what is read
 // from then on.
 bool settle_may_be_creds(const struct object_id *id);
+bool settle_is_namespace(const struct object_id *id);
 void settle_creds(struct loading *l, const struct object *o);
 // The Namespace that CreateNamespace=true asks for, if nobody has written it.
 MUST_CHECK bool yield_add_namespace(struct yield *y, struct err *err);

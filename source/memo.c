@@ -141,14 +141,18 @@ static bool same_mark(const struct tree_mark *a, const struct tree_mark *b)
     return a->what == b->what && !memcmp(a->id, b->id, sizeof(a->id));
 }
 
+static bool same_path(const struct seen_path *p, struct tree *t)
+{
+    struct tree_mark now;
+    return t && tree_marked(t, p->path, &now) && same_mark(&now, &p->mark);
+}
+
 static bool same_paths(const struct yielded *y, const struct app_jobs *j,
                        const struct application *a)
 {
     for (size_t i = 0; i < y->seen.paths.len; i++) {
         const struct seen_path *p = &y->seen.paths.v[i];
-        struct tree *t = tree_of(j, a, p->source);
-        struct tree_mark now;
-        if (!t || !tree_marked(t, p->path, &now) || !same_mark(&now, &p->mark))
+        if (!same_path(p, tree_of(j, a, p->source)))
             return false;
     }
     return true;
@@ -259,11 +263,8 @@ static bool is_of_one_tree(const struct yielded *y)
 static bool same_marks(const struct yielded *y, struct tree *t)
 {
     bool same = true;
-    for (size_t i = 0; same && i < y->seen.paths.len; i++) {
-        struct tree_mark now;
-        same = tree_marked(t, y->seen.paths.v[i].path, &now) &&
-               same_mark(&now, &y->seen.paths.v[i].mark);
-    }
+    for (size_t i = 0; same && i < y->seen.paths.len; i++)
+        same = same_path(&y->seen.paths.v[i], t);
     return same;
 }
 

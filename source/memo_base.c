@@ -93,18 +93,10 @@ static bool same_projects(const struct yielded *a, const struct yielded *b)
     return same;
 }
 
-static bool same_warnings(const struct yielded *a, const struct yielded *b)
-{
-    bool same = a->warnings.len == b->warnings.len;
-    for (size_t i = 0; same && i < a->warnings.len; i++)
-        same = !strcmp(a->warnings.v[i], b->warnings.v[i]);
-    return same;
-}
-
 bool memo_same_yield(const struct yielded *a, const struct yielded *b)
 {
     return same_objects(a, b) && same_children(a, b) && same_kinds(a, b) && same_projects(a, b) &&
-           same_warnings(a, b);
+           strv_eq(&a->warnings, &b->warnings);
 }
 
 bool memo_has_definitions(const struct yielded *y)
@@ -121,7 +113,7 @@ const struct strv *memo_warnings(const struct yielded *y)
 // Of these kinds none is let go of while a state is amended.
 static bool may_be_lost(const struct object_id *id)
 {
-    return !strcmp(id->group, "argoproj.io") || (!*id->group && !strcmp(id->kind, "Namespace"));
+    return argo_is_own(id) || settle_is_namespace(id);
 }
 
 static bool has_all(const struct desired *d, unsigned app, const struct yielded *y)

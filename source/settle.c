@@ -10,9 +10,9 @@
 
 #define MAX_APPS 10000
 
-static bool is_namespace(const struct object *o)
+bool settle_is_namespace(const struct object_id *id)
 {
-    return !*o->id.group && !strcmp(o->id.kind, "Namespace");
+    return !*id->group && !strcmp(id->kind, "Namespace");
 }
 
 static void drop_object(struct desired *d, size_t at)
@@ -67,7 +67,8 @@ static void yield_to_written(struct loading *l, const struct yield *y)
 {
     for (size_t i = 0; i < y->objects.len; i++) {
         const struct object *o = &y->objects.v[i];
-        if (!is_namespace(o) || o->is_made || !json_object_get(l->namespaces, o->id.name))
+        if (!settle_is_namespace(&o->id) || o->is_made ||
+            !json_object_get(l->namespaces, o->id.name))
             continue;
         for (size_t k = l->d->objects.len; k > 0; k--)
             if (l->d->objects.v[k - 1].is_made && object_id_eq(&l->d->objects.v[k - 1].id, &o->id))
@@ -270,7 +271,7 @@ static void take_objects(struct yield *y)
         const struct object *o = &y->objects.v[i];
         if (y->app == 0)
             note_root_object(y->l, o);
-        if (is_namespace(o))
+        if (settle_is_namespace(&o->id))
             json_object_set_new(y->l->namespaces, o->id.name, json_true());
     }
     vec_reserve(&d->objects, d->objects.len + n);

@@ -351,21 +351,13 @@ bool source_root_revision(struct source *s, const char *root, char **commit, str
     return true;
 }
 
-// What charts may ask about: the kinds served, and those this very state will bring.
-static bool same_list(const struct strv *a, const struct strv *b)
-{
-    bool same = a->len == b->len;
-    for (size_t i = 0; same && i < a->len; i++)
-        same = !strcmp(a->v[i], b->v[i]);
-    return same;
-}
-
-// Was a chart told anything of the served APIs that is not so, now that all CRDs are known?
+// What charts may ask about: the kinds served, and those this very state will bring. Was a chart
+// told anything of the served APIs that is not so, now that all CRDs are known?
 static bool update_apis(struct source *s, const struct desired *d, const struct told_apis *told)
 {
     struct strv now = {0};
     kinds_api_versions(d->kinds, &now);
-    bool wrong = told->n_all && (told->n_all != now.len || !same_list(&now, &s->api_versions));
+    bool wrong = told->n_all && (told->n_all != now.len || !strv_eq(&now, &s->api_versions));
     for (size_t i = 0; i < told->answers.len; i++)
         wrong |= strv_has(&now, told->answers.v[i] + 1) != (*told->answers.v[i] == '1');
     strv_clear(&s->api_versions);
@@ -446,15 +438,18 @@ bool source_load(struct source *s, const char *root, struct desired **out, struc
 static bool load_or_amend(struct source *s, const char *root, struct desired **state,
                           struct source_changes *changes, struct err *err)
 {
+    struct source_changes unused CLEANUP(source_changes_clear) = {0};
     struct desired *next = NULL;
     bool is_amended = false;
-    if (!begin_root(s, root, err) || !source_amend(s, *state, changes, &is_amended, err))
+    if (!begin_root(s, root, err) ||
+        !source_amend(s, *state, changes ? changes : &unused, &is_amended, err))
         return false;
     if (is_amended)
         return true;
     if (!load_whole(s, root, &next, err))
         return false;
-    source_compare(*state, next, changes);
+    if (changes)
+        source_compare(*state, next, changes);
     desired_free(*state);
     *state = next;
     return true;
@@ -464,14 +459,12 @@ bool source_load_again(struct source *s, const char *root, struct desired **stat
                        const struct source_now *now, struct source_changes *changes,
                        struct err *err)
 {
-    struct source_changes unused = {0};
     if (!s->memo)
         s->memo = memo_new();
     source_poll_cancel(s);
     source_renew(s, now);
     memo_begin(s->memo, s->o.kube_version);
-    bool ok = load_or_amend(s, root, state, changes ? changes : &unused, err);
-    source_changes_clear(&unused);
+    bool ok = load_or_amend(s, root, state, changes, err);
     s->now.pins = NULL;
     s->now.n_pins = 0;
     s->now.hard = NULL;
