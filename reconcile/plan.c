@@ -175,16 +175,25 @@ struct sha256 plan_left_hash(const struct sha256 *hash)
     return left;
 }
 
-// Somebody has changed what we sent; Git may say something else since, too. r: its record, NULL
-// where it has none that counts.
+// Made by a run that did not come to record it: it has our mark, and fields that we have applied.
+static bool is_unrecorded(const struct record *r, const struct live_fact *f)
+{
+    return !r->is_hook && f->has_projection && str_eq(f->tracking_app, r->app);
+}
+
+// Somebody has changed what we sent; Git may say something else since, too. is_recorded: r is of
+// the object that is there.
 static void note_drift(const struct object *o, const struct record *r, const struct live_fact *f,
-                       struct plan_item *it)
+                       bool is_recorded, struct plan_item *it)
 {
     struct sha256 left = plan_left_hash(&o->hash);
-    if (!r || (it->action != ACTION_CHANGE && it->action != ACTION_CHECK))
+    if (!r || (it->action != ACTION_CHANGE && it->action != ACTION_CHECK) ||
+        (!is_recorded && !is_unrecorded(r, f)))
         return;
-    bool is_other = !sha256_eq(&r->sent, &o->hash) && !sha256_eq(&r->sent, &left);
-    it->is_drift = !is_other || !f->has_projection || !sha256_eq(&r->projection, &f->projection);
+    bool is_other =
+        !is_recorded || (!sha256_eq(&r->sent, &o->hash) && !sha256_eq(&r->sent, &left));
+    it->is_drift = !is_recorded || !is_other || !f->has_projection ||
+                   !sha256_eq(&r->projection, &f->projection);
     // Of what was sent before nobody knows whether some of it was left to others.
     it->has_left = is_other ? it->is_drift : sha256_eq(&r->sent, &left);
 }
@@ -220,7 +229,7 @@ static void decide_object(const struct planning *p, unsigned object, const struc
         decide(it, ACTION_CHECK, "D5");
     else
         decide(it, ACTION_CHANGE, same ? "D2" : "D1");
-    note_drift(o, recorded ? r : NULL, f, it);
+    note_drift(o, r, f, recorded, it);
 }
 
 static void keep(struct plan_item *it, const char *row, const char *reason)

@@ -443,13 +443,34 @@ static void drifted(void **s)
     drift_is(&w, "D1", true, true);
     w.fact.has_projection = true;
     drift_is(&w, "D1", false, false);
-    w.record.is_intent = true;
-    w.fact.projection.b[0] = 1;
-    drift_is(&w, "X1", false, false);
-    w.record.is_intent = false;
     w.record.sent = sent;
     w.d->objects.v[0].options = SYNC_REPLACE;
     drift_is(&w, "N2", false, false);
+    end(&w);
+}
+
+// What a run has made without coming to record it is ours: by the intent, our mark and our fields.
+static void unrecorded(void **s)
+{
+    (void)s;
+    struct world w = new_world(true);
+    w.record.is_intent = true;
+    drift_is(&w, "X1", true, true);
+    w.fact.has_projection = false;
+    drift_is(&w, "X1", false, false);
+    w.fact.has_projection = true;
+    str_set(&w.fact.tracking_app, "other");
+    drift_is(&w, "X1", false, false);
+    str_set(&w.fact.tracking_app, NULL);
+    drift_is(&w, "X1", false, false);
+    str_set(&w.fact.tracking_app, "app");
+    w.record.is_hook = true;
+    drift_is(&w, "X1", false, false);
+    w.record.is_hook = w.record.is_intent = false;
+    str_set(&w.record.uid, "before"); // it was made anew
+    drift_is(&w, "X1", true, true);
+    w.policy.force_all = true;
+    drift_is(&w, "D4", true, true);
     end(&w);
 }
 
@@ -701,6 +722,7 @@ int main(void)
         cmocka_unit_test(proofs),         cmocka_unit_test(gone_and_left),
         cmocka_unit_test(confirmed),      cmocka_unit_test(resting),
         cmocka_unit_test(left_to_others), cmocka_unit_test(drifted),
+        cmocka_unit_test(unrecorded),
         cmocka_unit_test(selected),       cmocka_unit_test(left_behind),
         cmocka_unit_test(namesake),       cmocka_unit_test(handed_over),
         cmocka_unit_test(replaced),       cmocka_unit_test(unknown),
