@@ -539,14 +539,17 @@ static void watching_clear(struct watching *w)
 static bool begin(struct watching *w, struct source_opts *sources, char **root, struct err *err)
 {
     struct cli *c = w->c;
-    if (!cli_cluster(c, &w->s, err))
+    struct run_opts run;
+    if (!cli_cluster(c, &w->s, err) || !cli_run_opts(c, w->s, &run, err))
         return false;
     *root = cli_root(c, 0, w->s, err);
     if (!*root || !cli_source_opts(c, *root, sources, err))
         return false;
     session_sources(w->s, *root, sources);
     w->root = *root;
-    struct informers_opts o = {.manager = hand_over_manager(w->s->then),
+    struct informers_opts o = {.manager = run.manager,
+                               .ready = run.ready,
+                               .n_ready = run.n_ready,
                                .events = &c->events,
                                .moved = on_moved,
                                .ctx = w};

@@ -149,6 +149,8 @@ struct controller *controller_new(struct loop *l, struct kube *k, const struct c
     c->informers = informers_new(l, k,
                                  &(struct informers_opts){.manager = c->run_opts.manager,
                                                           .records = c->run_opts.records,
+                                                          .ready = c->run_opts.ready,
+                                                          .n_ready = c->run_opts.n_ready,
                                                           .events = o->events,
                                                           .changed = drift_changed,
                                                           .ctx = c});

@@ -50,13 +50,26 @@ void fact_read(struct live_fact *f, const json_t *doc, const char *manager)
         f->resource_version = str_dup_or_null(json_dot_str(doc, "metadata.resourceVersion"));
 }
 
-void fact_judge(struct live_fact *f, struct health_custom *checks, const json_t *doc, bool is_hook)
+static bool is_overridden(const struct judging *by, const struct object_id *id)
+{
+    for (size_t i = 0; i < by->n_ready; i++) {
+        const struct ready_override *o = &by->ready[i];
+        if (!strcmp(o->kind, id->kind) && (!o->group || !strcmp(o->group, id->group)))
+            return true;
+    }
+    return false;
+}
+
+void fact_judge(struct live_fact *f, const struct judging *by, const json_t *doc, bool is_hook)
 {
     // What a hook is for is its end: it cannot be left out of account.
-    if (!is_hook && str_eq(json_annotation(doc, "argocd.argoproj.io/ignore-healthcheck"), "true"))
+    if (is_overridden(by, &f->id))
+        f->health = (struct health_result){.status = HEALTH_HEALTHY, .message = str_dup("")};
+    else if (!is_hook &&
+             str_eq(json_annotation(doc, "argocd.argoproj.io/ignore-healthcheck"), "true"))
         f->health = (struct health_result){.message = str_dup("")};
     else
-        health_of(checks, doc, &f->health);
+        health_of(by->checks, doc, &f->health);
     f->is_ready = health_verdict(&f->health, is_hook, false) == HEALTH_DONE;
 }
 

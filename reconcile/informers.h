@@ -24,8 +24,10 @@ enum informer_change {
 };
 
 struct informers_opts {
-    const char *manager; // field manager of the projections; NULL: "regrow"
-    const char *records; // the namespace of the inventory; NULL: REGROW_NAMESPACE
+    const char *manager;                // field manager of the projections; NULL: "regrow"
+    const char *records;                // the namespace of the inventory; NULL: REGROW_NAMESPACE
+    const struct ready_override *ready; // kinds that are healthy once they are applied; borrowed
+    size_t n_ready;
     const struct event_sink *events;
     // Not for what a run under way has written itself; what others did to the objects of a run is
     // told when it has ended. `app` is the tracking name of the record, or of the mark. Both are

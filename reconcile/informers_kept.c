@@ -241,7 +241,8 @@ static bool take_fact(struct informer_kind *k, struct mine *m, const json_t *doc
     free(app);
     str_freep(&now.resource_version); // a plan file's, which comes of no controller
     bool is_hook = now.hook_run || (m->map && m->record.is_hook);
-    fact_judge(&now, f->checks, doc, is_hook);
+    const struct judging by = {f->checks, f->opts.ready, f->opts.n_ready};
+    fact_judge(&now, &by, doc, is_hook);
     if (str_is_empty(now.health.message))
         str_freep(&now.health.message);
     bool is_other = !was_known || !old.exists || !str_eq(old.uid, now.uid) ||

@@ -89,7 +89,8 @@ static void add_fact(struct run *r, const struct object_id *id, json_t *doc)
     if (!o && !rec && !may_be_ours)
         return; // only its existence matters
     fact_read(f, doc, run_manager(r));
-    fact_judge(f, r->health, doc, o && o->is_hook);
+    const struct judging by = run_judging(r);
+    fact_judge(f, &by, doc, o && o->is_hook);
     // Most of what an object weighs, and read for the last time.
     json_object_del(json_object_get(doc, "metadata"), "managedFields");
     if (!o) {

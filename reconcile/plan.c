@@ -190,8 +190,7 @@ static void note_drift(const struct object *o, const struct record *r, const str
     if (!r || (it->action != ACTION_CHANGE && it->action != ACTION_CHECK) ||
         (!is_recorded && !is_unrecorded(r, f)))
         return;
-    bool is_other =
-        !is_recorded || (!sha256_eq(&r->sent, &o->hash) && !sha256_eq(&r->sent, &left));
+    bool is_other = !is_recorded || (!sha256_eq(&r->sent, &o->hash) && !sha256_eq(&r->sent, &left));
     it->is_drift = !is_recorded || !is_other || !f->has_projection ||
                    !sha256_eq(&r->projection, &f->projection);
     // Of what was sent before nobody knows whether some of it was left to others.

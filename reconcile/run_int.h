@@ -196,7 +196,15 @@ void observe_free(struct run *r);
 // What a document says, health apart; f->id is set. And its health: by the user's checks and the
 // built-in ones; none where the object asks to be left out of account.
 void fact_read(struct live_fact *f, const json_t *doc, const char *manager);
-void fact_judge(struct live_fact *f, struct health_custom *checks, const json_t *doc, bool is_hook);
+// Who says how an object is: the user's checks (NULL: none), and for what is healthy once it is
+// applied nobody.
+struct judging {
+    struct health_custom *checks;
+    const struct ready_override *ready;
+    size_t n_ready;
+};
+void fact_judge(struct live_fact *f, const struct judging *by, const json_t *doc, bool is_hook);
+struct judging run_judging(const struct run *r);
 bool fact_is_marked(const json_t *doc); // with anything's mark
 struct live_fact fact_dup(const struct live_fact *f);
 struct record record_dup(const struct record *r);

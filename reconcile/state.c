@@ -253,16 +253,6 @@ void state_fail(struct run *r, unsigned node, enum err_kind kind, const char *ms
     block_dependents(r, node);
 }
 
-static bool is_overridden(const struct run *r, const struct object_id *id)
-{
-    for (size_t i = 0; i < r->opts.n_ready; i++) {
-        const struct ready_override *o = &r->opts.ready[i];
-        if (!strcmp(o->kind, id->kind) && (!o->group || !strcmp(o->group, id->group)))
-            return true;
-    }
-    return false;
-}
-
 static bool is_job(const struct object *o)
 {
     return !strcmp(o->id.kind, "Job") && !strcmp(o->id.group, "batch");
@@ -278,16 +268,23 @@ static void set_health(struct run *r, unsigned node, const struct health_result 
     x->health = h->status;
     if (!x->is_ready)
         state_message(r, node, h->message);
-    if (verdict == HEALTH_DONE || is_overridden(r, &o->id))
+    if (verdict == HEALTH_DONE)
         state_ready(r, node);
     else if (verdict == HEALTH_FAILED)
         state_fail(r, node, ERR_PARTIAL, *h->message ? h->message : "it failed");
 }
 
+struct judging run_judging(const struct run *r)
+{
+    return (struct judging){r->health, r->opts.ready, r->opts.n_ready};
+}
+
 void state_health(struct run *r, unsigned node, const json_t *doc)
 {
-    struct live_fact f = {0};
-    fact_judge(&f, r->health, doc, r->desired->objects.v[node].is_hook);
+    const struct object *o = &r->desired->objects.v[node];
+    const struct judging by = run_judging(r);
+    struct live_fact f = {.id = o->id};
+    fact_judge(&f, &by, doc, o->is_hook);
     set_health(r, node, &f.health);
     health_result_clear(&f.health);
 }
@@ -355,7 +352,7 @@ static void init_object(struct run *r, unsigned node)
     x->generation = f->generation;
     if (o->is_hook)
         str_set(&x->uid, f->uid); // of an earlier run of the same content: it is this one's now
-    x->is_ready = f->is_ready || is_overridden(r, &o->id);
+    x->is_ready = f->is_ready;
     if (!x->is_ready)
         state_message(r, node, f->health.message);
 }

@@ -56,10 +56,10 @@ growth_rows() {
   export XDG_CACHE_HOME=$GROW/cache
   GROW_LOAD=$(cut -d' ' -f1 /proc/loadavg)
   : >"$GROW/rows"
-  cluster_up grow
+  cluster_up main
   audit_policy '/verbs: .get, list, watch./,+1d' # see audit-policy.yaml
   for apps in 100 1000; do growth_of "$apps"; done
-  cluster_down grow
+  cluster_down main
 }
 
 growth_table() {

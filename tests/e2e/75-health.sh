@@ -73,6 +73,11 @@ metadata: {name: web, namespace: demo}
 spec: {defaultBackend: {service: {name: web, port: {number: 80}}}}
 EOC
   refuse 'an Ingress without an address is waited for' 8 boot
+  refuse 'and looked at it is not healthy' 10 "$REGROW" status "$REPO"
+  check 'with --ready it is healthy once it is applied' "$REGROW" bootstrap --ready Ingress=applied --timeout 7s "$REPO"
+  check 'to a look with --ready, too' "$REGROW" status --ready Ingress.networking.k8s.io=applied "$REPO"
+  check 'and to a controller' "$REGROW" reconcile --once --ready Ingress=applied --timeout 20s "$REPO"
+  refuse 'which without it says that it is not' 8 "$REGROW" reconcile --once --timeout 5s "$REPO"
   sed -i 's/namespace: demo}/namespace: demo, annotations: {argocd.argoproj.io\/ignore-healthcheck: "true"}}/' \
     "$REPO/ingress.yaml"
   check 'but not when it asks to be left out' boot

@@ -718,17 +718,16 @@ static void projections(void **s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(wanted),         cmocka_unit_test(unwanted),
-        cmocka_unit_test(proofs),         cmocka_unit_test(gone_and_left),
-        cmocka_unit_test(confirmed),      cmocka_unit_test(resting),
-        cmocka_unit_test(left_to_others), cmocka_unit_test(drifted),
-        cmocka_unit_test(unrecorded),
-        cmocka_unit_test(selected),       cmocka_unit_test(left_behind),
-        cmocka_unit_test(namesake),       cmocka_unit_test(handed_over),
-        cmocka_unit_test(replaced),       cmocka_unit_test(unknown),
-        cmocka_unit_test(hooks),          cmocka_unit_test(phases),
-        cmocka_unit_test(one_of_two),     cmocka_unit_test(made_namespaces),
-        cmocka_unit_test(breaker),        cmocka_unit_test(another_root),
-        cmocka_unit_test(projections)};
+        cmocka_unit_test(wanted),          cmocka_unit_test(unwanted),
+        cmocka_unit_test(proofs),          cmocka_unit_test(gone_and_left),
+        cmocka_unit_test(confirmed),       cmocka_unit_test(resting),
+        cmocka_unit_test(left_to_others),  cmocka_unit_test(drifted),
+        cmocka_unit_test(unrecorded),      cmocka_unit_test(selected),
+        cmocka_unit_test(left_behind),     cmocka_unit_test(namesake),
+        cmocka_unit_test(handed_over),     cmocka_unit_test(replaced),
+        cmocka_unit_test(unknown),         cmocka_unit_test(hooks),
+        cmocka_unit_test(phases),          cmocka_unit_test(one_of_two),
+        cmocka_unit_test(made_namespaces), cmocka_unit_test(breaker),
+        cmocka_unit_test(another_root),    cmocka_unit_test(projections)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
