@@ -189,6 +189,7 @@ bool asking_open(struct cli *c, struct asking *a, struct err *err)
         return true;
     if (!a->ns && !is_remembered(a, &is_there, err))
         return false;
+    a->is_new = !is_there;
     if (!a->ns && !is_there && !is_kept(a, &is_there, err))
         return false;
     if (!is_there) {

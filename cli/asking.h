@@ -13,7 +13,8 @@ struct asking {
     char *name, *ns; // ns NULL: there is no Application object
     json_t *doc;     // the object, or the entry of the ConfigMap as it is (NULL: none)
     json_t *status;  // what is known of it, or NULL
-    bool is_gone;    // the object was there when it was asked, and is not any more
+    bool is_new;  // nothing of it was ever applied: whether there is one only the controller knows
+    bool is_gone; // the object was there when it was asked, and is not any more
     int64_t asked_ms;
 };
 

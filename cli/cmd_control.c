@@ -184,7 +184,10 @@ static int ask(struct asking *a, const char *what, const json_t *patch,
     } else if (waits) {
         print_end(a, what);
     } else if (!a->c->o.quiet) {
-        printf("%s: %s\n", a->name, progress ? "asked for" : what);
+        printf("%s: %s%s\n", a->name, progress ? "asked for" : what,
+               a->is_new ? "; nothing of that name was ever applied here, and only the controller "
+                           "knows whether Git has it"
+                         : "");
     }
     return end == CONTROL_FAILED ? err_exit_code(ERR_PARTIAL) : 0;
 }

@@ -149,7 +149,7 @@ char *status_sync(const struct app_status *a)
         size_t n;
         const char *what;
     } parts[] = {{a->missing, "missing"},
-                 {a->differing, "differ"},
+                 {a->differing, a->differing == 1 ? "differs" : "differ"},
                  {a->pruning, "to prune"},
                  {a->awaiting, "to approve of"},
                  {a->not_comparable, "not comparable"}};

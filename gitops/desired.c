@@ -24,6 +24,7 @@ static void free_part(struct desired *d)
     free(d->index);
     free(d->app_first);
     free(d->app_objects);
+    free(d->by_name);
     free(d->taken);
     free(d->origin);
     free(d);
@@ -52,6 +53,7 @@ void desired_free(struct desired *d)
     free(d->index);
     free(d->app_first);
     free(d->app_objects);
+    free(d->by_name);
     free(d->root_name);
     free(d->root_revision);
     free(d->root_commit);
@@ -243,9 +245,30 @@ static void index_apps(struct desired *d)
         d->app_objects[d->app_first[d->objects.v[i].app + 1]++] = i;
 }
 
+static int cmp_name(const void *a, const void *b, void *ctx)
+{
+    const struct desired *d = ctx;
+    unsigned x = *(const unsigned *)a;
+    unsigned y = *(const unsigned *)b;
+    int c = strcmp(d->apps.v[x]->tracking_name, d->apps.v[y]->tracking_name);
+    return c ? c : (x > y) - (x < y);
+}
+
+static void index_names(struct desired *d)
+{
+    free(d->by_name);
+    d->n_by_name = d->apps.len;
+    d->by_name = mem_alloc((d->n_by_name + 1) * sizeof(*d->by_name));
+    for (unsigned i = 0; i < d->n_by_name; i++)
+        d->by_name[i] = i;
+    qsort_r(d->by_name, d->n_by_name, sizeof(*d->by_name), cmp_name, d);
+}
+
 static void index_take(struct desired *d, struct entry *e)
 {
     index_apps(d);
+    if (!d->whole)
+        index_names(d);
     free(d->index);
     d->index_len = d->objects.len;
     d->index = mem_realloc(NULL, d->index_len + 1, sizeof(*d->index));
@@ -469,8 +492,26 @@ int desired_find_app(const struct desired *d, const char *name)
     return -1;
 }
 
+static int find_name(const struct desired *d, const char *name)
+{
+    size_t lo = 0;
+    size_t hi = d->n_by_name;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (strcmp(d->apps.v[d->by_name[mid]]->tracking_name, name) < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    bool is_it = lo < d->n_by_name && !strcmp(d->apps.v[d->by_name[lo]]->tracking_name, name);
+    return is_it ? (int)d->by_name[lo] : -1;
+}
+
 int desired_tracked_app(const struct desired *d, const char *tracking_name)
 {
+    const struct desired *of = d->whole ? d->whole : d;
+    if (tracking_name && of->n_by_name && of->n_by_name == of->apps.len)
+        return find_name(of, tracking_name);
     for (size_t i = 0; i < d->apps.len; i++)
         if (str_eq(d->apps.v[i]->tracking_name, tracking_name))
             return (int)i;

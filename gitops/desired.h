@@ -28,6 +28,8 @@ struct desired {
     unsigned *index;
     size_t n_by_app; // private: objects by application, of so many applications
     unsigned *app_first, *app_objects;
+    size_t n_by_name; // private: applications by tracking name, then by index
+    unsigned *by_name;
     // Of a part of another one (desired_part), else NULL: that one, which of its applications this
     // is about, and where its objects are there.
     struct desired *whole;

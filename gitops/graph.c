@@ -213,6 +213,26 @@ static char *object_label(const struct object *o)
     return label;
 }
 
+#define LABEL_START "start of "
+#define LABEL_END "application "
+
+// A part of a fleet has all of its applications: their labels are made in one piece.
+static void label_apps(struct builder *b)
+{
+    struct graph *g = b->g;
+    size_t size = 1;
+    for (size_t i = 0; i < b->d->apps.len; i++)
+        size += 2 * strlen(b->d->apps.v[i]->name) + sizeof(LABEL_START LABEL_END) + 1;
+    char *to = g->app_labels = mem_alloc(size);
+    for (size_t i = 0; i < b->d->apps.len; i++) {
+        const char *name = b->d->apps.v[i]->name;
+        g->nodes.v[g->app_start[i]].label = to;
+        to = stpcpy(stpcpy(to, LABEL_START), name) + 1;
+        g->nodes.v[g->app_end[i]].label = to;
+        to = stpcpy(stpcpy(to, LABEL_END), name) + 1;
+    }
+}
+
 static void add_nodes(struct builder *b)
 {
     struct graph *g = b->g;
@@ -225,10 +245,10 @@ static void add_nodes(struct builder *b)
     g->app_start = mem_alloc((n_apps + 1) * sizeof(*g->app_start));
     g->app_end = mem_alloc((n_apps + 1) * sizeof(*g->app_end));
     for (unsigned i = 0; i < n_apps; i++) {
-        const char *name = b->d->apps.v[i]->name;
-        g->app_start[i] = node_add(b, NODE_APP_START, i, str_printf("start of %s", name));
-        g->app_end[i] = node_add(b, NODE_APP_END, i, str_printf("application %s", name));
+        g->app_start[i] = node_add(b, NODE_APP_START, i, NULL);
+        g->app_end[i] = node_add(b, NODE_APP_END, i, NULL);
     }
+    label_apps(b);
 }
 
 static int cmp_edge(const void *a, const void *b)
@@ -386,6 +406,8 @@ void graph_free(struct graph *g)
         return;
     for (size_t i = 0; i < g->nodes.len; i++) {
         struct node *n = &g->nodes.v[i];
+        if (n->kind == NODE_APP_START || n->kind == NODE_APP_END)
+            continue;
         free(n->label);
         object_id_clear(&n->ext);
         free(n->config_name);
@@ -398,6 +420,7 @@ void graph_free(struct graph *g)
         free(g->edges.v[i].detail);
     vec_clear(&g->edges);
     free(g->in);
+    free(g->app_labels);
     free(g->app_start);
     free(g->app_end);
     strv_clear(&g->warnings);

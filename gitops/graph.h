@@ -63,9 +63,10 @@ enum edge_why {
 
 struct node {
     enum node_kind kind;
-    unsigned object;      // NODE_OBJECT: its index (equals the node's own)
-    unsigned app;         // owner; for NODE_APP_*: the application
-    char *label;          // what people read: "Deployment web/api", "webhook cert-manager-webhook"
+    unsigned object; // NODE_OBJECT: its index (equals the node's own)
+    unsigned app;    // owner; for NODE_APP_*: the application
+    char *label;     // owned, but of NODE_APP_*; what people read: "Deployment web/api", "webhook
+                     // cert-manager-webhook"
     struct object_id ext; // NODE_EXTERNAL: what is waited for (kind CustomResourceDefinition ...)
     // NODE_WEBHOOK:
     int config;                    // object index of the configuration, -1 when only live
@@ -97,6 +98,7 @@ struct graph {
     VEC(struct edge) edges;        // sorted by from
     unsigned *in;                  // edge indices sorted by to
     unsigned *app_start, *app_end; // node index per application
+    char *app_labels;              // of these nodes, one after the other
     struct strv warnings;          // dropped edges, references nothing produces, quotas
 };
 

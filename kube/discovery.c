@@ -181,6 +181,22 @@ static void on_awaited(void *ctx)
     loop_timer_set(a->timer, AWAITED_AGAIN_MS);
 }
 
+// The caller's time is up, or it was told to stop; more time would help where a server is coming
+// up.
+static bool given_up(const struct kube *k, const char *why, struct err *err)
+{
+    err_clear(err);
+    (void)loop_stopped(k->loop, err, "waiting for the API server");
+    if (!loop_is_late(k->loop))
+        return false;
+    if (why)
+        err_wrap(err, "%s", why);
+    return err_hint(err,
+                    "Check that it is up and can be reached, and that context %s is the one "
+                    "you mean; if it is only just coming up, wait longer.",
+                    k->config->context ? k->config->context : "(none)");
+}
+
 static bool try_version(struct kube *k, struct awaited *a, struct err *err)
 {
     int64_t end = a->began_ms + a->wait_ms;
@@ -191,10 +207,8 @@ static bool try_version(struct kube *k, struct awaited *a, struct err *err)
             return true;
         str_set(&why, err->msg);
         a->why = why;
-        if (loop_stopping(k->loop)) {
-            err_clear(err);
-            return loop_stopped(k->loop, err, "waiting for the API server");
-        }
+        if (loop_stopping(k->loop))
+            return given_up(k, why, err);
         int64_t now = clock_mono_ms();
         if (err->kind != ERR_UNAVAILABLE || now >= end)
             return false;
@@ -203,7 +217,7 @@ static bool try_version(struct kube *k, struct awaited *a, struct err *err)
         while (clock_mono_ms() < until && !loop_stopping(k->loop))
             loop_run_once(k->loop, until - clock_mono_ms());
         if (loop_stopping(k->loop))
-            return loop_stopped(k->loop, err, "waiting for the API server");
+            return given_up(k, why, err);
         pause = pause * 2 > 2000 ? 2000 : pause * 2;
     }
 }

@@ -23,6 +23,12 @@ struct tracked *tracked_find(const struct controller *c, const char *name)
     return bsearch(name, c->apps.v, c->apps.len, sizeof(*c->apps.v), cmp_name);
 }
 
+struct tracked *tracked_of(const struct controller *c, size_t app)
+{
+    unsigned at = app < c->at_of.len ? c->at_of.v[app] : 0;
+    return at ? &c->apps.v[at - 1] : NULL;
+}
+
 void tracked_trigger(struct tracked *t, unsigned why, int64_t due_ms)
 {
     if (!t->triggers || due_ms < t->due_ms)
@@ -66,6 +72,7 @@ void tracked_clear(struct controller *c)
     for (size_t i = 0; i < c->apps.len; i++)
         clear_one(&c->apps.v[i]);
     vec_clear(&c->apps);
+    vec_clear(&c->at_of);
 }
 
 static const json_t *sync_policy(const struct application *a)
@@ -196,6 +203,16 @@ static void keep_unread(struct tracked *t, bool *any)
     t->is_known = t->is_synced = t->is_pinned = false;
 }
 
+static void note_places(struct controller *c)
+{
+    c->at_of.len = 0;
+    for (size_t i = 0; i < c->desired->apps.len; i++)
+        *vec_push(&c->at_of) = 0;
+    for (size_t i = 0; i < c->apps.len; i++)
+        if (c->apps.v[i].is_listed)
+            c->at_of.v[c->apps.v[i].at] = (unsigned)i + 1;
+}
+
 // The same applications, in the same order.
 static bool update_some(struct controller *c, const struct source_changes *changes)
 {
@@ -248,5 +265,6 @@ bool tracked_update(struct controller *c, const struct source_changes *changes)
     c->apps.len = kept;
     if (kept && !is_sorted)
         qsort(c->apps.v, kept, sizeof(*c->apps.v), cmp_tracked);
+    note_places(c);
     return any;
 }

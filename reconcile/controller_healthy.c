@@ -226,7 +226,7 @@ void healthy_finish(struct controller *c)
     int64_t end = clock_mono_ms() + FINISH_MS;
     if (c->desired && controller_leads(c))
         for (unsigned i = 1; i < c->desired->apps.len; i++)
-            if (tracked_find(c, c->desired->apps.v[i]->tracking_name))
+            if (tracked_of(c, i))
                 healthy_note_app(c, i);
     look(c);
     while (c->healthy.is_writing && clock_mono_ms() < end && !loop_stopping(c->loop))

@@ -128,8 +128,9 @@ struct controller {
     struct desired *desired;
     struct informers *informers;
     struct lease_keeper *lease;
-    struct run *run;                 // of the turn that is on; NULL between turns
-    VEC(struct tracked) apps;        // sorted by name
+    struct run *run;          // of the turn that is on; NULL between turns
+    VEC(struct tracked) apps; // sorted by name
+    VEC(unsigned) at_of;      // of each application of `desired` its place there + 1, 0: none
     VEC(struct drift_note *) drifts; // sorted by key
     json_t *unordered;               // graph_unordered of what is desired: these stay as they are
     struct loop_timer *poll, *wake, *tidy;
@@ -198,6 +199,7 @@ void left_warn(const struct controller *c, const json_t *wrong); // of --prune-l
 
 // ---- controller_apps.c ----
 struct tracked *tracked_find(const struct controller *c, const char *name);
+struct tracked *tracked_of(const struct controller *c, size_t app); // of `desired`; NULL: none
 // After a load: what is new, changed or gone.
 // True: something is another than before.
 bool tracked_update(struct controller *c, const struct source_changes *changes);

@@ -128,7 +128,7 @@ static enum sync_code sync_of(const struct controller *c, unsigned app, const st
 
 bool report_is_synced(const struct controller *c, unsigned app)
 {
-    const struct tracked *t = tracked_find(c, c->desired->apps.v[app]->tracking_name);
+    const struct tracked *t = tracked_of(c, app);
     return t && sync_of(c, app, t) == SYNC_SYNCED;
 }
 
@@ -231,7 +231,7 @@ static bool is_last_deployed(const json_t *before, const struct strv *revisions)
 static json_t *status_of(struct controller *c, unsigned app, const json_t *before)
 {
     const struct application *a = c->desired->apps.v[app];
-    struct tracked *t = tracked_find(c, a->tracking_name);
+    struct tracked *t = tracked_of(c, app);
     struct look l = {.c = c, .app = app, .health = HEALTH_HEALTHY};
     struct strv types = {0};
     struct report_condition conditions[6];
@@ -368,7 +368,7 @@ void report_hear(struct controller *c)
         return; // what is kept may be long out of date
     for (size_t i = 0; i < c->desired->apps.len; i++) {
         const struct application *a = c->desired->apps.v[i];
-        struct tracked *t = a->doc ? tracked_find(c, a->tracking_name) : NULL;
+        struct tracked *t = a->doc ? tracked_of(c, i) : NULL;
         if (!t || t->is_heard)
             continue;
         CLEANUP(str_freep) char *key = report_key(a);
@@ -539,7 +539,7 @@ static void report_some(struct controller *c, size_t most)
     size_t n = c->desired->apps.len;
     for (size_t k = 0; k < n; k++) {
         unsigned i = (unsigned)((c->next_report + k) % n);
-        struct tracked *t = tracked_find(c, c->desired->apps.v[i]->tracking_name);
+        struct tracked *t = tracked_of(c, i);
         if (!t || !t->is_news)
             continue;
         if (!most--) {
@@ -662,7 +662,7 @@ json_t *controller_applications(struct controller *c)
         return NULL;
     json_t *list = json_array();
     for (unsigned i = 0; c->is_leading && i < c->desired->apps.len; i++)
-        if (tracked_find(c, c->desired->apps.v[i]->tracking_name))
+        if (tracked_of(c, i))
             json_array_append_new(list, app_doc(c, i));
     fleet_applications(c->fleet, list);
     return json_pack("{s:o}", "applications", list);
@@ -671,7 +671,7 @@ json_t *controller_applications(struct controller *c)
 json_t *controller_application(struct controller *c, const char *name)
 {
     int at = c->desired && c->is_leading ? desired_find_app(c->desired, name) : -1;
-    if (at < 0 || !tracked_find(c, c->desired->apps.v[at]->tracking_name))
+    if (at < 0 || !tracked_of(c, at))
         return fleet_app(c->fleet, name);
     json_t *doc = app_doc(c, (unsigned)at);
     json_object_set_new(doc, "drift", drift_items(c, c->desired->apps.v[at]->tracking_name));

@@ -24,7 +24,7 @@ static bool all_synced(const struct controller *c)
         return false;
     for (unsigned i = 0; i < c->desired->apps.len; i++) {
         const struct application *a = c->desired->apps.v[i];
-        const struct tracked *t = tracked_find(c, a->tracking_name);
+        const struct tracked *t = tracked_of(c, i);
         if (t && (tracked_is_owed(t, a) || !t->is_known || !is_as_said(c, t, i)))
             return false;
     }
@@ -40,14 +40,18 @@ static bool is_good(const struct controller *c, const struct object *o)
                       : f && f->exists && f->health.status <= HEALTH_SUSPENDED;
 }
 
+// One of another cluster has no application here.
+static bool counts(const void *ctx, const struct object_id *id)
+{
+    const struct controller *c = ctx;
+    const struct object *o = desired_find(c->desired, id);
+    return o && !is_good(c, o) && tracked_of(c, o->app);
+}
+
+// Of what is synced all is kept: nothing has to be looked up to see that all of it is well.
 static bool all_healthy(const struct controller *c)
 {
-    for (size_t i = 0; i < c->desired->objects.len; i++) {
-        const struct object *o = &c->desired->objects.v[i];
-        if (!is_good(c, o) && tracked_find(c, c->desired->apps.v[o->app]->tracking_name))
-            return false; // else it goes to another cluster
-    }
-    return true;
+    return !informers_any_bad(c->informers, counts, c);
 }
 
 bool report_is_healthy(const struct controller *c, unsigned app)

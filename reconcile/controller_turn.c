@@ -73,9 +73,10 @@ static bool is_resting(const void *ctx, const char *app)
     return !may;
 }
 
-static bool is_its_turn(const struct controller *c, const struct application *a, int64_t now_ms)
+static bool is_its_turn(const struct controller *c, size_t app, int64_t now_ms)
 {
-    struct tracked *t = tracked_find(c, a->tracking_name);
+    const struct application *a = c->desired->apps.v[app];
+    struct tracked *t = tracked_of(c, app);
     if (!t || !tracked_is_due(t, now_ms) || !tracked_is_owed(t, a) || order_problem(c, t->name))
         return false;
     if ((t->triggers & TRIGGER_REQUEST) && t->is_pending)
@@ -100,7 +101,7 @@ bool controller_is_due(struct controller *c)
     if (!may_prune_gone && !any_is_due(c, now))
         return false;
     for (size_t i = 0; c->desired && !may_prune_gone && i < c->desired->apps.len; i++)
-        if (is_its_turn(c, c->desired->apps.v[i], now))
+        if (is_its_turn(c, i, now))
             return true;
     return may_prune_gone;
 }
@@ -112,18 +113,17 @@ static int operating(const struct controller *c, int64_t now_ms)
     size_t n = c->desired->apps.len;
     for (size_t k = 0; k < n; k++) {
         size_t i = (c->next_alone + k) % n;
-        const struct application *a = c->desired->apps.v[i];
-        const struct tracked *t = tracked_find(c, a->tracking_name);
-        if (t && operation_is_alone(t) && is_its_turn(c, a, now_ms))
+        const struct tracked *t = tracked_of(c, i);
+        if (t && operation_is_alone(t) && is_its_turn(c, i, now_ms))
             return (int)i;
     }
     return -1;
 }
 
-static bool is_common(const struct controller *c, const struct application *a, int64_t now_ms)
+static bool is_common(const struct controller *c, size_t app, int64_t now_ms)
 {
-    const struct tracked *t = tracked_find(c, a->tracking_name);
-    return t && !operation_is_alone(t) && is_its_turn(c, a, now_ms);
+    const struct tracked *t = tracked_of(c, app);
+    return t && !operation_is_alone(t) && is_its_turn(c, app, now_ms);
 }
 
 static bool is_gone_due(const struct controller *c, int64_t now_ms)
@@ -137,7 +137,7 @@ static void choose_alone(struct controller *c, int64_t now_ms)
     bool any_other = is_gone_due(c, now_ms);
     c->alone = operating(c, now_ms);
     for (size_t i = 0; c->alone >= 0 && c->was_alone && i < c->desired->apps.len; i++)
-        any_other |= is_common(c, c->desired->apps.v[i], now_ms);
+        any_other |= is_common(c, i, now_ms);
     if (c->was_alone && any_other)
         c->alone = -1;
     c->was_alone = c->alone >= 0;
@@ -152,10 +152,9 @@ static size_t choose(struct controller *c, bool *take)
     bool held = false;
     choose_alone(c, now);
     for (size_t i = 0; i < c->desired->apps.len; i++) {
-        const struct application *a = c->desired->apps.v[i];
-        take[i] = c->alone < 0 ? is_common(c, a, now) : (int)i == c->alone;
+        take[i] = c->alone < 0 ? is_common(c, i, now) : (int)i == c->alone;
         // What the breaker holds back goes by itself: nothing is deleted in that turn.
-        bool is_one = take[i] && c->alone < 0 && tracked_find(c, a->tracking_name)->prune_is_held;
+        bool is_one = take[i] && c->alone < 0 && tracked_of(c, i)->prune_is_held;
         if (take[i] && !n)
             held = is_one;
         take[i] &= is_one == held;
@@ -167,7 +166,7 @@ static size_t choose(struct controller *c, bool *take)
 // The application of the operation that has this turn for itself, or NULL.
 static struct tracked *lone(const struct controller *c)
 {
-    return c->alone < 0 ? NULL : tracked_find(c, c->desired->apps.v[c->alone]->tracking_name);
+    return c->alone < 0 ? NULL : tracked_of(c, (size_t)c->alone);
 }
 
 static bool is_consented(const struct controller *c)
@@ -305,7 +304,7 @@ static void absorb_app(struct controller *c, const struct run *r, const struct r
                        unsigned app)
 {
     const struct application *a = c->desired->apps.v[app];
-    struct tracked *t = tracked_find(c, a->tracking_name);
+    struct tracked *t = tracked_of(c, app);
     struct operation_tally n;
     struct app_view v;
     operation_note(t, r, app, &n);
@@ -402,8 +401,7 @@ static void refused(struct controller *c, const bool *take, const struct err *wh
 {
     for (unsigned i = 0; i < c->desired->apps.len; i++)
         if (take[i])
-            failed(c, tracked_find(c, c->desired->apps.v[i]->tracking_name), c->desired->apps.v[i],
-                   why->msg);
+            failed(c, tracked_of(c, i), c->desired->apps.v[i], why->msg);
 }
 
 // ---- the run ----
@@ -497,7 +495,7 @@ static bool trip(struct controller *c, const bool *take, bool with_gone, struct 
     c->gone_is_held |= with_gone;
     for (size_t i = 0; i < c->desired->apps.len; i++)
         if (take[i])
-            tracked_find(c, c->desired->apps.v[i]->tracking_name)->prune_is_held = true;
+            tracked_of(c, i)->prune_is_held = true;
     tripped(c, err->msg);
     err_clear(err);
     return run_part_of(c, take, with_gone, false, err);
@@ -514,7 +512,7 @@ static bool one_by_one(struct controller *c, const bool *take, struct err *err)
         if (!take[i])
             continue;
         // Each would be judged alone: what is to be deleted waits until they go together.
-        struct tracked *t = tracked_find(c, c->desired->apps.v[i]->tracking_name);
+        struct tracked *t = tracked_of(c, i);
         one[i] = t->prune_is_held = true;
         if (run_part_of(c, one, false, false, err)) {
             any |= t->prune_is_held;
@@ -537,7 +535,7 @@ static bool one_by_one(struct controller *c, const bool *take, struct err *err)
 static bool is_held(const struct controller *c, const bool *take)
 {
     for (size_t i = 0; i < c->desired->apps.len && !is_consented(c); i++)
-        if (take[i] && tracked_find(c, c->desired->apps.v[i]->tracking_name)->prune_is_held)
+        if (take[i] && tracked_of(c, i)->prune_is_held)
             return true;
     return false;
 }
@@ -597,7 +595,7 @@ void turn_begin(struct controller *c, struct tracked *t)
 static void turn_ended(struct controller *c, const bool *take)
 {
     for (size_t i = 0; i < c->desired->apps.len; i++) {
-        struct tracked *t = take[i] ? tracked_find(c, c->desired->apps.v[i]->tracking_name) : NULL;
+        struct tracked *t = take[i] ? tracked_of(c, i) : NULL;
         if (!t)
             continue;
         t->is_on = false;
@@ -629,7 +627,7 @@ bool controller_turn(struct controller *c, struct err *err)
     c->turn_ms = began;
     for (size_t i = 0; i < c->desired->apps.len; i++)
         if (take[i])
-            turn_begin(c, tracked_find(c, c->desired->apps.v[i]->tracking_name));
+            turn_begin(c, tracked_of(c, i));
     bool ok = run_turn(c, take, n, with_gone, err);
     turn_ended(c, take);
     c->alone = -1;

@@ -534,6 +534,23 @@ bool informers_exists(const struct informers *f, const struct object_id *id)
     return e && e->exists;
 }
 
+bool informers_any_bad(const struct informers *f,
+                       bool (*counts)(const void *ctx, const struct object_id *id), const void *ctx)
+{
+    for (size_t i = 0; i < f->kinds.len; i++) {
+        const struct informer_kind *k = f->kinds.v[i];
+        bool is_known = k->is_read && !k->is_unknown;
+        for (size_t n = 0; n < k->all.len; n++) {
+            const struct entry *e = k->all.v[n];
+            bool is_good = is_known && e->exists && e->mine && e->mine->has_fact &&
+                           e->mine->fact.health.status <= HEALTH_SUSPENDED;
+            if (e->mine && !is_good && counts(ctx, &e->mine->fact.id))
+                return true;
+        }
+    }
+    return false;
+}
+
 const char *informers_root(const struct informers *f)
 {
     return f->root;

@@ -54,6 +54,11 @@ bool informers_synced(const struct informers *f);
 const struct live_fact *informers_fact(const struct informers *f, const struct object_id *id);
 const struct record *informers_record(const struct informers *f, const struct object_id *id);
 bool informers_exists(const struct informers *f, const struct object_id *id);
+// Is one of those whose facts are kept, and that counts, missing, unknown or worse than suspended?
+// Goes through what is kept without looking anything up.
+bool informers_any_bad(const struct informers *f,
+                       bool (*counts)(const void *ctx, const struct object_id *id),
+                       const void *ctx);
 // Every record of an application (tracking name; NULL: of all), with its fact: NULL when the object
 // is gone or its kind unknown. Intents of a run that did not end are among them.
 void informers_each_record(const struct informers *f, const char *app,

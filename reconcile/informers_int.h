@@ -170,9 +170,9 @@ void maps_sweep(struct informers *f, int64_t list_ms);
 void maps_free(struct informers *f);
 void mine_drop_second(struct mine *m);
 const char *maps_intent_note(const struct informers *f, const char *app); // NULL: none
-// Records of applications that are not among `known`, and intents whose objects have no record.
-// known NULL: these alone.
-void maps_each_other(const struct informers *f, const json_t *known,
+// Records of applications that `known` has not, and intents whose objects have no record. known
+// NULL: these alone.
+void maps_each_other(const struct informers *f, const struct desired *known,
                      void (*fn)(void *ctx, const struct record *r, const struct live_fact *fact,
                                 bool is_unknown),
                      void *ctx);

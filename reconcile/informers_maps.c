@@ -411,14 +411,14 @@ void informers_each_record(const struct informers *f, const char *app,
             each_of(f, f->maps.v[i], app, fn, ctx);
 }
 
-void maps_each_other(const struct informers *f, const json_t *known,
+void maps_each_other(const struct informers *f, const struct desired *known,
                      void (*fn)(void *ctx, const struct record *r, const struct live_fact *fact,
                                 bool is_unknown),
                      void *ctx)
 {
     for (size_t i = 0; i < f->maps.len; i++) {
         const struct map *map = f->maps.v[i];
-        if (map->open || (known && *map->app && !json_object_get(known, map->app)))
+        if (map->open || (known && *map->app && desired_tracked_app(known, map->app) < 0))
             each_of(f, map, NULL, fn, ctx);
     }
 }

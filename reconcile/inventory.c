@@ -484,28 +484,18 @@ static void write_remains(struct run *r, const struct remains *x)
     drop_parts_from(r, inventory_map_name, x->app, parts);
 }
 
-// As records name them.
-json_t *inventory_app_names(const struct desired *d)
-{
-    json_t *names = json_object();
-    for (size_t i = 0; i < d->apps.len; i++)
-        json_object_set_new(names, d->apps.v[i]->tracking_name, json_true());
-    return names;
-}
-
 // Inventories of applications that are gone: what is left of them, or nothing.
 static void write_vanished(struct run *r)
 {
     remains_list left = {0};
-    CLEANUP(json_freep) json_t *known = inventory_app_names(r->desired);
     for (size_t i = 0; i < r->records.len; i++)
-        if (!json_object_get(known, r->records.v[i].app))
+        if (desired_tracked_app(r->desired, r->records.v[i].app) < 0)
             remains_of(&left, &r->records.v[i]);
     for (size_t i = 0; i < r->plan->items.len; i++) {
         const struct plan_item *it = &r->plan->items.v[i];
         const struct record *rec = it->record < 0 ? NULL : &r->records.v[it->record];
         bool stays = it->object >= 0 ? is_given(r, it) : stays_recorded(it);
-        if (!rec || json_object_get(known, rec->app) || !stays)
+        if (!rec || desired_tracked_app(r->desired, rec->app) >= 0 || !stays)
             continue;
         struct remains *x = remains_of(&left, rec);
         x->has_left |= it->action == ACTION_LEFT;

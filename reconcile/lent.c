@@ -89,7 +89,7 @@ static void take_part_records(struct run *r)
     for (unsigned i = 0; i < d->apps.len; i++)
         if (d->taken[i])
             informers_each_record(f, d->apps.v[i]->tracking_name, on_record, r);
-    maps_each_other(f, d->is_with_gone ? r->known_apps : NULL, on_record, r);
+    maps_each_other(f, d->is_with_gone ? d : NULL, on_record, r);
     for (size_t i = 0; i < d->objects.len; i++) {
         const struct record *rec = informers_record(f, &d->objects.v[i].id);
         if (rec)
@@ -101,8 +101,6 @@ static void take_records(struct run *r)
 {
     const struct informers *f = r->opts.informers;
     inventory_forget(r);
-    if (!r->known_apps)
-        r->known_apps = inventory_app_names(r->desired);
     if (r->desired->whole)
         take_part_records(r);
     else
@@ -111,7 +109,7 @@ static void take_records(struct run *r)
     // Of one that is there, what is desired says it.
     for (size_t i = 0; i < r->records.len; i++) {
         const char *app = r->records.v[i].app;
-        if (json_object_get(r->known_apps, app) || json_object_get(r->notes, app))
+        if (desired_tracked_app(r->desired, app) >= 0 || json_object_get(r->notes, app))
             continue;
         json_t *note = informers_note(f, app);
         if (note)

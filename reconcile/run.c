@@ -79,7 +79,6 @@ void run_free(struct run *r)
     jq_filters_free(r->jq);
     if (r->owns_health)
         health_custom_free(r->health);
-    json_decref(r->known_apps);
     json_decref(r->left_wrong);
     vec_clear(&r->gates);
     vec_clear(&r->queue);

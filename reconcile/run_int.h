@@ -140,7 +140,6 @@ struct run {
     struct jq_filters *jq;            // of ignoreDifferences; NULL: none was needed yet
     bool owns_health;                 // they are not the informers'
     bool is_listening;                // to informers
-    json_t *known_apps;               // with informers: tracking names of what is desired
     bool is_watching_slices, is_listing, is_reading_records, has_new_webhook, is_rediscovering;
     struct app_rt *apps;
     unsigned *app_first, *app_objects; // objects by application: a range of the second for each
@@ -239,7 +238,6 @@ void lent_old_docs(struct run *r, const unsigned *items, size_t n);
 void inventory_note(struct run *r, const json_t *config_map); // one ConfigMap of the LIST
 void inventory_forget(struct run *r);                         // the LIST begins anew
 void inventory_sort(struct run *r);                           // after the LIST
-json_t *inventory_app_names(const struct desired *d);         // as records name them; owned
 bool inventory_write_intent(struct run *r, struct err *err);
 void inventory_write_app(struct run *r, unsigned app); // asynchronous; nothing when unchanged
 void inventory_write_deferred(struct run *r);          // held back by a gate that has opened

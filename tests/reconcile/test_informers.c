@@ -472,6 +472,42 @@ static void late_kind(void **s)
     end(w);
 }
 
+static bool is_name(const void *ctx, const struct object_id *id)
+{
+    return !strcmp(id->name, ctx);
+}
+
+static void bad_is(const struct world *w, bool is_bad)
+{
+    assert_int_equal(informers_any_bad(w->inf, is_name, "d"), is_bad);
+    assert_false(informers_any_bad(w->inf, is_name, "other")); // the caller says which ones count
+}
+
+// What is recorded and missing, unhealthy or not known is bad, with or without a record of it.
+static void any_bad(void **s)
+{
+    (void)s;
+    struct world *w = new_world();
+    bad_is(w, false); // nothing is kept
+    modified(w, "u", 10, 2, true);
+    bad_is(w, false);
+    modified(w, "u", 11, 2, false);
+    bad_is(w, true);
+    recorded(w, "a", 5, "u", 2);
+    bad_is(w, true);
+    modified(w, "u", 12, 2, true);
+    bad_is(w, false);
+    w->kind->is_unknown = true;
+    bad_is(w, true);
+    w->kind->is_unknown = false;
+    w->kind->is_read = false;
+    bad_is(w, true);
+    w->kind->is_read = true;
+    bring(w, KUBE_DELETED, deployment("d", "u", 13, 2, true), 0);
+    bad_is(w, true);
+    end(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -480,7 +516,7 @@ int main(void)
         cmocka_unit_test(lists),      cmocka_unit_test(inventory),
         cmocka_unit_test(late_kind),  cmocka_unit_test(named_twice),
         cmocka_unit_test(moved),      cmocka_unit_test(deletion_missed),
-        cmocka_unit_test(notes),
+        cmocka_unit_test(notes),      cmocka_unit_test(any_bad),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
