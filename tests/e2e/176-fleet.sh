@@ -192,8 +192,11 @@ ok 'two replicas share them'
 wait_for $((40 * SLOW)) 'the ill ones to be known as such' ill_are_known
 ok 'and it is known what is wrong with the ill ones'
 is "$(kubectl get ns -o name | grep -c -x -E "namespace/ns-($(echo $HANG $REFUSE | tr ' ' '|'))" || true)" 0 'nothing of theirs is anywhere'
-is "$(kubectl get applications -n argocd -o json | jq '[.items[] | select(.status.sync.status == "Synced" and .status.health.status == "Healthy")] | length')" \
-  "$N_GOOD" 'their Application objects on the hub say so'
+say_so() {
+  [[ $(kubectl get applications -n argocd -o json | jq '[.items[] | select(.status.sync.status == "Synced" and .status.health.status == "Healthy")] | length') == "$N_GOOD" ]]
+}
+wait_for $((20 * SLOW)) 'their Application objects to say so' say_so
+ok 'their Application objects on the hub say so'
 
 commit 2
 began=$SECONDS
