@@ -257,6 +257,9 @@ KUBECONFIG=$(<"$SCRATCH/run/cluster-other")/kubeconfig replica c
 wait_for 30 'the other hub to stand by' stands_by
 ok 'one of the same root stands by'
 if ((CLUSTERS > 50)); then
+  all_ok() { [[ $(fleet b '[.clusters[] | select(.leader and .state == "ok" and .name != "in-cluster")] | length') -ge $N_GOOD ]]; }
+  wait_for 240 'all sessions to have begun' all_ok
+  sleep 40 # until the first looks are over
   ticks=$(awk '{print $14 + $15}' "/proc/$(<b.pid)/stat")
   sleep 20
   echo "# at rest $((($(awk '{print $14 + $15}' "/proc/$(<b.pid)/stat") - ticks) * 100 / 20)) hundredths of a percent of a core"
