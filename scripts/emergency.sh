@@ -363,7 +363,8 @@ line() { # INDEX: its line 1, of version 3 a frame of its own, behind which zstd
   esac
 }
 lines() { # INDEX: those of what it stands on, oldest first, and its own to $work/SET.lines; names to SET.index
-  echo "$2" | whole index
+  echo "$2" >"$work/$1.index" # not through a pipe: what is wrong there would end only that
+  whole index <"$work/$1.index"
   line "$2" >"$work/last"
   { jq -r '.over[]' "$work/last"; echo "$2"; } >"$work/$1.index"
   whole index <"$work/$1.index"
