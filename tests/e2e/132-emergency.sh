@@ -145,6 +145,9 @@ errors() {
   wrong 'a pack is missing' 9 "packs/$first: missing" harmed none -i ann.id --trust "$PIN"
   head -c 400 "repo/chains/prod/packs/$first" >"harmed/chains/prod/packs/$first"
   wrong 'half of one' 9 "packs/$first is damaged" harmed none -i ann.id --trust "$PIN"
+  cp -r repo closed
+  rm closed/keys/*
+  wrong 'the slots are missing' 9 'opens no slot that is there, and keys/[0-9a-f]+ is missing' closed none -i ann.id --trust "$PIN"
   first=index/$(head -n1 repo/chains/prod/log/0000000001 | jq -r .objects)
   cp -r repo unlisted
   rm "unlisted/chains/prod/$first"
