@@ -273,6 +273,22 @@ static void try_along(struct run *r, unsigned node)
     }
 }
 
+// Of what goes to a registered cluster nothing is on this one, and no bootstrap of it brings it
+// there.
+static void print_elsewhere(const struct cli *c, struct run *r, unsigned app)
+{
+    const struct application *a = run_desired(r)->apps.v[app];
+    CLEANUP(str_freep) char *where = node_place(r, run_graph(r)->app_end[app]);
+    printf("%s %s goes to another cluster: %s.\n", state_symbol(c, NODE_WAITING), a->name,
+           a->dest_server ? a->dest_server : a->dest_name);
+    if (where) {
+        CLEANUP(str_freep) char *written = str_printf("written in %s", where);
+        printf("  ");
+        print_wrapped(stdout, written, 2, 4);
+    }
+    printf("  next: regrow cluster list   shows whether it is registered, and who keeps it\n");
+}
+
 int cmd_why(struct cli *c, struct err *err)
 {
     const char *what = c->o.args.len ? c->o.args.v[0] : NULL;
@@ -294,6 +310,10 @@ int cmd_why(struct cli *c, struct err *err)
                 s->desired->root_name);
         err_hint(err, "regrow status lists applications; objects are named as in "
                       "deploy/checkout/api.");
+        return 0;
+    }
+    if (app >= 0 && s->desired->apps.v[app]->state == APP_OTHER_CLUSTER && !wants_doc(c)) {
+        print_elsewhere(c, r, (unsigned)app);
         return 0;
     }
     unsigned node = app >= 0 ? run_graph(r)->app_end[app] : (unsigned)object;

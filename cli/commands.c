@@ -324,9 +324,9 @@ static const struct command commands[] = {
      "  regrow snapshot key rotate --key admin.age --passphrase-file pass\n", KEY_ROTATE, 0, TREES,
      cmd_snapshot_key_rotate},
     {"snapshot key revoke", "KEY", "believe a key no longer",
-     "KEY is its label or the beginning of its id. What it signed stays believed up to "
-     "--last-trusted, without that up to now; chains that --last-trusted does not name are not "
-     "believed at all.",
+     "KEY is its label, or the beginning of its id where several have that label. What it signed "
+     "stays believed up to --last-trusted, without that up to now; chains that --last-trusted "
+     "does not name are not believed at all. That is never taken back.",
      "  regrow snapshot key revoke --key admin.age ci-job\n"
      "  regrow snapshot key revoke --key admin.age \\\n"
      "    --last-trusted prod:117 ci-job\n",

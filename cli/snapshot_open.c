@@ -145,12 +145,20 @@ static bool is_sealed(const char *where, struct buf *file)
     return ok && age_is_file(file->p, file->len);
 }
 
+static const char *one_of_kind(enum credential_kind k)
+{
+    return k == CREDENTIAL_ADMIN    ? "an admin"
+           : k == CREDENTIAL_JOB    ? "a job"
+           : k == CREDENTIAL_PRUNER ? "a pruner"
+                                    : "a judge";
+}
+
 static bool check_kind(const struct snap *s, const struct snap_want *want, struct err *err)
 {
     if (!want->key || s->key.kind == want->kind)
         return true;
-    return err_set(err, ERR_DENIED, "--key %s is the key of a %s; it takes that of a %s", s->o->key,
-                   credential_kind_name(s->key.kind), credential_kind_name(want->kind));
+    return err_set(err, ERR_DENIED, "--key %s is the key of %s; it takes that of %s", s->o->key,
+                   one_of_kind(s->key.kind), one_of_kind(want->kind));
 }
 
 static bool load_credential(struct snap *s, const char *where, struct credential *out,
@@ -171,8 +179,7 @@ static bool load_key(struct snap *s, const struct snap_want *want, struct err *e
     if (str_is_empty(s->o->key)) {
         if (!want->key)
             return true;
-        err_set(err, ERR_USAGE, "--key is missing: the credential of a %s",
-                credential_kind_name(want->kind));
+        err_set(err, ERR_USAGE, "--key is missing: the credential of %s", one_of_kind(want->kind));
         return err_hint(err, "init makes that of the admin, regrow snapshot key add the others.");
     }
     s->has_key = load_credential(s, s->o->key, &s->key, err);

@@ -329,6 +329,10 @@ else
     rm -f "$work/key"
   done
 fi
+jq -r --argjson e "$epoch" '.slots[] | select(.epoch == $e) | .file' "$work/trust" >"$work/slots"
+[ -f "$work/key" ] || while read -r slot; do
+  [ -e "$repo/keys/$slot" ] || die 9 "$identity opens no slot that is there, and keys/$slot is missing: put it back from another copy of the repository"
+done <"$work/slots"
 [ -f "$work/key" ] || die 5 "$identity opens no slot of epoch $epoch. Those that there are:$(jq -r --argjson e "$epoch" '
   [.slots[] | select(.epoch == $e) | " \(.label // "" | @json) (\(.kind), keys/\(.file))"] | join(",")' "$work/trust"). Of a passphrase: age -d keys/SLOT >FILE, and then -i FILE"
 grep -q "^# trust $pin\$" "$work/key" || die 9 'the slot vouches for another repository'
@@ -363,7 +367,8 @@ line() { # INDEX: its line 1, of version 3 a frame of its own, behind which zstd
   esac
 }
 lines() { # INDEX: those of what it stands on, oldest first, and its own to $work/SET.lines; names to SET.index
-  echo "$2" | whole index
+  echo "$2" >"$work/$1.index" # not through a pipe: what is wrong there would end only that
+  whole index <"$work/$1.index"
   line "$2" >"$work/last"
   { jq -r '.over[]' "$work/last"; echo "$2"; } >"$work/$1.index"
   whole index <"$work/$1.index"

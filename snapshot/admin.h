@@ -43,9 +43,10 @@ struct signer_new_row {
 };
 MUST_CHECK bool admin_add_signer(struct repo *r, const struct credential *admin,
                                  const struct signer_new_row *s, bool *made, struct err *err);
-// The newest key of that label, or whose key id begins so; an admin ceases to be one. Entries it
-// signed are believed up to `last` of a chain, or as far as each chain has come by now where last
-// names none. *chains says what was written: {chain: seq}, owned.
+// The key of that label, or whose key id begins so; of several that are believed still, none. An
+// admin ceases to be one. Entries it signed are believed up to `last` of a chain (a number it has
+// come to), or as far as each chain has come by now where last names none. *until says what was
+// written: {chain: seq}, owned.
 struct revocation {
     const char *who;
     const json_t *last; // {chain: seq}, or NULL

@@ -95,11 +95,39 @@ static bool head_of(struct repo *r, const char *chain, uint64_t *seq, struct err
     return ok;
 }
 
+// What is void once is void for ever: a slip of the pen must not make it so. How far a chain has
+// come is not asked of one that cannot be read, which keeps nobody from revoking a key.
+static bool last_is_there(struct repo *r, const struct trust_signer *s, const struct strv *chains,
+                          const json_t *last, struct err *err)
+{
+    const char *chain;
+    json_t *v;
+    json_object_foreach((json_t *)last, chain, v)
+    {
+        struct err ignored = {0};
+        uint64_t seq = (uint64_t)json_integer_value(v), head = 0;
+        if (!strv_has(chains, chain) || (s->chains.len && !strv_has(&s->chains, chain))) {
+            err_set(err, ERR_NOT_FOUND, "--last-trusted %s: %s", chain,
+                    strv_has(chains, chain) ? "that key may sign nothing in this chain"
+                                            : "there is no such chain");
+            return err_hint(err,
+                            "Nothing was changed by this. regrow snapshot list shows the chains.");
+        }
+        if (head_of(r, chain, &head, &ignored) && seq > head) {
+            err_set(err, ERR_NOT_FOUND, "--last-trusted %s:%llu: the last entry there is %llu",
+                    chain, (unsigned long long)seq, (unsigned long long)head);
+            return err_hint(err, "Nothing was changed by this. regrow snapshot list shows them.");
+        }
+        err_clear(&ignored);
+    }
+    return true;
+}
+
 static bool add_until(struct repo *r, const struct trust_signer *s, const struct revocation *v,
                       json_t *until, struct err *err)
 {
     struct strv chains = {0};
-    bool ok = repo_chains(r, &chains, err);
+    bool ok = repo_chains(r, &chains, err) && last_is_there(r, s, &chains, v->last, err);
     for (size_t i = 0; ok && i < chains.len; i++) {
         const json_t *given = json_object_get(v->last, chains.v[i]);
         uint64_t seq = (uint64_t)json_integer_value(given);
@@ -162,17 +190,35 @@ static bool drop_admin(struct trust *next, size_t i, struct err *err)
     return true;
 }
 
-static bool revoke_one(struct repo *r, struct trust *next, const struct revocation *v,
-                       json_t **until, bool *news, struct err *err)
+// Of several that are believed still, one called like the other, nobody knows which is meant. Of
+// none it is the newest, which was revoked before. A signer, or the number of an admin.
+static bool find_meant(struct trust *t, const char *who, struct trust_signer **signer,
+                       size_t *admin, struct err *err)
 {
-    *news = true;
-    for (size_t i = next->signers.len; i-- > 0;)
-        if (is_meant(next->signers.v[i].label, next->signers.v[i].public, v->who))
-            return revoke_signer(r, &next->signers.v[i], v, until, news, err);
-    for (size_t i = next->admins.len; i-- > 0;)
-        if (is_meant(next->admins.v[i].label, next->admins.v[i].public, v->who))
-            return drop_admin(next, i, err);
-    return err_set(err, ERR_NOT_FOUND, "there is no key \"%.80s\"", v->who);
+    size_t n = 0;
+    for (size_t i = 0; i < t->signers.len; i++) {
+        struct trust_signer *s = &t->signers.v[i];
+        if (!is_meant(s->label, s->public, who))
+            continue;
+        n += !s->until;
+        if (!s->until || !*signer || (*signer)->until)
+            *signer = s;
+    }
+    *admin = t->admins.len;
+    for (size_t i = 0; i < t->admins.len; i++) {
+        if (!is_meant(t->admins.v[i].label, t->admins.v[i].public, who))
+            continue;
+        n++;
+        *admin = i;
+        *signer = NULL;
+    }
+    if (n > 1) {
+        err_set(err, ERR_CONFLICT, "%zu keys are called \"%.80s\"", n, who);
+        return err_hint(err, "Nothing was changed by this. Name the one that is meant by its id: "
+                             "regrow snapshot key list.");
+    }
+    return *signer || *admin < t->admins.len ||
+           err_set(err, ERR_NOT_FOUND, "there is no key \"%.80s\"", who);
 }
 
 struct revoking {
@@ -185,17 +231,19 @@ static bool revoke_once(struct repo *r, struct trust *next, void *ctx, bool *new
     struct revoking *x = ctx;
     json_decref(*x->until);
     *x->until = NULL;
-    // What the key itself signed, of a trust that never was, keeps nobody from revoking it.
-    const struct trust_signer *of = NULL;
-    for (size_t i = 0; i < next->signers.len && !of; i++)
-        if (is_meant(next->signers.v[i].label, next->signers.v[i].public, x->v->who))
-            of = &next->signers.v[i];
+    *news = true;
+    struct trust_signer *signer = NULL;
     struct key_id key = {0};
-    if (of)
-        key = key_id_of(of->public);
-    if (!repo_has_newest_trust(r, of ? &key : NULL, err))
+    size_t admin;
+    if (!find_meant(next, x->v->who, &signer, &admin, err))
         return false;
-    return revoke_one(r, next, x->v, x->until, news, err);
+    // What the key itself signed, of a trust that never was, keeps nobody from revoking it.
+    if (signer)
+        key = key_id_of(signer->public);
+    if (!repo_has_newest_trust(r, signer ? &key : NULL, err))
+        return false;
+    return signer ? revoke_signer(r, signer, x->v, x->until, news, err)
+                  : drop_admin(next, admin, err);
 }
 
 bool admin_revoke(struct repo *r, const struct credential *admin, const struct revocation *v,

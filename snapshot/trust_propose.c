@@ -134,7 +134,10 @@ static char *row_text(const char *what, const json_t *row)
     const char *sep = b.len > strlen(what) ? "," : "";
     json_object_foreach(rest, name, v)
     {
-        char *value = json_is_string(v) ? NULL : json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
+        bool is_all = json_is_array(v) && !json_array_size(v); // no chains are all chains
+        char *value = json_is_string(v) ? NULL
+                      : is_all          ? str_dup("all")
+                                        : json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
         buf_printf(&b, "%s %s %s", sep, name, value ? value : json_string_value(v));
         sep = ",";
         free(value);

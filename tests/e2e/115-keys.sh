@@ -100,6 +100,28 @@ lost() {
   is "$(snap list -o json | jq -c '[.chains[0].snapshots[] | select(.inDoubt).seq]')" '[5,4,2]' 'and stays in doubt'
 }
 
+# What is void is void for ever: neither a slip of the pen nor a label that two keys have decides it.
+revoked() {
+  NAME=slips
+  make_repo "$SCRATCH/slips" slips
+  for i in prod test; do admin key add --role writer --chain $i --out slips.$i >/dev/null; done
+  for i in 1 2; do "$WRITE" "$REGROW_REPO" slips.prod 2 2 $i >/dev/null; done
+  "$WRITE" "$REGROW_REPO" slips.test 2 2 1 >/dev/null
+  cp -r slips/trust slips.trust
+  refuse 'a label that two keys have' 6 admin key revoke writer
+  like "$OUT" '2 keys are called "writer".*by its id' 'says that'
+  id=$(snap key list -o json | jq -r '.keys[] | select(.chains == ["prod"]).id')
+  refuse 'up to an entry of a chain that is not there' 4 admin key revoke "$id" --last-trusted prdo:1
+  like "$OUT" 'prdo: there is no such chain' 'says so'
+  refuse 'of a chain where it signs nothing' 4 admin key revoke "$id" --last-trusted test:1
+  like "$OUT" 'may sign nothing in this chain' 'says so'
+  refuse 'up to an entry that is still to come' 4 admin key revoke "$id" --last-trusted prod:20
+  like "$OUT" 'prod:20: the last entry there is 2' 'says so'
+  check 'and nothing has changed' diff -r slips/trust slips.trust
+  like "$(admin key revoke "$id" --last-trusted prod:1)" ': revoked after prod 1' 'the one that is meant'
+  like "$(admin key revoke writer)" ': revoked after test 1' 'the label has one left'
+}
+
 # A trust file that is gone: what it revoked is not trusted again, and what names it is no forgery.
 trust_lost() {
   local newest words
@@ -190,7 +212,7 @@ quorum() {
   is "$(ls no.judge 2>/dev/null)" '' 'makes no key'
   shaped 'a change that is proposed' snapshot-key-sign 'changes[],missing' admin key add --role judge --out q.judge --propose judge.change
   is "$(jq -c '[.missing, .made]' out.json) $(snap key list -o json | jq '.keys | length')" '[1,false] 2' 'is none yet'
-  like "$(snap key sign --show judge.change)" 'when 1 more admin signs.*\+ key judge' 'is shown without a key'
+  like "$(snap key sign --show judge.change)" 'when 1 more admin signs.*\+ key judge .*, role judge, chains all$' 'is shown without a key'
   like "$(admin key sign judge.change)" 'signed; in force when 1 more admin signs' 'is not signed twice by one'
   refuse 'by somebody who is no admin' 5 snap key sign --key q.judge judge.change
   like "$(snap key sign "${theirs[@]}" judge.change)" 'in force as trust' 'is made when the other signs'
@@ -274,5 +296,6 @@ run_case identities identities
 run_case rotated rotated
 run_case roles roles
 run_case lost lost
+run_case revoked revoked
 run_case 'trust lost' trust_lost
 run_case forgotten forgotten

@@ -145,6 +145,15 @@ errors() {
   wrong 'a pack is missing' 9 "packs/$first: missing" harmed none -i ann.id --trust "$PIN"
   head -c 400 "repo/chains/prod/packs/$first" >"harmed/chains/prod/packs/$first"
   wrong 'half of one' 9 "packs/$first is damaged" harmed none -i ann.id --trust "$PIN"
+  cp -r repo closed
+  rm closed/keys/*
+  wrong 'the slots are missing' 9 'opens no slot that is there, and keys/[0-9a-f]+ is missing' closed none -i ann.id --trust "$PIN"
+  first=index/$(head -n1 repo/chains/prod/log/0000000001 | jq -r .objects)
+  cp -r repo unlisted
+  rm "unlisted/chains/prod/$first"
+  wrong 'an index file is missing' 9 "$first: missing" unlisted none -i ann.id --trust "$PIN" --snapshot 1
+  head -c 100 "repo/chains/prod/$first" >"unlisted/chains/prod/$first"
+  wrong 'half of one' 9 "$first is damaged" unlisted none -i ann.id --trust "$PIN" --snapshot 1
   rm bare/jq
   wrong 'a tool is missing' 1 'not on the PATH: jq' repo none -i ann.id --trust "$PIN"
   ln -s "$(command -v jq)" bare/jq

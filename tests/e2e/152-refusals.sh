@@ -120,7 +120,7 @@ revoked() {
   writes_nothing 'its writer was revoked: still believed is what it signed before' 0 ann --dry-run
   rm -rf revoked-repo
   cp -r "$SCRATCH/snapshots" revoked-repo
-  admin key revoke ci --last-trusted other:1 >/dev/null
+  admin key revoke ci --last-trusted prod:0 >/dev/null
   writes_nothing 'revoked from the start: latest' 5 ann
   like "$OUT" 'snapshot 1 of prod is not believed: the key that signed it, .*, was revoked' 'and that is why'
   writes_nothing 'revoked from the start: by number' 5 ann 1

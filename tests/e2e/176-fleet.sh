@@ -206,6 +206,7 @@ ok 'a commit reaches all of them'
 acts
 
 is "$("$REGROW" cluster list -o json | jq '[.clusters[] | select(.state == "ok" and .leader)] | length')" $((N_GOOD + 1)) 'cluster list says who keeps what'
+like "$(tr -s ' \n' ' ' <<<"$("$REGROW" why app-s001)")" 'app-s001 goes to another cluster: s001\. .*next: regrow cluster list' 'and why sends there'
 check 'cluster check connects, and asks what may be done' "$REGROW" cluster check s001
 refuse 'of one whose token is none it says so' 5 "$REGROW" cluster check "$NO_TOKEN"
 refuse 'nobody is there to confirm a removal' 2 "$REGROW" cluster remove "$LAST"
