@@ -113,6 +113,19 @@ static void on_wake(void *ctx)
     (void)ctx; // the loop comes round, that is all
 }
 
+// Application objects and their like are sent where they are served, and only read elsewhere.
+static void on_served(void *ctx, const char *group, const char *kind, bool is_served)
+{
+    struct controller *c = ctx;
+    if (strcmp(group, "argoproj.io") != 0 || !c->desired)
+        return;
+    const struct kind_info *k = kinds_find(c->desired->kinds, group, NULL, kind);
+    if ((k && k->is_served) == is_served)
+        return;
+    c->has_new_kinds = c->must_load = true;
+    loop_timer_set(c->wake, 0);
+}
+
 struct controller *controller_new(struct loop *l, struct kube *k, const struct controller_opts *o)
 {
     struct controller *c = mem_alloc(sizeof(*c));
@@ -153,6 +166,7 @@ struct controller *controller_new(struct loop *l, struct kube *k, const struct c
                                                           .n_ready = c->run_opts.n_ready,
                                                           .events = o->events,
                                                           .changed = drift_changed,
+                                                          .served = on_served,
                                                           .ctx = c});
     c->run_opts.informers = c->informers;
     c->poll = loop_timer_new(l, on_poll, c);
@@ -310,6 +324,7 @@ static void loaded(struct controller *c, const struct before *was,
     c->has_loaded = true;
     report_hear(c);
     fleet_loaded(c->fleet);
+    c->has_stray_news = true;
     report_later(c);
 }
 

@@ -138,6 +138,7 @@ struct controller {
     struct fleet *fleet;     // NULL: this cluster alone
     int64_t lead_due_ms;     // monotonic: in a fleet, when its Lease is tried for again
     bool is_lead_told;
+    bool has_stray_news; // an application may go to a cluster that nobody registers any more
     bool is_refreshed;   // with a feed: somebody asked for it
     json_t *told_pins;   // with a feed: name -> [revision, ...], as it was told
     unsigned pin_number; // of these

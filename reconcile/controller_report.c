@@ -396,8 +396,10 @@ static void note_application(struct controller *c, const char *ns, const char *n
         CLEANUP(str_freep) char *gone = application_tracking_name(ns, name);
         approval_take(c, gone, doc);
     }
-    if (is_new && app)
+    if (is_new && app) {
+        c->has_stray_news = true;
         report_news(c, app);
+    }
 }
 
 void controller_asked(struct controller *c, const char *ns, const char *name, json_t *doc)
@@ -553,6 +555,47 @@ static void report_some(struct controller *c, size_t most)
     }
 }
 
+// What goes to a cluster that nobody registers any more is told by no session: as Argo CD does, its
+// own Application says so.
+static void report_stray(struct controller *c, const struct application *a)
+{
+    CLEANUP(str_freep) char *key = report_key(a);
+    CLEANUP(json_freep) json_t *live = report_kept(c, key);
+    struct strv types = {0};
+    struct strv none = {0};
+    if (!live)
+        return;
+    CLEANUP(str_freep)
+    char *text = str_printf("no cluster is registered as %s: what it has there is left as it is",
+                            a->dest_name ? a->dest_name : a->dest_server);
+    const struct report_condition wrong = {CONDITION_INVALID_SPEC, text};
+    source_types(a, &types);
+    struct app_report r = {.app = a,
+                           .now_unix_s = clock_unix_ms() / 1000,
+                           .sync = SYNC_UNKNOWN,
+                           .revisions = &a->revisions,
+                           .health = HEALTH_UNKNOWN,
+                           .conditions = &wrong,
+                           .n_conditions = 1,
+                           .source_types = &types,
+                           .images = &none,
+                           .controller_namespace = REGROW_NAMESPACE};
+    app_writer_set(c->writer, live, app_status_json(&r, json_object_get(live, "status")), NULL);
+    strv_clear(&types);
+}
+
+static void report_strays(struct controller *c)
+{
+    if (!c->has_stray_news || !c->writer || !c->fleet)
+        return;
+    c->has_stray_news = false;
+    for (size_t i = 0; i < c->desired->apps.len; i++) {
+        const struct application *a = c->desired->apps.v[i];
+        if (a->state == APP_OTHER_CLUSTER && a->doc && !fleet_registers(c->fleet, a))
+            report_stray(c, a);
+    }
+}
+
 static void report_all(struct controller *c, bool is_last)
 {
     if (!c->desired || !controller_leads(c))
@@ -562,6 +605,7 @@ static void report_all(struct controller *c, bool is_last)
     // With thousands of applications at once the statuses that wait would be most of the memory.
     bool is_bounded = c->writer && !is_last && !c->o.feed;
     report_some(c, is_bounded ? app_writer_room(c->writer) : SIZE_MAX);
+    report_strays(c);
     healthy_later(c);
 }
 

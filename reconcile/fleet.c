@@ -255,6 +255,10 @@ static void sweep(struct fleet *f)
         else
             f->v.v[kept++] = m;
     }
+    if (kept < f->v.len) { // their applications may be nobody's now
+        f->c->has_stray_news = true;
+        report_later(f->c);
+    }
     f->v.len = kept;
 }
 
@@ -500,6 +504,19 @@ void fleet_free(struct fleet *f)
 bool fleet_is_on(const struct fleet *f)
 {
     return f && f->is_on && f->shards;
+}
+
+bool fleet_registers(const struct fleet *f, const struct application *a)
+{
+    if (!f || !f->is_synced)
+        return true;
+    for (size_t i = 0; i < f->v.len; i++) {
+        const struct member *m = f->v.v[i];
+        if ((a->dest_name && !strcmp(a->dest_name, m->name)) ||
+            (a->dest_server && !strcmp(a->dest_server, m->server)))
+            return true;
+    }
+    return false;
 }
 
 bool fleet_has_hub(const struct fleet *f)

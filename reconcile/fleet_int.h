@@ -67,6 +67,8 @@ void fleet_free(struct fleet *f); // sessions end, what is ours is given back
 
 // Has there been a cluster Secret since the controller began?
 bool fleet_is_on(const struct fleet *f);
+// Is a cluster registered that this application names? True as well where nobody can tell yet.
+bool fleet_registers(const struct fleet *f, const struct application *a);
 // Is the hub's own cluster ours to keep? And when it was given up.
 bool fleet_has_hub(const struct fleet *f);
 void fleet_let_hub_go(struct fleet *f);

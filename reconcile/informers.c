@@ -213,6 +213,8 @@ static void note_definition(struct informers *f, const json_t *doc, bool is_gone
     if (is_served)
         kinds_add_crd(f->served, doc);
     kinds_set_served(f->served, group, kind, is_served);
+    if (f->opts.served)
+        f->opts.served(f->opts.ctx, group, kind, is_served);
 }
 
 static void note_special(struct informer_kind *k, const struct object_id *id, json_t *doc,

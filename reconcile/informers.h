@@ -38,7 +38,10 @@ struct informers_opts {
     // is not asked who wrote it. is_record: what a run has noted. No run may be begun in it. NULL:
     // nobody asks.
     void (*moved)(void *ctx, bool is_record);
-    void *ctx; // of both
+    // A definition has made a kind served, or is no more. May be told more than once. NULL: nobody
+    // asks.
+    void (*served)(void *ctx, const char *group, const char *kind, bool is_served);
+    void *ctx; // of all three
 };
 
 struct informers;

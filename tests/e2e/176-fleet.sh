@@ -214,6 +214,11 @@ check 'a cluster is removed' "$REGROW" cluster remove "$LAST" --yes
 wait_for 60 'its session to end' bash -c "! curl -sf http://127.0.0.1:$(<a.port)/api/v1/fleet | grep -q '\"$LAST\"'"
 sleep 1
 is "$(kubectl get cm -n "ns-$LAST" settings -o 'jsonpath={.data.x}')" 2 'what is on it stays'
+says_so() {
+  [[ $(kubectl get application -n argocd "app-$LAST" -o json | jq -r '.status | .sync.status, (.conditions // [] | .[].type)' | xargs) == "Unknown InvalidSpecError" ]]
+}
+wait_for 20 'its Application to say that nobody keeps it' says_so
+ok 'and its Application says that nobody keeps it'
 refuse 'and is added again, of a context' 0 "$REGROW" cluster add added --from-kubeconfig "$KUBECONFIG"
 like "$(tr -s ' \n' ' ' <<<"$OUT")" 'added is the cluster of the hub itself' 'which is the hub: so it says'
 is "$(kubectl get secret -n argocd cluster-added -o json | jq -r '.data.config | @base64d | fromjson.tlsClientConfig | .insecure, (.certData | length > 0)' | xargs)" \

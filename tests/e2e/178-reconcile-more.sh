@@ -152,6 +152,18 @@ waits() {
   is "$(tenant 1)" waited 'and goes on when it is there'
 }
 
+# Somebody else makes Applications a kind of this cluster.
+late() {
+  has_status() { [[ $(kubectl get application -n argocd tenant-1 -o 'jsonpath={.status.sync.status}') == Synced ]]; }
+  kubectl apply --server-side -f "$ROOT/deploy/reconcile/application-crd.yaml" >/dev/null
+  wait_for 30 'the Application objects' has_status
+  ok 'a definition of Application that comes later is taken up, and the objects are made'
+  check 'and a sync goes through them' "$REGROW" sync tenant-1 --wait --timeout 30s
+  change 1 late
+  reconcile_settled 30 "$(commit)"
+  is "$(tenant 1)" late 'and the next commit'
+}
+
 is_json() { [[ -z $(jq -R 'fromjson? // "no"' "$1" | grep '^"no"') ]]; }
 
 ends_in() { # SECONDS WHAT
@@ -180,6 +192,7 @@ reconcile_start --config "$SCRATCH/config.yaml" --log-format json --source-timeo
 run_case 'configuration' reloads
 run_case 'credentials' credentials
 run_case 'waiting' waits
+run_case 'late definition' late
 kill -STOP "$(pid_of lighttpd)"
 curl -fsS -X POST "http://127.0.0.1:$PORT/api/v1/applications/tenant-1/refresh" >/dev/null
 sleep 2
