@@ -378,6 +378,17 @@ void report_hear(struct controller *c)
     }
 }
 
+// Somebody deletes one that Git wants. Its finalizer holds it until the application that makes it
+// has its turn.
+static void note_deletion(struct controller *c, const char *app)
+{
+    int at = desired_tracked_app(c->desired, app);
+    int parent = at < 0 ? -1 : c->desired->apps.v[at]->parent;
+    struct tracked *t = parent < 0 ? NULL : tracked_of(c, (size_t)parent);
+    if (t)
+        tracked_trigger(t, TRIGGER_DRIFT, clock_mono_ms());
+}
+
 static void note_application(struct controller *c, const char *ns, const char *name, json_t *doc)
 {
     CLEANUP(str_freep) char *key = str_printf("%s/%s", ns, name);
@@ -392,6 +403,8 @@ static void note_application(struct controller *c, const char *ns, const char *n
     bool is_new = !json_object_get(c->app_docs, key);
     keep_app(c, key, doc);
     hear(c, app, doc);
+    if (app && json_dot(doc, "metadata.deletionTimestamp"))
+        note_deletion(c, app);
     if (!app && controller_leads(c)) { // one that is going may wait for an approval
         CLEANUP(str_freep) char *gone = application_tracking_name(ns, name);
         approval_take(c, gone, doc);

@@ -107,16 +107,11 @@ static bool is_absent(const struct kube_reply *reply)
            reply->cls == KUBE_NO_NAMESPACE;
 }
 
-// Argo CD keeps an Application until what it had is gone; where it is not there, we are the one
-// that lets it go. Owned; NULL: it is not held by that, or not yet to go.
-static char *release_of(const struct victim *v, const json_t *doc)
+char *finalizer_release(const struct run *r, const struct object_id *id, const json_t *doc)
 {
-    const struct run *r = v->run;
-    const struct object_id *id = &r->records.v[r->plan->items.v[v->item].record].id;
     if (!r->opts.drops_finalizers || strcmp(id->kind, "Application") != 0 ||
         strcmp(id->group, "argoproj.io") != 0)
         return NULL;
-    CLEANUP(str_freep) char *app = application_tracking_name(id->namespace, id->name);
     CLEANUP(json_freep) json_t *left = json_array();
     const json_t *all = json_dot(doc, "metadata.finalizers");
     size_t i;
@@ -126,13 +121,21 @@ static char *release_of(const struct victim *v, const json_t *doc)
         if (!str_starts(json_string_value(f), RESOURCES_FINALIZER))
             json_array_append(left, f);
     }
-    if (json_array_size(left) == json_array_size(all) || run_unpruned(r, app) ||
-        run_awaiting(r, app))
+    if (json_array_size(left) == json_array_size(all))
         return NULL;
     CLEANUP(json_freep)
     json_t *patch = json_pack("{s:{s:O, s:O}}", "metadata", "finalizers", left, "resourceVersion",
                               json_dot(doc, "metadata.resourceVersion"));
     return json_dumps(patch, JSON_COMPACT);
+}
+
+// Owned; NULL: it is not held by that, or not yet to go.
+static char *release_of(const struct victim *v, const json_t *doc)
+{
+    const struct run *r = v->run;
+    const struct object_id *id = &r->records.v[r->plan->items.v[v->item].record].id;
+    CLEANUP(str_freep) char *app = application_tracking_name(id->namespace, id->name);
+    return run_unpruned(r, app) || run_awaiting(r, app) ? NULL : finalizer_release(r, id, doc);
 }
 
 // A document instead of a Status: finalizers are at work.
@@ -154,16 +157,22 @@ static void on_released(void *ctx, const struct kube_reply *reply)
     v->ask_again_ms = is_absent(reply) || reply->cls == KUBE_OK ? 0 : clock_mono_ms() + AGAIN_MS;
 }
 
-static void release(struct victim *v, const char *path)
+void finalizer_drop(struct run *r, const char *path, const char *release, kube_done_fn done,
+                    void *ctx)
 {
-    struct run *r = v->run;
     CLEANUP(str_freep) char *url = str_printf("%s?fieldManager=%s", path, run_manager(r));
     struct kube_call c = {.method = "PATCH",
                           .path = url,
-                          .body = v->release,
-                          .body_len = strlen(v->release),
+                          .body = release,
+                          .body_len = strlen(release),
                           .content_type = "application/merge-patch+json"};
-    kube_send(r->kube, &c, on_released, v);
+    run_owns(r, kube_send(r->kube, &c, done, ctx));
+}
+
+static void release(struct victim *v, const char *path)
+{
+    struct run *r = v->run;
+    finalizer_drop(r, path, v->release, on_released, v);
 }
 
 static void on_deleted(void *ctx, const struct kube_reply *reply)

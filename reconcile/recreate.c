@@ -32,6 +32,30 @@ char *deletion_text(const json_t *doc)
 
 static void on_gone(void *ctx, const struct kube_reply *reply);
 
+// Whatever became of it: it is looked at again.
+static void on_let_go(void *ctx, const struct kube_reply *reply)
+{
+    struct call_ctx *c = ctx;
+    call_answered(c, reply);
+    try_again(c->run, c->node, 0);
+    call_end(c);
+}
+
+// An Application that somebody deletes and that Git wants goes without what it had, and is made
+// anew.
+static bool let_go(struct run *r, unsigned node, const json_t *doc)
+{
+    const struct object *o = &r->desired->objects.v[node];
+    CLEANUP(str_freep) char *release = finalizer_release(r, &o->id, doc);
+    CLEANUP(str_freep) char *path = release ? send_path(r, o) : NULL;
+    if (!path)
+        return false;
+    struct call_ctx *c = call_new(r, node);
+    call_begin(c);
+    finalizer_drop(r, path, release, on_let_go, c);
+    return true;
+}
+
 void await_gone(struct run *r, unsigned node)
 {
     CLEANUP(str_freep) char *path = send_path(r, &r->desired->objects.v[node]);
@@ -63,6 +87,8 @@ static void on_gone(void *ctx, const struct kube_reply *reply)
         queue_later(r, node, 0);
         return;
     }
+    if (doc && let_go(r, node, doc))
+        return;
     CLEANUP(str_freep) char *why = doc ? deletion_text(doc) : NULL;
     CLEANUP(str_freep)
     char *msg = str_printf("waits until its predecessor is deleted%s%s%s", why ? " (" : "",

@@ -378,5 +378,10 @@ void left_tell(struct run *r);                  // an event for each that is new
 void prune_init(struct run *r);
 bool prune_execute(struct run *r, struct err *err);
 void hooks_cleanup(struct run *r); // HookSucceeded and HookFailed
+// Argo CD keeps an Application until what it had is gone; where it is not there, we are the one
+// that lets it go. A patch that does; owned, NULL: it is not held by that.
+char *finalizer_release(const struct run *r, const struct object_id *id, const json_t *doc);
+void finalizer_drop(struct run *r, const char *path, const char *release, kube_done_fn done,
+                    void *ctx);
 
 #endif

@@ -159,6 +159,14 @@ late() {
   wait_for 30 'the Application objects' has_status
   ok 'a definition of Application that comes later is taken up, and the objects are made'
   check 'and a sync goes through them' "$REGROW" sync tenant-1 --wait --timeout 30s
+  local had is
+  had=$(kubectl get application -n argocd tenant-1 -o 'jsonpath={.metadata.uid} {.metadata.finalizers}')
+  is=$(kubectl get cm -n tenant-1 settings -o 'jsonpath={.metadata.uid}')
+  like "$had" 'resources-finalizer' 'one that would take along what it has'
+  check 'goes when somebody deletes it' kubectl delete application -n argocd tenant-1 --timeout=30s
+  wait_for 30 'it to be made anew' has_status
+  unlike "$(kubectl get application -n argocd tenant-1 -o 'jsonpath={.metadata.uid}')" "${had%% *}" 'and is made anew'
+  is "$(kubectl get cm -n tenant-1 settings -o 'jsonpath={.metadata.uid}')" "$is" 'what it has stays, for Git wants it'
   change 1 late
   reconcile_settled 30 "$(commit)"
   is "$(tenant 1)" late 'and the next commit'
