@@ -683,7 +683,7 @@ void report_end(struct controller *c)
 static json_t *app_doc(struct controller *c, unsigned app)
 {
     const struct application *a = c->desired->apps.v[app];
-    struct tracked *t = tracked_find(c, a->tracking_name);
+    struct tracked *t = tracked_of(c, app);
     struct look l = {.c = c, .app = app, .health = HEALTH_HEALTHY};
     look_all(&l);
     enum sync_code sync = sync_of(c, app, t);

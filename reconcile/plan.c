@@ -187,13 +187,15 @@ static void note_drift(const struct object *o, const struct record *r, const str
                        bool is_recorded, struct plan_item *it)
 {
     struct sha256 left = plan_left_hash(&o->hash);
-    if (!r || (it->action != ACTION_CHANGE && it->action != ACTION_CHECK) ||
-        (!is_recorded && !is_unrecorded(r, f)))
+    if (!r || (it->action != ACTION_CHANGE && it->action != ACTION_CHECK))
         return;
-    bool is_other = !is_recorded || (!sha256_eq(&r->sent, &o->hash) && !sha256_eq(&r->sent, &left));
-    it->is_drift = !is_recorded || !is_other || !f->has_projection ||
-                   !sha256_eq(&r->projection, &f->projection);
     // Of what was sent before nobody knows whether some of it was left to others.
+    if (!is_recorded) {
+        it->is_drift = it->has_left = is_unrecorded(r, f);
+        return;
+    }
+    bool is_other = !sha256_eq(&r->sent, &o->hash) && !sha256_eq(&r->sent, &left);
+    it->is_drift = !is_other || !f->has_projection || !sha256_eq(&r->projection, &f->projection);
     it->has_left = is_other ? it->is_drift : sha256_eq(&r->sent, &left);
 }
 
