@@ -27,7 +27,11 @@ holds() { # WHAT KIND URL [WRITERS]
 }
 
 folder() {
-  holds 'a folder meets the contract' contract "$SCRATCH/folder"
+  local disk
+  disk=$(mktemp -d "$BUILD/store.XXXXXXXX")
+  at_exit rm -rf "$disk"
+  holds 'a folder meets the contract' contract "$disk/folder"
+  holds 'and one where tests keep their files, in memory mostly' contract "$SCRATCH/folder"
 }
 
 s3() {

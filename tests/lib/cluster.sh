@@ -21,7 +21,7 @@
 #
 # REGROW_TEST_CLUSTERS, a folder, lets test files share running clusters: "cluster_up main" without
 # flags wipes and takes one of 0, 1 and 2 in it that no other file is using, starts it if it is not
-# there, and leaves it running; who made the folder ends them ("controlplane down"). In another
+# there, and leaves it running; who made the folder (scripts/test_folder.py) ends them. In another
 # network, or without one that is free, cluster_up starts one as if the variable were not set.
 
 # A cluster of another Kubernetes version has a program of its own, named in its folder.
