@@ -100,7 +100,27 @@ static bool sync_folder(const char *path, struct err *err)
     return true;
 }
 
-bool file_replace(const char *path, const void *p, size_t len, mode_t mode, struct err *err)
+static bool has_bytes(const char *path, const void *p, size_t len)
+{
+    struct buf b CLEANUP(buf_clear) = {0};
+    struct err ignored = {0};
+    bool same =
+        file_read(path, len, &b, &ignored) && b.len == len && (!len || !memcmp(b.p, p, len));
+    err_clear(&ignored); // not there, or longer
+    return same;
+}
+
+// keep: of others that put the same bytes there meanwhile the first one stays. Where a file system
+// knows no links the last one does.
+static bool put_in_place(const char *tmp, const char *path, const void *p, size_t len, bool keep)
+{
+    if (keep && (link(tmp, path) == 0 || (errno == EEXIST && has_bytes(path, p, len))))
+        return unlink(tmp) == 0;
+    return rename(tmp, path) == 0;
+}
+
+static bool write_whole(const char *path, const void *p, size_t len, mode_t mode, bool keep,
+                        struct err *err)
 {
     CLEANUP(str_freep) char *tmp = str_printf("%s.XXXXXX", path);
     int fd CLEANUP(fd_closep) = mkostemp(tmp, O_CLOEXEC);
@@ -108,12 +128,22 @@ bool file_replace(const char *path, const void *p, size_t len, mode_t mode, stru
     if (fd < 0)
         return err_set_errno(err, errnum, "create %s", tmp);
     if (fchmod(fd, mode) != 0 || !write_all(fd, p, len) || fsync(fd) != 0 ||
-        rename(tmp, path) != 0) {
+        !put_in_place(tmp, path, p, len, keep)) {
         errnum = errno;
         unlink(tmp);
         return err_set_errno(err, errnum, "write %s", path);
     }
     return sync_folder(path, err);
+}
+
+bool file_replace(const char *path, const void *p, size_t len, mode_t mode, struct err *err)
+{
+    return write_whole(path, p, len, mode, false, err);
+}
+
+bool file_keep(const char *path, const void *p, size_t len, mode_t mode, struct err *err)
+{
+    return has_bytes(path, p, len) || write_whole(path, p, len, mode, true, err);
 }
 
 bool file_put(const char *path, const void *p, size_t len, mode_t mode, struct err *err)
@@ -124,16 +154,6 @@ bool file_put(const char *path, const void *p, size_t len, mode_t mode, struct e
     if (fd < 0)
         return err_set_errno(err, errnum, "create %s", path);
     return file_write_fd(fd, path, p, len, err);
-}
-
-bool file_keep(const char *path, const void *p, size_t len, mode_t mode, struct err *err)
-{
-    struct buf b CLEANUP(buf_clear) = {0};
-    struct err ignored = {0};
-    if (file_read(path, len, &b, &ignored) && b.len == len && (!len || !memcmp(b.p, p, len)))
-        return true;
-    err_clear(&ignored); // not there, or longer
-    return file_replace(path, p, len, mode, err);
 }
 
 bool file_exists(const char *path)

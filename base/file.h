@@ -21,7 +21,8 @@ MUST_CHECK bool file_write_fd(int fd, const char *name, const void *p, size_t le
 // A file that nobody needs after this run, a child's input say: neither durable nor whole at every
 // moment.
 MUST_CHECK bool file_put(const char *path, const void *p, size_t len, mode_t mode, struct err *err);
-// As file_replace, but for a file that has these bytes already.
+// As file_replace, but a file that has these bytes already stays the very same one, also when
+// several write it at once: who was told to open it (base/confine.h) still may.
 MUST_CHECK bool file_keep(const char *path, const void *p, size_t len, mode_t mode,
                           struct err *err);
 MUST_CHECK bool file_replace(const char *path, const void *p, size_t len, mode_t mode,

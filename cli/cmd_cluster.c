@@ -40,6 +40,12 @@ static bool call(struct session *s, const char *method, const char *path, const 
     return ok;
 }
 
+static bool read_leases(struct session *s, json_t **out, struct err *err)
+{
+    return call(s, "GET", LEASES "?labelSelector=regrow.dev%2Ffleet%3Dcluster", NULL,
+                "read who keeps them", out, err);
+}
+
 static bool read_secrets(struct session *s, json_t **out, struct err *err)
 {
     return call(s, "GET", SECRETS "?labelSelector=argocd.argoproj.io%2Fsecret-type%3Dcluster", NULL,
@@ -172,6 +178,19 @@ static void warn_of_hub(const struct session *hub, const struct trial *t, const 
     print_wrapped(stderr, text, 2, 2);
 }
 
+// Its connection is written down in the hub, not in a kubeconfig.
+static bool check_registered(struct cli *c, const json_t *secret, struct trial *t, json_t **may_do,
+                             bool *all, struct err *err)
+{
+    if (kubeconfig_of_argocd(secret, &t->config, err) && try_connect(c, t, err) &&
+        ask_rights(t, may_do, all, err))
+        return true;
+    return err_hint(err,
+                    "How it is reached is in Secret " ARGOCD_NAMESPACE "/%s of this cluster: mend "
+                    "that, or remove the cluster and add it again.",
+                    json_dot_text(secret, "metadata.name"));
+}
+
 int cmd_cluster_check(struct cli *c, struct err *err)
 {
     struct session *s CLEANUP(session_closep) = NULL;
@@ -187,8 +206,7 @@ int cmd_cluster_check(struct cli *c, struct err *err)
     if (!cli_cluster(c, &s, err) || !read_secrets(s, &list, err))
         return 0;
     const json_t *secret = find_secret(list, name, err);
-    if (!secret || !kubeconfig_of_argocd(secret, &t.config, err) || !try_connect(c, &t, err) ||
-        !ask_rights(&t, &may_do, &all, err))
+    if (!secret || !check_registered(c, secret, &t, &may_do, &all, err))
         return 0;
     warn_of_hub(s, &t, name);
     if (wants_doc(c)) {
@@ -473,8 +491,7 @@ int cmd_cluster_list(struct cli *c, struct err *err)
     CLEANUP(json_freep) json_t *secrets = NULL;
     CLEANUP(json_freep) json_t *leases = NULL;
     if (!cli_cluster(c, &s, err) || !read_secrets(s, &secrets, err) ||
-        !call(s, "GET", LEASES "?labelSelector=regrow.dev%2Ffleet%3Dcluster", NULL,
-              "read who keeps them", &leases, err))
+        !read_leases(s, &leases, err))
         return 0;
     CLEANUP(json_freep) json_t *list = cluster_docs(secrets, leases);
     if (wants_doc(c)) {
@@ -501,12 +518,26 @@ static bool can_be_asked(const struct cli *c, const char *name, struct err *err)
     return err_hint(err, "--yes goes on without asking.");
 }
 
-static bool is_meant(const struct cli *c, const char *name, struct err *err)
+// As a controller counted them last; 0: none, or nobody knows.
+static long long count_apps(const json_t *leases, const char *server)
+{
+    CLEANUP(json_freep) json_t *doc = cluster_doc("", server, lease_of(leases, server));
+    return json_dot_int(doc, "applications", 0);
+}
+
+static char *apps_text(long long n)
+{
+    return n ? str_printf("%lld application%s in Git go%s there", n, n == 1 ? "" : "s",
+                          n == 1 ? "es" : "")
+             : str_dup("");
+}
+
+static bool is_meant(const struct cli *c, const char *name, const char *apps, struct err *err)
 {
     char line[256] = "";
     if (c->o.restore.yes)
         return true;
-    printf("Remove %s? What is on it stays there. Its name: ", name);
+    printf("Remove %s? What is on it stays there%s%s. Its name: ", name, *apps ? "; " : "", apps);
     fflush(stdout);
     if (!fgets(line, sizeof(line), stdin))
         *line = 0;
@@ -521,13 +552,19 @@ int cmd_cluster_remove(struct cli *c, struct err *err)
 {
     struct session *s CLEANUP(session_closep) = NULL;
     CLEANUP(json_freep) json_t *list = NULL;
+    CLEANUP(json_freep) json_t *leases = NULL;
     const char *name = c->o.args.len ? c->o.args.v[0] : "";
-    if (!can_be_asked(c, name, err) || !cli_cluster(c, &s, err) || !read_secrets(s, &list, err))
+    if (!can_be_asked(c, name, err) || !cli_cluster(c, &s, err) || !read_secrets(s, &list, err) ||
+        !read_leases(s, &leases, err))
         return 0;
     const json_t *secret = find_secret(list, name, err);
-    if (!secret || !is_meant(c, name, err))
+    if (!secret)
         return 0;
-    CLEANUP(str_freep) char *server = source_cluster_text(secret, "server");
+    CLEANUP(str_freep) char *server = source_cluster_server(secret);
+    long long n = count_apps(leases, server ? server : "");
+    CLEANUP(str_freep) char *apps = apps_text(n);
+    if (!is_meant(c, name, apps, err))
+        return 0;
     CLEANUP(str_freep)
     char *path = str_printf(SECRETS "/%s", json_dot_text(secret, "metadata.name"));
     if (!call(s, "DELETE", path, NULL, "remove it", NULL, err))
@@ -536,12 +573,14 @@ int cmd_cluster_remove(struct cli *c, struct err *err)
         CLEANUP(json_freep) json_t *doc = doc_new("cluster-removed", NULL);
         json_object_set_new(doc, "name", json_string(name));
         json_object_set_new(doc, "server", json_string(server ? server : ""));
+        json_object_set_new(doc, "applications", json_integer(n));
         print_doc(c, doc);
     } else if (!c->o.quiet) {
         CLEANUP(str_freep)
         char *text = str_printf("%s is registered no longer. What is on it stays there, with its "
-                                "inventory in namespace " REGROW_NAMESPACE ": nobody keeps it now.",
-                                name);
+                                "inventory in namespace " REGROW_NAMESPACE ": nobody keeps it now"
+                                "%s%s.",
+                                name, *apps ? ", and " : "", apps);
         printf("%s ", state_symbol(c, NODE_READY));
         print_wrapped(stdout, text, 2, 2);
     }

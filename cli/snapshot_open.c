@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "cli/pass.h"
@@ -186,12 +187,24 @@ static bool load_key(struct snap *s, const struct snap_want *want, struct err *e
     return s->has_key && check_kind(s, want, err);
 }
 
+// A change that others have signed there by now would be lost.
+static bool may_propose(const char *file, struct err *err)
+{
+    if (str_is_empty(file) || access(file, F_OK) != 0)
+        return true;
+    err_set(err, ERR_CONFLICT, "--propose: %s is there already", file);
+    return err_hint(err, "Another change may wait in it for signatures (regrow snapshot key sign "
+                         "--show FILE shows it): name another file.");
+}
+
 // Other admins whose keys are here.
 static bool load_others(struct snap *s, struct err *err)
 {
     const struct strv *files = &s->o->also_keys;
     if (files->len >= MAX_SIGNATURES)
         return err_set(err, ERR_USAGE, "--also-key: at most %d", MAX_SIGNATURES - 1);
+    if (!may_propose(s->o->propose, err))
+        return false;
     s->cosigning.others = s->others;
     s->cosigning.proposal = str_is_empty(s->o->propose) ? NULL : &s->proposal;
     for (size_t i = 0; i < files->len; i++) {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# usage: emergency.sh REPOSITORY OUT -i IDENTITY [--trust PIN] [--chain NAME] [--snapshot SEQ]
+# usage: emergency.sh REPOSITORY OUT -i IDENTITY [--trust PIN|@FILE] [--chain NAME] [--snapshot SEQ]
 #                     [--expect-last SEQ:HASH]
 #
 # Reads a snapshot out of a repository without regrow, with age, zstd, openssl, jq and git, as
@@ -79,6 +79,12 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
+case $pin in
+@*)
+  [ -r "${pin#@}" ] || die 4 "there is no ${pin#@} to read the pin from"
+  pin=$(head -c 200 "${pin#@}" | tr -d ' \t\r\n')
+  ;;
+esac
 case $last in
 "" | [1-9]*:????????????????????????????????????????????????????????????????) ;;
 *) die 2 '--expect-last wants SEQ:HASH, as snapshot list -o json prints it' ;;

@@ -133,7 +133,7 @@ static bool keep(struct chart_need *n)
     str_set(&c->digest, have);
     c->file = cached(n->c, have);
     return dir_make(dir, 0700, &n->err) &&
-           file_replace(c->file, n->body.p ? n->body.p : "", n->body.len, 0600, &n->err);
+           file_keep(c->file, n->body.p ? n->body.p : "", n->body.len, 0600, &n->err);
 }
 
 // ---- steps ----
@@ -322,7 +322,7 @@ bool source_put_chart(const char *cache_dir, const struct source_item *i, struct
     CLEANUP(str_freep)
     char *text = str_printf("%s %s %d %s\n", version, digest, strcmp(f->path, "layer.tar.gz") != 0,
                             is_manifest ? i->revision : "-");
-    return dir_make(dir, 0700, err) && file_replace(file, f->bytes, f->len, 0600, err) &&
+    return dir_make(dir, 0700, err) && file_keep(file, f->bytes, f->len, 0600, err) &&
            file_replace(memo, text, strlen(text), 0600, err);
 }
 

@@ -2,6 +2,7 @@
 #include "base/file.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -150,6 +151,55 @@ static void put_and_kept(void **s)
     }
 }
 
+#define WRITERS 4
+#define ROUNDS 60
+
+struct keeping {
+    char *const *paths;
+    ino_t got[ROUNDS];
+};
+
+static void *keep_all(void *ctx)
+{
+    struct keeping *k = ctx;
+    for (size_t i = 0; i < ROUNDS; i++) {
+        struct err err = {0};
+        struct stat st = {0};
+        bool ok = file_keep(k->paths[i], "same", 4, 0600, &err) && stat(k->paths[i], &st) == 0;
+        k->got[i] = ok ? st.st_ino : 0;
+        err_clear(&err);
+    }
+    return NULL;
+}
+
+// What one of several at once was given stays what is there: a child may have been let at it.
+static void kept_by_several(void **s)
+{
+    char *paths[ROUNDS];
+    struct keeping k[WRITERS];
+    pthread_t threads[WRITERS];
+    size_t others = 0;
+    for (size_t i = 0; i < ROUNDS; i++) {
+        CLEANUP(str_freep) char *name = str_printf("shared-%zu", i);
+        paths[i] = at(*s, name);
+    }
+    for (size_t i = 0; i < WRITERS; i++) {
+        k[i].paths = paths;
+        assert_int_equal(pthread_create(&threads[i], NULL, keep_all, &k[i]), 0);
+    }
+    for (size_t i = 0; i < WRITERS; i++)
+        pthread_join(threads[i], NULL);
+    for (size_t i = 0; i < ROUNDS; i++) {
+        struct stat st;
+        assert_int_equal(stat(paths[i], &st), 0);
+        assert_int_equal(st.st_nlink, 1);
+        for (size_t w = 0; w < WRITERS; w++)
+            others += k[w].got[i] != st.st_ino;
+        free(paths[i]);
+    }
+    assert_int_equal(others, 0);
+}
+
 static void makes_folders(void **s)
 {
     struct err err = {0};
@@ -264,6 +314,7 @@ int main(void)
         IN_FOLDER(a_failed_write_leaves_the_old_file),
         IN_FOLDER(a_link_is_replaced_and_not_followed),
         IN_FOLDER(put_and_kept),
+        IN_FOLDER(kept_by_several),
         IN_FOLDER(makes_folders),
         IN_FOLDER(removal_follows_no_link),
         IN_FOLDER(removal_of_a_very_deep_tree_is_bounded),

@@ -212,6 +212,9 @@ quorum() {
   is "$(ls no.judge 2>/dev/null)" '' 'makes no key'
   shaped 'a change that is proposed' snapshot-key-sign 'changes[],missing' admin key add --role judge --out q.judge --propose judge.change
   is "$(jq -c '[.missing, .made]' out.json) $(snap key list -o json | jq '.keys | length')" '[1,false] 2' 'is none yet'
+  cp judge.change judge.was
+  refuse 'another change into the same file' 6 admin key rotate --propose judge.change
+  check 'leaves what waits there as it is' cmp judge.change judge.was
   like "$(snap key sign --show judge.change)" 'when 1 more admin signs.*\+ key judge .*, role judge, chains all$' 'is shown without a key'
   like "$(admin key sign judge.change)" 'signed; in force when 1 more admin signs' 'is not signed twice by one'
   refuse 'by somebody who is no admin' 5 snap key sign --key q.judge judge.change

@@ -105,7 +105,8 @@ good() {
 }
 
 suspect() {
-  OUT=$(rescue repo out2 -i ann.id --trust "$PIN" --snapshot 2 2>&1)
+  echo "$PIN" >pin
+  OUT=$(rescue repo out2 -i ann.id --trust @pin --snapshot 2 2>&1)
   unlike "$OUT" 'all of it is in' 'does not call itself all'
   same_as_stranger 2 'every object'
   is "$(cd out2 && ls -d objects/*-team-here clusters/east/objects/*-team-* | wc -l)" 3 'also what was found in it before'
@@ -129,6 +130,7 @@ errors() {
   wrong 'nothing' 2 'are wanted'
   wrong 'an option that there is not' 2 'is no option' repo none -i ann.id --all
   wrong 'an address' 2 'copy its files into one first' s3://bucket/x none -i ann.id
+  wrong 'no file with the pin' 4 'there is no nopin to read the pin from' repo none -i ann.id --trust @nopin
   wrong 'no such repository' 4 'there is no nowhere' nowhere none -i ann.id --trust "$PIN"
   wrong 'a file' 4 'is no folder' ann.id none -i ann.id --trust "$PIN"
   wrong 'another folder' 4 'is no repository of snapshots' apps none -i ann.id --trust "$PIN"
