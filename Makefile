@@ -39,11 +39,15 @@ PKGS := libgit2 yaml-0.1 libcurl libarchive libzstd zlib libssl libcrypto jansso
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wformat=2 -Wundef -Wvla \
 	-Wpointer-arith -Wwrite-strings -Wstrict-prototypes -Wmissing-prototypes \
 	-Wold-style-definition $(if $(WERROR),-Werror)
-CFLAGS ?= -O2 -g
+# One build for the sanitizers and for libFuzzer: clang's.
 ifdef SAN
-MODE := -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
+CC := clang
+WARN := -w
+CFLAGS ?= -O1 -g
+MODE := -DREGROW_SANITIZED -fsanitize=fuzzer-no-link,address,undefined -fno-omit-frame-pointer \
+	-fno-sanitize-recover=undefined
 else ifdef TSAN
-MODE := -fsanitize=thread -fno-omit-frame-pointer
+MODE := -DREGROW_SANITIZED -fsanitize=thread -fno-omit-frame-pointer
 else ifdef COV
 MODE := -O1 --coverage -fprofile-update=atomic
 else
@@ -59,6 +63,7 @@ PKG_LIBS = $(eval PKG_LIBS := $(shell pkg-config --libs $(PKGS)))$(PKG_LIBS)
 # An enumerator that only some builds of libgit2 1.5 have.
 PACK_LIMIT = $(eval PACK_LIMIT := $(shell echo 'int x = GIT_OPT_SET_PACK_MAX_OBJECT_SIZE;' | \
 	$(CC) -include git2.h -fsyntax-only -xc - 2>/dev/null && echo -DHAVE_PACK_MAX_OBJECT_SIZE))$(PACK_LIMIT)
+CFLAGS ?= -O2 -g
 BASIC := -std=c17 -D_GNU_SOURCE -DREGROW_VERSION='"$(VERSION)"' -I. -MMD -MP
 COMPILE = $(CC) $(BASIC) $(WARN) $(CFLAGS) $(MODE) $(PKG_CFLAGS) $(PACK_LIMIT)
 LINK = $(CC) $(CFLAGS) $(MODE) $(MODE_LD) $(LDFLAGS)
@@ -99,10 +104,9 @@ $(BUILD)/%.o: %.c Makefile
 	@cat $(@:.o=.warn) >&2
 
 # It includes them.
-$(BUILD)/snapshot/export_text.o build-fuzz/snapshot/export_text.o: snapshot/restore.sh \
-	snapshot/restore.md
-$(BUILD)/web/page.o build-fuzz/web/page.o: web/page.html web/page.css web/page.js
-$(BUILD)/restore/report.o build-fuzz/restore/report.o: restore/report.css restore/report_svg.css
+$(BUILD)/snapshot/export_text.o: snapshot/restore.sh snapshot/restore.md
+$(BUILD)/web/page.o: web/page.html web/page.css web/page.js
+$(BUILD)/restore/report.o: restore/report.css restore/report_svg.css
 
 $(BUILD)/libregrow.a: $(LIB_OBJ)
 	@echo "  AR   $@"
@@ -154,26 +158,20 @@ check:
 demo bench coverage torture soak:
 	@MAKEFLAGS= scripts/$@
 
-# ---- fuzzing: clang, objects of its own ----
-FUZZ_COMPILE = clang $(BASIC) -O1 -g -fno-omit-frame-pointer \
-	-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined $(PKG_CFLAGS)
-
-build-fuzz/%.o: %.c Makefile
+# ---- fuzzing: of the objects of the build with sanitizers ----
+ifdef SAN
+build-fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/libregrow.a
 	@mkdir -p $(@D)
-	@echo "  FUZZ $<"
-	@$(FUZZ_COMPILE) -c -o $@ $<
-
-build-fuzz/libregrow.a: $(LIB_SRC:%.c=build-fuzz/%.o)
-	@rm -f $@
-	@ar rcs $@ $^
-
-build-fuzz/fuzz_%: build-fuzz/tests/fuzz/fuzz_%.o build-fuzz/libregrow.a
 	@echo "  LD   $@"
-	@clang -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS)
+	@$(CC) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS)
 
-fuzz-build: $(FUZZ)
+fuzz-build: $(if $(T),build-fuzz/fuzz_$(T),$(FUZZ))
+else
+fuzz-build:
+	@$(MAKE) SAN=1 BUILD=build-san T=$(T) fuzz-build
+endif
 
-fuzz: $(if $(T),build-fuzz/fuzz_$(T),fuzz-build)
+fuzz: fuzz-build
 	scripts/fuzz $(FUZZ_SECONDS) $(if $(T),build-fuzz/fuzz_$(T),$(FUZZ))
 
 install: all
@@ -189,4 +187,4 @@ format:
 clean:
 	rm -rf build build-san build-tsan build-cov build-fuzz
 
--include $(shell find $(BUILD) build-fuzz -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

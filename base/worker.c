@@ -141,7 +141,7 @@ static NORETURN void run_child(const struct worker *w, int fd, pid_t parent)
     closefrom(STDERR_FILENO + 1);
     if (w->o.is_sealed)
         seal();
-#ifndef __SANITIZE_ADDRESS__ // whose shadow is larger than any bound
+#ifndef REGROW_SANITIZED // whose shadow is larger than any bound
     if (w->o.max_data_bytes)
         setrlimit(RLIMIT_DATA, &data);
 #endif

@@ -79,6 +79,7 @@ class TestFolder:
             if is_left(left):
                 remove(left)
         self.path = tempfile.mkdtemp(dir=base, prefix=PREFIX)
+        os.chmod(self.path, 0o711)  # a test may be another user
         self.lock = open(os.path.join(self.path, "lock"), "wb")
         fcntl.flock(self.lock, fcntl.LOCK_EX)
         os.environ["TMPDIR"] = self.path
