@@ -84,11 +84,6 @@ void loop_set_deadline(struct loop *l, int64_t at_ms)
     l->deadline = at_ms;
 }
 
-int64_t loop_now_ms(const struct loop *l)
-{
-    return l->now;
-}
-
 static struct watch *watch_at(struct loop *l, int fd)
 {
     while (l->watches.len <= (size_t)fd)

@@ -34,8 +34,6 @@ bool loop_stopped(const struct loop *l, struct err *err, const char *doing);
 // From this moment (clock_mono_ms) the loop is stopping; 0: it is not. Set by the loop's thread.
 void loop_set_deadline(struct loop *l, int64_t at_ms);
 bool loop_is_late(const struct loop *l); // past its deadline, and not interrupted
-// Monotonic milliseconds, read at the start of the current round.
-int64_t loop_now_ms(const struct loop *l);
 
 // Watches fd for EPOLLIN/EPOLLOUT..., replacing an earlier registration of the same fd.
 void loop_fd_set(struct loop *l, int fd, uint32_t epoll_events, loop_fd_fn fn, void *ctx);

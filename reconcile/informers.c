@@ -496,21 +496,10 @@ void informers_free(struct informers *f)
     json_decref(f->webhooks);
     json_decref(f->slices);
     kinds_free(f->served);
-    free(f->root);
     free(f);
 }
 
 // ---- questions ----
-bool informers_synced(const struct informers *f)
-{
-    if (!f->inventory.is_read)
-        return false;
-    for (size_t i = 0; i < f->kinds.len; i++)
-        if (f->kinds.v[i]->watch && !f->kinds.v[i]->is_read)
-            return false;
-    return true;
-}
-
 static bool is_known(const struct informers *f, const struct object_id *id)
 {
     const struct informer_kind *k = informers_kind(f, id->group, id->kind);
@@ -551,11 +540,6 @@ bool informers_any_bad(const struct informers *f,
         }
     }
     return false;
-}
-
-const char *informers_root(const struct informers *f)
-{
-    return f->root;
 }
 
 json_t *informers_note(const struct informers *f, const char *app)

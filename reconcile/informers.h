@@ -49,9 +49,6 @@ struct informers *informers_new(struct loop *l, struct kube *k, const struct inf
 void informers_free(struct informers *f);
 CLEANUP_FN(struct informers, informers_free, informers_freep);
 
-// Has every kind that was asked for been read, the unknown ones apart?
-bool informers_synced(const struct informers *f);
-
 // Borrowed until the loop runs. A fact is kept of what is recorded, carries a mark, or is desired
 // by a run; NULL for anything else, there or not. The identities in them are not theirs to free.
 const struct live_fact *informers_fact(const struct informers *f, const struct object_id *id);
@@ -68,8 +65,6 @@ void informers_each_record(const struct informers *f, const char *app,
                            void (*fn)(void *ctx, const struct record *r,
                                       const struct live_fact *fact, bool is_unknown),
                            void *ctx);
-// What the cluster is grown from, by its inventory; NULL when there is none. Borrowed.
-const char *informers_root(const struct informers *f);
 // cascade_note of an application; owned, NULL when there is none.
 json_t *informers_note(const struct informers *f, const char *app);
 

@@ -97,7 +97,6 @@ struct informers {
     json_t *webhooks;               // key -> configuration
     struct kinds *served;           // by definitions that are established
     json_t *slices;                 // "namespace/slice" -> "namespace/service", where one is ready
-    char *root;
     struct health_custom *checks;
     struct sha256 checks_hash;
     json_t *settings; // argocd-cm as it is in the cluster; NULL: there is none

@@ -244,12 +244,6 @@ static void forget_old(struct informers *f, struct map *map, struct entry **old,
     }
 }
 
-static void set_root(struct informers *f, const json_t *doc)
-{
-    free(f->root);
-    f->root = doc ? inventory_root(doc) : NULL;
-}
-
 // Takes what the ConfigMap says; NULL: nothing any more.
 static void set(struct informers *f, struct map *map, const json_t *doc)
 {
@@ -275,8 +269,6 @@ static void set(struct informers *f, struct map *map, const json_t *doc)
         inventory_read(doc, &rd);
     forget_old(f, map, old.v, old.len);
     vec_clear(&old);
-    if (!strcmp(map->name, REGROW_ROOT_MAP))
-        set_root(f, doc);
 }
 
 static bool is_stale(const struct map *m, enum kube_event ev, unsigned long long version,

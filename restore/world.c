@@ -17,7 +17,9 @@ struct listing {
     bool marked, is_over;
 };
 
-bool world_is_marked(const json_t *doc, const struct object_id *id)
+// Is it an object marked as an application's, by a mark that names this very object? Copies of a
+// mark, as controllers make them with all other annotations, are none.
+static bool world_is_marked(const json_t *doc, const struct object_id *id)
 {
     const char *mark = json_annotation(doc, TRACKING_ANNOTATION);
     const char *rest = mark ? strchr(mark, ':') : NULL;

@@ -28,8 +28,5 @@ MUST_CHECK bool world_read(struct kube *k, struct loop *l, const struct world_op
 const struct world_object *world_find(const struct world *w, const struct object_id *id);
 json_t *world_doc(const struct world_object *o); // owned
 void world_clear(struct world *w);
-// Is the object marked as an application's, by a mark that names this very object? Copies of a
-// mark, as controllers make them with all other annotations, are none. Pure.
-bool world_is_marked(const json_t *doc, const struct object_id *id);
 
 #endif

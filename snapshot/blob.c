@@ -14,11 +14,6 @@ bool blob_id_eq(const struct blob_id *a, const struct blob_id *b)
     return !memcmp(a->b, b->b, sizeof(a->b));
 }
 
-int blob_id_cmp(const struct blob_id *a, const struct blob_id *b)
-{
-    return memcmp(a->b, b->b, sizeof(a->b));
-}
-
 void blob_id_hex(const struct blob_id *id, char out[33])
 {
     static const char digits[] = "0123456789abcdef";

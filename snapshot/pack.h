@@ -16,7 +16,6 @@ struct blob_id {
     uint8_t b[16];
 };
 bool blob_id_eq(const struct blob_id *a, const struct blob_id *b);
-int blob_id_cmp(const struct blob_id *a, const struct blob_id *b);
 void blob_id_hex(const struct blob_id *id, char out[33]);
 MUST_CHECK bool blob_id_parse(const char *hex, struct blob_id *out);
 

@@ -131,11 +131,6 @@ void reader_free(struct reader *r)
     free(r);
 }
 
-bool reader_has(const struct reader *r, const struct blob_id *id)
-{
-    return reader_kind(r, id) != 0;
-}
-
 char reader_kind(const struct reader *r, const struct blob_id *id)
 {
     uint32_t at;

@@ -26,7 +26,6 @@ struct reader_ops {
 };
 struct reader *reader_over(const struct reader_ops *ops, void *ctx, const struct blob_id *root);
 
-bool reader_has(const struct reader *r, const struct blob_id *id);
 char reader_kind(const struct reader *r, const struct blob_id *id); // 0: it is not there
 // The bytes of one blob, its id recomputed. Not in the index: CORRUPT.
 MUST_CHECK bool reader_blob(struct reader *r, const struct blob_id *id, char *kind, struct buf *out,

@@ -25,16 +25,6 @@ const char *role_name(enum role r)
     return "?";
 }
 
-bool role_parse(const char *s, enum role *out)
-{
-    for (size_t i = 0; i < ARRAY_LEN(roles); i++)
-        if (!strcmp(role_names[i], s)) {
-            *out = roles[i];
-            return true;
-        }
-    return false;
-}
-
 void trust_clear(struct trust *t)
 {
     strv_clear(&t->read_flags);

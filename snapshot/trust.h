@@ -16,7 +16,6 @@
 
 enum role { ROLE_WRITE = 1, ROLE_PRUNE = 2, ROLE_JUDGE = 4 };
 const char *role_name(enum role r);
-MUST_CHECK bool role_parse(const char *s, enum role *out);
 
 struct trust_admin {
     uint8_t public[KEY_BYTES];

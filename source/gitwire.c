@@ -191,23 +191,6 @@ bool greeting_read_whole(const char *p, size_t len, struct git_greeting *g, stru
     return read_greeting(p, len, false, g, refs, err);
 }
 
-bool greeting_is_whole(const char *p, size_t len)
-{
-    while (len) {
-        const char *data = NULL;
-        size_t n = 0;
-        size_t used = 0;
-        enum pkt k = pkt_next(p, len, &data, &n, &used);
-        if (k == PKT_FLUSH || k == PKT_BAD)
-            return true;
-        if (k == PKT_MORE)
-            return false;
-        p += used;
-        len -= used;
-    }
-    return false;
-}
-
 void ls_refs_request(struct buf *out)
 {
     pkt_add(out, "command=ls-refs\n");

@@ -25,8 +25,6 @@ MUST_CHECK bool greeting_read(const char *p, size_t len, struct git_greeting *g,
 // The same, with annotated tags as they are and not the commits behind them.
 MUST_CHECK bool greeting_read_whole(const char *p, size_t len, struct git_greeting *g,
                                     struct git_refs *refs, struct err *err);
-// Is the greeting (of a stream) complete? Used by ssh, where nothing else marks its end.
-bool greeting_is_whole(const char *p, size_t len);
 
 void ls_refs_request(struct buf *out); // branches and tags, peeled
 void ls_refs_request_some(struct buf *out, const struct strv *prefixes); // peeled

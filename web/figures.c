@@ -169,7 +169,7 @@ static double started_s(void)
     return (double)(clock_unix_ms() - clock_boot_ms()) / 1000 + since_boot;
 }
 
-void figures_process(struct buf *out)
+static void figures_process(struct buf *out)
 {
     char statm[256];
     struct rusage u = {0};

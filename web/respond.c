@@ -32,7 +32,7 @@ static void secure(const struct ask *a, struct MHD_Response *r)
 }
 
 // By the route's own path, so that who asks for anything cannot make a metric of it.
-void web_count(struct web_server *w, const struct ask *a, unsigned status)
+static void web_count(struct web_server *w, const struct ask *a, unsigned status)
 {
     char code[16];
     const char *path = a->route ? a->route->path : "other";

@@ -134,11 +134,3 @@ void uri_clear(struct uri *u)
     }
     *u = (struct uri){0};
 }
-
-const char *uri_param(const struct uri *u, const char *key)
-{
-    for (size_t i = 0; i < u->params; i++)
-        if (!strcmp(u->param[i].key, key))
-            return u->param[i].value;
-    return NULL;
-}

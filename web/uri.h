@@ -24,7 +24,6 @@ struct uri {
 // On failure (INVALID) nothing is left in out.
 MUST_CHECK bool uri_parse(const char *raw, struct uri *out, struct err *err);
 void uri_clear(struct uri *u);
-const char *uri_param(const struct uri *u, const char *key); // the first, or NULL
 // Decodes %XX, and + for a blank where asked. NULL: malformed, not UTF-8, or with control
 // characters other than a line end where those are asked for. Owned.
 char *uri_decode(const char *s, size_t len, bool has_plus, bool has_lines);

@@ -139,7 +139,6 @@ void web_respond_static(struct ask *a, const char *type, const char *p, size_t l
 void web_respond_error(struct ask *a, unsigned status, const char *kind, const char *message,
                        const char *header, const char *value);
 void web_respond_with(struct ask *a, unsigned status, struct MHD_Response *r); // takes it
-void web_count(struct web_server *w, const struct ask *a, unsigned status);
 
 // ---- routes.c ----
 const struct route *web_route(const struct uri *u, const char **allow, bool is_post, bool *is_path);
@@ -201,6 +200,5 @@ void api_act(struct ask *a);
 void api_healthz(struct ask *a);
 void api_readyz(struct ask *a);
 void figures_answer(struct ask *a);
-void figures_process(struct buf *out);
 
 #endif

@@ -269,7 +269,6 @@ static void a_signal_ends_the_wait(void **state)
         loop_run_once(l, -1);
     assert_true(loop_stopping(l));
     assert_in_range(clock_mono_ms() - start, 25, 2000);
-    assert_true(loop_now_ms(l) >= start);
     // From now on every wait is short.
     start = clock_mono_ms();
     loop_run_once(l, 60000);

@@ -34,8 +34,6 @@ static void target(const char *text, size_t len)
             if (has_control(u.param[i].key) || has_control(u.param[i].value))
                 abort();
         web_route(&u, &allow, len & 1, &is_path);
-        if (uri_param(&u, "x") && !u.params)
-            abort();
     } else if (err.kind != ERR_INVALID || u.n || u.params) {
         abort();
     }
