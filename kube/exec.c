@@ -72,6 +72,14 @@ static char *exec_info(const struct exec_plugin *x)
     return json_dumps(info, JSON_COMPACT);
 }
 
+bool token_is_valid(const char *token)
+{
+    for (; *token; token++)
+        if ((unsigned char)*token < ' ' || *token == 0x7f)
+            return false;
+    return true;
+}
+
 static bool take_credential(struct kubeconfig *c, const json_t *cred, struct err *err)
 {
     const struct exec_plugin *x = c->exec;
@@ -89,6 +97,10 @@ static bool take_credential(struct kubeconfig *c, const json_t *cred, struct err
         return err_set(err, ERR_DENIED, "credential plugin %s gave half a key pair", x->command);
     if (str_is_empty(token) && str_is_empty(cert))
         return err_set(err, ERR_DENIED, "credential plugin %s gave neither token nor certificate",
+                       x->command);
+    if (token && !token_is_valid(token))
+        return err_set(err, ERR_DENIED,
+                       "credential plugin %s gave a token with a line break or a control character",
                        x->command);
     str_set(&c->token, str_is_empty(token) ? NULL : token);
     if (!str_is_empty(cert)) {
@@ -243,7 +255,7 @@ bool token_file_read(struct kubeconfig *c, bool *changed, struct err *err)
         return false;
     while (b.len && strchr(" \r\n\t", b.p[b.len - 1]))
         b.p[--b.len] = 0;
-    if (!b.len || memchr(b.p, '\n', b.len))
+    if (!b.len || memchr(b.p, 0, b.len) || !token_is_valid(b.p))
         return err_set(err, ERR_INVALID, "%s holds no token", c->token_file);
     *changed = !str_eq(c->token, b.p);
     str_set(&c->token, b.p);

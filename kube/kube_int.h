@@ -61,6 +61,8 @@ bool entry_read_cluster(struct kubeconfig *c, const json_t *cluster, struct err 
 bool entry_read_user(struct kubeconfig *c, const json_t *user, struct err *err); // NULL: anonymous
 bool entry_in_cluster(struct kubeconfig *c, const char *namespace, bool *found, struct err *err);
 
+// Whether it can stand in a header.
+bool token_is_valid(const char *token);
 bool token_file_read(struct kubeconfig *c, bool *changed, struct err *err);
 bool exec_plugin_run(struct kubeconfig *c, struct loop *l, struct err *err); // l may be NULL
 struct proc *exec_plugin_start(struct loop *l, struct kubeconfig *c,

@@ -216,6 +216,9 @@ bool entry_read_user(struct kubeconfig *c, const json_t *u, struct err *err)
     c->password = text_of(u, "password");
     if (c->token && (c->username || c->password))
         return err_set(err, ERR_INVALID, "kubeconfig: both a token and a password are set");
+    if (c->token && !token_is_valid(c->token))
+        return err_set(err, ERR_INVALID,
+                       "kubeconfig: the token holds a line break or a control character");
     const char *token_file = json_dot_str(u, "tokenFile");
     if (!str_is_empty(token_file)) {
         bool changed;

@@ -179,6 +179,10 @@ static void users(void **s)
     refused(SERVER, "client-certificate-data: YQ==", "must both be set");
     refused(SERVER, "auth-provider: {name: gcp}", "exec plugin");
     refused(SERVER, "tokenFile: nowhere", "tokenFile");
+    refused(SERVER, "token: \"a\\n\"", "the token holds a line break");
+    refused(SERVER, "token: \"a\\x7fb\"", "a control character");
+    CLEANUP(str_freep) char *path = put("token", "a\rX: y\n");
+    refused(SERVER, "tokenFile: token", "holds no token");
 }
 
 // A plugin that prints what the test wants, with what it was told in its own files.
@@ -246,6 +250,7 @@ static void bad_plugins(void **s)
         {"nonsense", "did not print an ExecCredential"},
         {CRED("{}"), "neither token nor certificate"},
         {CRED("{\"clientKeyData\":\"k\"}"), "half a key pair"},
+        {CRED("{\"token\":\"t\\u000aX: y\"}"), "gave a token with a line break"},
         {"{\"apiVersion\":\"client.authentication.k8s.io/v1beta1\",\"kind\":\"ExecCredential\","
          "\"status\":{\"token\":\"t\"}}",
          "ExecCredential of " V1},
