@@ -296,6 +296,11 @@ char *advice(const struct run *r, unsigned node)
     run_node(r, node, &v);
     if (is_object(r, node))
         return advice_object(r, node, &v);
+    // A definition has a group (GROUP/KIND); what has none is the API server's own.
+    if (n->kind == NODE_EXTERNAL && !strcmp(n->ext.kind, "CustomResourceDefinition") &&
+        str_starts(n->ext.name, "/"))
+        return str_dup("no definition can bring it, since v1 is the API server's own: look how its "
+                       "kind and apiVersion are spelt");
     if (n->kind == NODE_EXTERNAL)
         return str_dup("nothing in the repository makes it: install it, add it to the repository, "
                        "or take out what needs it");
