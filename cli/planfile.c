@@ -102,6 +102,8 @@ bool planfile_save(const struct planning *p, char **sum, struct err *err)
     const char *path = p->c->o.plan_out;
     if (!check_whole(p, err))
         return false;
+    if (!run_planned_is_seen(p->run, err))
+        return err_wrap(err, "no plan file was written");
     CLEANUP(json_freep) json_t *doc = planfile_doc(p->c, p->s, p->run);
     plan_file_write(doc, &b);
     if (b.len > PLAN_FILE_MAX_BYTES)

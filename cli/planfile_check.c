@@ -165,7 +165,8 @@ bool planfile_check(struct cli *c, struct session *s, struct planfile *f, struct
                             "--out FILE. Nothing was written.");
         }
     c->events.emit = NULL;
-    bool ok = cli_run(c, s, true, &r, err) && run_resolve_checks(r, err);
+    bool ok =
+        cli_run(c, s, true, &r, err) && run_planned_is_seen(r, err) && run_resolve_checks(r, err);
     c->events = events;
     f->seen = ok ? planfile_doc(c, s, r) : NULL;
     return ok && hold(c, s, f, r, f->seen, err);

@@ -66,18 +66,37 @@ static json_t *item_doc(const struct run *r, const struct plan_item *it)
     return out;
 }
 
+// What is nobody's any more is only remembered; what is not of this run is left alone.
+static bool is_out(const struct run *r, const struct plan_item *it)
+{
+    return it->object >= 0 ? !r->nodes[it->object].is_selected
+                           : it->action == ACTION_LEFT || it->action == ACTION_NONE;
+}
+
 json_t *run_planned(const struct run *r)
 {
     json_t *out = json_array();
     for (size_t i = 0; i < r->plan->items.len; i++) {
         const struct plan_item *it = &r->plan->items.v[i];
-        // What is nobody's any more is only remembered; what is not of this run is left alone.
-        bool is_out = it->object >= 0 ? !r->nodes[it->object].is_selected
-                                      : it->action == ACTION_LEFT || it->action == ACTION_NONE;
-        if (!is_out)
+        if (!is_out(r, it))
             json_array_append_new(out, item_doc(r, it));
     }
     return out;
+}
+
+bool run_planned_is_seen(const struct run *r, struct err *err)
+{
+    for (size_t i = 0; i < r->plan->items.len; i++) {
+        const struct plan_item *it = &r->plan->items.v[i];
+        const struct live_fact *f = it->live < 0 ? NULL : &r->facts.v[it->live];
+        const struct kind_watch *w =
+            f && f->is_unknown ? observe_find(r, f->id.group, f->id.kind) : NULL;
+        if (w && err_is_set(observe_problem(w)) && !is_out(r, it)) {
+            err_copy(err, observe_problem(w));
+            return false;
+        }
+    }
+    return true;
 }
 
 // Is all of it read at exact revisions?

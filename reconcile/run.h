@@ -120,6 +120,8 @@ size_t run_awaiting(const struct run *r, const char *app); // that wait for an a
 const struct plan *run_plan(const struct run *r);
 // planned.c: the plan as a plan file has it (plan_file.h), an array; owned.
 json_t *run_planned(const struct run *r);
+// Could all kinds of it be listed? If not: why.
+bool run_planned_is_seen(const struct run *r, struct err *err);
 // A Secret among what this run is about whose values no revision of a source vouches for; NULL:
 // there is none.
 const struct object *run_planned_secret(const struct run *r);

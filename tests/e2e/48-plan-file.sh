@@ -127,6 +127,25 @@ left() {
   is "$(writes)" "$before" 'and writes nothing'
 }
 
+# Who may not read a kind cannot tell whether it is as it was planned.
+unread() {
+  local before reader=$SCRATCH/reader
+  kubectl create serviceaccount reader -n default >/dev/null
+  kubectl create clusterrolebinding reader --clusterrole=view --serviceaccount=default:reader >/dev/null
+  kubectl config view --raw --minify -o json | jq --arg t "$(kubectl create token reader -n default)" \
+    '.users[0].user = {token: $t}' >"$reader"
+  check 'a plan that changes nothing' plan
+  before=$(writes)
+  refuse 'is refused to who may not read its kinds' 5 apply --kubeconfig "$reader"
+  like "$OUT" 'cannot list resource' 'for that reason'
+  unlike "$OUT" 'Plan again|changed since' 'and no other'
+  rm "$PLAN"
+  refuse 'who may not read them plans nothing either' 5 plan --kubeconfig "$reader"
+  like "$OUT" 'no plan file was written: .*cannot list resource' 'and is told why'
+  refuse 'no file is there' 1 test -e "$PLAN"
+  is "$(writes)" "$before" 'nothing was written'
+}
+
 githttp_start
 cluster_up main
 run_case exact exact
@@ -136,3 +155,4 @@ run_case elsewhere elsewhere
 run_case killed killed
 run_case unrecorded unrecorded
 run_case left left
+run_case unread unread
