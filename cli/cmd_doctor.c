@@ -367,6 +367,27 @@ static void tell_plan(struct doctor *d, const struct plan *p)
         checks_add(&d->checks, "plan", CHECK_OK, NULL, "%s", text);
 }
 
+// Kinds of objects in the plan that nothing serves or brings. An operator may bring its own.
+static void tell_kinds(struct doctor *d, const struct run *r)
+{
+    const struct graph *g = run_graph(r);
+    for (unsigned i = 0; i < g->nodes.len; i++) {
+        const struct node *n = &g->nodes.v[i];
+        struct node_view v;
+        if (n->kind != NODE_EXTERNAL || strcmp(n->ext.kind, "CustomResourceDefinition") != 0)
+            continue;
+        run_node(r, i, &v);
+        if (v.state == NODE_READY)
+            continue;
+        CLEANUP(str_freep) char *name = node_words(g, run_desired(r), i);
+        checks_add(&d->checks, "kind", CHECK_WARN,
+                   "Install what defines it, add that to the repository, or look how its kind and "
+                   "apiVersion are spelt.",
+                   "%s: nothing serves it and nothing in ROOT brings it; what needs it would wait",
+                   name);
+    }
+}
+
 static void look_at_rights(struct doctor *d, struct session *s)
 {
     struct strv missing = {0};
@@ -379,6 +400,7 @@ static void look_at_rights(struct doctor *d, struct session *s)
     bool is_planned = cli_run(d->c, s, true, &r, &err);
     if (is_planned) {
         tell_plan(d, run_plan(r));
+        tell_kinds(d, r);
     } else {
         note_late(d, &err);
         checks_fail(&d->checks, "plan", &err);

@@ -124,9 +124,21 @@ repository() {
   found 10 store fail 'a store that nobody can write to' doctor --repo "$SCRATCH/ro" --trust "$pin"
 }
 
+kinds() {
+  printf 'apiVersion: %s\nkind: %s\nmetadata: {name: x}\n' v1 secret >"$REPO/root/misspelt.yaml"
+  tenants_publish
+  found 0 kind warn 'a kind that nobody knows' doctor "$(tenants_root)"
+  like "$(message kind)" '^secret .*nothing serves it.*how its kind and apiVersion are spelt' 'is named'
+  rm "$REPO/root/misspelt.yaml"
+  tenants_publish
+  doctor -o json "$(tenants_root)" >"$SCRATCH/doctor.json"
+  is "$(jq '[.checks[] | select(.check == "kind")] | length' "$SCRATCH/doctor.json")" 0 'and nothing where all are known'
+}
+
 githttp_start
 cluster_up main
 run_case well well
+run_case kinds kinds
 run_case machine machine
 run_case sources sources
 run_case cluster cluster
