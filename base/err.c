@@ -64,6 +64,8 @@ static enum err_kind kind_of_errno(int errnum)
         return ERR_CONFLICT;
     case ETIMEDOUT:
         return ERR_TIMEOUT;
+    case EINTR: // a pipe that nobody writes to was waited for
+        return ERR_CANCELLED;
     case ECONNREFUSED:
     case ECONNRESET:
     case EPIPE:

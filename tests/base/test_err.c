@@ -57,6 +57,7 @@ static void errno_decides_the_kind(void **s)
         {EPERM, ERR_DENIED},
         {EROFS, ERR_DENIED},
         {ETIMEDOUT, ERR_TIMEOUT},
+        {EINTR, ERR_CANCELLED},
         {ENOEXEC, ERR_INVALID},
         {ENOSPC, ERR_UNAVAILABLE},
         {ECONNREFUSED, ERR_UNAVAILABLE},
