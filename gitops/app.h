@@ -112,6 +112,9 @@ bool argo_is_own(const struct object_id *id); // one of these three
 MUST_CHECK bool object_sync_marks(const json_t *doc, struct object *o, bool *skip, struct err *err);
 // The first of Helm's hook types for deletion the object has, or NULL: regrow runs none of them.
 const char *object_helm_delete_hook(const json_t *doc);
+// What Argo CD's hook annotation says where it names no type there is: such an object is never
+// applied. NULL: it says something else, or nothing.
+const char *object_unknown_hook(const json_t *doc);
 
 // ---- sync options ----
 enum {

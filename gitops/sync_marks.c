@@ -157,6 +157,15 @@ bool object_sync_marks(const json_t *doc, struct object *o, bool *skip, struct e
     return true;
 }
 
+const char *object_unknown_hook(const json_t *doc)
+{
+    struct marks m = {0};
+    const char *argo = json_annotation(doc, ARGO_HOOK);
+    read_marks(&m, argo_types, ARRAY_LEN(argo_types), argo);
+    read_marks(&m, helm_types, ARRAY_LEN(helm_types), json_annotation(doc, HELM_HOOK));
+    return m.known ? NULL : argo;
+}
+
 const char *object_helm_delete_hook(const json_t *doc)
 {
     struct marks m = {0};

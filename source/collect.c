@@ -234,11 +234,17 @@ static bool add_phase(struct yield *y, json_t *doc, const struct origin *where,
     return true;
 }
 
-static void warn_delete_hook(struct yield *y, const json_t *doc)
+static void warn_of_hook(struct yield *y, const json_t *doc)
 {
     const char *type = object_helm_delete_hook(doc);
+    const char *unknown = object_unknown_hook(doc);
     const char *kind = json_dot_str(doc, "kind");
     const char *name = json_dot_str(doc, "metadata.name");
+    if (unknown)
+        strv_push_take(&y->warnings,
+                       str_printf("%s %s: its hook \"%.60s\" is none of PreSync, Sync, PostSync, "
+                                  "SyncFail and Skip: it is never applied",
+                                  kind ? kind : "object", name ? name : "", unknown));
     if (type)
         strv_push_take(&y->warnings,
                        str_printf("%s %s: %s hooks are not supported by regrow; it will not run "
@@ -252,7 +258,7 @@ bool yield_add_doc(struct yield *y, json_t *doc, struct origin *where, struct do
     struct object marks = {0};
     bool skip = false;
     bool ok = object_sync_marks(doc, &marks, &skip, err);
-    warn_delete_hook(y, doc);
+    warn_of_hook(y, doc);
     marks.options = object_sync_options(doc, y->l->d->apps.v[y->app]->options, &y->warnings);
     y->doc++;
     for (int p = PHASE_PRESYNC; ok && !skip && p <= PHASE_SYNCFAIL; p++) {

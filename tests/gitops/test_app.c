@@ -253,6 +253,7 @@ static void mark(const json_t *c, const char *name)
     struct buf p CLEANUP(buf_clear) = {0};
     bool skip = false;
     const char *unsupported = object_helm_delete_hook(doc);
+    const char *unknown = object_unknown_hook(doc);
     if (cases_error(c, name, object_sync_marks(doc, &o, &skip, &err), &err))
         return;
     buf_str(&b, skip ? "skip" : o.is_hook ? "hook" : "");
@@ -270,6 +271,8 @@ static void mark(const json_t *c, const char *name)
         fail_msg("%s: its wave is %d", name, o.wave);
     if (!str_eq(unsupported, json_dot_str(c, "unsupported")))
         fail_msg("%s: not supported: %s", name, unsupported ? unsupported : "nothing");
+    if (!str_eq(unknown, json_dot_str(c, "unknown")))
+        fail_msg("%s: unknown: %s", name, unknown ? unknown : "nothing");
 }
 
 static void hooks(void **s)
