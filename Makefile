@@ -39,11 +39,11 @@ PKGS := libgit2 yaml-0.1 libcurl libarchive libzstd zlib libssl libcrypto jansso
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wformat=2 -Wundef -Wvla \
 	-Wpointer-arith -Wwrite-strings -Wstrict-prototypes -Wmissing-prototypes \
 	-Wold-style-definition $(if $(WERROR),-Werror)
+CFLAGS ?= -O$(if $(SAN),1,2) -g
 # One build for the sanitizers and for libFuzzer: clang's.
 ifdef SAN
 CC := clang
 WARN := -w
-CFLAGS ?= -O1 -g
 MODE := -DREGROW_SANITIZED -fsanitize=fuzzer-no-link,address,undefined -fno-omit-frame-pointer \
 	-fno-sanitize-recover=undefined
 else ifdef TSAN
@@ -63,7 +63,6 @@ PKG_LIBS = $(eval PKG_LIBS := $(shell pkg-config --libs $(PKGS)))$(PKG_LIBS)
 # An enumerator that only some builds of libgit2 1.5 have.
 PACK_LIMIT = $(eval PACK_LIMIT := $(shell echo 'int x = GIT_OPT_SET_PACK_MAX_OBJECT_SIZE;' | \
 	$(CC) -include git2.h -fsyntax-only -xc - 2>/dev/null && echo -DHAVE_PACK_MAX_OBJECT_SIZE))$(PACK_LIMIT)
-CFLAGS ?= -O2 -g
 BASIC := -std=c17 -D_GNU_SOURCE -DREGROW_VERSION='"$(VERSION)"' -I. -MMD -MP
 COMPILE = $(CC) $(BASIC) $(WARN) $(CFLAGS) $(MODE) $(PKG_CFLAGS) $(PACK_LIMIT)
 LINK = $(CC) $(CFLAGS) $(MODE) $(MODE_LD) $(LDFLAGS)
@@ -159,20 +158,22 @@ demo bench coverage torture soak:
 	@MAKEFLAGS= scripts/$@
 
 # ---- fuzzing: of the objects of the build with sanitizers ----
+FUZZED := $(if $(T),build-fuzz/fuzz_$(T),$(FUZZ))
+
 ifdef SAN
 build-fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/libregrow.a
 	@mkdir -p $(@D)
 	@echo "  LD   $@"
 	@$(CC) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS)
 
-fuzz-build: $(if $(T),build-fuzz/fuzz_$(T),$(FUZZ))
+fuzz-build: $(FUZZED)
 else
 fuzz-build:
 	@$(MAKE) SAN=1 BUILD=build-san T=$(T) fuzz-build
 endif
 
 fuzz: fuzz-build
-	scripts/fuzz $(FUZZ_SECONDS) $(if $(T),build-fuzz/fuzz_$(T),$(FUZZ))
+	scripts/fuzz $(FUZZ_SECONDS) $(FUZZED)
 
 install: all
 	install -D -m 755 $(BUILD)/regrow $(DESTDIR)$(PREFIX)/bin/regrow

@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "cli/pass.h"
@@ -190,7 +189,7 @@ static bool load_key(struct snap *s, const struct snap_want *want, struct err *e
 // A change that others have signed there by now would be lost.
 static bool may_propose(const char *file, struct err *err)
 {
-    if (str_is_empty(file) || access(file, F_OK) != 0)
+    if (str_is_empty(file) || !file_exists(file))
         return true;
     err_set(err, ERR_CONFLICT, "--propose: %s is there already", file);
     return err_hint(err, "Another change may wait in it for signatures (regrow snapshot key sign "

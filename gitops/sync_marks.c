@@ -161,6 +161,8 @@ const char *object_unknown_hook(const json_t *doc)
 {
     struct marks m = {0};
     const char *argo = json_annotation(doc, ARGO_HOOK);
+    if (!argo)
+        return NULL;
     read_marks(&m, argo_types, ARRAY_LEN(argo_types), argo);
     read_marks(&m, helm_types, ARRAY_LEN(helm_types), json_annotation(doc, HELM_HOOK));
     return m.known ? NULL : argo;

@@ -81,8 +81,9 @@ while [ $# -gt 0 ]; do
 done
 case $pin in
 @*)
-  [ -r "${pin#@}" ] || die 4 "there is no ${pin#@} to read the pin from"
-  pin=$(head -c 200 "${pin#@}" | tr -d ' \t\r\n')
+  [ -e "${pin#@}" ] || die 4 "there is no ${pin#@} to read the pin from"
+  [ -r "${pin#@}" ] || die 5 "${pin#@} may not be read by $(id -un)"
+  pin=$(head -c 200 "${pin#@}" | sed -n '1s/[[:space:]].*//; 1p')
   ;;
 esac
 case $last in
